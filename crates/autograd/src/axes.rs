@@ -1,0 +1,78 @@
+//! How axes are named: counted from the first (0, 1, …) or from the last (−1, −2, …).
+
+use std::ops::RangeFull;
+
+use crate::Shape;
+
+/// One axis (`1`, `-1`), several (`[0, 2]`), or all (`..`).
+///
+/// ```
+/// let tape = gradus_autograd::Tape::new();
+/// let x = tape.constant_with(&[2, 3, 4], |_| {});
+/// assert_eq!(x.sum_axis(-1).shape(), [2, 3]);
+/// assert_eq!(x.sum_axis([0, 1]).shape(), [4]);
+/// assert_eq!(x.sum_keep(..).shape(), [1, 1, 1]);
+/// ```
+pub trait Axes {
+    /// The axes, counted from the first.
+    #[doc(hidden)]
+    #[track_caller]
+    fn list(&self, name: &str, shape: &[usize]) -> Shape;
+    #[doc(hidden)]
+    fn show(&self) -> String;
+}
+
+impl Axes for isize {
+    #[track_caller]
+    fn list(&self, name: &str, shape: &[usize]) -> Shape {
+        [axis_of(name, *self, shape)].as_slice().into()
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Axes for &[isize] {
+    #[track_caller]
+    fn list(&self, name: &str, shape: &[usize]) -> Shape {
+        let mut axes = Shape::new();
+        for &axis in self.iter() {
+            axes.push(axis_of(name, axis, shape));
+        }
+        axes
+    }
+    fn show(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl<const N: usize> Axes for [isize; N] {
+    #[track_caller]
+    fn list(&self, name: &str, shape: &[usize]) -> Shape {
+        self.as_slice().list(name, shape)
+    }
+    fn show(&self) -> String {
+        self.as_slice().show()
+    }
+}
+
+impl Axes for RangeFull {
+    fn list(&self, _: &str, shape: &[usize]) -> Shape {
+        (0..shape.len()).collect()
+    }
+    fn show(&self) -> String {
+        "..".into()
+    }
+}
+
+/// An axis counted from the first.
+#[track_caller]
+pub(crate) fn axis_of(name: &str, axis: isize, shape: &[usize]) -> usize {
+    let place = if axis < 0 { axis + shape.len() as isize } else { axis };
+    assert!(
+        (0..shape.len() as isize).contains(&place),
+        "{name}: {shape:?} has {} axes, so there is no axis {axis}",
+        shape.len()
+    );
+    place as usize
+}

@@ -1,0 +1,157 @@
+//! One number of a fused loop: `f32` or `f64`, with the functions that vectorise.
+
+use super::math;
+use super::num::Real;
+
+/// The standard library's functions, one call a number: exact over the whole range, and slow.
+pub(crate) const PRECISE: u8 = 0;
+/// Branch-free polynomials that a loop can vectorise.
+pub(crate) const POLYNOMIAL: u8 = 1;
+/// The same with hardware multiply-add. Without the hardware `mul_add` is a library call of 75 ns, so this mode
+/// only stands inside a dispatched loop.
+pub(crate) const FMA: u8 = 2;
+/// What may be used where no instruction set was asked for.
+pub(crate) const BASELINE: u8 = if cfg!(target_arch = "aarch64") { FMA } else { POLYNOMIAL };
+
+/// A number of a loop, with the arithmetic it may use.
+#[derive(Clone, Copy)]
+pub(crate) struct Lane<T, const MODE: u8>(pub(crate) T);
+
+/// What the loops need of a lane beside the mathematics.
+pub(crate) trait Element: Real {
+    type T: Copy;
+    fn new(value: Self::T) -> Self;
+    fn get(self) -> Self::T;
+    fn zero() -> Self;
+    /// `a · b + c`
+    fn mul_add(self, b: Self, c: Self) -> Self;
+}
+
+macro_rules! lane {
+    ($t:ident, { $($function:ident => $path:path),* $(,)? }, pow: $pow:path) => {
+        impl<const MODE: u8> Element for Lane<$t, MODE> {
+            type T = $t;
+            #[inline(always)]
+            fn new(value: $t) -> Self {
+                Lane(value)
+            }
+            #[inline(always)]
+            fn get(self) -> $t {
+                self.0
+            }
+            #[inline(always)]
+            fn zero() -> Self {
+                Lane(0.0)
+            }
+            #[inline(always)]
+            fn mul_add(self, b: Self, c: Self) -> Self {
+                Lane(if MODE == FMA { self.0.mul_add(b.0, c.0) } else { self.0 * b.0 + c.0 })
+            }
+        }
+
+        impl<const MODE: u8> Real for Lane<$t, MODE> {
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                Lane(self.0 + other.0)
+            }
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                Lane(self.0 - other.0)
+            }
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                Lane(self.0 * other.0)
+            }
+            #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                Lane(self.0 / other.0)
+            }
+            #[inline(always)]
+            fn neg(self) -> Self {
+                Lane(-self.0)
+            }
+            #[inline(always)]
+            fn shift(self, c: f64) -> Self {
+                Lane(self.0 + c as $t)
+            }
+            #[inline(always)]
+            fn scale(self, c: f64) -> Self {
+                Lane(self.0 * c as $t)
+            }
+            #[inline(always)]
+            fn per(self, c: f64) -> Self {
+                Lane(self.0 / c as $t)
+            }
+            #[inline(always)]
+            fn over(self, c: f64) -> Self {
+                Lane(c as $t / self.0)
+            }
+            #[inline(always)]
+            fn gt(self, other: Self) -> Self {
+                Lane(if self.0 > other.0 { 1.0 } else { 0.0 })
+            }
+            #[inline(always)]
+            fn is(self, other: Self) -> Self {
+                Lane(if self.0 == other.0 { 1.0 } else { 0.0 })
+            }
+            #[inline(always)]
+            fn above(self, c: f64) -> Self {
+                Lane(if self.0 > c as $t { 1.0 } else { 0.0 })
+            }
+            #[inline(always)]
+            fn below(self, c: f64) -> Self {
+                Lane(if self.0 < c as $t { 1.0 } else { 0.0 })
+            }
+            #[inline(always)]
+            fn choose(self, yes: Self, no: Self) -> Self {
+                Lane(if self.0 != 0.0 { yes.0 } else { no.0 })
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                Lane(self.0.abs())
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                Lane(self.0.sqrt())
+            }
+            #[inline(always)]
+            fn sigmoid(self) -> Self {
+                self.neg().exp().shift(1.0).over(1.0)
+            }
+            #[inline(always)]
+            fn pow(self, exponent: Self) -> Self {
+                Lane($pow(self.0, exponent.0))
+            }
+            #[inline(always)]
+            fn pow_number(self, exponent: f64) -> Self {
+                Lane($pow(self.0, exponent as $t))
+            }
+            $(#[inline(always)]
+            fn $function(self) -> Self {
+                Lane($path(self.0))
+            })*
+        }
+    };
+}
+
+lane!(f32, {
+    exp => math::exp::<MODE>,
+    exp_m1 => math::exp_m1::<MODE>,
+    ln => math::ln::<MODE>,
+    ln_1p => math::ln_1p::<MODE>,
+    sin => math::sin::<MODE>,
+    cos => math::cos::<MODE>,
+    tanh => math::tanh::<MODE>,
+    erf => math::erf::<MODE>,
+}, pow: f32::powf);
+
+lane!(f64, {
+    exp => f64::exp,
+    exp_m1 => f64::exp_m1,
+    ln => f64::ln,
+    ln_1p => f64::ln_1p,
+    sin => f64::sin,
+    cos => f64::cos,
+    tanh => f64::tanh,
+    erf => libm::erf,
+}, pow: f64::powf);

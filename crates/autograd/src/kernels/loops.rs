@@ -1,0 +1,182 @@
+//! The fused loops that a rule compiles to, and the table in which a rule keeps them.
+//!
+//! Every function here is instantiated by the rules of this crate, at this crate's optimisation level; user code
+//! calls them through pointers. Slices are padded to whole blocks of 16, so no loop has a tail.
+
+use super::lane::{Element, Lane, PRECISE};
+use super::num::Num;
+use super::num::Real;
+use super::simd::dispatch;
+
+/// An elementwise function of one number, written once over [`Num`].
+#[doc(hidden)]
+pub trait UnaryRule: Copy + Send + 'static {
+    /// The largest |x| for which the polynomials it calls keep their accuracy.
+    const LIMIT: f64 = f64::INFINITY;
+    fn value<K: Real>(self, x: Num<K>) -> Num<K>;
+    /// dy/dx, given x and y.
+    fn derivative<K: Real>(self, x: Num<K>, y: Num<K>) -> Num<K>;
+    fn loops() -> &'static UnaryLoops<Self>;
+}
+
+/// An elementwise function of two numbers, written once over [`Num`].
+#[doc(hidden)]
+pub trait BinaryRule: Copy + Send + 'static {
+    fn value<K: Real>(self, a: Num<K>, b: Num<K>) -> Num<K>;
+    /// dy/da, given a, b and y.
+    fn derivative_a<K: Real>(self, a: Num<K>, b: Num<K>, y: Num<K>) -> Num<K>;
+    /// dy/db, given a, b and y.
+    fn derivative_b<K: Real>(self, a: Num<K>, b: Num<K>, y: Num<K>) -> Num<K>;
+    fn loops() -> &'static BinaryLoops<Self>;
+}
+
+/// The compiled loops of a unary rule for one number type.
+#[doc(hidden)]
+pub struct UnaryKernels<R, T> {
+    /// `y ← f(x)`
+    pub(crate) forward: fn(R, &[T], &mut [T]),
+    /// `g ← g · f′(x, y)`
+    pub(crate) backward: fn(R, &[T], &[T], &mut [T]),
+}
+
+/// The compiled loops of a unary rule.
+#[doc(hidden)]
+pub struct UnaryLoops<R> {
+    pub(crate) f32: UnaryKernels<R, f32>,
+    pub(crate) f64: UnaryKernels<R, f64>,
+}
+
+/// The compiled loops of a binary rule for one number type.
+#[doc(hidden)]
+pub struct BinaryKernels<R, T> {
+    /// `y ← f(a, b)`
+    pub(crate) forward: fn(R, &[T], &[T], &mut [T]),
+    /// `y ← f(a, b)` with one number b
+    pub(crate) forward_right: fn(R, &[T], T, &mut [T]),
+    /// `y ← f(a, b)` with one number a
+    pub(crate) forward_left: fn(R, T, &[T], &mut [T]),
+    /// `g ← g · ∂f/∂a`
+    pub(crate) backward_a: fn(R, &[T], &[T], &[T], &mut [T]),
+    /// `g ← g · ∂f/∂b`
+    pub(crate) backward_b: fn(R, &[T], &[T], &[T], &mut [T]),
+}
+
+/// The compiled loops of a binary rule.
+#[doc(hidden)]
+pub struct BinaryLoops<R> {
+    pub(crate) f32: BinaryKernels<R, f32>,
+    pub(crate) f64: BinaryKernels<R, f64>,
+}
+
+#[inline(always)]
+fn value<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &mut [L::T]) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = rule.value(Num(L::new(x))).0.get();
+    }
+}
+
+#[inline(always)]
+fn chain<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &[L::T], g: &mut [L::T]) {
+    for ((g, &x), &y) in g.iter_mut().zip(x).zip(y) {
+        let slope = rule.derivative(Num(L::new(x)), Num(L::new(y))).0;
+        *g = L::new(*g).mul(slope).get();
+    }
+}
+
+#[inline(always)]
+fn value2<L: Element, R: BinaryRule>(rule: R, a: &[L::T], b: &[L::T], y: &mut [L::T]) {
+    for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+        *y = rule.value(Num(L::new(a)), Num(L::new(b))).0.get();
+    }
+}
+
+#[inline(always)]
+fn value2_right<L: Element, R: BinaryRule>(rule: R, a: &[L::T], b: L::T, y: &mut [L::T]) {
+    for (y, &a) in y.iter_mut().zip(a) {
+        *y = rule.value(Num(L::new(a)), Num(L::new(b))).0.get();
+    }
+}
+
+#[inline(always)]
+fn value2_left<L: Element, R: BinaryRule>(rule: R, a: L::T, b: &[L::T], y: &mut [L::T]) {
+    for (y, &b) in y.iter_mut().zip(b) {
+        *y = rule.value(Num(L::new(a)), Num(L::new(b))).0.get();
+    }
+}
+
+#[inline(always)]
+fn chain2<L: Element, const A: bool, R: BinaryRule>(rule: R, a: &[L::T], b: &[L::T], y: &[L::T], g: &mut [L::T]) {
+    for (((g, &a), &b), &y) in g.iter_mut().zip(a).zip(b).zip(y) {
+        let (a, b, y) = (Num(L::new(a)), Num(L::new(b)), Num(L::new(y)));
+        let slope = if A { rule.derivative_a(a, b, y) } else { rule.derivative_b(a, b, y) };
+        *g = L::new(*g).mul(slope.0).get();
+    }
+}
+
+macro_rules! compiled {
+    ($t:ident) => {
+        /// The loops of the rules, compiled for this number type.
+        pub(crate) mod $t {
+            use super::*;
+
+            fn past_limit<R: UnaryRule>(x: &[$t]) -> bool {
+                R::LIMIT < f64::INFINITY && x.iter().any(|x| x.abs() > R::LIMIT as $t)
+            }
+
+            fn forward<R: UnaryRule>(rule: R, x: &[$t], y: &mut [$t]) {
+                if past_limit::<R>(x) {
+                    return value::<Lane<$t, PRECISE>, R>(rule, x, y);
+                }
+                dispatch!(MODE => value::<Lane<$t, MODE>, R>(rule, x, y))
+            }
+
+            fn backward<R: UnaryRule>(rule: R, x: &[$t], y: &[$t], g: &mut [$t]) {
+                if past_limit::<R>(x) {
+                    return chain::<Lane<$t, PRECISE>, R>(rule, x, y, g);
+                }
+                dispatch!(MODE => chain::<Lane<$t, MODE>, R>(rule, x, y, g))
+            }
+
+            pub(crate) const fn unary<R: UnaryRule>() -> UnaryKernels<R, $t> {
+                UnaryKernels { forward: forward::<R>, backward: backward::<R> }
+            }
+
+            fn forward2<R: BinaryRule>(rule: R, a: &[$t], b: &[$t], y: &mut [$t]) {
+                dispatch!(MODE => value2::<Lane<$t, MODE>, R>(rule, a, b, y))
+            }
+            fn forward2_right<R: BinaryRule>(rule: R, a: &[$t], b: $t, y: &mut [$t]) {
+                dispatch!(MODE => value2_right::<Lane<$t, MODE>, R>(rule, a, b, y))
+            }
+            fn forward2_left<R: BinaryRule>(rule: R, a: $t, b: &[$t], y: &mut [$t]) {
+                dispatch!(MODE => value2_left::<Lane<$t, MODE>, R>(rule, a, b, y))
+            }
+            fn backward2<const A: bool, R: BinaryRule>(rule: R, a: &[$t], b: &[$t], y: &[$t], g: &mut [$t]) {
+                dispatch!(MODE => chain2::<Lane<$t, MODE>, A, R>(rule, a, b, y, g))
+            }
+
+            pub(crate) const fn binary<R: BinaryRule>() -> BinaryKernels<R, $t> {
+                BinaryKernels {
+                    forward: forward2::<R>,
+                    forward_right: forward2_right::<R>,
+                    forward_left: forward2_left::<R>,
+                    backward_a: backward2::<true, R>,
+                    backward_b: backward2::<false, R>,
+                }
+            }
+        }
+    };
+}
+compiled!(f32);
+compiled!(f64);
+
+impl<R: UnaryRule> UnaryLoops<R> {
+    pub(crate) const fn new() -> Self {
+        UnaryLoops { f32: f32::unary(), f64: f64::unary() }
+    }
+}
+
+impl<R: BinaryRule> BinaryLoops<R> {
+    pub(crate) const fn new() -> Self {
+        BinaryLoops { f32: f32::binary(), f64: f64::binary() }
+    }
+}

@@ -1,0 +1,55 @@
+//! The loops over numbers, compiled in this crate for each instruction set. A learner can skip this folder: the
+//! rest of the crate reads without it.
+//!
+//! - `num.rs`: what a rule can do with its numbers; `lane.rs`: a number of a loop; `math.rs`: `exp` and its kin
+//! - `loops.rs`: the loops that an elementwise rule compiles to
+//! - `matmul.rs`, `reduce.rs`, `strided.rs`: products, sums, and copies through strides
+//! - `simd.rs`: which instruction set runs
+
+pub(crate) mod lane;
+pub(crate) mod loops;
+pub(crate) mod math;
+pub(crate) mod matmul;
+pub(crate) mod num;
+pub(crate) mod reduce;
+pub(crate) mod simd;
+pub(crate) mod strided;
+
+pub use loops::{BinaryKernels, BinaryLoops, BinaryRule, UnaryKernels, UnaryLoops, UnaryRule};
+pub use matmul::{set_threads, with_threads};
+pub use num::{Num, Real};
+pub use simd::vectorize;
+
+/// The compiled loops of one number type that belong to no rule.
+#[doc(hidden)]
+pub struct Kernels<T: 'static> {
+    pub(crate) product: fn(matmul::Product<'_, T>),
+    /// over the middle axis of `outer × n × inner`
+    pub(crate) sum: fn(&[T], [usize; 3], &mut [T]),
+    pub(crate) max: fn(&[T], [usize; 3], &mut [T]),
+    pub(crate) min: fn(&[T], [usize; 3], &mut [T]),
+    /// `x ← x + y`
+    pub(crate) add_assign: fn(&mut [T], &[T]),
+    pub(crate) read: fn(&strided::Strided<'_>, &[T], &mut [T]),
+    pub(crate) write: fn(&strided::Strided<'_>, &[T], &mut [T]),
+}
+
+pub(crate) static F32: Kernels<f32> = Kernels {
+    product: matmul::f32::product,
+    sum: reduce::f32::sum,
+    max: reduce::f32::max,
+    min: reduce::f32::min,
+    add_assign: reduce::f32::add_assign,
+    read: strided::read,
+    write: strided::write,
+};
+
+pub(crate) static F64: Kernels<f64> = Kernels {
+    product: matmul::f64::product,
+    sum: reduce::f64::sum,
+    max: reduce::f64::max,
+    min: reduce::f64::min,
+    add_assign: reduce::f64::add_assign,
+    read: strided::read,
+    write: strided::write,
+};

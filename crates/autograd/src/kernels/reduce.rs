@@ -1,0 +1,119 @@
+//! Reductions of an array seen as `outer × n × inner` over its middle axis.
+//!
+//! Sums run in blocks: within a block in parallel lanes, the blocks' sums added up after. That is fast, and the
+//! rounding error grows with the block's length plus the number of blocks, not with n. The order is a function of
+//! the shape alone.
+
+use super::lane::{Element, Lane};
+use super::num::Real;
+use super::simd::dispatch;
+
+/// Numbers that a sum adds up before it moves to the next partial sum.
+const BLOCK: usize = 512;
+/// Columns summed side by side.
+const TILE: usize = 64;
+
+#[inline(always)]
+fn sum_slice<L: Element>(x: &[L::T]) -> L {
+    let mut total = L::zero();
+    for block in x.chunks(BLOCK) {
+        let mut lanes = [L::zero(); 16];
+        let mut parts = block.chunks_exact(16);
+        for part in &mut parts {
+            for (lane, &x) in lanes.iter_mut().zip(part) {
+                *lane = lane.add(L::new(x));
+            }
+        }
+        let mut sum = fold(lanes);
+        for &x in parts.remainder() {
+            sum = sum.add(L::new(x));
+        }
+        total = total.add(sum);
+    }
+    total
+}
+
+/// The sum of the lanes, by halves.
+#[inline(always)]
+pub(crate) fn fold<L: Element>(mut lanes: [L; 16]) -> L {
+    for width in [8, 4, 2, 1] {
+        for i in 0..width {
+            lanes[i] = lanes[i].add(lanes[i + width]);
+        }
+    }
+    lanes[0]
+}
+
+#[inline(always)]
+fn sum<L: Element>(x: &[L::T], [outer, n, inner]: [usize; 3], out: &mut [L::T]) {
+    if inner == 1 {
+        for (o, out) in out[..outer].iter_mut().enumerate() {
+            *out = sum_slice::<L>(&x[o * n..(o + 1) * n]).get();
+        }
+        return;
+    }
+    for o in 0..outer {
+        for start in (0..inner).step_by(TILE) {
+            let width = TILE.min(inner - start);
+            let mut total = [L::zero(); TILE];
+            for first in (0..n).step_by(BLOCK) {
+                let mut part = [L::zero(); TILE];
+                for k in first..n.min(first + BLOCK) {
+                    let row = &x[(o * n + k) * inner + start..][..width];
+                    for (part, &x) in part[..width].iter_mut().zip(row) {
+                        *part = part.add(L::new(x));
+                    }
+                }
+                for (total, part) in total.iter_mut().zip(part) {
+                    *total = total.add(part);
+                }
+            }
+            for (out, total) in out[o * inner + start..][..width].iter_mut().zip(total) {
+                *out = total.get();
+            }
+        }
+    }
+}
+
+/// The largest or smallest along the middle axis; NaN where one is NaN. `n` is at least 1.
+#[inline(always)]
+fn extreme<L: Element<T: PartialOrd>, const MAX: bool>(x: &[L::T], [outer, n, inner]: [usize; 3], out: &mut [L::T]) {
+    for o in 0..outer {
+        let out = &mut out[o * inner..(o + 1) * inner];
+        out.copy_from_slice(&x[o * n * inner..][..inner]);
+        for k in 1..n {
+            for (best, &x) in out.iter_mut().zip(&x[(o * n + k) * inner..][..inner]) {
+                // `!(x == x)` is a NaN
+                let better = if MAX { x > *best } else { x < *best };
+                #[allow(clippy::eq_op)]
+                if better || !(x == x) {
+                    *best = x;
+                }
+            }
+        }
+    }
+}
+
+macro_rules! compiled {
+    ($t:ident) => {
+        pub(crate) mod $t {
+            use super::*;
+            pub(crate) fn sum(x: &[$t], layout: [usize; 3], out: &mut [$t]) {
+                dispatch!(MODE => super::sum::<Lane<$t, MODE>>(x, layout, out))
+            }
+            pub(crate) fn max(x: &[$t], layout: [usize; 3], out: &mut [$t]) {
+                dispatch!(MODE => extreme::<Lane<$t, MODE>, true>(x, layout, out))
+            }
+            pub(crate) fn min(x: &[$t], layout: [usize; 3], out: &mut [$t]) {
+                dispatch!(MODE => extreme::<Lane<$t, MODE>, false>(x, layout, out))
+            }
+            pub(crate) fn add_assign(x: &mut [$t], y: &[$t]) {
+                dispatch!(MODE => for (x, &y) in x.iter_mut().zip(y) {
+                    *x = Lane::<$t, MODE>(*x).add(Lane(y)).0;
+                })
+            }
+        }
+    };
+}
+compiled!(f32);
+compiled!(f64);

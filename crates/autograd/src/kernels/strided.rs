@@ -1,0 +1,54 @@
+//! Copies between a contiguous array and a strided view of another: transposes, slices and broadcasts.
+
+/// Where the elements of an array of `shape` lie in another's storage: element `i` at `offset + Σ i·strides`.
+#[derive(Clone, Copy)]
+pub(crate) struct Strided<'a> {
+    pub(crate) shape: &'a [usize],
+    pub(crate) strides: &'a [isize],
+    pub(crate) offset: usize,
+}
+
+impl Strided<'_> {
+    /// Calls `row(position in the contiguous array, position in the storage, stride, length)` for each run along
+    /// the last axis.
+    fn rows(&self, mut row: impl FnMut(usize, usize, isize, usize)) {
+        let Some((&length, outer)) = self.shape.split_last() else { return row(0, self.offset, 0, 1) };
+        let rows: usize = outer.iter().product();
+        let stride = self.strides[outer.len()];
+        for r in 0..rows {
+            let (mut rest, mut position) = (r, self.offset as isize);
+            for (axis, &size) in outer.iter().enumerate().rev() {
+                position += (rest % size) as isize * self.strides[axis];
+                rest /= size;
+            }
+            row(r * length, position as usize, stride, length);
+        }
+    }
+}
+
+/// `out ← storage`, read through the strides. A stride of 0 repeats.
+pub(crate) fn read<T: Copy>(at: &Strided<'_>, storage: &[T], out: &mut [T]) {
+    at.rows(|to, from, stride, length| match stride {
+        _ if length == 0 => {}
+        1 => out[to..to + length].copy_from_slice(&storage[from..from + length]),
+        0 => out[to..to + length].fill(storage[from]),
+        _ => {
+            for (i, out) in out[to..to + length].iter_mut().enumerate() {
+                *out = storage[(from as isize + i as isize * stride) as usize];
+            }
+        }
+    });
+}
+
+/// `storage ← x`, written through the strides.
+pub(crate) fn write<T: Copy>(at: &Strided<'_>, x: &[T], storage: &mut [T]) {
+    at.rows(|from, to, stride, length| match stride {
+        _ if length == 0 => {}
+        1 => storage[to..to + length].copy_from_slice(&x[from..from + length]),
+        _ => {
+            for (i, &x) in x[from..from + length].iter().enumerate() {
+                storage[(to as isize + i as isize * stride) as usize] = x;
+            }
+        }
+    });
+}

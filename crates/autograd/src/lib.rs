@@ -1,0 +1,79 @@
+//! Reverse-mode automatic differentiation of tensor operations, on a tape, to any order.
+//!
+//! A [`Tape`] records operations in the order in which they ran. Because that order puts every operation after what it
+//! needs, gradients are swept back through the record in one loop, from the cost to the leaves: each operation is
+//! handed the gradient of the cost by its output and adds, by the chain rule, what that means for its inputs.
+//!
+//! ```
+//! use gradus_autograd::Tape;
+//! use ndarray::array;
+//!
+//! let tape = Tape::new();
+//! let x = tape.var(array![1.0, 2.0, 3.0]);
+//! let cost = (x * x).sum();
+//! assert_eq!(cost.backward().wrt(x), array![2.0, 4.0, 6.0].into_dyn());
+//! ```
+//!
+//! To read the crate front to back: `tape.rs` (the record), `var.rs` (its handles), `operation.rs` (what an operation
+//! is), `sweep.rs` (the two ways back), `tensor.rs` (what rules are written over), `ops/` (the operations),
+//! `param.rs` and `module.rs` (what a model is made of), `derivatives.rs` and `gradcheck.rs`. `kernels/` and
+//! `storage.rs` are about speed and can be skipped.
+
+mod array;
+mod axes;
+mod derivatives;
+mod gradcheck;
+mod kernels;
+mod module;
+mod operand;
+mod operation;
+mod ops;
+mod param;
+mod scalar;
+mod storage;
+mod sweep;
+mod tape;
+mod tensor;
+mod var;
+
+pub use array::IntoArray;
+pub use axes::Axes;
+pub use derivatives::{grad, hessian, value_and_grad};
+pub use functions::where_;
+pub use gradcheck::{GradCheckError, gradcheck};
+pub use kernels::{set_threads, vectorize, with_threads};
+pub use module::{Leaf, LeafMut, Module, Visitor, path_fits};
+pub use operand::{IntoVar, Operand};
+pub use operation::{Operation, Output, Shape, View, Vjp};
+pub use ops::shape::{Place, Sizes, concat, stack};
+pub use param::{Buffer, Param, ParamId};
+pub use scalar::Float;
+pub use sweep::{Differentiable, Gradients};
+pub use tape::{Mode, Stream, Tape};
+pub use tensor::{Tensor, Value};
+pub use var::Var;
+
+/// The elementwise operations as functions, for `.map(tanh)` and its kind.
+///
+/// ```
+/// use gradus_autograd::{Tape, functions::tanh};
+/// let tape = Tape::new();
+/// let y: Vec<f32> = [tape.var(0.0), tape.var(1.0)].map(tanh).iter().map(|y| y.item()).collect();
+/// assert_eq!(y[0], 0.0);
+/// ```
+pub mod functions {
+    pub use crate::ops::activation::*;
+    pub use crate::ops::arithmetic::*;
+    pub use crate::ops::choose::*;
+    pub use crate::ops::exponential::*;
+    pub use crate::ops::trigonometric::*;
+}
+
+/// Parts that the other crates of the workspace and generic code need in scope, without being for users.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::kernels::{
+        BinaryKernels, BinaryLoops, BinaryRule, Kernels, Num, Real, UnaryKernels, UnaryLoops, UnaryRule,
+    };
+    pub use crate::tensor::ValueContext;
+}

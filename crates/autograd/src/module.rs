@@ -1,0 +1,259 @@
+//! What a model is: parameters and buffers with paths.
+
+use crate::{Buffer, Float, Param};
+
+/// A leaf of a module.
+#[derive(Debug)]
+pub enum Leaf<'a, T: Float> {
+    /// learned
+    Param(&'a Param<T>),
+    /// not learned
+    Buffer(&'a Buffer<T>),
+}
+
+/// A leaf of a module, to be changed.
+#[derive(Debug)]
+pub enum LeafMut<'a, T: Float> {
+    /// learned
+    Param(&'a mut Param<T>),
+    /// not learned
+    Buffer(&'a mut Buffer<T>),
+}
+
+impl<T: Float> Leaf<'_, T> {
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Leaf::Param(p) => p.shape(),
+            Leaf::Buffer(b) => b.shape(),
+        }
+    }
+    /// The numbers, row by row.
+    pub fn data(&self) -> &[T] {
+        match self {
+            Leaf::Param(p) => p.data(),
+            Leaf::Buffer(b) => b.inner().data(),
+        }
+    }
+}
+
+impl<T: Float> LeafMut<'_, T> {
+    /// Changes the numbers, row by row.
+    pub fn update<R>(&mut self, change: impl FnOnce(&mut [T]) -> R) -> R {
+        match self {
+            LeafMut::Param(p) => p.update(change),
+            LeafMut::Buffer(b) => b.inner_mut().update(change),
+        }
+    }
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            LeafMut::Param(p) => p.shape(),
+            LeafMut::Buffer(b) => b.shape(),
+        }
+    }
+}
+
+/// Walks a module and gives each leaf its path, such as `layers.0.weight`.
+pub struct Visitor<'v, L> {
+    path: String,
+    visit: &'v mut dyn FnMut(&str, L),
+}
+
+impl<'v, L> Visitor<'v, L> {
+    /// A visitor that calls `visit` with each leaf and its path.
+    pub fn new(visit: &'v mut dyn FnMut(&str, L)) -> Self {
+        Visitor { path: String::new(), visit }
+    }
+
+    fn within(&mut self, name: &dyn std::fmt::Display, walk: impl FnOnce(&mut Self)) {
+        use std::fmt::Write;
+        let outer = self.path.len();
+        let dot = if outer == 0 { "" } else { "." };
+        write!(self.path, "{dot}{name}").expect("a String takes all text");
+        walk(self);
+        self.path.truncate(outer);
+    }
+
+    fn leaf(&mut self, leaf: L) {
+        (self.visit)(&self.path, leaf);
+    }
+}
+
+impl<'a, T: Float> Visitor<'_, Leaf<'a, T>> {
+    /// Walks a part of the module under its name.
+    pub fn field(&mut self, name: impl std::fmt::Display, part: &'a (impl Module<T> + ?Sized)) {
+        self.within(&name, |v| part.visit(v));
+    }
+}
+
+impl<'a, T: Float> Visitor<'_, LeafMut<'a, T>> {
+    /// Walks a part of the module under its name.
+    pub fn field_mut(&mut self, name: impl std::fmt::Display, part: &'a mut (impl Module<T> + ?Sized)) {
+        self.within(&name, |v| part.visit_mut(v));
+    }
+}
+
+/// A model, or a part of one: plain data with parameters and buffers in it.
+///
+/// `#[derive(Module)]` writes it for a struct of modules. By hand it is a walk over the fields:
+///
+/// ```
+/// use gradus_autograd::{Leaf, LeafMut, Module, Param, Visitor};
+///
+/// struct Line { m: Param, b: Param }
+/// impl Module for Line {
+///     fn visit<'a>(&'a self, v: &mut Visitor<'_, Leaf<'a, f32>>) {
+///         v.field("m", &self.m);
+///         v.field("b", &self.b);
+///     }
+///     fn visit_mut<'a>(&'a mut self, v: &mut Visitor<'_, LeafMut<'a, f32>>) {
+///         v.field_mut("m", &mut self.m);
+///         v.field_mut("b", &mut self.b);
+///     }
+/// }
+/// let line = Line { m: Param::new(1.0), b: Param::new(0.0) };
+/// let paths: Vec<String> = line.params().into_iter().map(|(path, _)| path).collect();
+/// assert_eq!(paths, ["m", "b"]);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a module of `{T}`",
+    label = "not a module of `{T}`",
+    note = "if it holds parameters, give it `#[derive(Module)]`; if it is a setting, mark the field `#[module(skip)]`"
+)]
+pub trait Module<T: Float = f32>: Send + Sync {
+    /// Visits every parameter and buffer, in a fixed order.
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, Leaf<'a, T>>);
+    /// Visits every parameter and buffer, in the same order, to change them.
+    fn visit_mut<'a>(&'a mut self, visitor: &mut Visitor<'_, LeafMut<'a, T>>);
+
+    /// All parameters and buffers with their paths.
+    fn leaves(&self) -> Vec<(String, Leaf<'_, T>)> {
+        let mut leaves = Vec::new();
+        self.visit(&mut Visitor::new(&mut |path, leaf| leaves.push((path.to_owned(), leaf))));
+        leaves
+    }
+
+    /// All parameters with their paths.
+    fn params(&self) -> Vec<(String, &Param<T>)> {
+        let mut params = Vec::new();
+        self.visit(&mut Visitor::new(&mut |path, leaf| {
+            if let Leaf::Param(param) = leaf {
+                params.push((path.to_owned(), param));
+            }
+        }));
+        params
+    }
+
+    /// How many numbers the parameters hold.
+    fn param_count(&self) -> usize {
+        self.params().iter().map(|(_, p)| p.len()).sum()
+    }
+
+    /// Freezes the parameters whose path fits `pattern` (`*` stands for anything), or thaws them. Returns how many
+    /// fit.
+    fn set_frozen(&mut self, pattern: &str, frozen: bool) -> usize {
+        let mut count = 0;
+        self.visit_mut(&mut Visitor::new(&mut |path, leaf| {
+            if let LeafMut::Param(param) = leaf
+                && path_fits(pattern, path)
+            {
+                param.set_frozen(frozen);
+                count += 1;
+            }
+        }));
+        count
+    }
+}
+
+/// Whether a path fits a pattern in which `*` stands for anything, dots included.
+///
+/// ```
+/// use gradus_autograd::path_fits;
+/// assert!(path_fits("*.weight", "layers.0.weight"));
+/// assert!(!path_fits("*.weight", "layers.0.bias"));
+/// ```
+pub fn path_fits(pattern: &str, path: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == path,
+        Some((start, rest)) => path.strip_prefix(start).is_some_and(|end| {
+            end.char_indices().map(|(i, _)| i).chain([end.len()]).any(|i| path_fits(rest, &end[i..]))
+        }),
+    }
+}
+
+impl<T: Float> Module<T> for Param<T> {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, Leaf<'a, T>>) {
+        visitor.leaf(Leaf::Param(self));
+    }
+    fn visit_mut<'a>(&'a mut self, visitor: &mut Visitor<'_, LeafMut<'a, T>>) {
+        visitor.leaf(LeafMut::Param(self));
+    }
+}
+
+impl<T: Float> Module<T> for Buffer<T> {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, Leaf<'a, T>>) {
+        visitor.leaf(Leaf::Buffer(self));
+    }
+    fn visit_mut<'a>(&'a mut self, visitor: &mut Visitor<'_, LeafMut<'a, T>>) {
+        visitor.leaf(LeafMut::Buffer(self));
+    }
+}
+
+impl<T: Float, M: Module<T>> Module<T> for [M] {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, Leaf<'a, T>>) {
+        self.iter().enumerate().for_each(|(i, part)| visitor.field(i, part));
+    }
+    fn visit_mut<'a>(&'a mut self, visitor: &mut Visitor<'_, LeafMut<'a, T>>) {
+        self.iter_mut().enumerate().for_each(|(i, part)| visitor.field_mut(i, part));
+    }
+}
+
+macro_rules! delegate {
+    ($([$($generics:tt)*] $type:ty, |$x:ident| $shared:expr, $exclusive:expr;)*) => {
+        $(impl<T: Float, $($generics)*> Module<T> for $type {
+            fn visit<'a>(&'a self, visitor: &mut Visitor<'_, Leaf<'a, T>>) {
+                let $x = self;
+                $shared.into_iter().for_each(|part| part.visit(visitor));
+            }
+            fn visit_mut<'a>(&'a mut self, visitor: &mut Visitor<'_, LeafMut<'a, T>>) {
+                let $x = self;
+                $exclusive.into_iter().for_each(|part| part.visit_mut(visitor));
+            }
+        })*
+    };
+}
+delegate! {
+    [M: Module<T>] Vec<M>, |x| [x.as_slice()], [x.as_mut_slice()];
+    [M: Module<T>, const N: usize] [M; N], |x| [x.as_slice()], [x.as_mut_slice()];
+    [M: Module<T>] Option<M>, |x| x.as_ref(), x.as_mut();
+    [M: Module<T> + ?Sized] Box<M>, |x| [&**x], [&mut **x];
+}
+
+macro_rules! tuples {
+    ($($($name:ident $index:tt),+;)*) => {
+        $(impl<T: Float, $($name: Module<T>),+> Module<T> for ($($name,)+) {
+            fn visit<'a>(&'a self, visitor: &mut Visitor<'_, Leaf<'a, T>>) {
+                $(visitor.field($index, &self.$index);)+
+            }
+            fn visit_mut<'a>(&'a mut self, visitor: &mut Visitor<'_, LeafMut<'a, T>>) {
+                $(visitor.field_mut($index, &mut self.$index);)+
+            }
+        })*
+    };
+}
+tuples! {
+    A 0;
+    A 0, B 1;
+    A 0, B 1, C 2;
+    A 0, B 1, C 2, D 3;
+    A 0, B 1, C 2, D 3, E 4;
+    A 0, B 1, C 2, D 3, E 4, F 5;
+    A 0, B 1, C 2, D 3, E 4, F 5, G 6;
+    A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7;
+}
+
+impl<T: Float> Module<T> for () {
+    fn visit<'a>(&'a self, _: &mut Visitor<'_, Leaf<'a, T>>) {}
+    fn visit_mut<'a>(&'a mut self, _: &mut Visitor<'_, LeafMut<'a, T>>) {}
+}

@@ -1,0 +1,209 @@
+//! What an operation is: how it computes its output, and how a gradient flows back through it.
+
+use std::cell::Cell;
+
+use ndarray::{ArrayViewD, ArrayViewMutD};
+use smallvec::SmallVec;
+
+use crate::tensor::{Tensor, Value};
+use crate::{Float, Var};
+
+/// The sizes of an array's axes.
+pub type Shape = SmallVec<[usize; 4]>;
+
+/// An array handed to an operation: contiguous, row by row.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a, T> {
+    padded: &'a [T],
+    shape: &'a [usize],
+}
+
+impl<'a, T: Float> View<'a, T> {
+    #[inline]
+    pub(crate) fn new(padded: &'a [T], shape: &'a [usize]) -> Self {
+        View { padded, shape }
+    }
+    /// The sizes of the axes.
+    #[inline]
+    pub fn shape(&self) -> &'a [usize] {
+        self.shape
+    }
+    /// The numbers, row by row.
+    #[inline]
+    pub fn data(&self) -> &'a [T] {
+        &self.padded[..self.shape.iter().product()]
+    }
+    /// The numbers and the padding behind them, for loops without tails.
+    #[inline]
+    pub(crate) fn padded(&self) -> &'a [T] {
+        self.padded
+    }
+    /// The same as an `ndarray` view.
+    pub fn array(&self) -> ArrayViewD<'a, T> {
+        ArrayViewD::from_shape(self.shape, self.data()).expect("as many numbers as the shape says")
+    }
+}
+
+/// The array that an operation writes: contiguous, row by row. What stood there before is arbitrary.
+#[derive(Debug)]
+pub struct Output<'a, T> {
+    padded: &'a mut [T],
+    shape: &'a [usize],
+}
+
+impl<'a, T: Float> Output<'a, T> {
+    #[inline]
+    pub(crate) fn new(padded: &'a mut [T], shape: &'a [usize]) -> Self {
+        Output { padded, shape }
+    }
+    /// The sizes of the axes, as [`Operation::shape`] gave them.
+    #[inline]
+    pub fn shape(&self) -> &'a [usize] {
+        self.shape
+    }
+    /// The numbers to write, row by row.
+    #[inline]
+    pub fn data(&mut self) -> &mut [T] {
+        let len = self.shape.iter().product();
+        &mut self.padded[..len]
+    }
+    #[inline]
+    pub(crate) fn padded(&mut self) -> &mut [T] {
+        self.padded
+    }
+    /// The same as an `ndarray` view.
+    pub fn array(&mut self) -> ArrayViewMutD<'_, T> {
+        let shape = self.shape;
+        ArrayViewMutD::from_shape(shape, self.data()).expect("as many numbers as the shape says")
+    }
+}
+
+/// An operation on tensors, with its derivative. The operations of this crate implement this trait; so can yours.
+///
+/// `vjp` (vector-Jacobian product) is written once, over any [`Tensor`]: on arrays it computes gradients, on
+/// variables it records how they are computed, so that they can be differentiated again, to any order.
+///
+/// ```
+/// use gradus_autograd::{Float, Operation, Output, Shape, Tape, Tensor, View, Vjp};
+/// use ndarray::array;
+///
+/// /// `y = x³`
+/// struct Cube;
+/// impl<T: Float> Operation<T> for Cube {
+///     fn name(&self) -> &'static str { "cube" }
+///     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> { Ok(inputs[0].into()) }
+///     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+///         for (y, &x) in output.data().iter_mut().zip(inputs[0].data()) { *y = x * x * x }
+///     }
+///     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+///         cx.add(0, || cx.grad() * cx.input(0) * cx.input(0) * 3.0);
+///     }
+/// }
+///
+/// let tape = Tape::new();
+/// let x = tape.var(array![1.0, 2.0]);
+/// let y = tape.apply(Cube, &[x]).sum();
+/// assert_eq!(y.backward().wrt(x), array![3.0, 12.0].into_dyn());
+/// let [dx] = y.grad([x]);
+/// assert_eq!(dx.sum().backward().wrt(x), array![6.0, 12.0].into_dyn());
+/// ```
+///
+/// Check a new one with [`gradcheck`](crate::gradcheck).
+pub trait Operation<T: Float>: Send + 'static {
+    /// What messages call it.
+    fn name(&self) -> &'static str;
+    /// The shape of the output for inputs of these shapes, or why they do not fit: a sentence that names them.
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String>;
+    /// Writes the output.
+    fn forward(&self, inputs: &[View<'_, T>], output: Output<'_, T>);
+    /// Adds to each input its gradient, given the output's: `cx.add(i, || …)`.
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>);
+}
+
+/// What [`Operation::vjp`] works with: inputs, output, the gradient that arrives at the output, and where to add
+/// those of the inputs.
+pub struct Vjp<'a, T: Float, V: Tensor<T>> {
+    context: V::Context,
+    node: u32,
+    inputs: &'a [u32],
+    grad: Cell<Option<V>>,
+    slots: &'a [Cell<Option<V>>],
+    wanted: Option<&'a [bool]>,
+}
+
+impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
+    pub(crate) fn new(
+        context: V::Context,
+        (node, inputs): (u32, &'a [u32]),
+        grad: V,
+        slots: &'a [Cell<Option<V>>],
+        wanted: Option<&'a [bool]>,
+    ) -> Self {
+        Vjp { context, node, inputs, grad: Cell::new(Some(grad)), slots, wanted }
+    }
+
+    /// Input number `i`.
+    #[inline]
+    pub fn input(&self, i: usize) -> V {
+        V::load(self.context, self.inputs[i])
+    }
+    /// How many inputs there are.
+    pub fn inputs(&self) -> usize {
+        self.inputs.len()
+    }
+    /// The output.
+    #[inline]
+    pub fn output(&self) -> V {
+        V::load(self.context, self.node)
+    }
+    /// The gradient of the cost by the output, in the output's shape.
+    pub fn grad(&self) -> V {
+        let grad = self.take_grad();
+        self.grad.set(Some(grad.clone()));
+        grad
+    }
+    /// [`grad`](Self::grad), the last time it is asked for: its memory may be used for the result.
+    #[inline]
+    pub fn take_grad(&self) -> V {
+        self.grad.take().expect("take_grad is the last use of the gradient")
+    }
+    /// Whether somebody needs the gradient of input `i`.
+    #[inline]
+    pub fn wants(&self, i: usize) -> bool {
+        let input = self.inputs[i];
+        V::is_differentiated(self.context, input) && self.wanted.is_none_or(|w| w[input as usize])
+    }
+    /// Adds to the gradient of input `i`. The closure runs only if somebody needs it. A gradient in a shape to which
+    /// the input was broadcast is summed back to the input's own.
+    #[inline]
+    pub fn add(&self, i: usize, gradient: impl FnOnce() -> V) {
+        if !self.wants(i) {
+            return;
+        }
+        let gradient = V::sum_to(gradient(), V::node_shape(self.context, self.inputs[i]));
+        let slot = &self.slots[self.inputs[i] as usize];
+        slot.set(Some(match slot.take() {
+            Some(sum) => V::accumulate(sum, gradient),
+            None => gradient,
+        }));
+    }
+}
+
+/// An operation with its type forgotten, as the tape keeps it: one rule, two sweeps.
+pub(crate) trait AnyOperation<T: Float>: Send {
+    #[cfg(test)]
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+    fn vjp_values<'s>(&self, cx: &Vjp<'_, T, Value<'s, T>>);
+    fn vjp_vars<'t>(&self, cx: &Vjp<'_, T, Var<'t, T>>);
+}
+
+impl<T: Float, O: Operation<T>> AnyOperation<T> for O {
+    fn vjp_values<'s>(&self, cx: &Vjp<'_, T, Value<'s, T>>) {
+        self.vjp(cx);
+    }
+    fn vjp_vars<'t>(&self, cx: &Vjp<'_, T, Var<'t, T>>) {
+        self.vjp(cx);
+    }
+}

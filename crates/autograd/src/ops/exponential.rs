@@ -1,0 +1,108 @@
+//! Powers, roots, exponentials, logarithms.
+
+use crate::ops::elementwise::{elementwise, elementwise_binary};
+use crate::{Float, IntoVar, Operand, Var};
+
+elementwise! {
+    /// `y = eˣ`, `dy/dx = y`. Overflows to infinity past 88 (`f32`) or 709 (`f64`).
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(0.0);
+    /// let y = x.exp();
+    /// assert_eq!((y.item(), y.backward().wrt(x)[[]]), (1.0, 1.0));
+    /// ```
+    exp: Exp(x) -> y { value: x.exp(), derivative: y, check: [-300.0, -1.0, 0.0, 2.0] }
+    /// `y = eˣ − 1`, accurate for tiny x; `dy/dx = eˣ`.
+    exp_m1: ExpM1(x) -> y { value: x.exp_m1(), derivative: x.exp(), check: [-3.0, 0.0, 1e-6, 2.0] }
+    /// The natural logarithm: `y = ln x`, `dy/dx = 1/x`. −∞ at 0, NaN below.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(2.0);
+    /// assert_eq!(x.ln().backward().wrt(x)[[]], 0.5);
+    /// ```
+    ln: Ln(x) -> y { value: x.ln(), derivative: 1 / x, check: [0.1, 1.0, 30.0] }
+    /// `y = ln(1 + x)`, accurate for tiny x; `dy/dx = 1/(1 + x)`.
+    ln_1p: Ln1p(x) -> y { value: x.ln_1p(), derivative: 1 / (x + 1), check: [-0.7, 0.0, 1e-6, 30.0] }
+    /// `y = √x`, `dy/dx = 1/(2y)`: infinite at 0. NaN below.
+    sqrt: Sqrt(x) -> y { value: x.sqrt(), derivative: 0.5 / y, check: [0.2, 1.0, 9.0] }
+    /// `y = x²`, `dy/dx = 2x`.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(3.0);
+    /// assert_eq!(x.square().backward().wrt(x)[[]], 6.0);
+    /// ```
+    square: Square(x) -> y { value: x * x, derivative: 2 * x, check: [-1.5, 0.0, 2.0] }
+    /// `y = xᵖ` for a plain number p, `dy/dx = p xᵖ⁻¹`. Written `x.pow(p)`. With p = 0 the value is 1 and the
+    /// derivative 0, also at 0.
+    pow_number: PowNumber(x; exponent) -> y {
+        value: if exponent == 2.0 { x * x } else { x.pow_number(exponent) },
+        derivative: if exponent == 0.0 {
+            x.literal(0.0)
+        } else if exponent == 1.0 {
+            x.literal(1.0)
+        } else if exponent == 2.0 {
+            x * 2
+        } else {
+            x.pow_number(exponent - 1.0) * exponent
+        },
+        check: (3.0) [-1.5, 0.0, 2.0],
+    }
+    /// The error function: `y = 2/√π ∫₀ˣ e^(−t²) dt`, `dy/dx = 2/√π e^(−x²)`.
+    erf: Erf(x) -> y {
+        value: x.erf(),
+        derivative: (-(x * x)).exp() * std::f64::consts::FRAC_2_SQRT_PI,
+        check: [-1.2, 0.0, 0.8, 2.0],
+    }
+}
+
+elementwise_binary! {
+    /// The rule of [`Var::pow`] between variables.
+    pow_var: Pow(a, b) -> y {
+        value: a.pow(b),
+        // where b = 0 the base does not count, and 0⁰⁻¹ must not be formed
+        derivative: {
+            b * b.is(b.literal(0.0)).choose(a.literal(1.0), a).pow(b - 1),
+            {
+                // 0ᵇ is 0 for every b ≥ 0 (0⁰ is 1), so its logarithm must not be formed
+                let zero = a.is(a.literal(0.0)) * (1 - b.below(0.0));
+                zero.choose(a.literal(0.0), y * zero.choose(a.literal(1.0), a).ln())
+            }
+        },
+        check: [[1.5, 2.5], [0.4, -1.2], [2.0, 3.0]],
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// `y = aᵇ`, with a number, a variable, a parameter or an array as exponent: `∂y/∂a = b aᵇ⁻¹`,
+    /// `∂y/∂b = y ln a`.
+    ///
+    /// With b = 0 the value is 1 and the gradient to the base 0, also at base 0. The gradient to the exponent is 0
+    /// where the base is 0 and the exponent is not negative (PyTorch does the same), and NaN for negative bases.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(2.0);
+    /// assert_eq!(x.pow(3).backward().wrt(x)[[]], 12.0);
+    /// ```
+    #[track_caller]
+    pub fn pow(self, exponent: impl IntoVar<'t, T>) -> Self {
+        match exponent.operand(self.tape()) {
+            Operand::Number(exponent) => self.pow_number(exponent),
+            Operand::Var(exponent) => self.pow_var(exponent),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn checks() -> Vec<crate::ops::Check> {
+    let mut checks = unary_checks();
+    checks.extend(binary_checks());
+    for exponent in [-1.5, 0.0, 0.5, 1.0, 2.0, 4.0] {
+        let x = vec![ndarray::arr1(&[0.3, 1.7]).into_dyn()];
+        checks.push(crate::ops::Check::new("pow_number", x, move |v| v[0].pow(exponent)));
+    }
+    checks
+}

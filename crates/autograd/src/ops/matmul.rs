@@ -1,0 +1,258 @@
+//! Products of vectors, matrices, and batches of matrices.
+
+use crate::kernels::matmul::Product;
+use crate::ops::shape::{broadcast_shape, broadcast_strides};
+use crate::{Float, IntoVar, Operation, Output, Shape, Tensor, Var, View, Vjp};
+
+/// `C = A · B` over the last two axes, each operand stored transposed where `transposed` says so. Axes before those
+/// are batches and broadcast.
+#[derive(Debug)]
+pub(crate) struct MatMul {
+    pub(crate) transposed: [bool; 2],
+}
+
+/// The batch axes, rows and columns of an operand, after its transposition.
+fn parts(shape: &[usize], transposed: bool) -> (&[usize], usize, usize) {
+    let (batch, matrix) = shape.split_at(shape.len() - 2);
+    if transposed { (batch, matrix[1], matrix[0]) } else { (batch, matrix[0], matrix[1]) }
+}
+
+impl MatMul {
+    /// Multiplies matrix by matrix. A right operand that is one matrix for the whole batch takes all rows at once.
+    fn run<T: Float>(&self, a: View<'_, T>, b: View<'_, T>, shape: &[usize], c: &mut [T]) {
+        let [a_transposed, b_transposed] = self.transposed;
+        let (a_batch, m, k) = parts(a.shape(), a_transposed);
+        let (b_batch, _, n) = parts(b.shape(), b_transposed);
+        let product = |m, a, b, c| {
+            (T::kernels().product)(Product { m, k, n, a, a_transposed, b, b_transposed, c, accumulate: false });
+        };
+        let count: usize = a_batch.iter().product();
+        if b_batch.iter().product::<usize>() == 1 && (!a_transposed || count == 1) {
+            return product(count * m, a.data(), b.data(), c);
+        }
+        let batch = &shape[..shape.len() - 2];
+        let (a_strides, b_strides) = (broadcast_strides(a_batch, batch), broadcast_strides(b_batch, batch));
+        for (i, c) in c.chunks_exact_mut((m * n).max(1)).enumerate() {
+            let (mut rest, mut at_a, mut at_b) = (i, 0, 0);
+            for (axis, &size) in batch.iter().enumerate().rev() {
+                at_a += (rest % size) * a_strides[axis];
+                at_b += (rest % size) * b_strides[axis];
+                rest /= size;
+            }
+            product(m, &a.data()[at_a * m * k..][..m * k], &b.data()[at_b * k * n..][..k * n], c);
+        }
+    }
+}
+
+impl<T: Float> Operation<T> for MatMul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        let (a_batch, m, k) = parts(inputs[0], self.transposed[0]);
+        let (b_batch, inner, n) = parts(inputs[1], self.transposed[1]);
+        if k != inner {
+            let hint = if k == n { "; did you mean `b.t()`?" } else { "" };
+            return Err(format!("{:?} × {:?}: inner sizes {k} and {inner} differ{hint}", inputs[0], inputs[1]));
+        }
+        let mut shape = broadcast_shape(a_batch, b_batch)
+            .map_err(|e| format!("{:?} × {:?}: the axes before the last two: {e}", inputs[0], inputs[1]))?;
+        shape.extend([m, n]);
+        Ok(shape)
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        let shape = output.shape();
+        if parts(inputs[0].shape(), self.transposed[0]).2 == 0 {
+            output.padded().fill(T::default()); // a sum over nothing
+        } else if !output.data().is_empty() {
+            self.run(inputs[0], inputs[1], shape, output.data());
+        }
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        // C = A B gives dA = G Bᵀ and dB = Aᵀ G; a transposed operand takes the transpose of that
+        let [ta, tb] = self.transposed;
+        cx.add(0, || {
+            let (g, b) = (cx.grad(), cx.input(1));
+            if ta { b.matmul(&g, [tb, true]) } else { g.matmul(&b, [false, !tb]) }
+        });
+        cx.add(1, || {
+            let (g, a) = (cx.grad(), cx.input(0));
+            match (tb, a.shape().len() > 2 && cx.input(1).shape().len() == 2 && !ta) {
+                // one right matrix for a whole batch: its gradient is one product over all rows
+                (_, true) => {
+                    let rows = |x: V| {
+                        let columns = x.shape()[x.shape().len() - 1];
+                        let count = x.shape()[..x.shape().len() - 1].iter().product();
+                        x.reshape(&[count, columns])
+                    };
+                    let (a, g) = (rows(a), rows(g));
+                    if tb { g.matmul(&a, [true, false]) } else { a.matmul(&g, [true, false]) }
+                }
+                (true, _) => g.matmul(&a, [true, ta]),
+                (false, _) => a.matmul(&g, [!ta, false]),
+            }
+        });
+    }
+}
+
+/// `Y = X Wᵀ + b`: a product and a sum in one pass, for a matrix W of outputs × inputs.
+#[derive(Debug)]
+pub(crate) struct LinearOperation {}
+
+impl<T: Float> Operation<T> for LinearOperation {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        let [x, w, b] = [inputs[0], inputs[1], inputs[2]];
+        let [outputs, features] = w else { return Err(format!("the weight is {w:?}, not outputs × inputs")) };
+        if x.last() != Some(features) {
+            return Err(format!(
+                "the input is {x:?} and the weight {w:?} (outputs × inputs): the input's last axis must have size \
+                 {features}"
+            ));
+        }
+        if b != [*outputs] {
+            return Err(format!("the weight is {w:?} (outputs × inputs) and the bias {b:?}, which must be [{outputs}]"));
+        }
+        let mut shape: Shape = x.into();
+        shape[x.len() - 1] = *outputs;
+        Ok(shape)
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        let (x, w, b) = (inputs[0].data(), inputs[1], inputs[2].data());
+        let (n, k) = (w.shape()[0], w.shape()[1]);
+        if n == 0 {
+            return;
+        }
+        let c = output.data();
+        c.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
+        if k > 0 && !c.is_empty() {
+            let product = Product {
+                m: c.len() / n,
+                k,
+                n,
+                a: x,
+                a_transposed: false,
+                b: w.data(),
+                b_transposed: true,
+                c,
+                accumulate: true,
+            };
+            (T::kernels().product)(product);
+        }
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        let rows = |x: V, columns: usize| {
+            let count = x.shape()[..x.shape().len() - 1].iter().product();
+            x.reshape(&[count, columns])
+        };
+        let (outputs, features) = (cx.input(1).shape()[0], cx.input(1).shape()[1]);
+        cx.add(0, || {
+            let g = rows(cx.grad(), outputs).matmul(&cx.input(1), [false, false]);
+            g.reshape(cx.input(0).shape())
+        });
+        cx.add(1, || rows(cx.grad(), outputs).matmul(&rows(cx.input(0), features), [true, false]));
+        cx.add(2, || cx.grad());
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The matrix product. Two vectors give their dot product, a 0-dimensional variable; a vector on the left is a row,
+    /// on the right a column, whose axis is dropped from the result. Axes before the last two are batches and
+    /// broadcast.
+    ///
+    /// # Panics
+    /// If the inner sizes differ, the batches do not broadcast, or an operand has no axis.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// let tape = gradus_autograd::Tape::new();
+    /// let (a, x) = (tape.var(array![[1.0, 2.0], [3.0, 4.0]]), tape.var([1.0, 1.0]));
+    /// let y = a.matmul(x);
+    /// assert_eq!(y.data(), [3.0, 7.0]);
+    /// assert_eq!(y.sum().backward().wrt(x), array![4.0, 6.0].into_dyn());
+    /// ```
+    #[track_caller]
+    pub fn matmul(self, other: impl IntoVar<'t, T>) -> Self {
+        let (mut a, mut b) = (self, other.into_var(self.tape()));
+        let (left, right) = (a.ndim() == 1, b.ndim() == 1);
+        assert!(
+            a.ndim() > 0 && b.ndim() > 0,
+            "matmul: {:?} × {:?}: an operand without axes; multiply by a number with `*`",
+            a.shape(),
+            b.shape()
+        );
+        if left || right {
+            let (k, inner) = (a.shape()[a.ndim() - 1], b.shape()[b.ndim().saturating_sub(2)]);
+            assert!(k == inner, "matmul: {:?} × {:?}: inner sizes {k} and {inner} differ", a.shape(), b.shape());
+        }
+        if left {
+            a = a.unsqueeze(0);
+        }
+        if right {
+            b = b.unsqueeze(-1);
+        }
+        let mut product = self.tape().apply(MatMul { transposed: [false, false] }, &[a, b]);
+        if left {
+            product = product.squeeze(-2);
+        }
+        if right { product.squeeze(-1) } else { product }
+    }
+
+    /// `x Wᵀ + b` for a weight of outputs × inputs and a bias of outputs, over the last axis: what a fully connected
+    /// layer computes, in one operation (PyTorch's `linear`).
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(array![[1.0, 2.0]]);
+    /// let y = x.linear(&array![[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], &array![0.5, 0.0, 0.0]);
+    /// assert_eq!(y.data(), [1.5, 2.0, 3.0]);
+    /// ```
+    #[track_caller]
+    pub fn linear(self, weight: impl IntoVar<'t, T>, bias: impl IntoVar<'t, T>) -> Self {
+        let tape = self.tape();
+        tape.apply(LinearOperation {}, &[self, weight.into_var(tape), bias.into_var(tape)])
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn checks() -> Vec<crate::ops::Check> {
+    use crate::ops::Check;
+    use ndarray::{ArrayD, IxDyn, array};
+    let x = |shape: &[usize], seed: f64| {
+        let mut i = seed;
+        ArrayD::from_shape_fn(IxDyn(shape), |_| {
+            i += 1.0;
+            (i * 12.9898).sin() * 1.5
+        })
+    };
+    let matmul = |a: &[usize], b: &[usize]| {
+        Check::new("matmul", vec![x(a, 0.3), x(b, 7.1)], |v: &[Var<'_, f64>]| v[0].square().matmul(v[1].square()))
+    };
+    let transposed = |a: &[usize], b: &[usize], transposed| {
+        Check::new("matmul", vec![x(a, 0.3), x(b, 7.1)], move |v: &[Var<'_, f64>]| {
+            v[0].tape().apply(MatMul { transposed }, &[v[0].square(), v[1].square()])
+        })
+    };
+    vec![
+        matmul(&[3], &[3]),
+        matmul(&[3], &[3, 2]),
+        matmul(&[2, 3], &[3]),
+        matmul(&[2, 3], &[3, 4]),
+        matmul(&[2, 2, 3], &[3, 2]),
+        matmul(&[2, 1, 2, 3], &[2, 3, 2]),
+        transposed(&[3, 2], &[3, 2], [true, false]),
+        transposed(&[2, 3], &[4, 3], [false, true]),
+        transposed(&[3, 2], &[4, 3], [true, true]),
+        transposed(&[2, 3, 2], &[4, 3], [true, true]),
+        transposed(&[2, 2, 3], &[4, 3], [false, true]),
+        Check::new("linear", vec![x(&[2, 3], 0.3), x(&[4, 3], 3.3), array![0.5, -1.0, 0.2, 2.0].into_dyn()], |v| {
+            v[0].square().linear(v[1].square(), v[2].square())
+        }),
+    ]
+}

@@ -1,0 +1,249 @@
+//! Softmax and its logarithm, log-sum-exp, and the cross-entropy that holds them.
+
+use std::sync::Arc;
+
+use crate::axes::{Axes, axis_of};
+use crate::{Float, Operation, Output, Shape, Tensor, Var, View, Vjp};
+
+/// Calls `f(first place, stride)` for each row along an axis.
+fn rows(shape: &[usize], axis: usize, mut f: impl FnMut(usize, usize)) {
+    let inner: usize = shape[axis + 1..].iter().product();
+    let outer: usize = shape[..axis].iter().product();
+    for o in 0..outer {
+        for i in 0..inner {
+            f(o * shape[axis] * inner + i, inner);
+        }
+    }
+}
+
+/// The largest of a row and the logarithm of the sum of exponentials relative to it. A row of only −∞ has (0, −∞), so
+/// that nothing turns into NaN.
+fn log_sum_exp<T: Float>(row: impl Iterator<Item = T> + Clone) -> (T, f64) {
+    let max = row.clone().map(T::to_f64).fold(f64::NEG_INFINITY, |m, x| if x > m || x.is_nan() { x } else { m });
+    let max = if max == f64::NEG_INFINITY { 0.0 } else { max };
+    if max == f64::INFINITY {
+        return (T::from_f64(max), 0.0);
+    }
+    let sum: f64 = row.map(|x| (x.to_f64() - max).exp()).sum();
+    (T::from_f64(max), sum.ln())
+}
+
+/// `yᵢ = e^xᵢ / Σ e^xⱼ` along an axis.
+#[derive(Debug)]
+pub(crate) struct Softmax {
+    pub(crate) axis: usize,
+}
+
+impl<T: Float> Operation<T> for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        Ok(inputs[0].into())
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        let (x, y, n) = (inputs[0].data(), output.data(), inputs[0].shape()[self.axis]);
+        rows(inputs[0].shape(), self.axis, |first, stride| {
+            let (max, log) = log_sum_exp((0..n).map(|i| x[first + i * stride]));
+            let total = max.to_f64() + log;
+            for i in 0..n {
+                y[first + i * stride] = T::from_f64((x[first + i * stride].to_f64() - total).exp());
+            }
+        });
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        // y ⊙ (g − Σ g y)
+        cx.add(0, || {
+            let (g, y) = (cx.grad(), cx.output());
+            (g.clone() - (g * y.clone()).sum_keep(&[self.axis])) * y
+        });
+    }
+}
+
+/// `yᵢ = xᵢ − ln Σ e^xⱼ` along an axis.
+#[derive(Debug)]
+pub(crate) struct LogSoftmax {
+    pub(crate) axis: usize,
+}
+
+impl<T: Float> Operation<T> for LogSoftmax {
+    fn name(&self) -> &'static str {
+        "log_softmax"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        Ok(inputs[0].into())
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        let (x, y, n) = (inputs[0].data(), output.data(), inputs[0].shape()[self.axis]);
+        rows(inputs[0].shape(), self.axis, |first, stride| {
+            let (max, log) = log_sum_exp((0..n).map(|i| x[first + i * stride]));
+            for i in 0..n {
+                // the largest first: it is exact, and log may be far smaller
+                y[first + i * stride] = (x[first + i * stride] - max) - T::from_f64(log);
+            }
+        });
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        // g − e^y Σ g
+        cx.add(0, || cx.grad() - cx.output().exp() * cx.grad().sum_keep(&[self.axis]));
+    }
+}
+
+/// `y = ln Σ eˣ` over axes, which keep size 1.
+#[derive(Debug)]
+pub(crate) struct LogSumExp {
+    pub(crate) axes: Shape,
+}
+
+impl<T: Float> Operation<T> for LogSumExp {
+    fn name(&self) -> &'static str {
+        "logsumexp"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        Ok((0..inputs[0].len()).map(|k| if self.axes.contains(&k) { 1 } else { inputs[0][k] }).collect())
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        // the reduced axes last: then each result is of one run of numbers
+        let shape = inputs[0].shape();
+        let kept = (0..shape.len()).filter(|k| !self.axes.contains(k));
+        let order: Vec<usize> = kept.chain(self.axes.iter().copied()).collect();
+        let x = inputs[0].array().permuted_axes(order);
+        let n: usize = self.axes.iter().map(|&k| shape[k]).product();
+        let x: Vec<T> = x.iter().copied().collect();
+        for (i, y) in output.data().iter_mut().enumerate() {
+            let (max, log) = log_sum_exp(x[i * n..(i + 1) * n].iter().copied());
+            *y = T::from_f64(max.to_f64() + log);
+        }
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        // g ⊙ softmax: one over several axes is that of a flat row, e^(x − y)
+        cx.add(0, || cx.grad() * (cx.input(0) - cx.output()).exp());
+    }
+}
+
+/// `yᵢ = ln Σⱼ e^xᵢⱼ − xᵢₗ` for label l of row i: minus the log of the probability that a softmax gives the label.
+#[derive(Debug)]
+pub(crate) struct CrossEntropy {
+    pub(crate) labels: Arc<[usize]>,
+}
+
+impl<T: Float> Operation<T> for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross_entropy"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        let &[rows, classes] = inputs[0] else {
+            return Err(format!("the logits are {:?}; they must be examples × classes", inputs[0]));
+        };
+        if rows != self.labels.len() {
+            return Err(format!("the logits are {:?}, with {rows} rows for {} labels", inputs[0], self.labels.len()));
+        }
+        match self.labels.iter().enumerate().find(|(_, label)| **label >= classes) {
+            Some((row, label)) => {
+                Err(format!("row {row} has label {label}, but the logits {:?} have {classes} classes", inputs[0]))
+            }
+            None => Ok([rows].as_slice().into()),
+        }
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        let classes = inputs[0].shape()[1];
+        let logits = inputs[0].data().chunks_exact(classes.max(1));
+        for ((y, row), &label) in output.data().iter_mut().zip(logits).zip(self.labels.iter()) {
+            let (max, log) = log_sum_exp(row.iter().copied());
+            *y = (max - row[label]) + T::from_f64(log);
+        }
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        // softmax(x) − onehot(label), each row times its g
+        cx.add(0, || {
+            let x = cx.input(0);
+            let (rows, classes) = (x.shape()[0], x.shape()[1]);
+            let target = x.constant(&[rows, classes], |target| {
+                target.fill(T::default());
+                self.labels.iter().enumerate().for_each(|(i, &label)| target[i * classes + label] = T::from_f64(1.0));
+            });
+            (V::apply(Softmax { axis: 1 }, &[&x]) - target) * cx.grad().reshape(&[rows, 1])
+        });
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// `yᵢ = e^xᵢ / Σ e^xⱼ` along an axis: positive numbers that sum to 1. The largest is taken out first, so nothing
+    /// overflows; −∞ has probability 0.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var([1000.0, 1000.0]);
+    /// assert_eq!(x.softmax(-1).data(), [0.5, 0.5]);
+    /// ```
+    #[track_caller]
+    pub fn softmax(self, axis: isize) -> Self {
+        self.unary(Softmax { axis: axis_of("softmax", axis, self.shape()) })
+    }
+
+    /// The logarithm of [`softmax`](Self::softmax), `yᵢ = xᵢ − ln Σ e^xⱼ`, finite where that underflows.
+    #[track_caller]
+    pub fn log_softmax(self, axis: isize) -> Self {
+        self.unary(LogSoftmax { axis: axis_of("log_softmax", axis, self.shape()) })
+    }
+
+    /// `ln Σ eˣ` over axes, which disappear. The largest is taken out first, so nothing overflows.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var([1000.0, 1000.0]);
+    /// assert_eq!(x.logsumexp(0).item(), 1000.0 + 2f32.ln());
+    /// ```
+    #[track_caller]
+    pub fn logsumexp(self, axes: impl Axes) -> Self {
+        let axes = axes.list("logsumexp", self.shape());
+        self.unary(LogSumExp { axes: axes.clone() }).without(&axes)
+    }
+
+    /// `ln Σ eˣ` over axes, which keep size 1.
+    #[track_caller]
+    pub fn logsumexp_keep(self, axes: impl Axes) -> Self {
+        self.unary(LogSumExp { axes: axes.list("logsumexp", self.shape()) })
+    }
+
+    /// The cross-entropy of each row of logits (examples × classes) against its label: `ln Σⱼ e^xᵢⱼ − xᵢₗ`, one number a
+    /// row, from the logits in one operation. A model's last layer therefore needs no softmax; with one, the cost
+    /// would take it twice, and lose what the logarithm cannot give back where it underflows.
+    ///
+    /// # Panics
+    /// If there are not as many labels as rows, or one is no class; the message names row and label.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// let tape = gradus_autograd::Tape::new();
+    /// let logits = tape.var(array![[0.0, 0.0], [1e4, 0.0]]);
+    /// let losses = logits.cross_entropy_rows(&[0, 1]);
+    /// assert_eq!(losses.data(), [2f32.ln(), 1e4]);
+    /// ```
+    #[track_caller]
+    pub fn cross_entropy_rows(self, labels: &[usize]) -> Self {
+        self.unary(CrossEntropy { labels: labels.into() })
+    }
+
+    /// The mean of [`cross_entropy_rows`](Self::cross_entropy_rows): the cost of a classifier.
+    #[track_caller]
+    pub fn cross_entropy(self, labels: &[usize]) -> Self {
+        self.cross_entropy_rows(labels).mean()
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn checks() -> Vec<crate::ops::Check> {
+    use crate::ops::Check;
+    use ndarray::array;
+    let x = || vec![array![[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]].into_dyn()];
+    vec![
+        Check::new("softmax", x(), |v| v[0].softmax(1)),
+        Check::new("softmax", x(), |v| v[0].square().softmax(0)),
+        Check::new("log_softmax", x(), |v| v[0].log_softmax(0)),
+        Check::new("log_softmax", x(), |v| v[0].square().log_softmax(1)),
+        Check::new("logsumexp", x(), |v| v[0].logsumexp(1)),
+        Check::new("logsumexp", x(), |v| v[0].square().logsumexp_keep([1, 0])),
+        Check::new("cross_entropy", x(), |v| v[0].square().cross_entropy_rows(&[2, 0])),
+    ]
+}

@@ -1,0 +1,91 @@
+//! The two number types of the crate, and how each finds its compiled kernels.
+
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+use std::ops::{AddAssign, Div, Mul, MulAssign, Neg, Sub};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::kernels::{self, BinaryKernels, BinaryLoops, Kernels, UnaryKernels, UnaryLoops};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// A number that a tape can hold: `f32` or `f64`.
+///
+/// ```
+/// use gradus_autograd::Float;
+/// fn half<T: Float>() -> T { T::from_f64(0.5) }
+/// assert_eq!(half::<f32>(), 0.5f32);
+/// ```
+pub trait Float:
+    sealed::Sealed
+    + ndarray::ScalarOperand
+    + ndarray::LinalgScalar
+    + Copy
+    + Default
+    + PartialEq
+    + PartialOrd
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + Serialize
+    + DeserializeOwned
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + MulAssign
+    + Sum
+    + 'static
+{
+    /// `"f32"` or `"f64"`.
+    const NAME: &'static str;
+    /// The number nearest to `value`.
+    fn from_f64(value: f64) -> Self;
+    /// The same number with the precision of `f64`.
+    fn to_f64(self) -> f64;
+    /// Neither infinite nor NaN.
+    fn is_finite(self) -> bool {
+        self.to_f64().is_finite()
+    }
+
+    #[doc(hidden)]
+    fn kernels() -> &'static Kernels<Self>;
+    #[doc(hidden)]
+    fn unary<R>(loops: &'static UnaryLoops<R>) -> &'static UnaryKernels<R, Self>;
+    #[doc(hidden)]
+    fn binary<R>(loops: &'static BinaryLoops<R>) -> &'static BinaryKernels<R, Self>;
+}
+
+macro_rules! float {
+    ($t:ident, $kernels:path) => {
+        impl Float for $t {
+            const NAME: &'static str = stringify!($t);
+            #[inline]
+            fn from_f64(value: f64) -> Self {
+                value as $t
+            }
+            #[inline]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+            fn kernels() -> &'static Kernels<Self> {
+                &$kernels
+            }
+            fn unary<R>(loops: &'static UnaryLoops<R>) -> &'static UnaryKernels<R, Self> {
+                &loops.$t
+            }
+            fn binary<R>(loops: &'static BinaryLoops<R>) -> &'static BinaryKernels<R, Self> {
+                &loops.$t
+            }
+        }
+    };
+}
+float!(f32, kernels::F32);
+float!(f64, kernels::F64);

@@ -1,0 +1,311 @@
+//! The two sweeps back over a tape: one computes gradients, one records them.
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::sync::{Arc, Mutex};
+
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
+
+use crate::operation::{Shape, View, Vjp};
+use crate::param::{Buffer, Param, ParamId};
+use crate::storage::{Kept, Pool};
+use crate::tape::Update;
+use crate::tensor::{Tensor, Value, ValueContext};
+use crate::{Float, Tape, Var};
+
+/// Memory of a sweep that goes back to its tape when the gradients are dropped.
+pub(crate) struct Workspace<T: Float> {
+    pool: Pool<T>,
+    entries: Vec<Entry>,
+    slots: Vec<Cell<Option<Value<'static, T>>>>,
+}
+
+impl<T: Float> Workspace<T> {
+    fn new() -> Self {
+        Workspace { pool: Pool::new(), entries: Vec::new(), slots: Vec::new() }
+    }
+}
+
+/// The gradient of one node.
+#[derive(Debug)]
+struct Entry {
+    node: u32,
+    param: Option<ParamId>,
+    numbers: Kept,
+    shape: Shape,
+}
+
+/// Gives an empty vector's memory to a vector of the same type but for lifetimes.
+fn recycle<A, B>(mut old: Vec<A>) -> Vec<B> {
+    const { assert!(size_of::<A>() == size_of::<B>() && align_of::<A>() == align_of::<B>()) };
+    old.clear();
+    old.into_iter().map(|_| unreachable!("the vector is empty")).collect()
+}
+
+/// Sweeps from node `output`, a single number, and computes gradients.
+pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
+    let mut workspace = lock(tape.workspaces()).pop().unwrap_or_else(Workspace::new);
+    workspace.pool.reset();
+    workspace.entries.clear();
+    let Workspace { pool, mut entries, slots } = workspace;
+    let mut slots: Vec<Cell<Option<Value<'_, T>>>> = recycle(slots);
+    slots.resize_with(output as usize + 1, || Cell::new(None));
+    {
+        let pool = &pool;
+        let nodes = tape.nodes();
+        let context = ValueContext::new(nodes, pool);
+        let kept = tape.kept().clone();
+        let result = nodes.node(output);
+        if result.differentiated {
+            slots[output as usize].set(Some(Value::uniform(T::from_f64(1.0), result.value.shape(), pool)));
+        }
+        let mut keep = |node, param, gradient: Value<'_, T>| {
+            let (numbers, shape) = gradient.keep();
+            entries.push(Entry { node, param, numbers, shape });
+        };
+        for index in (0..=output).rev() {
+            let node = nodes.node(index);
+            let Some(operation) = node.operation else { continue };
+            let Some(gradient) = slots[index as usize].take() else { continue };
+            if !kept.is_empty() && kept.contains(&index) {
+                keep(index, None, gradient.clone());
+            }
+            operation.vjp_values(&Vjp::new(context, (index, node.inputs), gradient, &slots, None));
+        }
+        for &(node, param) in tape.leaves().iter().take_while(|(node, _)| *node <= output) {
+            if let Some(gradient) = slots[node as usize].take() {
+                keep(node, param, gradient);
+            }
+        }
+    }
+    let slots = recycle(slots);
+    let update = |u: &Update| BufferUpdate {
+        buffer: u.buffer,
+        rate: u.rate,
+        value: tape.nodes().node(u.value).value.data().to_vec(),
+    };
+    Gradients {
+        generation: tape.generation(),
+        updates: tape.updates().iter().map(update).collect(),
+        workspace: Some(Workspace { pool, entries, slots }),
+        home: Arc::clone(tape.workspaces()),
+    }
+}
+
+/// Sweeps from `output` to `inputs` and records the gradients on the tape, so that they can be differentiated again.
+pub(crate) fn grad<'t, T: Float>(
+    output: Var<'t, T>,
+    inputs: &[Var<'t, T>],
+    location: &'static Location<'static>,
+) -> Vec<Var<'t, T>> {
+    let tape = output.tape();
+    let nodes = tape.nodes();
+    let end = inputs.iter().map(|v| v.index()).max().unwrap_or(0).max(output.index());
+    let mut wanted = vec![false; end as usize + 1];
+    for input in inputs {
+        wanted[input.index() as usize] = true;
+    }
+    for index in 0..=output.index() {
+        wanted[index as usize] |= nodes.node(index).inputs.iter().any(|&i| wanted[i as usize]);
+    }
+    let slots: Vec<Cell<Option<Var<'t, T>>>> = vec![Cell::new(None); end as usize + 1];
+    tape.at(location, || {
+        slots[output.index() as usize].set(Some(tape.constant_with(output.shape(), |one| one.fill(T::from_f64(1.0)))));
+        for index in (0..=output.index()).rev() {
+            let Some(gradient) = slots[index as usize].get() else { continue };
+            let node = nodes.node(index);
+            if let Some(operation) = node.operation
+                && node.inputs.iter().any(|&i| wanted[i as usize])
+            {
+                operation.vjp_vars(&Vjp::new(tape, (index, node.inputs), gradient, &slots, Some(&wanted)));
+            }
+        }
+        let zeros = |v: &Var<'t, T>| tape.constant_with(v.shape(), |zeros| zeros.fill(T::default()));
+        inputs.iter().map(|v| slots[v.index() as usize].get().unwrap_or_else(|| zeros(v))).collect()
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A move of a buffer, with the value it moves toward.
+#[derive(Clone, Debug)]
+struct BufferUpdate<T> {
+    buffer: ParamId,
+    rate: f64,
+    value: Vec<T>,
+}
+
+/// The gradients of a cost by the leaves of its tape.
+///
+/// [`wrt`](Gradients::wrt) reads them by variable or by parameter. They are values: to differentiate a gradient again,
+/// record it with [`Var::grad`].
+///
+/// ```
+/// use gradus_autograd::Tape;
+/// let tape = Tape::new();
+/// let (x, y) = (tape.var(3.0), tape.var(5.0));
+/// let grads = (x * y + y).backward();
+/// assert_eq!(grads.wrt(x).first(), Some(&5.0));
+/// assert_eq!(grads.wrt(y).first(), Some(&4.0));
+/// ```
+pub struct Gradients<T: Float = f32> {
+    generation: u64,
+    updates: Vec<BufferUpdate<T>>,
+    /// `None` only while being dropped
+    workspace: Option<Workspace<T>>,
+    home: Arc<Mutex<Vec<Workspace<T>>>>,
+}
+
+impl<T: Float> std::fmt::Debug for Gradients<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shapes = self.workspace().entries.iter().map(|e| (e.node, &e.shape));
+        f.write_str("Gradients ")?;
+        f.debug_map().entries(shapes).finish()
+    }
+}
+
+impl<T: Float> Drop for Gradients<T> {
+    fn drop(&mut self) {
+        if let Some(workspace) = self.workspace.take() {
+            lock(&self.home).push(workspace);
+        }
+    }
+}
+
+/// What a gradient can be asked for: a variable or a parameter.
+pub trait Differentiable<T: Float> {
+    /// Its gradient, zeros where nothing flows.
+    #[doc(hidden)]
+    fn gradient_in(&self, gradients: &Gradients<T>) -> ArrayD<T>;
+}
+
+impl<T: Float> Differentiable<T> for Var<'_, T> {
+    #[track_caller]
+    fn gradient_in(&self, gradients: &Gradients<T>) -> ArrayD<T> {
+        assert!(
+            self.tape().generation() == gradients.generation,
+            "Gradients::wrt: this variable is not from the tape, or the step, that these gradients were computed on"
+        );
+        let found = gradients.workspace().entries.iter().find(|e| e.node == self.index());
+        if let Some(entry) = found {
+            return gradients.array(entry).to_owned();
+        }
+        let known = self.tape().leaves().iter().any(|(node, _)| *node == self.index())
+            || self.tape().kept().contains(&self.index());
+        assert!(
+            known,
+            "Gradients::wrt: the gradient of {} was not kept; {}",
+            if self.is_differentiated() { "an intermediate variable" } else { "a constant" },
+            if self.is_differentiated() {
+                "call `keep_gradient()` on it before `backward()`"
+            } else {
+                "make it with `tape.var(…)` to differentiate by it"
+            }
+        );
+        ArrayD::zeros(IxDyn(self.shape()))
+    }
+}
+
+impl<T: Float> Differentiable<T> for &Param<T> {
+    fn gradient_in(&self, gradients: &Gradients<T>) -> ArrayD<T> {
+        match gradients.get(self) {
+            Some(gradient) => gradient.to_owned(),
+            None => ArrayD::zeros(IxDyn(self.shape())),
+        }
+    }
+}
+
+impl<T: Float> Gradients<T> {
+    fn workspace(&self) -> &Workspace<T> {
+        self.workspace.as_ref().expect("there until dropped")
+    }
+
+    fn array<'a>(&'a self, entry: &'a Entry) -> ArrayViewD<'a, T> {
+        View::new(self.workspace().pool.kept(entry.numbers), &entry.shape).array()
+    }
+
+    fn entry(&self, param: ParamId) -> Option<&Entry> {
+        // the latest first: a parameter changed in between is on the tape more than once
+        self.workspace().entries.iter().rev().find(|e| e.param == Some(param))
+    }
+
+    /// The gradient by a variable or a parameter (`&model.weight`); zeros where nothing flows.
+    ///
+    /// # Panics
+    /// For a variable of another tape or an earlier step, a constant, or an intermediate variable whose gradient was
+    /// not kept ([`Var::keep_gradient`]).
+    #[track_caller]
+    pub fn wrt(&self, of: impl Differentiable<T>) -> ArrayD<T> {
+        of.gradient_in(self)
+    }
+
+    /// The gradient by a parameter, without a copy; `None` if nothing flows to it.
+    pub fn get(&self, param: &Param<T>) -> Option<ArrayViewD<'_, T>> {
+        self.entry(param.id()).map(|e| self.array(e))
+    }
+
+    /// The numbers of [`get`](Self::get) with the padding behind them, for loops without tails.
+    #[doc(hidden)]
+    pub fn padded(&self, param: &Param<T>) -> Option<&[T]> {
+        self.entry(param.id()).map(|e| self.workspace().pool.kept(e.numbers))
+    }
+
+    /// How many parameters have a gradient.
+    pub fn param_count(&self) -> usize {
+        self.param_ids().count()
+    }
+
+    /// The identities of the parameters that have a gradient.
+    pub fn param_ids(&self) -> impl Iterator<Item = ParamId> + '_ {
+        self.workspace().entries.iter().filter_map(|e| e.param)
+    }
+
+    /// Multiplies every gradient by a number.
+    pub fn scale(&mut self, factor: f64) {
+        let factor = T::from_f64(factor);
+        let Workspace { pool, entries, .. } = self.workspace.as_mut().expect("there until dropped");
+        for entry in entries {
+            pool.kept_mut(entry.numbers).iter_mut().for_each(|g| *g *= factor);
+        }
+    }
+
+    /// Adds the gradients of the same parameters from another tape, such as that of another shard of the batch.
+    /// Gradients of variables, which belong to one tape, stay as they are. Moves of buffers are appended.
+    pub fn add(&mut self, other: &Self) {
+        let Workspace { pool, entries, .. } = self.workspace.as_mut().expect("there until dropped");
+        for theirs in other.workspace().entries.iter().filter(|e| e.param.is_some()) {
+            let numbers = other.workspace().pool.kept(theirs.numbers);
+            match entries.iter().find(|e| e.param == theirs.param) {
+                Some(ours) => {
+                    let len: usize = ours.shape.iter().product();
+                    (T::kernels().add_assign)(&mut pool.kept_mut(ours.numbers)[..len], &numbers[..len]);
+                }
+                None => {
+                    let len = numbers.len();
+                    let mut slot = pool.alloc(len);
+                    slot.write().expect("a new block has one slot")[..len].copy_from_slice(numbers);
+                    let numbers = Pool::keep(slot);
+                    let shape = theirs.shape.clone();
+                    entries.push(Entry { node: u32::MAX, param: theirs.param, numbers, shape });
+                }
+            }
+        }
+        self.updates.extend(other.updates.iter().cloned());
+    }
+
+    /// Carries out the moves of a buffer that the forward pass recorded, in their order. Returns how many.
+    pub fn update_buffer(&self, buffer: &mut Buffer<T>) -> usize {
+        let id = buffer.id();
+        let moves = self.updates.iter().filter(|u| u.buffer == id);
+        moves
+            .map(|u| {
+                let (keep, rate) = (T::from_f64(1.0 - u.rate), T::from_f64(u.rate));
+                buffer.inner_mut().update(|numbers| {
+                    numbers.iter_mut().zip(&u.value).for_each(|(b, &v)| *b = keep * *b + rate * v);
+                });
+            })
+            .count()
+    }
+}

@@ -1,0 +1,498 @@
+//! The tape: operations in the order in which they ran.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use smallvec::SmallVec;
+
+use crate::array::IntoArray;
+use crate::operation::{Operation, Output, View};
+use crate::param::{Buffer, Param, ParamId};
+use crate::storage::{NewNode, Nodes};
+use crate::sweep::{self, Gradients, Workspace};
+use crate::{Float, Var};
+
+/// What a tape is for. Layers such as dropout act by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Plain differentiation. Layers that differ between training and inference panic and name the fix.
+    Mathematics,
+    /// Dropout drops, statistics move.
+    Training,
+    /// Nothing is differentiated or stored for it; dropout passes everything on.
+    Inference,
+}
+
+/// Which random stream a tape draws from: a pure function of these three integers, so saving them is all that
+/// resuming needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Stream {
+    /// chosen by the user, one for a whole training run
+    pub seed: u64,
+    /// how often the tape has been cleared
+    pub step: u64,
+    /// which part of a batch the tape computes, in data-parallel training
+    pub shard: u64,
+}
+
+impl Stream {
+    fn rng(self) -> Xoshiro256PlusPlus {
+        // each integer is spread over all bits (the finaliser of splitmix64) before the next is mixed in
+        let spread = |z: u64| {
+            let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^ (z >> 31)
+        };
+        let mix = |state: u64, part: u64| spread(state.wrapping_add(part).wrapping_add(0x9E37_79B9_7F4A_7C15));
+        Xoshiro256PlusPlus::seed_from_u64(mix(mix(mix(0, self.seed), self.step), self.shard))
+    }
+}
+
+/// A record of operations, in the order in which they ran, that gradients are swept back through.
+///
+/// Two ways to use it. By hand, for mathematics and to see how it works:
+///
+/// ```
+/// use gradus_autograd::Tape;
+/// use ndarray::array;
+///
+/// let tape = Tape::new();
+/// let x = tape.var(array![1.0, 2.0, 3.0]);
+/// let dx = (x * x).sum().backward().wrt(x);
+/// assert_eq!(dx, array![2.0, 4.0, 6.0].into_dyn());
+/// ```
+///
+/// And [`gradients`](Tape::gradients), for a training loop: it clears, records and sweeps, and no variable can
+/// outlive its step.
+///
+/// A tape belongs to one thread at a time. `T` is `f32` with [`Tape::new`]; for `f64`, use
+/// `Tape::<f64>::mathematics()`.
+pub struct Tape<T: Float = f32> {
+    nodes: Nodes<T>,
+    mode: Mode,
+    stream: Stream,
+    rng: RefCell<Option<Xoshiro256PlusPlus>>,
+    generation: u64,
+    /// parameters on the tape: the address of the value when it was put there, and its node
+    params: RefCell<HashMap<ParamId, (usize, u32), BuildHasherDefault<IdHasher>>>,
+    leaves: RefCell<Vec<(u32, Option<ParamId>)>>,
+    kept: RefCell<Vec<u32>>,
+    updates: RefCell<Vec<Update>>,
+    /// the line that asked for a recorded gradient, while its operations are recorded
+    location: Cell<Option<&'static Location<'static>>>,
+    workspaces: Arc<Mutex<Vec<Workspace<T>>>>,
+}
+
+impl<T: Float> std::fmt::Debug for Tape<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Tape { mode, stream, .. } = self;
+        f.debug_struct("Tape").field("len", &self.len()).field("mode", mode).field("stream", stream).finish()
+    }
+}
+
+/// A buffer's move toward a value, as recorded on the tape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Update {
+    pub(crate) buffer: ParamId,
+    pub(crate) rate: f64,
+    pub(crate) value: u32,
+}
+
+/// Identities are counted up, so they are their own hash.
+#[derive(Default)]
+struct IdHasher(u64);
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("identities hash as one u64")
+    }
+    fn write_u64(&mut self, id: u64) {
+        // the table takes its buckets from the low bits and its tags from the high ones
+        self.0 = id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+fn next_generation() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Tape<f32> {
+    /// An empty tape of `f32` for mathematics.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// assert_eq!(tape.var(2.0).square().item(), 4.0f32);
+    /// ```
+    #[allow(clippy::new_without_default)] // `Default` is there for every T
+    pub fn new() -> Self {
+        Self::mathematics()
+    }
+}
+
+impl<T: Float> Default for Tape<T> {
+    fn default() -> Self {
+        Self::mathematics()
+    }
+}
+
+impl<T: Float> Tape<T> {
+    fn with_mode(mode: Mode, seed: u64) -> Self {
+        Tape {
+            nodes: Nodes::new(),
+            mode,
+            stream: Stream { seed, step: 0, shard: 0 },
+            rng: RefCell::default(),
+            generation: next_generation(),
+            params: RefCell::default(),
+            leaves: RefCell::default(),
+            kept: RefCell::default(),
+            updates: RefCell::default(),
+            location: Cell::default(),
+            workspaces: Arc::default(),
+        }
+    }
+
+    /// An empty tape for mathematics, of whichever number type is asked for.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// assert_eq!(tape.var(2.0).square().item(), 4.0f64);
+    /// ```
+    pub fn mathematics() -> Self {
+        Self::with_mode(Mode::Mathematics, 0)
+    }
+
+    /// An empty tape for training; `seed` fixes what dropout and its kind draw.
+    pub fn training(seed: u64) -> Self {
+        Self::with_mode(Mode::Training, seed)
+    }
+
+    /// An empty tape for inference: nothing is differentiated.
+    pub fn inference() -> Self {
+        Self::with_mode(Mode::Inference, 0)
+    }
+
+    /// What the tape is for.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The random stream in use.
+    pub fn stream(&self) -> Stream {
+        self.stream
+    }
+
+    /// Sets the random stream: to resume a run, or to give each shard of a batch its own.
+    pub fn set_stream(&mut self, stream: Stream) {
+        self.stream = stream;
+        *self.rng.get_mut() = None;
+    }
+
+    /// The random numbers of this step.
+    pub fn rng(&self) -> RefMut<'_, Xoshiro256PlusPlus> {
+        RefMut::map(self.rng.borrow_mut(), |rng| rng.get_or_insert_with(|| self.stream.rng()))
+    }
+
+    /// How many operations and leaves are on the tape.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether nothing is on the tape.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes held for values, those in use and those kept for the next step.
+    pub fn bytes(&self) -> usize {
+        self.nodes.bytes()
+    }
+
+    /// Takes everything off the tape and moves on to the next step of the random stream.
+    ///
+    /// Variables end here: using one afterwards does not compile.
+    ///
+    /// ```compile_fail,E0502
+    /// let mut tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(1.0);
+    /// tape.clear();
+    /// x.square(); // x was borrowed from the tape before it was cleared
+    /// ```
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+        self.params.get_mut().clear();
+        self.leaves.get_mut().clear();
+        self.kept.get_mut().clear();
+        self.updates.get_mut().clear();
+        self.generation = next_generation();
+        self.stream.step += 1;
+        *self.rng.get_mut() = None;
+    }
+
+    /// One step of a training loop: records what the closure computes, sweeps back from the cost that it returns, and
+    /// lets go of everything on the tape. Returns the cost's value and the gradients.
+    ///
+    /// No variable can leave the closure:
+    ///
+    /// ```compile_fail
+    /// let mut tape = gradus_autograd::Tape::new();
+    /// let mut kept = None;
+    /// tape.gradients(|t| {
+    ///     let x = t.var(1.0);
+    ///     kept = Some(x); // does not compile: x lives as long as the step
+    ///     x.square()
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    /// If the cost is not a single number, or the tape is for inference.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// use ndarray::array;
+    ///
+    /// let w = Param::new(array![1.0, -2.0]);
+    /// let mut tape = Tape::training(0);
+    /// let (cost, grads) = tape.gradients(|t| t.param(&w).square().sum());
+    /// assert_eq!(cost, 5.0f32);
+    /// assert_eq!(grads.wrt(&w), array![2.0, -4.0].into_dyn());
+    /// ```
+    #[track_caller]
+    pub fn gradients(&mut self, cost: impl for<'t> FnOnce(&'t Tape<T>) -> Var<'t, T>) -> (T, Gradients<T>) {
+        let (value, (), gradients) = self.gradients_with(|t| (cost(t), ()));
+        (value, gradients)
+    }
+
+    /// [`gradients`](Tape::gradients) of a closure that returns something beside the cost: `(cost, extra)`.
+    ///
+    /// ```
+    /// use gradus_autograd::Tape;
+    /// let mut tape = Tape::new();
+    /// let (cost, largest, _grads) = tape.gradients_with(|t| {
+    ///     let x = t.var([1.0, 5.0, 2.0]);
+    ///     (x.mean(), x.amax().item())
+    /// });
+    /// assert_eq!((cost, largest), (8.0 / 3.0, 5.0));
+    /// ```
+    #[track_caller]
+    pub fn gradients_with<A>(
+        &mut self,
+        cost: impl for<'t> FnOnce(&'t Tape<T>) -> (Var<'t, T>, A),
+    ) -> (T, A, Gradients<T>) {
+        if !self.is_empty() {
+            self.clear();
+        }
+        let (value, extra, gradients) = {
+            let (cost, extra) = cost(self);
+            (cost.item(), extra, cost.backward())
+        };
+        self.clear();
+        (value, extra, gradients)
+    }
+
+    // ------------------------------------------------------------------ leaves
+
+    /// A leaf that gradients are wanted for.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.shape(), [2, 2]);
+    /// ```
+    #[track_caller]
+    pub fn var(&self, value: impl IntoArray<T>) -> Var<'_, T> {
+        let differentiated = self.mode != Mode::Inference;
+        let var = self.leaf(&value.shape(), |out| value.write(out), differentiated);
+        if differentiated {
+            self.leaves.borrow_mut().push((var.index(), None));
+        }
+        var
+    }
+
+    /// A leaf that is not differentiated.
+    #[track_caller]
+    pub fn constant(&self, value: impl IntoArray<T>) -> Var<'_, T> {
+        self.leaf(&value.shape(), |out| value.write(out), false)
+    }
+
+    /// A constant of the given shape, written by `fill` (row by row).
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let ones = tape.constant_with(&[2, 3], |numbers| numbers.fill(1.0));
+    /// assert_eq!(ones.sum().item(), 6.0);
+    /// ```
+    #[track_caller]
+    pub fn constant_with(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Var<'_, T> {
+        self.leaf(shape, fill, false)
+    }
+
+    #[track_caller]
+    fn leaf(&self, shape: &[usize], fill: impl FnOnce(&mut [T]), differentiated: bool) -> Var<'_, T> {
+        let len = shape.iter().product();
+        let numbers = self.nodes.alloc(len);
+        fill(&mut numbers[..len]);
+        self.push_leaf(numbers, shape, differentiated)
+    }
+
+    #[track_caller]
+    fn push_leaf<'t>(&'t self, numbers: &'t [T], shape: &[usize], differentiated: bool) -> Var<'t, T> {
+        let index = self.nodes.push(NewNode {
+            value: numbers,
+            shape: self.nodes.shape(shape),
+            inputs: &[],
+            operation: None,
+            differentiated,
+            location: self.location.get().unwrap_or(Location::caller()),
+        });
+        Var::new(self, index)
+    }
+
+    /// A parameter as a variable, without copying it. However often it is used it is one node, unless its value was
+    /// changed in between. A frozen parameter is a constant.
+    ///
+    /// Rarely called: `x.matmul(&self.weight)` does it.
+    #[track_caller]
+    pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
+        let (id, address) = (param.id(), param.address());
+        if let Some(&(known, index)) = self.params.borrow().get(&id)
+            && known == address
+        {
+            return Var::new(self, index);
+        }
+        let differentiated = self.mode != Mode::Inference && !param.is_frozen();
+        let var = self.push_leaf(self.nodes.share(param.share()), param.shape(), differentiated);
+        self.params.borrow_mut().insert(id, (address, var.index()));
+        if differentiated {
+            self.leaves.borrow_mut().push((var.index(), Some(id)));
+        }
+        var
+    }
+
+    /// A buffer's value as a constant, without copying it.
+    #[track_caller]
+    pub fn buffer(&self, buffer: &Buffer<T>) -> Var<'_, T> {
+        let inner = buffer.inner();
+        self.push_leaf(self.nodes.share(inner.share()), inner.shape(), false)
+    }
+
+    pub(crate) fn record_update(&self, update: Update) {
+        self.updates.borrow_mut().push(update);
+    }
+
+    // -------------------------------------------------------------- operations
+
+    /// Applies an operation, one of your own perhaps: see [`Operation`].
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or a variable is from another tape.
+    #[track_caller]
+    pub fn apply<'t, O: Operation<T>>(&'t self, operation: O, inputs: &[Var<'t, T>]) -> Var<'t, T> {
+        self.check_tapes(operation.name(), inputs);
+        let nodes: SmallVec<[_; 3]> = inputs.iter().map(|v| self.nodes.node(v.index())).collect();
+        let views: SmallVec<[View<'_, T>; 3]> = nodes.iter().map(|n| n.value).collect();
+        let shapes: SmallVec<[&[usize]; 3]> = views.iter().map(View::shape).collect();
+        let shape = match operation.shape(&shapes) {
+            Ok(shape) => shape,
+            Err(reason) => panic!("{}: {reason}", operation.name()),
+        };
+        let shape = shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| self.nodes.shape(&shape));
+        let numbers = self.nodes.alloc(shape.iter().product());
+        operation.forward(&views, Output::new(numbers, shape));
+        let differentiated = nodes.iter().any(|n| n.differentiated);
+        self.push(operation, inputs, numbers, shape, differentiated)
+    }
+
+    /// Applies an operation whose output is its input's numbers in another shape.
+    #[track_caller]
+    pub(crate) fn alias<'t, O: Operation<T>>(&'t self, operation: O, x: Var<'t, T>, shape: &[usize]) -> Var<'t, T> {
+        let node = self.nodes.node(x.index());
+        self.push(operation, &[x], node.value.padded(), self.nodes.shape(shape), node.differentiated)
+    }
+
+    /// The numbers of a variable, cut off from what made them.
+    #[track_caller]
+    pub(crate) fn detached<'t>(&'t self, x: Var<'t, T>) -> Var<'t, T> {
+        let value = self.nodes.node(x.index()).value;
+        self.push_leaf(value.padded(), value.shape(), false)
+    }
+
+    #[track_caller]
+    fn push<'t, O: Operation<T>>(
+        &'t self,
+        operation: O,
+        inputs: &[Var<'t, T>],
+        value: &'t [T],
+        shape: &'t [usize],
+        differentiated: bool,
+    ) -> Var<'t, T> {
+        let location = self.location.get().unwrap_or(Location::caller());
+        let node = NewNode { value, shape, inputs: &[], operation: None, differentiated, location };
+        let index = self.nodes.push(if differentiated {
+            let inputs: SmallVec<[u32; 3]> = inputs.iter().map(|v| v.index()).collect();
+            let (inputs, operation) = (self.nodes.inputs(&inputs), Some(self.nodes.operation(operation)));
+            NewNode { inputs, operation, ..node }
+        } else {
+            node
+        });
+        Var::new(self, index)
+    }
+
+    #[track_caller]
+    fn check_tapes(&self, name: &str, inputs: &[Var<'_, T>]) {
+        if inputs.iter().any(|v| !std::ptr::eq(v.tape(), self)) {
+            panic!(
+                "{name}: its operands are on different tapes; put them on one, or carry a value over with \
+                 `tape.constant(&x.value())`"
+            );
+        }
+    }
+
+    // ------------------------------------------------------------------ sweeps
+
+    pub(crate) fn nodes(&self) -> &Nodes<T> {
+        &self.nodes
+    }
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+    pub(crate) fn leaves(&self) -> std::cell::Ref<'_, Vec<(u32, Option<ParamId>)>> {
+        self.leaves.borrow()
+    }
+    pub(crate) fn kept(&self) -> RefMut<'_, Vec<u32>> {
+        self.kept.borrow_mut()
+    }
+    pub(crate) fn updates(&self) -> std::cell::Ref<'_, Vec<Update>> {
+        self.updates.borrow()
+    }
+    pub(crate) fn workspaces(&self) -> &Arc<Mutex<Vec<Workspace<T>>>> {
+        &self.workspaces
+    }
+
+    /// Runs `f`, whose operations are recorded as if the caller's line had written them.
+    pub(crate) fn at<R>(&self, location: &'static Location<'static>, f: impl FnOnce() -> R) -> R {
+        struct Restore<'a>(&'a Cell<Option<&'static Location<'static>>>, Option<&'static Location<'static>>);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let outer = self.location.get();
+        let _restore = Restore(&self.location, outer);
+        self.location.set(outer.or(Some(location)));
+        f()
+    }
+
+    pub(crate) fn backward(&self, output: u32) -> Gradients<T> {
+        sweep::backward(self, output)
+    }
+}

@@ -1,0 +1,393 @@
+//! What derivative rules are written over: arrays in the sweep that computes, variables in the sweep that records.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use smallvec::SmallVec;
+
+use crate::kernels::{BinaryRule, UnaryRule};
+use crate::operation::{Operation, Output, Shape, View};
+use crate::ops::{self, shape::broadcast_axes};
+use crate::storage::{Nodes, PAD, Pool, Slot, padded};
+use crate::{Float, Tape, Var};
+
+/// An array ([`Value`]) or a variable ([`Var`]): what [`Operation::vjp`] computes with.
+///
+/// Arithmetic broadcasts as everywhere in the crate. What has no method here is there by [`Tensor::apply`].
+pub trait Tensor<T: Float>:
+    Clone
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + Add<f64, Output = Self>
+    + Sub<f64, Output = Self>
+    + Mul<f64, Output = Self>
+    + Div<f64, Output = Self>
+{
+    /// Applies an operation.
+    fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self;
+    /// The sizes of the axes.
+    fn shape(&self) -> &[usize];
+    /// A constant of the given shape, written by `fill`.
+    fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self;
+    /// The same numbers in another shape.
+    fn reshape(self, shape: &[usize]) -> Self;
+    /// Repeated along new leading axes and along axes of size 1.
+    fn broadcast_to(self, shape: &[usize]) -> Self;
+
+    /// Summed over `axes`, which keep size 1.
+    fn sum_keep(&self, axes: &[usize]) -> Self {
+        Self::apply(ops::reduce::Sum { axes: axes.into() }, &[self])
+    }
+    /// Axis `k` of the result is axis `axes[k]` of this.
+    fn permute(&self, axes: &[usize]) -> Self {
+        Self::apply(ops::shape::Permute { axes: axes.into() }, &[self])
+    }
+    /// Matrix product over the last two axes, each operand transposed first where asked.
+    fn matmul(&self, other: &Self, transposed: [bool; 2]) -> Self {
+        Self::apply(ops::matmul::MatMul { transposed }, &[self, other])
+    }
+    /// eˣ
+    fn exp(&self) -> Self {
+        Self::apply(ops::exponential::Exp {}, &[self])
+    }
+    /// ln x
+    fn ln(&self) -> Self {
+        Self::apply(ops::exponential::Ln {}, &[self])
+    }
+
+    /// What undoes broadcasting: the sum over all places that a number was repeated to.
+    #[doc(hidden)]
+    fn sum_to(self, shape: &[usize]) -> Self {
+        if self.shape() == shape {
+            return self;
+        }
+        let axes = broadcast_axes(shape, self.shape());
+        if axes.is_empty() { self.reshape(shape) } else { self.sum_keep(&axes).reshape(shape) }
+    }
+
+    #[doc(hidden)]
+    type Context: Copy;
+    #[doc(hidden)]
+    fn load(context: Self::Context, node: u32) -> Self;
+    #[doc(hidden)]
+    fn node_shape<'c>(context: Self::Context, node: u32) -> &'c [usize]
+    where
+        Self: 'c;
+    #[doc(hidden)]
+    fn is_differentiated(context: Self::Context, node: u32) -> bool;
+    #[doc(hidden)]
+    fn accumulate(sum: Self, term: Self) -> Self {
+        sum + term
+    }
+    /// `g · f′(x, y)`
+    #[doc(hidden)]
+    fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self;
+    /// `g · ∂f/∂a` or `g · ∂f/∂b`
+    #[doc(hidden)]
+    fn chain_binary<R: BinaryRule>(rule: R, second: bool, g: Self, operands: [Self; 2], y: Self) -> Self;
+}
+
+/// An array in the sweep that computes gradients. Cloning it copies no numbers.
+#[derive(Clone)]
+pub struct Value<'s, T: Float> {
+    source: Source<'s, T>,
+    shape: &'s [usize],
+    pool: &'s Pool<T>,
+}
+
+#[derive(Clone)]
+enum Source<'s, T: Float> {
+    /// numbers of the tape
+    Tape(&'s [T]),
+    /// numbers computed in the sweep
+    Pool(Slot<'s, T>),
+    /// one number everywhere, such as the gradient of a sum
+    Uniform(T),
+}
+
+/// Numbers copied at a time before a loop runs over them: few enough to stay in the first-level cache.
+const COPY: usize = 2048;
+
+impl<'s, T: Float> Value<'s, T> {
+    pub(crate) fn uniform(number: T, shape: &'s [usize], pool: &'s Pool<T>) -> Self {
+        Value { source: Source::Uniform(number), shape, pool }
+    }
+
+    fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// A block of the pool, written by `fill`, padding included.
+    fn fresh(shape: &'s [usize], pool: &'s Pool<T>, fill: impl FnOnce(&mut [T])) -> Self {
+        let len = padded(shape.iter().product());
+        let mut slot = pool.alloc(len);
+        fill(&mut slot.write().expect("a new block has one slot")[..len]);
+        Value { source: Source::Pool(slot), shape, pool }
+    }
+
+    /// The numbers, padded, unless there is just one.
+    fn padded(&self) -> Result<&[T], T> {
+        let len = padded(self.len());
+        match &self.source {
+            Source::Tape(numbers) => Ok(&numbers[..len]),
+            Source::Pool(slot) => Ok(&slot.read()[..len]),
+            Source::Uniform(number) => Err(*number),
+        }
+    }
+
+    /// This, with its numbers written out.
+    fn dense(self) -> Self {
+        match self.source {
+            Source::Uniform(number) => Self::fresh(self.shape, self.pool, |out| out.fill(number)),
+            _ => self,
+        }
+    }
+
+    /// Changes every number by a loop over blocks: in place if nobody else reads this, else on a copy.
+    fn mapped(mut self, mut f: impl FnMut(usize, &mut [T])) -> Self {
+        let len = padded(self.len());
+        if let Source::Pool(slot) = &mut self.source
+            && let Some(numbers) = slot.write()
+        {
+            f(0, &mut numbers[..len]);
+            return self;
+        }
+        let numbers = self.padded();
+        Self::fresh(self.shape, self.pool, |out| {
+            for (block, out) in out.chunks_mut(COPY).enumerate() {
+                let start = block * COPY;
+                match numbers {
+                    Ok(numbers) => out.copy_from_slice(&numbers[start..start + out.len()]),
+                    Err(number) => out.fill(number),
+                }
+                f(start, out);
+            }
+        })
+    }
+
+    /// Adds an array of the same shape, if nobody else reads this.
+    fn add_in_place(&mut self, other: &Self) -> bool {
+        if let Source::Pool(slot) = &mut self.source
+            && let Ok(numbers) = other.padded()
+            && let Some(total) = slot.write()
+        {
+            (T::kernels().add_assign)(&mut total[..numbers.len()], numbers);
+            return true;
+        }
+        false
+    }
+
+    fn view(&self) -> View<'_, T> {
+        View::new(self.padded().ok().expect("written out"), self.shape)
+    }
+
+    /// Gives up the block, to be read from the pool after the sweep.
+    pub(crate) fn keep(self) -> (crate::storage::Kept, Shape) {
+        let shape = self.shape;
+        let numbers = match self.dense() {
+            Value { source: Source::Pool(slot), .. } => slot,
+            value => match Self::fresh(shape, value.pool, |out| out.copy_from_slice(value.view().padded())).source {
+                Source::Pool(slot) => slot,
+                _ => unreachable!("fresh values are in the pool"),
+            },
+        };
+        (Pool::keep(numbers), shape.into())
+    }
+}
+
+/// Where the sweep over values reads: a tape, and the pool that its gradients come from.
+#[doc(hidden)]
+pub struct ValueContext<'s, T: Float> {
+    nodes: &'s Nodes<T>,
+    pool: &'s Pool<T>,
+}
+
+impl<T: Float> Clone for ValueContext<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T: Float> Copy for ValueContext<'_, T> {}
+
+impl<'s, T: Float> ValueContext<'s, T> {
+    pub(crate) fn new(nodes: &'s Nodes<T>, pool: &'s Pool<T>) -> Self {
+        ValueContext { nodes, pool }
+    }
+}
+
+impl<'s, T: Float> Tensor<T> for Value<'s, T> {
+    fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
+        let pool = inputs[0].pool;
+        let dense: SmallVec<[Self; 3]> = inputs.iter().map(|&v| v.clone().dense()).collect();
+        let shapes: SmallVec<[&[usize]; 3]> = dense.iter().map(|v| v.shape).collect();
+        let shape = operation.shape(&shapes).unwrap_or_else(|e| panic!("in a derivative: {}: {e}", operation.name()));
+        let shape = shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| pool.shape(&shape));
+        let views: SmallVec<[View<'_, T>; 3]> = dense.iter().map(Value::view).collect();
+        Self::fresh(shape, pool, |out| operation.forward(&views, Output::new(out, shape)))
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
+        let len = shape.iter().product();
+        Self::fresh(self.pool.shape(shape), self.pool, |out| fill(&mut out[..len]))
+    }
+
+    fn reshape(mut self, shape: &[usize]) -> Self {
+        if self.shape != shape {
+            self.shape = self.pool.shape(shape);
+        }
+        self
+    }
+
+    fn broadcast_to(self, shape: &[usize]) -> Self {
+        if self.shape == shape {
+            return self;
+        }
+        if self.len() == 1 {
+            let number = self.padded().map_or_else(|number| number, |numbers| numbers[0]);
+            return Value::uniform(number, self.pool.shape(shape), self.pool);
+        }
+        Self::apply(ops::shape::BroadcastTo { shape: shape.into() }, &[&self])
+    }
+
+    type Context = ValueContext<'s, T>;
+
+    #[inline]
+    fn load(context: Self::Context, node: u32) -> Self {
+        let value = context.nodes.node(node).value;
+        Value { source: Source::Tape(value.padded()), shape: value.shape(), pool: context.pool }
+    }
+
+    #[inline]
+    fn node_shape<'c>(context: Self::Context, node: u32) -> &'c [usize]
+    where
+        Self: 'c,
+    {
+        context.nodes.node(node).value.shape()
+    }
+
+    #[inline]
+    fn is_differentiated(context: Self::Context, node: u32) -> bool {
+        context.nodes.is_differentiated(node)
+    }
+
+    fn accumulate(mut sum: Self, mut term: Self) -> Self {
+        // addition commutes, so either operand's block will do
+        if sum.add_in_place(&term) {
+            sum
+        } else if term.add_in_place(&sum) {
+            term
+        } else {
+            sum + term
+        }
+    }
+
+    fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self {
+        let backward = T::unary(R::loops()).backward;
+        let (x, y) = (x.view().padded(), y.view().padded());
+        g.mapped(|start, g| {
+            let range = start..start + g.len();
+            backward(rule, &x[range.clone()], &y[range], g);
+        })
+    }
+
+    fn chain_binary<R: BinaryRule>(rule: R, second: bool, g: Self, [a, b]: [Self; 2], y: Self) -> Self {
+        let kernels = T::binary(R::loops());
+        let backward = if second { kernels.backward_b } else { kernels.backward_a };
+        let (a, b) = (a.broadcast_to(y.shape).dense(), b.broadcast_to(y.shape).dense());
+        let (a, b, y) = (a.view().padded(), b.view().padded(), y.view().padded());
+        g.mapped(|start, g| {
+            let range = start..start + g.len();
+            backward(rule, &a[range.clone()], &b[range.clone()], &y[range], g);
+        })
+    }
+}
+
+macro_rules! operators {
+    ($($trait:ident $method:ident $operation:expr, $number:expr;)*) => {
+        $(impl<T: Float> $trait for Value<'_, T> {
+            type Output = Self;
+            fn $method(self, other: Self) -> Self {
+                Self::apply($operation, &[&self, &other])
+            }
+        }
+        impl<T: Float> $trait<f64> for Value<'_, T> {
+            type Output = Self;
+            fn $method(self, c: f64) -> Self {
+                fn forward<T: Float, R: UnaryRule>(rule: R, x: Value<'_, T>) -> Value<'_, T> {
+                    let forward = T::unary(R::loops()).forward;
+                    if let Source::Uniform(number) = x.source {
+                        let mut y = [number; PAD];
+                        forward(rule, &[number; PAD], &mut y);
+                        return Value::uniform(y[0], x.shape, x.pool);
+                    }
+                    Value::fresh(x.shape, x.pool, |out| forward(rule, x.view().padded(), out))
+                }
+                forward($number(c), self)
+            }
+        })*
+    };
+}
+use ops::arithmetic::{Divide, Scale, Shift};
+operators! {
+    Add add ops::arithmetic::Add {}, |number| Shift { number };
+    Sub sub ops::arithmetic::Sub {}, |number: f64| Shift { number: -number };
+    Mul mul ops::arithmetic::Mul {}, |number| Scale { number };
+    Div div ops::arithmetic::Div {}, |number| Divide { number };
+}
+
+impl<T: Float> Neg for Value<'_, T> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self * -1.0
+    }
+}
+
+impl<'t, T: Float> Tensor<T> for Var<'t, T> {
+    #[track_caller]
+    fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
+        let inputs: SmallVec<[Self; 3]> = inputs.iter().map(|&&v| v).collect();
+        inputs[0].tape().apply(operation, &inputs)
+    }
+    fn shape(&self) -> &[usize] {
+        Var::shape(*self)
+    }
+    fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
+        self.tape().constant_with(shape, fill)
+    }
+    fn reshape(self, shape: &[usize]) -> Self {
+        if Var::shape(self) == shape { self } else { Var::reshape(self, shape) }
+    }
+    fn broadcast_to(self, shape: &[usize]) -> Self {
+        if Var::shape(self) == shape { self } else { Var::broadcast_to(self, shape) }
+    }
+
+    type Context = &'t Tape<T>;
+
+    fn load(tape: &'t Tape<T>, node: u32) -> Self {
+        Var::new(tape, node)
+    }
+    fn node_shape<'c>(tape: &'t Tape<T>, node: u32) -> &'c [usize]
+    where
+        Self: 'c,
+    {
+        tape.nodes().node(node).value.shape()
+    }
+    fn is_differentiated(tape: &'t Tape<T>, node: u32) -> bool {
+        tape.nodes().is_differentiated(node)
+    }
+    fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self {
+        use crate::kernels::Num;
+        g * rule.derivative(Num(x), Num(y)).0
+    }
+    fn chain_binary<R: BinaryRule>(rule: R, second: bool, g: Self, [a, b]: [Self; 2], y: Self) -> Self {
+        use crate::kernels::Num;
+        let (a, b, y) = (Num(a), Num(b), Num(y));
+        g * if second { rule.derivative_b(a, b, y) } else { rule.derivative_a(a, b, y) }.0
+    }
+}

@@ -1,0 +1,278 @@
+//! Variables: handles of a tape's nodes.
+
+use std::fmt;
+use std::panic::Location;
+
+use ndarray::ArrayViewD;
+
+use crate::kernels::Real;
+use crate::operation::Operation;
+use crate::sweep::{self, Gradients};
+use crate::{Float, Tape, ops};
+
+/// A value on a tape, with what it was computed from.
+///
+/// It is a handle of two words and `Copy`, so formulas read as formulas. `'t` is the tape's life.
+#[derive(Clone, Copy)]
+pub struct Var<'t, T: Float = f32> {
+    tape: &'t Tape<T>,
+    index: u32,
+}
+
+impl<T: Float> fmt::Debug for Var<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Var #{} {}", self.index, self.value())
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    #[inline]
+    pub(crate) fn new(tape: &'t Tape<T>, index: u32) -> Self {
+        Var { tape, index }
+    }
+
+    /// Its tape.
+    #[inline]
+    pub fn tape(self) -> &'t Tape<T> {
+        self.tape
+    }
+
+    /// Its place on the tape: operations count up in the order in which they ran.
+    #[inline]
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(self) -> &'t [usize] {
+        self.tape.nodes().node(self.index).value.shape()
+    }
+
+    /// How many axes there are.
+    pub fn ndim(self) -> usize {
+        self.shape().len()
+    }
+
+    /// How many numbers there are.
+    pub fn len(self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Whether there are no numbers.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The numbers, without a copy.
+    pub fn value(self) -> ArrayViewD<'t, T> {
+        self.tape.nodes().node(self.index).value.array()
+    }
+
+    /// The numbers, row by row, without a copy.
+    pub fn data(self) -> &'t [T] {
+        self.tape.nodes().node(self.index).value.data()
+    }
+
+    /// The one number of a variable that holds one.
+    ///
+    /// # Panics
+    /// If there is not exactly one.
+    #[track_caller]
+    pub fn item(self) -> T {
+        assert!(
+            self.len() == 1,
+            "item: {:?} holds {} numbers, not one; sum or index it first",
+            self.shape(),
+            self.len()
+        );
+        self.data()[0]
+    }
+
+    /// Whether a differentiated leaf went into it.
+    pub fn is_differentiated(self) -> bool {
+        self.tape.nodes().is_differentiated(self.index)
+    }
+
+    /// The line of the program that made it.
+    pub fn location(self) -> &'static Location<'static> {
+        self.tape.nodes().node(self.index).location
+    }
+
+    /// Keeps this variable's gradient, so that [`Gradients::wrt`] can read it though it is not a leaf.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(3.0);
+    /// let h = (x * 2.0).keep_gradient();
+    /// assert_eq!(h.square().backward().wrt(h).first(), Some(&12.0));
+    /// ```
+    pub fn keep_gradient(self) -> Self {
+        self.tape.kept().push(self.index);
+        self
+    }
+
+    /// The same numbers as a constant: no gradient flows back through it.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(3.0);
+    /// assert_eq!((x * x.detach()).backward().wrt(x).first(), Some(&3.0));
+    /// ```
+    #[track_caller]
+    pub fn detach(self) -> Self {
+        self.tape.detached(self)
+    }
+
+    /// The gradients of this number by all leaves, as values.
+    ///
+    /// # Panics
+    /// If this is not a single number, or the tape is for inference.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var([1.0, 2.0]);
+    /// assert_eq!(x.square().sum().backward().wrt(x), ndarray::array![2.0, 4.0].into_dyn());
+    /// ```
+    #[track_caller]
+    pub fn backward(self) -> Gradients<T> {
+        self.check_scalar("backward");
+        self.tape.backward(self.index)
+    }
+
+    /// The gradients of this number by the given variables, recorded on the tape: use them in a cost, differentiate
+    /// them again. Zeros where nothing flows.
+    ///
+    /// # Panics
+    /// If this is not a single number, or one of `inputs` is a constant.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(2.0);
+    /// let [dx] = (x * x * x).grad([x]);
+    /// let [ddx] = dx.grad([x]);
+    /// assert_eq!((dx.item(), ddx.item()), (12.0, 12.0));
+    /// ```
+    #[track_caller]
+    pub fn grad<const N: usize>(self, inputs: [Self; N]) -> [Self; N] {
+        let gradients = self.grad_many(&inputs);
+        std::array::from_fn(|i| gradients[i])
+    }
+
+    /// [`grad`](Self::grad) by as many variables as the slice holds.
+    #[track_caller]
+    pub fn grad_many(self, inputs: &[Self]) -> Vec<Self> {
+        self.check_scalar("grad");
+        for (i, input) in inputs.iter().enumerate() {
+            assert!(std::ptr::eq(self.tape, input.tape), "grad: input {i} is on another tape than the cost");
+            assert!(
+                input.is_differentiated(),
+                "grad: input {i} is a constant; make it with `tape.var(…)` to differentiate by it"
+            );
+        }
+        sweep::grad(self, inputs, Location::caller())
+    }
+
+    #[track_caller]
+    fn check_scalar(self, name: &str) {
+        assert!(
+            self.tape.mode() != crate::Mode::Inference,
+            "{name}: an inference tape records nothing to differentiate; use `Tape::training(seed)` or `Tape::new()`"
+        );
+        assert!(
+            self.len() == 1,
+            "{name}: the cost is {:?}, not a single number; reduce it first, with `.sum()` or `.mean()`",
+            self.shape()
+        );
+    }
+
+    /// Applies an operation of one input.
+    #[track_caller]
+    pub(crate) fn unary<O: Operation<T>>(self, operation: O) -> Self {
+        self.tape.apply(operation, &[self])
+    }
+}
+
+/// Rules recorded over variables: this is what makes a derivative differentiable again.
+impl<T: Float> Real for Var<'_, T> {
+    fn add(self, other: Self) -> Self {
+        self + other
+    }
+    fn sub(self, other: Self) -> Self {
+        self - other
+    }
+    fn mul(self, other: Self) -> Self {
+        self * other
+    }
+    fn div(self, other: Self) -> Self {
+        self / other
+    }
+    fn neg(self) -> Self {
+        -self
+    }
+    fn shift(self, c: f64) -> Self {
+        self + c
+    }
+    fn scale(self, c: f64) -> Self {
+        self * c
+    }
+    fn per(self, c: f64) -> Self {
+        self / c
+    }
+    fn over(self, c: f64) -> Self {
+        c / self
+    }
+    fn gt(self, other: Self) -> Self {
+        Var::gt(self, other)
+    }
+    fn is(self, other: Self) -> Self {
+        Var::eq(self, other)
+    }
+    fn above(self, c: f64) -> Self {
+        Var::gt(self, c)
+    }
+    fn below(self, c: f64) -> Self {
+        Var::lt(self, c)
+    }
+    fn choose(self, yes: Self, no: Self) -> Self {
+        ops::choose::where_(self, yes, no)
+    }
+    fn abs(self) -> Self {
+        self.abs()
+    }
+    fn exp(self) -> Self {
+        self.exp()
+    }
+    fn exp_m1(self) -> Self {
+        self.exp_m1()
+    }
+    fn ln(self) -> Self {
+        self.ln()
+    }
+    fn ln_1p(self) -> Self {
+        self.ln_1p()
+    }
+    fn sqrt(self) -> Self {
+        self.sqrt()
+    }
+    fn sin(self) -> Self {
+        self.sin()
+    }
+    fn cos(self) -> Self {
+        self.cos()
+    }
+    fn tanh(self) -> Self {
+        self.tanh()
+    }
+    fn erf(self) -> Self {
+        self.erf()
+    }
+    fn sigmoid(self) -> Self {
+        self.sigmoid()
+    }
+    fn pow(self, exponent: Self) -> Self {
+        Var::pow(self, exponent)
+    }
+    fn pow_number(self, exponent: f64) -> Self {
+        Var::pow(self, exponent)
+    }
+}
