@@ -42,7 +42,7 @@ pub use derivatives::{grad, hessian, value_and_grad};
 pub use functions::where_;
 pub use gradcheck::{GradCheckError, gradcheck};
 pub use kernels::{set_threads, vectorize, with_threads};
-pub use module::{Leaf, LeafMut, Module, Visitor, path_fits};
+pub use module::{Leaf, LeafMut, Module, Path, Segment, Visitor, path_fits};
 pub use operand::{IntoVar, Operand};
 pub use operation::{Operation, Output, Shape, View, Vjp};
 pub use ops::shape::{Place, Sizes, concat, stack};
@@ -75,5 +75,6 @@ pub mod internal {
     pub use crate::kernels::{
         BinaryKernels, BinaryLoops, BinaryRule, Kernels, Num, Real, UnaryKernels, UnaryLoops, UnaryRule,
     };
+    pub use crate::scalar::Typed;
     pub use crate::tensor::ValueContext;
 }

@@ -1,5 +1,7 @@
 //! What a model is: parameters and buffers with paths.
 
+use std::fmt;
+
 use crate::{Buffer, Float, Param};
 
 /// A leaf of a module.
@@ -54,25 +56,63 @@ impl<T: Float> LeafMut<'_, T> {
     }
 }
 
-/// Walks a module and gives each leaf its path, such as `layers.0.weight`.
+/// Where a leaf is in a module, such as `layers.0.weight`. Written out only when asked for (`to_string`).
+#[derive(Clone, Copy, Debug)]
+pub struct Path<'p> {
+    outer: Option<&'p Path<'p>>,
+    segment: Segment<'p>,
+}
+
+/// One step of a [`Path`]: the name of a field or the place in a list.
+#[derive(Clone, Copy, Debug)]
+pub enum Segment<'p> {
+    /// a field
+    Name(&'p str),
+    /// an element of a list or tuple
+    Index(usize),
+}
+
+impl<'p> From<&'p str> for Segment<'p> {
+    fn from(name: &'p str) -> Self {
+        Segment::Name(name)
+    }
+}
+
+impl From<usize> for Segment<'_> {
+    fn from(index: usize) -> Self {
+        Segment::Index(index)
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(outer) = self.outer
+            && !matches!(outer.segment, Segment::Name(""))
+        {
+            write!(f, "{outer}.")?;
+        }
+        match self.segment {
+            Segment::Name(name) => f.write_str(name),
+            Segment::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
+/// Walks a module and gives each leaf its path.
 pub struct Visitor<'v, L> {
-    path: String,
-    visit: &'v mut dyn FnMut(&str, L),
+    path: Path<'v>,
+    visit: &'v mut (dyn FnMut(&Path<'_>, L) + 'v),
 }
 
 impl<'v, L> Visitor<'v, L> {
     /// A visitor that calls `visit` with each leaf and its path.
-    pub fn new(visit: &'v mut dyn FnMut(&str, L)) -> Self {
-        Visitor { path: String::new(), visit }
+    pub fn new(visit: &'v mut (dyn FnMut(&Path<'_>, L) + 'v)) -> Self {
+        Visitor { path: Path { outer: None, segment: Segment::Name("") }, visit }
     }
 
-    fn within(&mut self, name: &dyn std::fmt::Display, walk: impl FnOnce(&mut Self)) {
-        use std::fmt::Write;
-        let outer = self.path.len();
-        let dot = if outer == 0 { "" } else { "." };
-        write!(self.path, "{dot}{name}").expect("a String takes all text");
-        walk(self);
-        self.path.truncate(outer);
+    fn within(&mut self, segment: Segment<'_>, walk: impl FnOnce(&mut Visitor<'_, L>)) {
+        let path = Path { outer: Some(&self.path), segment };
+        walk(&mut Visitor { path, visit: &mut *self.visit });
     }
 
     fn leaf(&mut self, leaf: L) {
@@ -81,16 +121,16 @@ impl<'v, L> Visitor<'v, L> {
 }
 
 impl<'a, T: Float> Visitor<'_, Leaf<'a, T>> {
-    /// Walks a part of the module under its name.
-    pub fn field(&mut self, name: impl std::fmt::Display, part: &'a (impl Module<T> + ?Sized)) {
-        self.within(&name, |v| part.visit(v));
+    /// Walks a part of the module under its name or place.
+    pub fn field<'s>(&mut self, name: impl Into<Segment<'s>>, part: &'a (impl Module<T> + ?Sized)) {
+        self.within(name.into(), |v| part.visit(v));
     }
 }
 
 impl<'a, T: Float> Visitor<'_, LeafMut<'a, T>> {
-    /// Walks a part of the module under its name.
-    pub fn field_mut(&mut self, name: impl std::fmt::Display, part: &'a mut (impl Module<T> + ?Sized)) {
-        self.within(&name, |v| part.visit_mut(v));
+    /// Walks a part of the module under its name or place.
+    pub fn field_mut<'s>(&mut self, name: impl Into<Segment<'s>>, part: &'a mut (impl Module<T> + ?Sized)) {
+        self.within(name.into(), |v| part.visit_mut(v));
     }
 }
 
@@ -130,7 +170,7 @@ pub trait Module<T: Float = f32>: Send + Sync {
     /// All parameters and buffers with their paths.
     fn leaves(&self) -> Vec<(String, Leaf<'_, T>)> {
         let mut leaves = Vec::new();
-        self.visit(&mut Visitor::new(&mut |path, leaf| leaves.push((path.to_owned(), leaf))));
+        self.visit(&mut Visitor::new(&mut |path, leaf| leaves.push((path.to_string(), leaf))));
         leaves
     }
 
@@ -139,7 +179,7 @@ pub trait Module<T: Float = f32>: Send + Sync {
         let mut params = Vec::new();
         self.visit(&mut Visitor::new(&mut |path, leaf| {
             if let Leaf::Param(param) = leaf {
-                params.push((path.to_owned(), param));
+                params.push((path.to_string(), param));
             }
         }));
         params
@@ -156,7 +196,7 @@ pub trait Module<T: Float = f32>: Send + Sync {
         let mut count = 0;
         self.visit_mut(&mut Visitor::new(&mut |path, leaf| {
             if let LeafMut::Param(param) = leaf
-                && path_fits(pattern, path)
+                && path_fits(pattern, &path.to_string())
             {
                 param.set_frozen(frozen);
                 count += 1;
@@ -234,10 +274,10 @@ macro_rules! tuples {
     ($($($name:ident $index:tt),+;)*) => {
         $(impl<T: Float, $($name: Module<T>),+> Module<T> for ($($name,)+) {
             fn visit<'a>(&'a self, visitor: &mut Visitor<'_, Leaf<'a, T>>) {
-                $(visitor.field($index, &self.$index);)+
+                $(visitor.field($index as usize, &self.$index);)+
             }
             fn visit_mut<'a>(&'a mut self, visitor: &mut Visitor<'_, LeafMut<'a, T>>) {
-                $(visitor.field_mut($index, &mut self.$index);)+
+                $(visitor.field_mut($index as usize, &mut self.$index);)+
             }
         })*
     };

@@ -50,11 +50,20 @@ pub trait Float:
     fn from_f64(value: f64) -> Self;
     /// The same number with the precision of `f64`.
     fn to_f64(self) -> f64;
+    /// √x
+    fn sqrt(self) -> Self;
+    /// |x|
+    fn abs(self) -> Self;
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool {
         self.to_f64().is_finite()
     }
 
+    /// The numbers as slices of the type that they are, for loops compiled once for each.
+    #[doc(hidden)]
+    fn typed(numbers: &[Self]) -> Typed<&[f32], &[f64]>;
+    #[doc(hidden)]
+    fn typed_mut(numbers: &mut [Self]) -> Typed<&mut [f32], &mut [f64]>;
     #[doc(hidden)]
     fn kernels() -> &'static Kernels<Self>;
     #[doc(hidden)]
@@ -63,8 +72,16 @@ pub trait Float:
     fn binary<R>(loops: &'static BinaryLoops<R>) -> &'static BinaryKernels<R, Self>;
 }
 
+/// One of two: what is there for `f32`, or for `f64`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Typed<A, B> {
+    F32(A),
+    F64(B),
+}
+
 macro_rules! float {
-    ($t:ident, $kernels:path) => {
+    ($t:ident, $variant:ident, $kernels:path) => {
         impl Float for $t {
             const NAME: &'static str = stringify!($t);
             #[inline]
@@ -74,6 +91,20 @@ macro_rules! float {
             #[inline]
             fn to_f64(self) -> f64 {
                 self as f64
+            }
+            #[inline]
+            fn sqrt(self) -> Self {
+                $t::sqrt(self)
+            }
+            #[inline]
+            fn abs(self) -> Self {
+                $t::abs(self)
+            }
+            fn typed(numbers: &[Self]) -> Typed<&[f32], &[f64]> {
+                Typed::$variant(numbers)
+            }
+            fn typed_mut(numbers: &mut [Self]) -> Typed<&mut [f32], &mut [f64]> {
+                Typed::$variant(numbers)
             }
             fn kernels() -> &'static Kernels<Self> {
                 &$kernels
@@ -87,5 +118,5 @@ macro_rules! float {
         }
     };
 }
-float!(f32, kernels::F32);
-float!(f64, kernels::F64);
+float!(f32, F32, kernels::F32);
+float!(f64, F64, kernels::F64);

@@ -89,6 +89,7 @@ pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
         updates: tape.updates().iter().map(update).collect(),
         workspace: Some(Workspace { pool, entries, slots }),
         home: Arc::clone(tape.workspaces()),
+        last_found: Cell::new(0),
     }
 }
 
@@ -156,6 +157,8 @@ pub struct Gradients<T: Float = f32> {
     /// `None` only while being dropped
     workspace: Option<Workspace<T>>,
     home: Arc<Mutex<Vec<Workspace<T>>>>,
+    /// behind the entry that was last looked up
+    last_found: Cell<usize>,
 }
 
 impl<T: Float> std::fmt::Debug for Gradients<T> {
@@ -227,8 +230,12 @@ impl<T: Float> Gradients<T> {
     }
 
     fn entry(&self, param: ParamId) -> Option<&Entry> {
-        // the latest first: a parameter changed in between is on the tape more than once
-        self.workspace().entries.iter().rev().find(|e| e.param == Some(param))
+        // parameters are mostly asked for in the order in which they were used: look on from the last one found
+        let entries = &self.workspace().entries;
+        let start = self.last_found.get().min(entries.len());
+        let place = (start..entries.len()).chain(0..start).find(|&i| entries[i].param == Some(param))?;
+        self.last_found.set(place + 1);
+        Some(&entries[place])
     }
 
     /// The gradient by a variable or a parameter (`&model.weight`); zeros where nothing flows.

@@ -371,7 +371,11 @@ impl<T: Float> Tape<T> {
         }
         let differentiated = self.mode != Mode::Inference && !param.is_frozen();
         let var = self.push_leaf(self.nodes.share(param.share()), param.shape(), differentiated);
-        self.params.borrow_mut().insert(id, (address, var.index()));
+        if let Some((_, old)) = self.params.borrow_mut().insert(id, (address, var.index()))
+            && let Some(leaf) = self.leaves.borrow_mut().iter_mut().find(|(node, _)| *node == old)
+        {
+            leaf.1 = None; // the parameter's gradient is that of its present value
+        }
         if differentiated {
             self.leaves.borrow_mut().push((var.index(), Some(id)));
         }

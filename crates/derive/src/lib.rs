@@ -1,0 +1,187 @@
+//! `#[derive(Module)]`: the walk over a model's parts, written for you.
+
+use proc_macro::TokenStream;
+use proc_macro2::TokenStream as Tokens;
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{
+    Attribute, Data, DeriveInput, Error, Fields, GenericParam, Generics, Index, Member, Path, TypeParamBound,
+    parse_macro_input, parse_quote,
+};
+
+/// Implements `Module` for a struct (or enum) of modules: parameters, buffers, other modules, and `Vec`, `Option`,
+/// `Box`, tuples and arrays of them.
+///
+/// - The number type is the type parameter bounded by `Float`; without one it is `f32`, or what
+///   `#[module(scalar = f64)]` on the type says.
+/// - Every other type parameter is taken for a module, unless all fields that use it are skipped.
+/// - `#[module(skip)]` on a field leaves it out: settings, functions, names.
+/// - `#[module(crate = path)]` on the type names the crate that `Module` is found in, `::gradus` by default.
+#[proc_macro_derive(Module, attributes(module))]
+pub fn derive_module(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    expand(input).unwrap_or_else(Error::into_compile_error).into()
+}
+
+#[derive(Default)]
+struct Options {
+    skip: bool,
+    scalar: Option<syn::Type>,
+    root: Option<Path>,
+}
+
+fn options(attributes: &[Attribute]) -> Result<Options, Error> {
+    let mut options = Options::default();
+    for attribute in attributes.iter().filter(|a| a.path().is_ident("module")) {
+        attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("skip") {
+                options.skip = true;
+            } else if meta.path.is_ident("scalar") {
+                options.scalar = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("crate") {
+                options.root = Some(meta.value()?.call(Path::parse_mod_style)?);
+            } else {
+                return Err(meta.error("unknown setting: `module` takes `skip`, `scalar = …` or `crate = …`"));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(options)
+}
+
+/// The type parameter bounded by `Float`, inline or in the where clause.
+fn float_parameter(generics: &Generics) -> Option<syn::Ident> {
+    let is_float = |bound: &TypeParamBound| match bound {
+        TypeParamBound::Trait(t) => t.path.segments.last().is_some_and(|s| s.ident == "Float"),
+        _ => false,
+    };
+    for parameter in generics.type_params() {
+        let ident = &parameter.ident;
+        let in_where = generics.where_clause.iter().flat_map(|w| &w.predicates).any(|p| match p {
+            syn::WherePredicate::Type(t) => {
+                matches!(&t.bounded_ty, syn::Type::Path(p) if p.path.is_ident(ident)) && t.bounds.iter().any(is_float)
+            }
+            _ => false,
+        });
+        if in_where || parameter.bounds.iter().any(is_float) {
+            return Some(ident.clone());
+        }
+    }
+    None
+}
+
+/// Whether a type names an identifier anywhere.
+fn mentions(tokens: Tokens, ident: &syn::Ident) -> bool {
+    tokens.into_iter().any(|token| match token {
+        proc_macro2::TokenTree::Ident(found) => found == *ident,
+        proc_macro2::TokenTree::Group(group) => mentions(group.stream(), ident),
+        _ => false,
+    })
+}
+
+/// A field that is walked: how the pattern binds it, its name in paths, its place for messages.
+struct Part {
+    member: Member,
+    binding: syn::Ident,
+    ty: syn::Type,
+}
+
+fn parts(fields: &Fields) -> Result<Vec<Part>, Error> {
+    let mut parts = Vec::new();
+    for (i, field) in fields.iter().enumerate() {
+        if options(&field.attrs)?.skip {
+            continue;
+        }
+        let member = match &field.ident {
+            Some(ident) => Member::Named(ident.clone()),
+            None => Member::Unnamed(Index::from(i)),
+        };
+        parts.push(Part { member, binding: format_ident!("part_{i}"), ty: field.ty.clone() });
+    }
+    Ok(parts)
+}
+
+/// `Pattern { field: part_0, .. } => { visitor.field("field", part_0); … }`
+fn arm(pattern: Tokens, parts: &[Part], method: &Tokens) -> Tokens {
+    let bindings = parts.iter().map(|Part { member, binding, .. }| quote!(#member: #binding));
+    let calls = parts.iter().map(|Part { member, binding, ty }| {
+        let name = match member {
+            Member::Named(ident) => {
+                let name = ident.to_string();
+                let name = name.strip_prefix("r#").unwrap_or(&name).to_owned();
+                quote!(#name)
+            }
+            Member::Unnamed(index) => {
+                let index = index.index as usize;
+                quote!(#index)
+            }
+        };
+        quote_spanned!(ty.span()=> visitor.#method(#name, #binding);)
+    });
+    quote!(#pattern { #(#bindings,)* .. } => { #(#calls)* })
+}
+
+fn expand(input: DeriveInput) -> Result<Tokens, Error> {
+    let Options { scalar, root, skip } = options(&input.attrs)?;
+    if skip {
+        return Err(Error::new(input.ident.span(), "`#[module(skip)]` belongs on a field"));
+    }
+    let root = root.unwrap_or_else(|| parse_quote!(::gradus));
+    let name = &input.ident;
+    let variants: Vec<(Tokens, Vec<Part>)> = match &input.data {
+        Data::Struct(data) => vec![(quote!(Self), parts(&data.fields)?)],
+        Data::Enum(data) => data
+            .variants
+            .iter()
+            .map(|v| {
+                let ident = &v.ident;
+                Ok((quote!(Self::#ident), parts(&v.fields)?))
+            })
+            .collect::<Result<_, Error>>()?,
+        Data::Union(data) => {
+            return Err(Error::new(data.union_token.span, "a union cannot be a module: use a struct or an enum"));
+        }
+    };
+    let float = float_parameter(&input.generics);
+    let scalar = scalar.or_else(|| float.as_ref().map(|f| parse_quote!(#f))).unwrap_or_else(|| parse_quote!(f32));
+
+    // every other type parameter that a walked field mentions is a module
+    let mut generics = input.generics.clone();
+    for parameter in &mut generics.params {
+        if let GenericParam::Type(parameter) = parameter {
+            let ident = parameter.ident.clone();
+            let is_float = float.as_ref() == Some(&ident);
+            let used = variants.iter().flat_map(|(_, parts)| parts).any(|p| {
+                let ty = &p.ty;
+                mentions(quote!(#ty), &ident)
+            });
+            if !is_float && used {
+                parameter.bounds.push(parse_quote!(#root::Module<#scalar>));
+            }
+        }
+    }
+    // whatever else it holds, a module may be sent and shared
+    let where_clause = generics.make_where_clause();
+    where_clause.predicates.push(parse_quote!(Self: ::core::marker::Send + ::core::marker::Sync));
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let (_, type_generics, _) = input.generics.split_for_impl();
+
+    let shared = variants.iter().map(|(pattern, parts)| arm(pattern.clone(), parts, &quote!(field)));
+    let exclusive = variants.iter().map(|(pattern, parts)| arm(pattern.clone(), parts, &quote!(field_mut)));
+    Ok(quote! {
+        #[automatically_derived]
+        impl #impl_generics #root::Module<#scalar> for #name #type_generics #where_clause {
+            fn visit<'module>(&'module self, visitor: &mut #root::Visitor<'_, #root::Leaf<'module, #scalar>>) {
+                let _ = &visitor;
+                match self { #(#shared)* }
+            }
+            fn visit_mut<'module>(
+                &'module mut self,
+                visitor: &mut #root::Visitor<'_, #root::LeafMut<'module, #scalar>>,
+            ) {
+                let _ = &visitor;
+                match self { #(#exclusive)* }
+            }
+        }
+    })
+}

@@ -1,0 +1,105 @@
+//! Activations as layers, chosen at run time.
+
+use std::fmt;
+use std::str::FromStr;
+
+use gradus_autograd::{Float, Leaf, LeafMut, Module, Var, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::Forward;
+
+macro_rules! activations {
+    ($($(#[$doc:meta])* $Variant:ident $name:literal |$x:ident| $value:expr;)*) => {
+        /// An activation: a layer without parameters, and a setting that can be written down (`"relu"`).
+        ///
+        /// Formulas stand at the methods of the same name, such as [`Var::relu`]. Those with a setting have PyTorch's
+        /// default here; for another value use [`lambda`](crate::lambda): `lambda(|x| x.leaky_relu(0.2))`.
+        ///
+        /// ```
+        /// use gradus_nn::Activation;
+        /// let chosen: Activation = "tanh".parse().unwrap();
+        /// assert_eq!(chosen, Activation::Tanh);
+        /// assert!("thanh".parse::<Activation>().unwrap_err().to_string().contains("tanh"));
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum Activation {
+            $($(#[$doc])* $Variant,)*
+        }
+
+        impl Activation {
+            /// All of them.
+            pub const ALL: &'static [Activation] = &[$(Activation::$Variant),*];
+
+            /// Its name, as [`FromStr`] reads it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Activation::$Variant => $name,)*
+                }
+            }
+        }
+
+        impl<T: Float> Forward<T> for Activation {
+            #[track_caller]
+            fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+                match self {
+                    $(Activation::$Variant => {
+                        let $x = x;
+                        $value
+                    })*
+                }
+            }
+        }
+    };
+}
+activations! {
+    /// `x`
+    Identity "identity" |x| x;
+    /// `max(x, 0)`
+    Relu "relu" |x| x.relu();
+    /// `x`, or `0.01 x` below 0
+    LeakyRelu "leaky_relu" |x| x.leaky_relu(0.01);
+    /// `x`, or `eˣ − 1` below 0
+    Elu "elu" |x| x.elu(1.0);
+    /// scaled `elu`
+    Selu "selu" |x| x.selu();
+    /// `x Φ(x)`
+    Gelu "gelu" |x| x.gelu();
+    /// `x σ(x)`
+    Silu "silu" |x| x.silu();
+    /// `ln(1 + eˣ)`
+    Softplus "softplus" |x| x.softplus();
+    /// `x / (1 + |x|)`
+    Softsign "softsign" |x| x.softsign();
+    /// `1 / (1 + e⁻ˣ)`
+    Sigmoid "sigmoid" |x| x.sigmoid();
+    /// hyperbolic tangent
+    Tanh "tanh" |x| x.tanh();
+}
+
+impl<T: Float> Module<T> for Activation {
+    fn visit<'a>(&'a self, _: &mut Visitor<'_, Leaf<'a, T>>) {}
+    fn visit_mut<'a>(&'a mut self, _: &mut Visitor<'_, LeafMut<'a, T>>) {}
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no activation's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no activation `{0}`; there are {list}", list = names())]
+pub struct UnknownActivation(String);
+
+fn names() -> String {
+    Activation::ALL.iter().map(|a| a.name()).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for Activation {
+    type Err = UnknownActivation;
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.iter().copied().find(|a| a.name() == name).ok_or_else(|| UnknownActivation(name.into()))
+    }
+}

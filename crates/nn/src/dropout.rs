@@ -1,0 +1,75 @@
+//! Dropout.
+
+use gradus_autograd::{Float, Leaf, LeafMut, Mode, Module, Var, Visitor};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use crate::Forward;
+
+/// In training, sets each number to 0 with probability p and divides the others by 1 − p, so that the mean stays; in
+/// inference, passes everything on (Srivastava et al. 2014, <https://jmlr.org/papers/v15/srivastava14a.html>).
+///
+/// What is dropped is drawn from the tape's random stream, so a step can be repeated and a run resumed exactly.
+///
+/// ```
+/// use gradus_autograd::Tape;
+/// use gradus_nn::{Dropout, Forward};
+/// let tape = Tape::training(1);
+/// let y = Dropout::new(0.5).forward(tape.var([1.0; 1000]));
+/// assert!(y.data().iter().all(|&y: &f32| y == 0.0 || y == 2.0));
+/// assert!((y.mean().item() - 1.0).abs() < 0.1);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dropout {
+    p: f64,
+}
+
+impl Dropout {
+    /// Drops with probability `p`.
+    ///
+    /// # Panics
+    /// If `p` is not in 0..=1.
+    #[track_caller]
+    pub fn new(p: f64) -> Self {
+        assert!((0.0..=1.0).contains(&p), "Dropout: the probability is {p}, which is not in 0..=1");
+        Dropout { p }
+    }
+
+    /// The probability of dropping.
+    pub fn p(&self) -> f64 {
+        self.p
+    }
+}
+
+impl<T: Float> Module<T> for Dropout {
+    fn visit<'a>(&'a self, _: &mut Visitor<'_, Leaf<'a, T>>) {}
+    fn visit_mut<'a>(&'a mut self, _: &mut Visitor<'_, LeafMut<'a, T>>) {}
+}
+
+impl<T: Float> Forward<T> for Dropout {
+    /// # Panics
+    /// On a tape for mathematics, where neither behaviour could be meant.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let tape = x.tape();
+        match tape.mode() {
+            Mode::Inference => x,
+            Mode::Training if self.p == 0.0 => x,
+            Mode::Training => {
+                let keep = T::from_f64(if self.p < 1.0 { 1.0 / (1.0 - self.p) } else { 0.0 });
+                let below = (self.p * 2f64.powi(32)) as u64; // of 2³² equally likely draws, those that drop
+                let mut rng = tape.rng();
+                let mask = tape.constant_with(x.shape(), |mask| {
+                    for m in mask {
+                        *m = if u64::from(rng.random::<u32>()) < below { T::default() } else { keep };
+                    }
+                });
+                x * mask
+            }
+            Mode::Mathematics => panic!(
+                "Dropout: this tape is for mathematics, where it is unknown whether to drop; use \
+                 `Tape::training(seed)` or `Tape::inference()`"
+            ),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The convention for modules of one input and one output.
+
+use gradus_autograd::{Float, Leaf, LeafMut, Module, Var, Visitor};
+
+/// A module that maps one variable to one variable. Models of other signatures use methods of their own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no `forward` for variables of `{T}`",
+    note = "implement `Forward<{T}>`, or wrap a closure: `lambda(|x| x.tanh())`"
+)]
+pub trait Forward<T: Float = f32>: Module<T> {
+    /// The output for an input. Parameters are only read, so one model serves many threads.
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T>;
+}
+
+impl<T: Float, F: Forward<T> + ?Sized> Forward<T> for Box<F> {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        (**self).forward(x)
+    }
+}
+
+impl<T: Float, F: Forward<T>> Forward<T> for Vec<F> {
+    /// One after the other.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        self.iter().fold(x, |x, layer| layer.forward(x))
+    }
+}
+
+/// A closure as a layer without parameters. Made by [`lambda`].
+#[derive(Clone, Copy, Debug)]
+pub struct Lambda<F>(F);
+
+/// Makes a layer of a closure.
+///
+/// ```
+/// use gradus_autograd::{Tape, Var};
+/// use gradus_nn::{Forward, lambda};
+/// let double = lambda(|x: Var<'_>| x * 2.0);
+/// let tape = Tape::new();
+/// assert_eq!(double.forward(tape.var(3.0)).item(), 6.0);
+/// ```
+pub fn lambda<T: Float, F: for<'t> Fn(Var<'t, T>) -> Var<'t, T> + Send + Sync>(f: F) -> Lambda<F> {
+    Lambda(f)
+}
+
+impl<T: Float, F: Send + Sync> Module<T> for Lambda<F> {
+    fn visit<'a>(&'a self, _: &mut Visitor<'_, Leaf<'a, T>>) {}
+    fn visit_mut<'a>(&'a mut self, _: &mut Visitor<'_, LeafMut<'a, T>>) {}
+}
+
+impl<T: Float, F: for<'t> Fn(Var<'t, T>) -> Var<'t, T> + Send + Sync> Forward<T> for Lambda<F> {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        (self.0)(x)
+    }
+}

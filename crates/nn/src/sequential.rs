@@ -1,0 +1,116 @@
+//! Layers one after the other.
+
+use std::fmt;
+
+use gradus_autograd::{Float, Leaf, LeafMut, Module, Var, Visitor};
+
+use crate::{Forward, lambda};
+
+/// What [`Sequential`] holds: anything with a `forward` that can be cloned. Implemented for all such types.
+pub trait Layer<T: Float>: Forward<T> {
+    /// An independent copy.
+    #[doc(hidden)]
+    fn boxed_clone(&self) -> Box<dyn Layer<T>>;
+}
+
+impl<T: Float, F: Forward<T> + Clone + 'static> Layer<T> for F {
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+}
+
+/// Layers of any kinds, applied in order, each with a name in the paths of its parameters.
+///
+/// ```
+/// use gradus_autograd::{Module, Tape};
+/// use gradus_nn::{Activation, Forward, Linear, Sequential, rng};
+///
+/// let mut rng = rng(0);
+/// let model: Sequential = Sequential::new()
+///     .named("hidden", Linear::new(4, 8, &mut rng))
+///     .add(Activation::Tanh)
+///     .map(|x| x * 2.0)
+///     .add(Linear::new(8, 2, &mut rng));
+/// let paths: Vec<String> = model.params().into_iter().map(|(path, _)| path).collect();
+/// assert_eq!(paths, ["hidden.weight", "hidden.bias", "3.weight", "3.bias"]);
+/// let tape = Tape::new();
+/// assert_eq!(model.forward(tape.var([0.1, 0.2, 0.3, 0.4])).shape(), [2]);
+/// ```
+pub struct Sequential<T: Float = f32> {
+    layers: Vec<(String, Box<dyn Layer<T>>)>,
+}
+
+impl<T: Float> Sequential<T> {
+    /// Without layers: passes its input on.
+    pub fn new() -> Self {
+        Sequential { layers: Vec::new() }
+    }
+
+    /// With another layer, named by its place.
+    pub fn add(self, layer: impl Layer<T> + 'static) -> Self {
+        let name = self.layers.len().to_string();
+        self.named(&name, layer)
+    }
+
+    /// With another layer of the given name.
+    ///
+    /// # Panics
+    /// If there is a layer of that name.
+    #[track_caller]
+    pub fn named(mut self, name: &str, layer: impl Layer<T> + 'static) -> Self {
+        assert!(self.layers.iter().all(|(n, _)| n != name), "Sequential: there is a layer `{name}` already");
+        self.layers.push((name.to_owned(), Box::new(layer)));
+        self
+    }
+
+    /// With a closure as another layer.
+    pub fn map(self, f: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T> + Clone + Send + Sync + 'static) -> Self {
+        self.add(lambda(f))
+    }
+
+    /// How many layers there are.
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+}
+
+impl<T: Float> Default for Sequential<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Float> Clone for Sequential<T> {
+    fn clone(&self) -> Self {
+        Sequential { layers: self.layers.iter().map(|(name, layer)| (name.clone(), layer.boxed_clone())).collect() }
+    }
+}
+
+impl<T: Float> fmt::Debug for Sequential<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.layers.iter().map(|(name, layer)| (name, format!("{} numbers", layer.param_count())));
+        f.write_str("Sequential ")?;
+        f.debug_map().entries(names).finish()
+    }
+}
+
+impl<T: Float> Module<T> for Sequential<T> {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, Leaf<'a, T>>) {
+        self.layers.iter().for_each(|(name, layer)| visitor.field(name.as_str(), &**layer));
+    }
+    fn visit_mut<'a>(&'a mut self, visitor: &mut Visitor<'_, LeafMut<'a, T>>) {
+        self.layers.iter_mut().for_each(|(name, layer)| visitor.field_mut(name.as_str(), &mut **layer));
+    }
+}
+
+impl<T: Float> Forward<T> for Sequential<T> {
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        self.layers.iter().fold(x, |x, (_, layer)| layer.forward(x))
+    }
+}

@@ -1,0 +1,360 @@
+//! What all optimizers share: learning rate, schedule, groups, clipping, and the state of each parameter.
+
+use std::fmt::Debug;
+
+use gradus_autograd::internal::Typed;
+use gradus_autograd::{Float, Gradients, LeafMut, Module, Param, ParamId, Visitor, path_fits};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Schedule, constant};
+
+/// An update formula with its settings.
+///
+/// It is one loop over parameter, gradient and state, written once for both number types; the two methods compile it
+/// for each: see a rule's file.
+pub trait Rule: Clone + Debug + PartialEq + Send + Serialize + DeserializeOwned + 'static {
+    /// What messages and saved states call it.
+    const NAME: &'static str;
+    /// How many numbers of state it keeps for each number of a parameter.
+    const STATES: usize;
+    /// One step of one parameter.
+    fn update_f32(&self, update: Update<'_, f32>);
+    /// One step of one parameter.
+    fn update_f64(&self, update: Update<'_, f64>);
+}
+
+/// One step of one parameter, as a [`Rule`] sees it. All slices have the same padded length, the state that times
+/// [`Rule::STATES`].
+#[derive(Debug)]
+pub struct Update<'a, T> {
+    /// the parameter, to be changed
+    pub theta: &'a mut [T],
+    /// its gradient
+    pub grad: &'a [T],
+    /// what the gradient is to be multiplied by first (clipping)
+    pub scale: T,
+    /// zeros before the first step
+    pub state: &'a mut [T],
+    /// the learning rate of this step
+    pub lr: f64,
+    /// 1 for the first step of this parameter
+    pub step: u64,
+}
+
+/// State nearer to 0 than this is 0. Momenta of dead units would otherwise shrink into denormal numbers, on which
+/// processors are a hundred times slower, and stay there.
+#[inline(always)]
+pub(crate) fn flush<T: Float>(x: T) -> T {
+    let least = T::from_f64(if size_of::<T>() == 4 { 1e-30 } else { 1e-290 });
+    if x.abs() < least { T::default() } else { x }
+}
+
+/// Settings of a group of parameters: a learning rate and a rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group<R> {
+    pub(crate) lr: f64,
+    pub(crate) rule: R,
+}
+
+impl<R> Group<R> {
+    /// Sets the learning rate.
+    pub fn lr(mut self, lr: f64) -> Self {
+        self.lr = lr;
+        self
+    }
+}
+
+/// A method for each setting of a rule, on optimizers and on groups.
+macro_rules! settings {
+    ($Rule:ident { $($(#[$doc:meta])* $name:ident: $type:ty,)* }) => {
+        impl $crate::Group<$Rule> {
+            $($(#[$doc])*
+            pub fn $name(mut self, $name: $type) -> Self {
+                self.rule.$name = $name;
+                self
+            })*
+        }
+        impl<T: gradus_autograd::Float> $crate::Optimizer<$Rule, T> {
+            /// With the given learning rate and the defaults of the other settings.
+            pub fn new(lr: f64) -> Self {
+                Self::with_rule(lr, $Rule::default())
+            }
+            $($(#[$doc])*
+            pub fn $name(self, $name: $type) -> Self {
+                self.configure(|group| group.$name($name))
+            })*
+        }
+    };
+}
+pub(crate) use settings;
+
+/// Steps along gradients. See the [crate's page](crate) for the whole picture.
+///
+/// State belongs to a parameter's path, so it can be saved and found again; gradients belong to its identity.
+#[derive(Clone, Debug)]
+pub struct Optimizer<R: Rule, T: Float = f32> {
+    base: Group<R>,
+    groups: Vec<(String, Group<R>)>,
+    schedule: Schedule,
+    clip_norm: Option<f64>,
+    last_norm: Option<f64>,
+    steps: u64,
+    slots: Vec<Slot<T>>,
+}
+
+/// What is known of one parameter.
+#[derive(Clone, Debug)]
+struct Slot<T> {
+    path: String,
+    /// `None` for a state that was loaded and not used yet
+    param: Option<ParamId>,
+    /// the last group whose pattern fits
+    group: Option<usize>,
+    steps: u64,
+    state: Vec<T>,
+}
+
+/// The saved state of an optimizer: everything but its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct OptimizerState<T: Float> {
+    /// [`Rule::NAME`]
+    pub rule: String,
+    /// steps made
+    pub steps: u64,
+    /// one entry a parameter
+    pub params: Vec<ParamState<T>>,
+}
+
+/// The saved state of one parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct ParamState<T: Float> {
+    /// where it is in the model
+    pub path: String,
+    /// steps made
+    pub steps: u64,
+    /// the rule's numbers
+    pub numbers: Vec<T>,
+}
+
+/// Why a saved state does not fit an optimizer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// It was saved by another rule.
+    #[error("the saved state is of {saved}, the optimizer is {own}")]
+    OtherRule {
+        /// the saved one's name
+        saved: String,
+        /// this one's name
+        own: &'static str,
+    },
+}
+
+impl<R: Rule, T: Float> Optimizer<R, T> {
+    /// With the given learning rate and rule.
+    pub fn with_rule(lr: f64, rule: R) -> Self {
+        Optimizer {
+            base: Group { lr, rule },
+            groups: Vec::new(),
+            schedule: constant(),
+            clip_norm: None,
+            last_norm: None,
+            steps: 0,
+            slots: Vec::new(),
+        }
+    }
+
+    pub(crate) fn configure(mut self, change: impl FnOnce(Group<R>) -> Group<R>) -> Self {
+        self.base = change(self.base);
+        self
+    }
+
+    /// Multiplies the learning rate of every step by the schedule's factor.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Gives parameters whose path fits `pattern` (`*` stands for anything) settings of their own, starting from those
+    /// made so far. Where several patterns fit, the last one counts.
+    ///
+    /// ```
+    /// use gradus_optim::AdamW;
+    /// let opt: AdamW<f32> = AdamW::new(1e-3).weight_decay(0.1).group("*.bias", |g| g.weight_decay(0.0).lr(2e-3));
+    /// ```
+    pub fn group(mut self, pattern: &str, change: impl FnOnce(Group<R>) -> Group<R>) -> Self {
+        self.groups.push((pattern.to_owned(), change(self.base.clone())));
+        self.slots.clear();
+        self
+    }
+
+    /// Scales all gradients together so that their norm is at most `max_norm`: by `min(1, max_norm / (norm + 10⁻⁶))`,
+    /// as PyTorch does.
+    pub fn clip_norm(mut self, max_norm: f64) -> Self {
+        self.clip_norm = Some(max_norm);
+        self
+    }
+
+    /// The learning rate of the next step, outside of groups that have their own.
+    pub fn lr(&self) -> f64 {
+        self.base.lr * self.schedule.factor(self.steps)
+    }
+
+    /// Steps made.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The norm of all gradients together at the last step, before clipping; `None` without clipping.
+    pub fn last_norm(&self) -> Option<f64> {
+        self.last_norm
+    }
+
+    /// One step: changes every parameter that has a gradient, and moves the buffers as the forward pass said.
+    ///
+    /// A parameter without a gradient stays as it is, decay included.
+    ///
+    /// # Panics
+    /// If a gradient is of no parameter of the model. Usually the model was cloned after the forward pass.
+    #[track_caller]
+    pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, grads: &Gradients<T>) {
+        let mut scale = 1.0;
+        if let Some(max_norm) = self.clip_norm {
+            let norm = global_norm(model, grads);
+            scale = (max_norm / (norm + 1e-6)).min(1.0);
+            self.last_norm = Some(norm);
+        }
+        let factor = self.schedule.factor(self.steps);
+        let mut found = 0;
+        let mut at = 0;
+        let Optimizer { base, groups, slots, .. } = self;
+        model.visit_mut(&mut Visitor::new(&mut |path, leaf| match leaf {
+            LeafMut::Buffer(buffer) => {
+                grads.update_buffer(buffer);
+            }
+            LeafMut::Param(param) => {
+                let Some(grad) = grads.padded(param) else { return };
+                found += 1;
+                let place = slot(slots, at, param, groups, || path.to_string(), R::STATES * grad.len());
+                at = place + 1;
+                let slot = &mut slots[place];
+                let group = slot.group.map_or(&*base, |i| &groups[i].1);
+                slot.steps += 1;
+                let (lr, step, state) = (group.lr * factor, slot.steps, &mut slot.state);
+                param.update_padded(|theta| {
+                    update(&group.rule, Update { theta, grad, scale: T::from_f64(scale), state, lr, step });
+                });
+            }
+        }));
+        self.steps += 1;
+        let expected = grads.param_count();
+        assert!(
+            found == expected,
+            "Optimizer::step: {} of {expected} gradients belong to no parameter of this model; was it cloned, or its \
+             parameters replaced, since the forward pass? A clone has parameters of its own",
+            expected - found
+        );
+    }
+
+    /// The state, to be saved.
+    pub fn state(&self) -> OptimizerState<T> {
+        let params =
+            self.slots.iter().map(|s| ParamState { path: s.path.clone(), steps: s.steps, numbers: s.state.clone() });
+        OptimizerState { rule: R::NAME.into(), steps: self.steps, params: params.collect() }
+    }
+
+    /// Takes over a saved state; the next step is then bit for bit the one that would have followed.
+    ///
+    /// # Errors
+    /// If it was saved by another rule.
+    pub fn load_state(&mut self, state: OptimizerState<T>) -> Result<(), StateError> {
+        if state.rule != R::NAME {
+            return Err(StateError::OtherRule { saved: state.rule, own: R::NAME });
+        }
+        self.steps = state.steps;
+        let slot = |s: ParamState<T>| Slot { path: s.path, param: None, group: None, steps: s.steps, state: s.numbers };
+        self.slots = state.params.into_iter().map(slot).collect();
+        Ok(())
+    }
+}
+
+/// The place of a parameter's slot: mostly the next one. A new parameter gets a new slot; one whose identity changed
+/// (a loaded model, a loaded state) is found by its path.
+fn slot<R, T: Float>(
+    slots: &mut Vec<Slot<T>>,
+    expected: usize,
+    param: &Param<T>,
+    groups: &[(String, Group<R>)],
+    path: impl FnOnce() -> String,
+    len: usize,
+) -> usize {
+    let id = Some(param.id());
+    if slots.get(expected).is_some_and(|s| s.param == id) {
+        return expected;
+    }
+    if let Some(place) = slots.iter().position(|s| s.param == id) {
+        return place;
+    }
+    let path = path();
+    let group = groups.iter().rposition(|(pattern, _)| path_fits(pattern, &path));
+    let place = slots.iter().position(|s| s.path == path).unwrap_or_else(|| {
+        slots.push(Slot { path, param: None, group, steps: 0, state: Vec::new() });
+        slots.len() - 1
+    });
+    let slot = &mut slots[place];
+    (slot.param, slot.group) = (id, group);
+    slot.state.resize(len, T::default());
+    place
+}
+
+fn update<R: Rule, T: Float>(rule: &R, u: Update<'_, T>) {
+    let scale = u.scale.to_f64();
+    match (T::typed_mut(u.theta), T::typed(u.grad), T::typed_mut(u.state)) {
+        (Typed::F32(theta), Typed::F32(grad), Typed::F32(state)) => {
+            rule.update_f32(Update { theta, grad, scale: scale as f32, state, lr: u.lr, step: u.step });
+        }
+        (Typed::F64(theta), Typed::F64(grad), Typed::F64(state)) => {
+            rule.update_f64(Update { theta, grad, scale, state, lr: u.lr, step: u.step });
+        }
+        _ => unreachable!("all three are of the same type"),
+    }
+}
+
+/// The 2-norm of the gradients of all the model's parameters together.
+fn global_norm<T: Float, M: Module<T> + ?Sized>(model: &M, grads: &Gradients<T>) -> f64 {
+    let mut sum = 0.0;
+    model.visit(&mut Visitor::new(&mut |_, leaf| {
+        if let gradus_autograd::Leaf::Param(param) = leaf
+            && let Some(grad) = grads.padded(param)
+        {
+            sum += match T::typed(&grad[..param.len()]) {
+                Typed::F32(grad) => squares_f32(grad),
+                Typed::F64(grad) => grad.iter().map(|g| g * g).sum(),
+            };
+        }
+    }));
+    sum.sqrt()
+}
+
+/// Sums squares in 16 lanes and blocks, so that it is fast and the rounding error small.
+fn squares_f32(x: &[f32]) -> f64 {
+    gradus_autograd::vectorize(
+        #[inline(always)]
+        || {
+            let mut total = 0.0;
+            for block in x.chunks(4096) {
+                let mut lanes = [0f32; 16];
+                for part in block.chunks(16) {
+                    for (lane, &x) in lanes.iter_mut().zip(part) {
+                        *lane += x * x;
+                    }
+                }
+                total += lanes.iter().map(|&x| f64::from(x)).sum::<f64>();
+            }
+            total
+        },
+    )
+}

@@ -1,0 +1,73 @@
+//! Gradient descent with momentum.
+
+use gradus_autograd::{Float, vectorize};
+use serde::{Deserialize, Serialize};
+
+use crate::optimizer::{Rule, Update, flush, settings};
+
+/// ```text
+/// g ← g + λ θ                          λ weight_decay
+/// b ← μ b + g                          μ momentum, b starts at 0
+/// g ← g + μ b with nesterov, else b
+/// θ ← θ − η g                          η learning rate
+/// ```
+///
+/// Without momentum it is plain descent, `θ ← θ − η g`. Momentum: Polyak 1964; Nesterov's variant as in Sutskever et
+/// al. 2013 (<https://proceedings.mlr.press/v28/sutskever13.html>). Formula and defaults (all 0) are those of PyTorch's
+/// `SGD`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SgdRule {
+    /// μ: how much of the last step's direction is kept
+    pub momentum: f64,
+    /// look ahead along the momentum
+    pub nesterov: bool,
+    /// λ: pull toward 0, as part of the gradient
+    pub weight_decay: f64,
+}
+
+settings!(SgdRule {
+    /// Sets μ, how much of the last step's direction is kept.
+    momentum: f64,
+    /// Looks ahead along the momentum.
+    nesterov: bool,
+    /// Sets λ, the pull toward 0, as part of the gradient.
+    weight_decay: f64,
+});
+
+impl Rule for SgdRule {
+    const NAME: &'static str = "sgd";
+    const STATES: usize = 1;
+
+    fn update_f32(&self, u: Update<'_, f32>) {
+        vectorize(
+            #[inline(always)]
+            || self.update(u),
+        );
+    }
+    fn update_f64(&self, u: Update<'_, f64>) {
+        vectorize(
+            #[inline(always)]
+            || self.update(u),
+        );
+    }
+}
+
+impl SgdRule {
+    #[inline(always)]
+    fn update<T: Float>(&self, u: Update<'_, T>) {
+        let [lr, mu, decay] = [u.lr, self.momentum, self.weight_decay].map(T::from_f64);
+        if self.momentum == 0.0 {
+            for (theta, &g) in u.theta.iter_mut().zip(u.grad) {
+                let g = g * u.scale + decay * *theta;
+                *theta = *theta - lr * g;
+            }
+            return;
+        }
+        let (ahead, straight) = if self.nesterov { (T::from_f64(1.0), mu) } else { (T::default(), T::from_f64(1.0)) };
+        for ((theta, &g), b) in u.theta.iter_mut().zip(u.grad).zip(u.state) {
+            let g = g * u.scale + decay * *theta;
+            *b = flush(mu * *b + g);
+            *theta = *theta - lr * (ahead * g + straight * *b);
+        }
+    }
+}
