@@ -1,0 +1,84 @@
+//! `bench WORKLOAD THREADS`: one benchmark workload, one line of JSON. `docs/benchmarks.md` defines the workloads so
+//! exactly that every framework computes the same numbers; the `check` value shows it.
+
+mod data;
+mod workloads;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// A workload in a fresh state.
+trait Workload {
+    /// One step.
+    fn step(&mut self);
+    /// Reads a result that depends on the last step, so that none can be left out.
+    fn finish(&mut self) -> f64;
+}
+
+/// How a step's time becomes the value printed.
+struct Unit {
+    name: &'static str,
+    /// from seconds a step
+    convert: fn(f64) -> f64,
+}
+
+const STEPS: Unit = Unit { name: "steps/s", convert: |seconds| 1.0 / seconds };
+const MILLISECONDS: Unit = Unit { name: "ms/iter", convert: |seconds| seconds * 1e3 };
+
+/// Measured repetitions.
+const REPETITIONS: usize = 7;
+/// How long a repetition takes, in seconds.
+const DURATION: f64 = 0.4;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [name, threads] = arguments.as_slice() else {
+        eprintln!("usage: bench WORKLOAD THREADS\nworkloads: {}", workloads::NAMES.join(" "));
+        return ExitCode::from(2);
+    };
+    let Ok(threads @ 1..) = threads.parse::<usize>() else {
+        eprintln!("bench: {threads} is not a number of threads");
+        return ExitCode::from(2);
+    };
+    gradus_autograd::set_threads(threads);
+    let Some((unit, check, start)) = workloads::find(name) else {
+        eprintln!("bench: there is no workload {name}; there are {}", workloads::NAMES.join(" "));
+        return ExitCode::from(3);
+    };
+    let mut seconds: Vec<f64> = (0..REPETITIONS).map(|_| repetition(&mut *start())).collect();
+    seconds.sort_by(f64::total_cmp);
+    let mut values: Vec<f64> = seconds.iter().map(|&s| (unit.convert)(s)).collect();
+    values.sort_by(f64::total_cmp);
+    let line = serde_json::json!({
+        "peer": "gradus",
+        "version": env!("CARGO_PKG_VERSION"),
+        "workload": name,
+        "threads": threads,
+        "value": values[REPETITIONS / 2],
+        "unit": unit.name,
+        "reps": REPETITIONS,
+        "min": values[0],
+        "max": values[REPETITIONS - 1],
+        "check": check(),
+    });
+    println!("{line}");
+    ExitCode::SUCCESS
+}
+
+/// Seconds a step: one untimed, then as many as fill the duration.
+fn repetition(workload: &mut dyn Workload) -> f64 {
+    workload.step();
+    let start = Instant::now();
+    let mut steps = 0u64;
+    let mut batch = 1;
+    while start.elapsed().as_secs_f64() < DURATION {
+        for _ in 0..batch {
+            workload.step();
+        }
+        steps += batch;
+        // look at the clock about a thousand times in all
+        batch = (steps / 1000).max(1);
+    }
+    std::hint::black_box(workload.finish());
+    start.elapsed().as_secs_f64() / steps as f64
+}
