@@ -224,7 +224,7 @@ mod tests {
             }
         }
         let at = [ndarray::array![0.5, 1.5].into_dyn()];
-        let error = gradcheck(|v| v[0].tape().apply(Wrong, &[v[0]]), &at).unwrap_err();
+        let error = gradcheck(|v| v[0].tape().apply(Wrong, [v[0]]), &at).unwrap_err();
         assert_eq!((error.what, error.input, error.element), ("backward, first order", 0, 0));
     }
 }

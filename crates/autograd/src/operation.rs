@@ -102,7 +102,7 @@ impl<'a, T: Float> Output<'a, T> {
 ///
 /// let tape = Tape::new();
 /// let x = tape.var(array![1.0, 2.0]);
-/// let y = tape.apply(Cube, &[x]).sum();
+/// let y = tape.apply(Cube, [x]).sum();
 /// assert_eq!(y.backward().wrt(x), array![3.0, 12.0].into_dyn());
 /// let [dx] = y.grad([x]);
 /// assert_eq!(dx.sum().backward().wrt(x), array![6.0, 12.0].into_dyn());
@@ -180,7 +180,7 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         if !self.wants(i) {
             return;
         }
-        let gradient = V::sum_to(gradient(), V::node_shape(self.context, self.inputs[i]));
+        let gradient = V::sum_to_node(gradient(), self.context, self.inputs[i]);
         let slot = &self.slots[self.inputs[i] as usize];
         slot.set(Some(match slot.take() {
             Some(sum) => V::accumulate(sum, gradient),

@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -322,6 +322,40 @@ struct Stored<T: Float> {
     location: &'static Location<'static>,
 }
 
+impl<T: Float> Stored<T> {
+    /// # Safety
+    /// The [`Nodes`] that this is stored in outlive `'t` and are not cleared during it.
+    #[inline]
+    unsafe fn node<'t>(&self) -> Node<'t, T> {
+        // SAFETY: the caller's promise; nobody writes to what a node points to before it is cleared.
+        unsafe {
+            Node {
+                value: View::new(self.value.read(), self.shape.as_ref()),
+                inputs: self.inputs.as_ref(),
+                operation: self.operation.map(|o| o.as_ref()),
+                differentiated: self.differentiated,
+                location: self.location,
+            }
+        }
+    }
+}
+
+/// The nodes of a tape while none is appended.
+pub(crate) struct Frozen<'t, T: Float>(Ref<'t, Vec<Stored<T>>>);
+
+impl<T: Float> Frozen<'_, T> {
+    #[inline]
+    pub(crate) fn node(&self, index: u32) -> Node<'_, T> {
+        // SAFETY: the list is borrowed, and with it the `Nodes`, which can therefore not be cleared.
+        unsafe { self.0[index as usize].node() }
+    }
+
+    #[inline]
+    pub(crate) fn is_differentiated(&self, index: u32) -> bool {
+        self.0[index as usize].differentiated
+    }
+}
+
 /// One entry of the tape: an operation, what went in, and what came out.
 pub(crate) struct Node<'t, T: Float> {
     pub(crate) value: View<'t, T>,
@@ -390,8 +424,12 @@ impl<T: Float> Nodes<T> {
         numbers
     }
 
-    pub(crate) fn inputs(&self, inputs: &[u32]) -> &[u32] {
-        self.objects.alloc_slice_copy(inputs)
+    pub(crate) fn inputs<const N: usize>(&self, inputs: [u32; N]) -> &[u32] {
+        self.objects.alloc(inputs)
+    }
+
+    pub(crate) fn input_list(&self, inputs: impl ExactSizeIterator<Item = u32>) -> &[u32] {
+        self.objects.alloc_slice_fill_iter(inputs)
     }
 
     pub(crate) fn operation<O: AnyOperation<T> + 'static>(&self, operation: O) -> &dyn AnyOperation<T> {
@@ -427,24 +465,19 @@ impl<T: Float> Nodes<T> {
 
     #[inline]
     pub(crate) fn node(&self, index: u32) -> Node<'_, T> {
-        let list = self.list.borrow();
-        let stored = &list[index as usize];
         // SAFETY: what a node points to stays in place, and is not written, until `clear(&mut self)`; the borrow of
         // `self` keeps that from happening while the result is in use.
-        unsafe {
-            Node {
-                value: View::new(stored.value.read(), stored.shape.as_ref()),
-                inputs: stored.inputs.as_ref(),
-                operation: stored.operation.map(|o| o.as_ref()),
-                differentiated: stored.differentiated,
-                location: stored.location,
-            }
-        }
+        unsafe { self.list.borrow()[index as usize].node() }
     }
 
     #[inline]
     pub(crate) fn is_differentiated(&self, index: u32) -> bool {
         self.list.borrow()[index as usize].differentiated
+    }
+
+    /// All nodes, to be read while none is appended.
+    pub(crate) fn frozen(&self) -> Frozen<'_, T> {
+        Frozen(self.list.borrow())
     }
 
     /// Bytes held for values, in use or kept for the next round.

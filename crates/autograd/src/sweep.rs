@@ -48,11 +48,11 @@ pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
     workspace.pool.reset();
     workspace.entries.clear();
     let Workspace { pool, mut entries, slots } = workspace;
+    let nodes = &tape.nodes().frozen();
     let mut slots: Vec<Cell<Option<Value<'_, T>>>> = recycle(slots);
     slots.resize_with(output as usize + 1, || Cell::new(None));
     {
         let pool = &pool;
-        let nodes = tape.nodes();
         let context = ValueContext::new(nodes, pool);
         let kept = tape.kept().clone();
         let result = nodes.node(output);

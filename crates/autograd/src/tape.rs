@@ -12,6 +12,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use smallvec::SmallVec;
 
 use crate::array::IntoArray;
+use crate::kernels::UnaryRule;
 use crate::operation::{Operation, Output, View};
 use crate::param::{Buffer, Param, ParamId};
 use crate::storage::{NewNode, Nodes};
@@ -400,27 +401,58 @@ impl<T: Float> Tape<T> {
     /// # Panics
     /// If the shapes do not fit, or a variable is from another tape.
     #[track_caller]
-    pub fn apply<'t, O: Operation<T>>(&'t self, operation: O, inputs: &[Var<'t, T>]) -> Var<'t, T> {
+    pub fn apply<'t, O: Operation<T>, const N: usize>(&'t self, operation: O, inputs: [Var<'t, T>; N]) -> Var<'t, T> {
+        self.check_tapes(operation.name(), &inputs);
+        let nodes = inputs.map(|v| self.nodes.node(v.index()));
+        let views = std::array::from_fn::<_, N, _>(|i| nodes[i].value);
+        let (value, shape) = self.run(&operation, &views);
+        let differentiated = nodes.iter().any(|n| n.differentiated);
+        self.push(operation, differentiated.then(|| self.nodes.inputs(inputs.map(Var::index))), value, shape)
+    }
+
+    /// [`apply`](Self::apply) to as many variables as the slice holds.
+    #[track_caller]
+    pub fn apply_many<'t, O: Operation<T>>(&'t self, operation: O, inputs: &[Var<'t, T>]) -> Var<'t, T> {
         self.check_tapes(operation.name(), inputs);
-        let nodes: SmallVec<[_; 3]> = inputs.iter().map(|v| self.nodes.node(v.index())).collect();
-        let views: SmallVec<[View<'_, T>; 3]> = nodes.iter().map(|n| n.value).collect();
+        let views: Vec<View<'_, T>> = inputs.iter().map(|v| self.nodes.node(v.index()).value).collect();
+        let (value, shape) = self.run(&operation, &views);
+        let differentiated = inputs.iter().any(|v| v.is_differentiated());
+        self.push(
+            operation,
+            differentiated.then(|| self.nodes.input_list(inputs.iter().map(|v| v.index()))),
+            value,
+            shape,
+        )
+    }
+
+    /// Checks the shapes and computes the output.
+    #[track_caller]
+    fn run<O: Operation<T>>(&self, operation: &O, views: &[View<'_, T>]) -> (&[T], &[usize]) {
         let shapes: SmallVec<[&[usize]; 3]> = views.iter().map(View::shape).collect();
         let shape = match operation.shape(&shapes) {
-            Ok(shape) => shape,
+            Ok(shape) => self.nodes.shape(&shape),
             Err(reason) => panic!("{}: {reason}", operation.name()),
         };
-        let shape = shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| self.nodes.shape(&shape));
         let numbers = self.nodes.alloc(shape.iter().product());
-        operation.forward(&views, Output::new(numbers, shape));
-        let differentiated = nodes.iter().any(|n| n.differentiated);
-        self.push(operation, inputs, numbers, shape, differentiated)
+        operation.forward(views, Output::new(numbers, shape));
+        (numbers, shape)
+    }
+
+    /// [`apply`](Self::apply) for a rule of one number, whose output has its input's shape.
+    #[track_caller]
+    pub(crate) fn elementwise<'t, R: UnaryRule + Operation<T>>(&'t self, rule: R, x: Var<'t, T>) -> Var<'t, T> {
+        let node = self.nodes.node(x.index());
+        let numbers = self.nodes.alloc(node.value.padded().len());
+        (T::unary(R::loops()).forward)(rule, node.value.padded(), numbers);
+        self.push(rule, node.differentiated.then(|| self.nodes.inputs([x.index()])), numbers, node.value.shape())
     }
 
     /// Applies an operation whose output is its input's numbers in another shape.
     #[track_caller]
     pub(crate) fn alias<'t, O: Operation<T>>(&'t self, operation: O, x: Var<'t, T>, shape: &[usize]) -> Var<'t, T> {
         let node = self.nodes.node(x.index());
-        self.push(operation, &[x], node.value.padded(), self.nodes.shape(shape), node.differentiated)
+        let inputs = node.differentiated.then(|| self.nodes.inputs([x.index()]));
+        self.push(operation, inputs, node.value.padded(), self.nodes.shape(shape))
     }
 
     /// The numbers of a variable, cut off from what made them.
@@ -430,23 +462,23 @@ impl<T: Float> Tape<T> {
         self.push_leaf(value.padded(), value.shape(), false)
     }
 
+    /// Appends a node; with inputs, if it is differentiated.
     #[track_caller]
     fn push<'t, O: Operation<T>>(
         &'t self,
         operation: O,
-        inputs: &[Var<'t, T>],
+        inputs: Option<&'t [u32]>,
         value: &'t [T],
         shape: &'t [usize],
-        differentiated: bool,
     ) -> Var<'t, T> {
         let location = self.location.get().unwrap_or(Location::caller());
-        let node = NewNode { value, shape, inputs: &[], operation: None, differentiated, location };
-        let index = self.nodes.push(if differentiated {
-            let inputs: SmallVec<[u32; 3]> = inputs.iter().map(|v| v.index()).collect();
-            let (inputs, operation) = (self.nodes.inputs(&inputs), Some(self.nodes.operation(operation)));
-            NewNode { inputs, operation, ..node }
-        } else {
-            node
+        let index = self.nodes.push(NewNode {
+            value,
+            shape,
+            inputs: inputs.unwrap_or(&[]),
+            operation: inputs.map(|_| self.nodes.operation(operation)),
+            differentiated: inputs.is_some(),
+            location,
         });
         Var::new(self, index)
     }

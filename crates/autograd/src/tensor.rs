@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::kernels::{BinaryRule, UnaryRule};
 use crate::operation::{Operation, Output, Shape, View};
 use crate::ops::{self, shape::broadcast_axes};
-use crate::storage::{Nodes, PAD, Pool, Slot, padded};
+use crate::storage::{Frozen, Pool, Slot, padded};
 use crate::{Float, Tape, Var};
 
 /// An array ([`Value`]) or a variable ([`Var`]): what [`Operation::vjp`] computes with.
@@ -72,11 +72,10 @@ pub trait Tensor<T: Float>:
     #[doc(hidden)]
     fn load(context: Self::Context, node: u32) -> Self;
     #[doc(hidden)]
-    fn node_shape<'c>(context: Self::Context, node: u32) -> &'c [usize]
-    where
-        Self: 'c;
-    #[doc(hidden)]
     fn is_differentiated(context: Self::Context, node: u32) -> bool;
+    /// [`sum_to`](Self::sum_to) the shape of a node.
+    #[doc(hidden)]
+    fn sum_to_node(self, context: Self::Context, node: u32) -> Self;
     #[doc(hidden)]
     fn accumulate(sum: Self, term: Self) -> Self {
         sum + term
@@ -167,6 +166,16 @@ impl<'s, T: Float> Value<'s, T> {
         })
     }
 
+    /// `x ← x ∘ c` for each number x.
+    fn with_number(self, run: fn(&mut [T], T), c: T) -> Self {
+        if let Source::Uniform(number) = self.source {
+            let mut number = [number];
+            run(&mut number, c);
+            return Value { source: Source::Uniform(number[0]), ..self };
+        }
+        self.mapped(|_, x| run(x, c))
+    }
+
     /// Adds an array of the same shape, if nobody else reads this.
     fn add_in_place(&mut self, other: &Self) -> bool {
         if let Source::Pool(slot) = &mut self.source
@@ -200,7 +209,7 @@ impl<'s, T: Float> Value<'s, T> {
 /// Where the sweep over values reads: a tape, and the pool that its gradients come from.
 #[doc(hidden)]
 pub struct ValueContext<'s, T: Float> {
-    nodes: &'s Nodes<T>,
+    nodes: &'s Frozen<'s, T>,
     pool: &'s Pool<T>,
 }
 
@@ -212,7 +221,7 @@ impl<T: Float> Clone for ValueContext<'_, T> {
 impl<T: Float> Copy for ValueContext<'_, T> {}
 
 impl<'s, T: Float> ValueContext<'s, T> {
-    pub(crate) fn new(nodes: &'s Nodes<T>, pool: &'s Pool<T>) -> Self {
+    pub(crate) fn new(nodes: &'s Frozen<'s, T>, pool: &'s Pool<T>) -> Self {
         ValueContext { nodes, pool }
     }
 }
@@ -264,11 +273,13 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
     }
 
     #[inline]
-    fn node_shape<'c>(context: Self::Context, node: u32) -> &'c [usize]
-    where
-        Self: 'c,
-    {
-        context.nodes.node(node).value.shape()
+    fn sum_to_node(self, context: Self::Context, node: u32) -> Self {
+        let shape = context.nodes.node(node).value.shape();
+        if std::ptr::eq(self.shape, shape) {
+            return self;
+        }
+        // from here on all gradients of this shape share one slice, and the comparison above tells
+        Value { shape, ..self.sum_to(shape) }
     }
 
     #[inline]
@@ -309,7 +320,7 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
 }
 
 macro_rules! operators {
-    ($($trait:ident $method:ident $operation:expr, $number:expr;)*) => {
+    ($($trait:ident $method:ident $operation:expr, $number:ident;)*) => {
         $(impl<T: Float> $trait for Value<'_, T> {
             type Output = Self;
             fn $method(self, other: Self) -> Self {
@@ -319,26 +330,17 @@ macro_rules! operators {
         impl<T: Float> $trait<f64> for Value<'_, T> {
             type Output = Self;
             fn $method(self, c: f64) -> Self {
-                fn forward<T: Float, R: UnaryRule>(rule: R, x: Value<'_, T>) -> Value<'_, T> {
-                    let forward = T::unary(R::loops()).forward;
-                    if let Source::Uniform(number) = x.source {
-                        let mut y = [number; PAD];
-                        forward(rule, &[number; PAD], &mut y);
-                        return Value::uniform(y[0], x.shape, x.pool);
-                    }
-                    Value::fresh(x.shape, x.pool, |out| forward(rule, x.view().padded(), out))
-                }
-                forward($number(c), self)
+                self.with_number(T::kernels().$number, T::from_f64(c))
             }
-        })*
+        }
+        )*
     };
 }
-use ops::arithmetic::{Divide, Scale, Shift};
 operators! {
-    Add add ops::arithmetic::Add {}, |number| Shift { number };
-    Sub sub ops::arithmetic::Sub {}, |number: f64| Shift { number: -number };
-    Mul mul ops::arithmetic::Mul {}, |number| Scale { number };
-    Div div ops::arithmetic::Div {}, |number| Divide { number };
+    Add add ops::arithmetic::Add {}, add_number;
+    Sub sub ops::arithmetic::Sub {}, sub_number;
+    Mul mul ops::arithmetic::Mul {}, mul_number;
+    Div div ops::arithmetic::Div {}, div_number;
 }
 
 impl<T: Float> Neg for Value<'_, T> {
@@ -351,8 +353,11 @@ impl<T: Float> Neg for Value<'_, T> {
 impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     #[track_caller]
     fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
-        let inputs: SmallVec<[Self; 3]> = inputs.iter().map(|&&v| v).collect();
-        inputs[0].tape().apply(operation, &inputs)
+        match *inputs {
+            [&a] => a.tape().apply(operation, [a]),
+            [&a, &b] => a.tape().apply(operation, [a, b]),
+            _ => inputs[0].tape().apply_many(operation, &inputs.iter().map(|&&v| v).collect::<Vec<_>>()),
+        }
     }
     fn shape(&self) -> &[usize] {
         Var::shape(*self)
@@ -372,11 +377,8 @@ impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     fn load(tape: &'t Tape<T>, node: u32) -> Self {
         Var::new(tape, node)
     }
-    fn node_shape<'c>(tape: &'t Tape<T>, node: u32) -> &'c [usize]
-    where
-        Self: 'c,
-    {
-        tape.nodes().node(node).value.shape()
+    fn sum_to_node(self, tape: &'t Tape<T>, node: u32) -> Self {
+        self.sum_to(tape.nodes().node(node).value.shape())
     }
     fn is_differentiated(tape: &'t Tape<T>, node: u32) -> bool {
         tape.nodes().is_differentiated(node)

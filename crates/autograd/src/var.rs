@@ -188,7 +188,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// Applies an operation of one input.
     #[track_caller]
     pub(crate) fn unary<O: Operation<T>>(self, operation: O) -> Self {
-        self.tape.apply(operation, &[self])
+        self.tape.apply(operation, [self])
     }
 }
 

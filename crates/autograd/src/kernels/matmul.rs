@@ -59,7 +59,13 @@ pub fn with_threads<R>(threads: usize, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-fn parallelism() -> Parallelism {
+/// Products of fewer multiplications than this stay on one thread: waking another takes longer.
+const PARALLEL: usize = 1 << 24;
+
+fn parallelism(multiplications: usize) -> Parallelism {
+    if multiplications < PARALLEL {
+        return Parallelism::None;
+    }
     match (THREADS.get(), DEFAULT_THREADS.load(Ordering::Relaxed)) {
         (1, _) | (0, 1) => Parallelism::None,
         (0, threads) | (threads, _) => Parallelism::Rayon(threads),
@@ -129,30 +135,31 @@ macro_rules! compiled {
                 }
                 let (a_row, a_column) = if p.a_transposed { (1, m) } else { (k, 1) };
                 let (b_row, b_column) = if p.b_transposed { (1, k) } else { (n, 1) };
+                // gemm stores columns: asked for Cᵀ = Bᵀ Aᵀ, whose columns are C's rows, it writes whole vectors
                 // SAFETY: the assertion above holds every address that the strides reach inside the slices, and
                 // `c` is borrowed mutably, so it does not overlap `a` or `b`.
                 #[allow(unsafe_code)]
                 unsafe {
                     $gemm::gemm::$t::get_gemm_fn()(
-                        m,
                         n,
+                        m,
                         k,
                         p.c.as_mut_ptr(),
-                        1,
                         n as isize,
+                        1,
                         p.accumulate,
-                        p.a.as_ptr(),
-                        a_column as isize,
-                        a_row as isize,
                         p.b.as_ptr(),
-                        b_column as isize,
                         b_row as isize,
+                        b_column as isize,
+                        p.a.as_ptr(),
+                        a_row as isize,
+                        a_column as isize,
                         1.0,
                         1.0,
                         false,
                         false,
                         false,
-                        parallelism(),
+                        parallelism(m * n * k),
                     );
                 }
             }

@@ -3,9 +3,10 @@
 //!
 //! - `num.rs`: what a rule can do with its numbers; `lane.rs`: a number of a loop; `math.rs`: `exp` and its kin
 //! - `loops.rs`: the loops that an elementwise rule compiles to
-//! - `matmul.rs`, `reduce.rs`, `strided.rs`: products, sums, and copies through strides
+//! - `matmul.rs`, `reduce.rs`, `strided.rs`, `in_place.rs`: products, sums, copies through strides, sums into place
 //! - `simd.rs`: which instruction set runs
 
+mod in_place;
 pub(crate) mod lane;
 pub(crate) mod loops;
 pub(crate) mod math;
@@ -30,6 +31,11 @@ pub struct Kernels<T: 'static> {
     pub(crate) min: fn(&[T], [usize; 3], &mut [T]),
     /// `x ← x + y`
     pub(crate) add_assign: fn(&mut [T], &[T]),
+    /// `x ← x + c`, and so on
+    pub(crate) add_number: fn(&mut [T], T),
+    pub(crate) sub_number: fn(&mut [T], T),
+    pub(crate) mul_number: fn(&mut [T], T),
+    pub(crate) div_number: fn(&mut [T], T),
     pub(crate) read: fn(&strided::Strided<'_>, &[T], &mut [T]),
     pub(crate) write: fn(&strided::Strided<'_>, &[T], &mut [T]),
 }
@@ -39,7 +45,11 @@ pub(crate) static F32: Kernels<f32> = Kernels {
     sum: reduce::f32::sum,
     max: reduce::f32::max,
     min: reduce::f32::min,
-    add_assign: reduce::f32::add_assign,
+    add_assign: in_place::f32::add_assign,
+    add_number: in_place::f32::add_number,
+    sub_number: in_place::f32::sub_number,
+    mul_number: in_place::f32::mul_number,
+    div_number: in_place::f32::div_number,
     read: strided::read,
     write: strided::write,
 };
@@ -49,7 +59,11 @@ pub(crate) static F64: Kernels<f64> = Kernels {
     sum: reduce::f64::sum,
     max: reduce::f64::max,
     min: reduce::f64::min,
-    add_assign: reduce::f64::add_assign,
+    add_assign: in_place::f64::add_assign,
+    add_number: in_place::f64::add_number,
+    sub_number: in_place::f64::sub_number,
+    mul_number: in_place::f64::mul_number,
+    div_number: in_place::f64::div_number,
     read: strided::read,
     write: strided::write,
 };

@@ -5,7 +5,7 @@
 //! the shape alone.
 
 use super::lane::{Element, Lane};
-use super::num::Real;
+
 use super::simd::dispatch;
 
 /// Numbers that a sum adds up before it moves to the next partial sum.
@@ -106,11 +106,6 @@ macro_rules! compiled {
             }
             pub(crate) fn min(x: &[$t], layout: [usize; 3], out: &mut [$t]) {
                 dispatch!(MODE => extreme::<Lane<$t, MODE>, false>(x, layout, out))
-            }
-            pub(crate) fn add_assign(x: &mut [$t], y: &[$t]) {
-                dispatch!(MODE => for (x, &y) in x.iter_mut().zip(y) {
-                    *x = Lane::<$t, MODE>(*x).add(Lane(y)).0;
-                })
             }
         }
     };

@@ -83,7 +83,7 @@ macro_rules! operator {
                         let $x = self;
                         $right
                     }
-                    Operand::Var(other) => self.tape().apply($Type {}, &[self, other]),
+                    Operand::Var(other) => self.tape().apply($Type {}, [self, other]),
                 }
             }
         }
@@ -110,7 +110,7 @@ impl<'t, T: Float> NegOp for Var<'t, T> {
     type Output = Var<'t, T>;
     #[track_caller]
     fn neg(self) -> Var<'t, T> {
-        self.unary(Neg {})
+        self.tape().elementwise(Neg {}, self)
     }
 }
 

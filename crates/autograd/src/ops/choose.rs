@@ -156,7 +156,7 @@ impl<T: Float> Operation<T> for Where {
 pub fn where_<'t, T: Float>(condition: Var<'t, T>, a: impl IntoVar<'t, T>, b: impl IntoVar<'t, T>) -> Var<'t, T> {
     let tape = condition.tape();
     let (a, b) = (a.into_var(tape), b.into_var(tape));
-    tape.apply(Where {}, &[condition.detach(), a, b])
+    tape.apply(Where {}, [condition.detach(), a, b])
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ macro_rules! elementwise {
                 $(#[$doc])*
                 #[track_caller]
                 pub fn $name(self $($(, $setting: f64)+)?) -> Self {
-                    self.unary($Type { $($($setting),+)? })
+                    self.tape().elementwise($Type { $($($setting),+)? }, self)
                 }
             }
 
@@ -204,7 +204,7 @@ macro_rules! elementwise_binary {
             #[track_caller]
             pub fn $name(self, other: impl $crate::IntoVar<'t, T>) -> Self {
                 let other = other.into_var(self.tape());
-                self.tape().apply($Type {}, &[self, other])
+                self.tape().apply($Type {}, [self, other])
             }
         }
     };

@@ -217,11 +217,11 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     vec![
         Check::new("index_select", x(), |v| v[0].square().index_select(1, &[2, 0, 2, 2])),
         Check::new("index_add", x(), |v| {
-            v[0].tape().apply(IndexAdd { axis: 1, index: [3, 0, 3].into(), size: 4 }, &[v[0].square()])
+            v[0].tape().apply(IndexAdd { axis: 1, index: [3, 0, 3].into(), size: 4 }, [v[0].square()])
         }),
         Check::new("gather", x(), |v| v[0].square().gather(1, &array![[2, 2, 0, 2], [1, 1, 1, 1]])),
         Check::new("scatter_add", x(), move |v| {
-            v[0].tape().apply(ScatterAdd { places: places(), whole: [2, 4].as_slice().into() }, &[v[0].square()])
+            v[0].tape().apply(ScatterAdd { places: places(), whole: [2, 4].as_slice().into() }, [v[0].square()])
         }),
     ]
 }

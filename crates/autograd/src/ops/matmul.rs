@@ -193,7 +193,7 @@ impl<'t, T: Float> Var<'t, T> {
         if right {
             b = b.unsqueeze(-1);
         }
-        let mut product = self.tape().apply(MatMul { transposed: [false, false] }, &[a, b]);
+        let mut product = self.tape().apply(MatMul { transposed: [false, false] }, [a, b]);
         if left {
             product = product.squeeze(-2);
         }
@@ -216,7 +216,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn linear(self, weight: impl IntoVar<'t, T>, bias: impl IntoVar<'t, T>) -> Self {
         let tape = self.tape();
-        tape.apply(LinearOperation {}, &[self, weight.into_var(tape), bias.into_var(tape)])
+        tape.apply(LinearOperation {}, [self, weight.into_var(tape), bias.into_var(tape)])
     }
 }
 
@@ -236,7 +236,7 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     };
     let transposed = |a: &[usize], b: &[usize], transposed| {
         Check::new("matmul", vec![x(a, 0.3), x(b, 7.1)], move |v: &[Var<'_, f64>]| {
-            v[0].tape().apply(MatMul { transposed }, &[v[0].square(), v[1].square()])
+            v[0].tape().apply(MatMul { transposed }, [v[0].square(), v[1].square()])
         })
     };
     vec![

@@ -290,6 +290,6 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
         Check::new("var", x(), |v| v[0].var_axis(-1, 1.0)),
         Check::new("amax", x(), |v| v[0].square().amax_axis([0, 2])),
         Check::new("amin", x(), |v| v[0].square().amin_keep(1)),
-        Check::new("ties", x(), |v| v[0] * v[0].tape().apply(Ties {}, &[v[0], v[0].amax_keep(2)])),
+        Check::new("ties", x(), |v| v[0] * v[0].tape().apply(Ties {}, [v[0], v[0].amax_keep(2)])),
     ]
 }

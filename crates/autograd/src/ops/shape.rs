@@ -521,7 +521,7 @@ impl<'t, T: Float> Var<'t, T> {
 pub fn concat<'t, T: Float>(parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
     assert!(!parts.is_empty(), "concat: there is nothing to join");
     let axis = axis_of("concat", axis, parts[0].shape());
-    parts[0].tape().apply(Concat { axis }, parts)
+    parts[0].tape().apply_many(Concat { axis }, parts)
 }
 
 /// The variables, all of one shape, side by side along a new axis.
@@ -607,7 +607,7 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
                         .collect(),
                     shape: [4, 2, 5].as_slice().into(),
                 },
-                &[v[0].square()],
+                [v[0].square()],
             )
         }),
         Check::new("at", x(), |v| v[0].square().at([1, 0])),
