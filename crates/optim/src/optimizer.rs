@@ -63,6 +63,12 @@ impl<R> Group<R> {
         self.lr = lr;
         self
     }
+
+    /// Sets the rule with all its settings.
+    pub fn rule(mut self, rule: R) -> Self {
+        self.rule = rule;
+        self
+    }
 }
 
 /// A method for each setting of a rule, on optimizers and on groups.

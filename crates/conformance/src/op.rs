@@ -1,0 +1,298 @@
+//! Cases of kinds `op`, `loss` and `hvp`.
+
+use gradus_autograd::{Tape, Var, concat, stack, where_};
+use gradus_nn::{Reduction, loss};
+use ndarray::{ArrayD, SliceInfoElem};
+use serde_json::{Map, Value, json};
+
+use crate::encoding::{array, encode, encode_array, flag, get, integer, integers, list, number, shape, text};
+use crate::{Outcome, Stop, missing, unsupported};
+
+/// An input of a case on the tape.
+struct Input<'t> {
+    name: String,
+    leaf: Var<'t, f64>,
+    operand: Var<'t, f64>,
+    differentiated: bool,
+    /// integer inputs as they are
+    places: Option<ArrayD<usize>>,
+    /// integers below 0, which are no places
+    negative: bool,
+    floating: bool,
+}
+
+struct Inputs<'t>(Vec<Input<'t>>);
+
+impl<'t> Inputs<'t> {
+    fn read(tape: &'t Tape<f64>, case: &Value) -> Result<Self, Stop> {
+        let mut inputs: Vec<Input<'t>> = Vec::new();
+        for input in list(case, "inputs")? {
+            let differentiated = input["grad"].as_bool().unwrap_or(false);
+            let dtype = input["dtype"].as_str().unwrap_or("f64");
+            let (mut places, mut negative) = (None, false);
+            let leaf = match input["same_as"].as_u64() {
+                Some(k) => inputs[k as usize].leaf,
+                None => {
+                    let array = array(input)?;
+                    if dtype == "i64" {
+                        places = Some(array.mapv(|x| x.max(0.0) as usize));
+                        negative = array.iter().any(|&x| x < 0.0);
+                    }
+                    if differentiated { tape.var(array) } else { tape.constant(array) }
+                }
+            };
+            let operand = match integers(&input["permute"]) {
+                Some(axes) => leaf.permute(&*axes.iter().map(|&a| a as isize).collect::<Vec<_>>()),
+                None => leaf,
+            };
+            let name = text(input, "name")?.to_owned();
+            inputs.push(Input { name, leaf, operand, differentiated, places, negative, floating: dtype == "f64" });
+        }
+        Ok(Inputs(inputs))
+    }
+
+    fn find(&self, name: &str) -> Option<&Input<'t>> {
+        self.0.iter().find(|i| i.name == name)
+    }
+
+    fn get(&self, name: &str) -> Result<Var<'t, f64>, Stop> {
+        self.find(name).map(|i| i.operand).ok_or_else(|| missing(name))
+    }
+
+    fn places(&self, name: &str) -> Result<&ArrayD<usize>, Stop> {
+        self.find(name).and_then(|i| i.places.as_ref()).ok_or_else(|| missing(name))
+    }
+
+    /// All whose names start so, in order.
+    fn several(&self, prefix: &str) -> Vec<Var<'t, f64>> {
+        self.0.iter().filter(|i| i.name.starts_with(prefix)).map(|i| i.operand).collect()
+    }
+
+    /// `Σ cotangent ⊙ output`
+    fn cost(&self, case: &Value, outputs: &[Var<'t, f64>]) -> Result<Option<Var<'t, f64>>, Stop> {
+        let mut cost: Option<Var<'t, f64>> = None;
+        for (output, cotangent) in outputs.iter().zip(list(case, "grad_outputs")?) {
+            if !cotangent.is_null() {
+                let term = (*output * &array(cotangent)?).sum();
+                cost = Some(cost.map_or(term, |sum| sum + term));
+            }
+        }
+        Ok(cost)
+    }
+}
+
+pub(crate) fn gradients(case: &Value) -> Outcome {
+    let tape = Tape::mathematics();
+    let inputs = Inputs::read(&tape, case)?;
+    let outputs = evaluate(case, &inputs)?;
+    let cost = inputs.cost(case, &outputs)?;
+    let gradients = cost.filter(|_| inputs.0.iter().any(|i| i.differentiated)).map(Var::backward);
+    let grads = inputs.0.iter().map(|input| match (&gradients, input.differentiated) {
+        (_, false) => Value::Null,
+        (Some(gradients), true) => encode_array(&gradients.wrt(input.leaf)),
+        (None, true) => encode_array(&ArrayD::zeros(input.leaf.shape())),
+    });
+    let mut result = Map::new();
+    result.insert("grads".into(), grads.collect());
+    result.insert("outputs".into(), outputs.iter().map(|y| encode(y.shape(), y.data())).collect());
+    Ok(result)
+}
+
+pub(crate) fn hessian_vector_product(case: &Value) -> Outcome {
+    let tape = Tape::mathematics();
+    let inputs = Inputs::read(&tape, case)?;
+    let outputs = evaluate(case, &inputs)?;
+    let leaves: Vec<Var<'_, f64>> = inputs.0.iter().filter(|i| i.differentiated).map(|i| i.leaf).collect();
+    let directions = list(case, "directions")?.iter().filter(|d| !d.is_null()).map(array);
+    let directions = directions.collect::<Result<Vec<_>, _>>()?;
+    let cost = inputs.cost(case, &outputs)?.ok_or_else(|| missing("grad_outputs"))?;
+    let gradients = cost.grad_many(&leaves);
+    let slope = gradients.iter().zip(&directions).map(|(&g, d)| (g * d).sum()).reduce(|sum, s| sum + s);
+    let products = slope.ok_or_else(|| missing("inputs"))?.backward();
+    let products = inputs.0.iter().map(|input| match input.differentiated {
+        true => encode_array(&products.wrt(input.leaf)),
+        false => Value::Null,
+    });
+    Ok(Map::from_iter([("hvp".to_owned(), products.collect())]))
+}
+
+fn axes(value: &Value, ndim: usize) -> Result<Vec<isize>, Stop> {
+    match value {
+        Value::Null => Ok((0..ndim as isize).collect()),
+        Value::Number(n) => Ok(vec![n.as_i64().ok_or_else(|| missing("dim"))? as isize]),
+        _ => Ok(integers(value).ok_or_else(|| missing("dim"))?.iter().map(|&a| a as isize).collect()),
+    }
+}
+
+fn usizes(args: &Value, field: &str) -> Result<Vec<usize>, Stop> {
+    Ok(integers(&args[field]).ok_or_else(|| missing(field))?.iter().map(|&n| n as usize).collect())
+}
+
+fn reduction(args: &Value) -> Result<Reduction, Stop> {
+    match text(args, "reduction")? {
+        "mean" => Ok(Reduction::Mean),
+        "sum" => Ok(Reduction::Sum),
+        "none" => Ok(Reduction::None),
+        other => unsupported(format!("reduction {other}")),
+    }
+}
+
+/// The outputs of a named operation or loss.
+fn evaluate<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, Stop> {
+    let (name, args) = (text(case, "name")?, &case["args"]);
+    let x = || inputs.get("input");
+    let two = || Ok::<_, Stop>((inputs.get("input")?, inputs.get("other")?));
+    let dim = || Ok::<_, Stop>(integer(args, "dim")? as isize);
+    let one = match name {
+        "neg" => -x()?,
+        "exp" => x()?.exp(),
+        "log" => x()?.ln(),
+        "log1p" => x()?.ln_1p(),
+        "expm1" => x()?.exp_m1(),
+        "sqrt" => x()?.sqrt(),
+        "rsqrt" => x()?.pow(-0.5),
+        "abs" => x()?.abs(),
+        "sin" => x()?.sin(),
+        "cos" => x()?.cos(),
+        "tan" => x()?.sin() / x()?.cos(),
+        "tanh" => x()?.tanh(),
+        "erf" => x()?.erf(),
+        "relu" => x()?.relu(),
+        "sign" => x()?.gt(0.0) - x()?.lt(0.0),
+        "reciprocal" => x()?.recip(),
+        "square" => x()?.square(),
+        "sigmoid" => x()?.sigmoid(),
+        "silu" => x()?.silu(),
+        "softsign" => x()?.softsign(),
+        "logsigmoid" => -(-x()?).softplus(),
+        "mish" => x()? * x()?.softplus().tanh(),
+        "leaky_relu" => x()?.leaky_relu(get(args, "negative_slope")?),
+        "elu" => x()?.elu(get(args, "alpha")?),
+        "selu" => x()?.selu(),
+        "gelu" => match text(args, "approximate")? {
+            "none" => x()?.gelu(),
+            _ => x()?.gelu_tanh(),
+        },
+        "softplus" => {
+            let (x, beta, threshold) = (x()?, get(args, "beta")?, get(args, "threshold")?);
+            where_((x * beta).gt(threshold), x, (x * beta).softplus() / beta)
+        }
+        "clamp" | "hardtanh" => {
+            let names = if name == "clamp" { ["min", "max"] } else { ["min_val", "max_val"] };
+            let [low, high] = names.map(|n| number(&args[n]));
+            x()?.clamp(low.unwrap_or(f64::NEG_INFINITY), high.unwrap_or(f64::INFINITY))
+        }
+        "add" => two().map(|(a, b)| a + b)?,
+        "sub" => two().map(|(a, b)| a - b)?,
+        "mul" => two().map(|(a, b)| a * b)?,
+        "div" => two().map(|(a, b)| a / b)?,
+        "maximum" => two().map(|(a, b)| a.maximum(b))?,
+        "minimum" => two().map(|(a, b)| a.minimum(b))?,
+        "pow" => match inputs.find("exponent") {
+            Some(exponent) => x()?.pow(exponent.operand),
+            None => x()?.pow(get(args, "exponent")?),
+        },
+        "where" => where_(inputs.get("condition")?, x()?, inputs.get("other")?),
+        "masked_fill" => where_(inputs.get("mask")?, get(args, "value")?, x()?),
+        "sum" | "mean" | "amax" | "amin" | "logsumexp" | "var" | "std" => {
+            let x = x()?;
+            let axes = axes(&args["dim"], x.ndim())?;
+            let axes = axes.as_slice();
+            match (name, flag(args, "keepdim")?) {
+                ("sum", true) => x.sum_keep(axes),
+                ("sum", false) => x.sum_axis(axes),
+                ("mean", true) => x.mean_keep(axes),
+                ("mean", false) => x.mean_axis(axes),
+                ("amax", true) => x.amax_keep(axes),
+                ("amax", false) => x.amax_axis(axes),
+                ("amin", true) => x.amin_keep(axes),
+                ("amin", false) => x.amin_axis(axes),
+                ("logsumexp", true) => x.logsumexp_keep(axes),
+                ("logsumexp", false) => x.logsumexp(axes),
+                ("var", true) => x.var_keep(axes, get(args, "correction")?),
+                ("var", false) => x.var_axis(axes, get(args, "correction")?),
+                ("std", true) => x.var_keep(axes, get(args, "correction")?).sqrt(),
+                _ => x.var_axis(axes, get(args, "correction")?).sqrt(),
+            }
+        }
+        "softmax" => x()?.softmax(dim()?),
+        "log_softmax" => x()?.log_softmax(dim()?),
+        "matmul" | "dot" => two().map(|(a, b)| a.matmul(b))?,
+        "outer" => two().map(|(a, b)| a.unsqueeze(1) * b)?,
+        "linear" => match inputs.find("bias") {
+            Some(bias) => x()?.linear(inputs.get("weight")?, bias.operand),
+            None => x()?.matmul(inputs.get("weight")?.t()),
+        },
+        "transpose" => x()?.transpose(integer(args, "dim0")? as isize, integer(args, "dim1")? as isize),
+        "permute" => x()?.permute(axes(&args["dims"], 0)?.as_slice()),
+        "reshape" => {
+            let x = x()?;
+            let sizes = integers(&args["shape"]).ok_or_else(|| missing("shape"))?;
+            let known: i64 = sizes.iter().filter(|&&s| s >= 0).product();
+            let rest = if known > 0 { x.len() as i64 / known } else { 0 };
+            let sizes: Vec<usize> = sizes.iter().map(|&s| if s < 0 { rest } else { s } as usize).collect();
+            x.reshape(sizes.as_slice())
+        }
+        "broadcast_to" => x()?.broadcast_to(&usizes(args, "shape")?),
+        "narrow" => x()?.narrow(dim()?, integer(args, "start")? as usize, integer(args, "length")? as usize),
+        "slice" => {
+            let part = |s: &Value| {
+                let s = integers(s)?;
+                Some(SliceInfoElem::Slice { start: s[0] as isize, end: Some(s[1] as isize), step: s[2] as isize })
+            };
+            let parts = list(args, "slices")?.iter().map(part).collect::<Option<Vec<_>>>();
+            x()?.slice(parts.ok_or_else(|| missing("slices"))?)
+        }
+        "flip" => {
+            let x = x()?;
+            let flipped = axes(&args["dims"], 0)?;
+            let flips = |k: isize| flipped.contains(&k) || flipped.contains(&(k - x.ndim() as isize));
+            let part = |k| SliceInfoElem::Slice { start: 0, end: None, step: if flips(k) { -1 } else { 1 } };
+            x.slice((0..x.ndim() as isize).map(part).collect::<Vec<_>>())
+        }
+        "concat" => concat(&inputs.several("tensors."), dim()?),
+        "stack" => stack(&inputs.several("tensors."), dim()?),
+        "split" => {
+            let (x, dim, size) = (x()?, dim()?, integer(args, "split_size")? as usize);
+            let axis = if dim < 0 { dim + x.ndim() as isize } else { dim } as usize;
+            let len = x.shape()[axis];
+            return Ok((0..len).step_by(size).map(|start| x.narrow(dim, start, size.min(len - start))).collect());
+        }
+        "index_select" => {
+            let index: Vec<usize> = inputs.places("index")?.iter().copied().collect();
+            x()?.index_select(dim()?, &index)
+        }
+        "gather" => x()?.gather(dim()?, inputs.places("index")?),
+        "embedding" => {
+            let (index, weight) = (inputs.places("input")?, inputs.get("weight")?);
+            let flat: Vec<usize> = index.iter().copied().collect();
+            let sizes: Vec<usize> = index.shape().iter().copied().chain([weight.shape()[1]]).collect();
+            weight.index_select(0, &flat).reshape(sizes.as_slice())
+        }
+        "mse_loss" => loss::mse(x()?, inputs.get("target")?, reduction(args)?),
+        "cross_entropy" => cross_entropy(case, inputs)?,
+        "binary_cross_entropy_with_logits"
+            if inputs.find("weight").is_none() && inputs.find("pos_weight").is_none() =>
+        {
+            loss::binary_cross_entropy(x()?, inputs.get("target")?, reduction(args)?)
+        }
+        _ => return unsupported(format!("no {name}")),
+    };
+    Ok(vec![one])
+}
+
+/// Cross-entropy of a matrix of logits against integer labels. Weights, smoothing and other shapes are not offered.
+fn cross_entropy<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Var<'t, f64>, Stop> {
+    let args = &case["args"];
+    let (x, target) = (inputs.get("input")?, inputs.find("target").ok_or_else(|| missing("target"))?);
+    let plain = inputs.find("weight").is_none() && number(&args["label_smoothing"]) == Some(0.0) && !target.floating;
+    let ignored = args["ignore_index"].as_i64().unwrap_or(-100);
+    let labels = inputs.places("target");
+    let ignores =
+        target.negative || (ignored >= 0 && labels.as_ref().is_ok_and(|l| l.iter().any(|&y| y as i64 == ignored)));
+    if !plain || ignores || x.ndim() != 2 || shape(&json!({"shape": x.shape()})).is_none() {
+        return unsupported("cross-entropy with weights, smoothing, ignored labels, probabilities or other shapes");
+    }
+    let labels: Vec<usize> = labels?.iter().copied().collect();
+    Ok(loss::cross_entropy(x, &labels, reduction(args)?))
+}
