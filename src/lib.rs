@@ -1,1 +1,46 @@
+//! gradus: gradients of any cost, and the variants of gradient descent.
+//!
+//! This crate only gathers the others; each can be used alone.
+//!
+//! | crate | what it is for |
+//! |---|---|
+//! | [`gradus_autograd`] | a tape records tensor operations; gradients of any cost, to any order |
+//! | [`gradus_nn`] | layers, losses, initialisers |
+//! | [`gradus_optim`] | optimizers, schedules, plain minimization |
+//! | [`gradus_data`] | embedded data sets, readers, batches |
+//! | [`gradus_train`] | training loops, metrics, saved models |
+//!
+//! ```
+//! use gradus::prelude::*;
+//! use ndarray::array;
+//!
+//! let tape = Tape::new();
+//! let x = tape.var(array![1., 2., 3.]);
+//! let dx = (x * x).sum().backward().wrt(x);
+//! assert_eq!(dx, array![2., 4., 6.].into_dyn());
+//! ```
 
+pub use gradus_autograd::*;
+pub use gradus_derive::Module;
+
+pub use gradus_data as data;
+pub use gradus_nn as nn;
+pub use gradus_optim as optim;
+pub use gradus_train as train;
+
+/// What most programs need: `use gradus::prelude::*`.
+pub mod prelude {
+    pub use gradus_autograd::{
+        Buffer, Float, Gradients, IntoVar, Module as _, Operation, Output, Param, Shape, Tape, Tensor, Var, View, Vjp,
+        concat, grad, gradcheck, hessian, stack, value_and_grad, where_,
+    };
+    pub use gradus_nn::{
+        Activation, Dropout, Forward, Init, Linear, Mlp, Perceptron, Reduction, Sequential, lambda, loss,
+    };
+    pub use gradus_optim::{
+        Adam, AdamW, Optimizer, Schedule, Sgd, constant, cosine, linear, minimize, step_decay, warmup,
+    };
+    pub use gradus_train::{Trainer, evaluate};
+
+    pub use crate::Module;
+}

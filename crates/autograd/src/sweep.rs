@@ -8,7 +8,7 @@ use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 use crate::operation::{Shape, View, Vjp};
 use crate::param::{Buffer, Param, ParamId};
-use crate::storage::{Kept, Pool};
+use crate::storage::{Kept, Pool, Recycled};
 use crate::tape::Update;
 use crate::tensor::{Tensor, Value, ValueContext};
 use crate::{Float, Tape, Var};
@@ -17,12 +17,12 @@ use crate::{Float, Tape, Var};
 pub(crate) struct Workspace<T: Float> {
     pool: Pool<T>,
     entries: Vec<Entry>,
-    slots: Vec<Cell<Option<Value<'static, T>>>>,
+    slots: Recycled<Cell<Option<Value<'static, T>>>>,
 }
 
 impl<T: Float> Workspace<T> {
     fn new() -> Self {
-        Workspace { pool: Pool::new(), entries: Vec::new(), slots: Vec::new() }
+        Workspace { pool: Pool::new(), entries: Vec::new(), slots: Recycled::new() }
     }
 }
 
@@ -35,13 +35,6 @@ struct Entry {
     shape: Shape,
 }
 
-/// Gives an empty vector's memory to a vector of the same type but for lifetimes.
-fn recycle<A, B>(mut old: Vec<A>) -> Vec<B> {
-    const { assert!(size_of::<A>() == size_of::<B>() && align_of::<A>() == align_of::<B>()) };
-    old.clear();
-    old.into_iter().map(|_| unreachable!("the vector is empty")).collect()
-}
-
 /// Sweeps from node `output`, a single number, and computes gradients.
 pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
     let mut workspace = lock(tape.workspaces()).pop().unwrap_or_else(Workspace::new);
@@ -49,7 +42,7 @@ pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
     workspace.entries.clear();
     let Workspace { pool, mut entries, slots } = workspace;
     let nodes = &tape.nodes().frozen();
-    let mut slots: Vec<Cell<Option<Value<'_, T>>>> = recycle(slots);
+    let mut slots: Vec<Cell<Option<Value<'_, T>>>> = slots.into_vec();
     slots.resize_with(output as usize + 1, || Cell::new(None));
     {
         let pool = &pool;
@@ -78,7 +71,7 @@ pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
             }
         }
     }
-    let slots = recycle(slots);
+    let slots = Recycled::from_vec(slots);
     let update = |u: &Update| BufferUpdate {
         buffer: u.buffer,
         rate: u.rate,

@@ -1,0 +1,200 @@
+//! Labelled examples, and batches of them.
+
+use gradus_autograd::Float;
+use ndarray::{Array2, Axis};
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::SliceRandom;
+
+/// Examples, a row each, with their labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset<T = f32> {
+    x: Array2<T>,
+    y: Vec<usize>,
+    classes: usize,
+}
+
+/// Why labels and examples do not make a data set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabelError {
+    /// Their counts differ.
+    #[error("there are {examples} examples but {labels} labels")]
+    Count {
+        /// rows
+        examples: usize,
+        /// labels
+        labels: usize,
+    },
+    /// A label is no class.
+    #[error("row {row} has label {label}, but there are {classes} classes (labels count from 0)")]
+    Label {
+        /// the first such row
+        row: usize,
+        /// its label
+        label: usize,
+        /// how many there are
+        classes: usize,
+    },
+}
+
+impl<T: Float> Dataset<T> {
+    /// Examples (a row each) with labels in `0..classes`.
+    ///
+    /// # Errors
+    /// If there are not as many labels as rows, or one is no class.
+    pub fn new(x: Array2<T>, y: Vec<usize>, classes: usize) -> Result<Self, LabelError> {
+        if x.nrows() != y.len() {
+            return Err(LabelError::Count { examples: x.nrows(), labels: y.len() });
+        }
+        match y.iter().enumerate().find(|(_, label)| **label >= classes) {
+            Some((row, &label)) => Err(LabelError::Label { row, label, classes }),
+            None => Ok(Dataset { x, y, classes }),
+        }
+    }
+
+    /// The examples, a row each.
+    pub fn x(&self) -> &Array2<T> {
+        &self.x
+    }
+
+    /// The labels.
+    pub fn y(&self) -> &[usize] {
+        &self.y
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// How many examples there are.
+    pub fn len(&self) -> usize {
+        self.y.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.y.is_empty()
+    }
+
+    /// How many examples each class has.
+    pub fn label_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes];
+        self.y.iter().for_each(|&label| counts[label] += 1);
+        counts
+    }
+
+    /// The examples changed, number by number.
+    pub fn map(self, f: impl FnMut(T) -> T) -> Self {
+        Dataset { x: self.x.mapv_into(f), ..self }
+    }
+
+    /// The given rows, in that order.
+    ///
+    /// # Panics
+    /// If one is outside.
+    #[track_caller]
+    pub fn select(&self, rows: &[usize]) -> Batch<T> {
+        Batch { x: self.x.select(Axis(0), rows), y: rows.iter().map(|&row| self.y[row]).collect() }
+    }
+
+    /// Batches of `size` examples in their order; the last may be smaller.
+    ///
+    /// # Panics
+    /// If `size` is 0.
+    #[track_caller]
+    pub fn batches(&self, size: usize) -> Batches<'_, T> {
+        assert!(size > 0, "batches: a batch of 0 examples");
+        Batches { data: self, size, order: (0..self.len()).collect(), next: 0 }
+    }
+}
+
+/// A few examples with their labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch<T = f32> {
+    /// a row each
+    pub x: Array2<T>,
+    /// their labels
+    pub y: Vec<usize>,
+}
+
+/// An iterator over the batches of one epoch.
+#[derive(Clone, Debug)]
+pub struct Batches<'d, T = f32> {
+    data: &'d Dataset<T>,
+    size: usize,
+    order: Vec<usize>,
+    next: usize,
+}
+
+impl<T: Float> Batches<'_, T> {
+    /// In an order drawn from a seed: give another for each epoch.
+    ///
+    /// ```
+    /// let digits = gradus_data::digits();
+    /// let first = |seed| digits.train.batches(8).shuffle(seed).next().unwrap().y;
+    /// assert_eq!(first(1), first(1));
+    /// assert_ne!(first(1), first(2));
+    /// ```
+    pub fn shuffle(mut self, seed: u64) -> Self {
+        self.order.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
+        self
+    }
+
+    /// Without the last batch, if it is smaller than the others.
+    pub fn drop_last(mut self) -> Self {
+        self.order.truncate(self.order.len() / self.size * self.size);
+        self
+    }
+}
+
+impl<T: Float> Iterator for Batches<'_, T> {
+    type Item = Batch<T>;
+
+    fn next(&mut self) -> Option<Batch<T>> {
+        let end = self.order.len().min(self.next + self.size);
+        let rows = &self.order[self.next..end];
+        self.next = end;
+        (!rows.is_empty()).then(|| self.data.select(rows))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = (self.order.len() - self.next).div_ceil(self.size);
+        (left, Some(left))
+    }
+}
+
+impl<T: Float> ExactSizeIterator for Batches<'_, T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn numbered(n: usize) -> Dataset {
+        Dataset::new(Array2::from_shape_fn((n, 1), |(i, _)| i as f32), (0..n).map(|i| i % 3).collect(), 3).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn an_epoch_shows_every_example_once(n in 0usize..40, size in 1usize..12, seed: u64) {
+            let data = numbered(n);
+            let batches: Vec<Batch> = data.batches(size).shuffle(seed).collect();
+            prop_assert_eq!(batches.len(), data.batches(size).len());
+            let mut seen: Vec<usize> = batches.iter().flat_map(|b| b.x.iter().map(|&x| x as usize)).collect();
+            prop_assert!(batches.iter().all(|b| b.x.iter().zip(&b.y).all(|(&x, &y)| x as usize % 3 == y)));
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..n).collect::<Vec<_>>());
+            prop_assert!(data.batches(size).drop_last().all(|b| b.y.len() == size));
+        }
+    }
+
+    #[test]
+    fn labels_that_do_not_fit_are_named() {
+        let x = Array2::<f32>::zeros((2, 1));
+        let error = Dataset::new(x.clone(), vec![0, 5], 3).unwrap_err();
+        assert_eq!(error.to_string(), "row 1 has label 5, but there are 3 classes (labels count from 0)");
+        assert_eq!(Dataset::new(x, vec![0], 3).unwrap_err(), LabelError::Count { examples: 2, labels: 1 });
+    }
+}

@@ -1,0 +1,226 @@
+//! The IDX format of MNIST and its kin.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use ndarray::{ArrayD, IxDyn};
+
+/// The array of an IDX file, in the file's own number type.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Idx {
+    U8(ArrayD<u8>),
+    I8(ArrayD<i8>),
+    I16(ArrayD<i16>),
+    I32(ArrayD<i32>),
+    F32(ArrayD<f32>),
+    F64(ArrayD<f64>),
+}
+
+impl Idx {
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Idx::U8(a) => a.shape(),
+            Idx::I8(a) => a.shape(),
+            Idx::I16(a) => a.shape(),
+            Idx::I32(a) => a.shape(),
+            Idx::F32(a) => a.shape(),
+            Idx::F64(a) => a.shape(),
+        }
+    }
+}
+
+/// What is wrong with an IDX file. Offsets are in bytes of the unzipped file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum IdxError {
+    #[error("{}: cannot be opened: {source}", path.display())]
+    Open { path: PathBuf, source: io::Error },
+    #[error("{}: cannot be read at byte {offset}: {source}", path.display())]
+    Read { path: PathBuf, offset: u64, source: io::Error },
+    #[error("{}: ends at byte {offset}, where {missing} more bytes should follow", path.display())]
+    Truncated { path: PathBuf, offset: u64, missing: u64 },
+    #[error("{}: byte 0: not an IDX file: it starts with {found:02x?} instead of two zeros", path.display())]
+    Magic { path: PathBuf, found: [u8; 2] },
+    #[error("{}: byte 2: {found:#04x} is no IDX number type (08, 09, 0b, 0c, 0d, 0e)", path.display())]
+    Type { path: PathBuf, found: u8 },
+    #[error("{}: byte 3: an array of {axes} axes; 1 to 8 are read", path.display())]
+    Axes { path: PathBuf, axes: u8 },
+    #[error("{}: byte 4: sizes {shape:?} need more than the {limit} bytes that are read at most", path.display())]
+    TooLarge { path: PathBuf, shape: Vec<u32>, limit: u64 },
+    #[error("{}: byte {offset}: more bytes follow than the sizes {shape:?} allow", path.display())]
+    Trailing { path: PathBuf, offset: u64, shape: Vec<u32> },
+}
+
+/// Bytes of numbers that are read at most.
+const LIMIT: u64 = 1 << 30;
+
+/// Reads an IDX file, gzipped or not (told by its first two bytes).
+///
+/// # Errors
+/// If the file is not what it should be: each error names the file and the place. At most 1 GiB is read.
+///
+/// ```
+/// use gradus_data::{Idx, read_idx};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("labels");
+/// std::fs::write(&path, [0, 0, 8, 1, 0, 0, 0, 2, 7, 9]).unwrap();
+/// assert_eq!(read_idx(&path).unwrap(), Idx::U8(ndarray::arr1(&[7, 9]).into_dyn()));
+/// ```
+pub fn read_idx(path: impl AsRef<Path>) -> Result<Idx, IdxError> {
+    let path = path.as_ref();
+    let open = |source| IdxError::Open { path: path.into(), source };
+    let mut file = BufReader::new(File::open(path).map_err(open)?);
+    let zipped = io::BufRead::fill_buf(&mut file).map_err(open)?.starts_with(&[0x1f, 0x8b]);
+    let source: Box<dyn Read> = if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    Reader { path, source, offset: 0 }.array()
+}
+
+struct Reader<'p> {
+    path: &'p Path,
+    source: Box<dyn Read>,
+    offset: u64,
+}
+
+impl Reader<'_> {
+    /// The next `count` bytes. Memory grows with what is there, not with what is asked for.
+    fn bytes(&mut self, count: u64) -> Result<Vec<u8>, IdxError> {
+        let mut bytes = Vec::new();
+        let result = self.source.by_ref().take(count).read_to_end(&mut bytes);
+        self.offset += bytes.len() as u64;
+        let (path, offset) = (self.path.into(), self.offset);
+        match result {
+            Err(source) => Err(IdxError::Read { path, offset, source }),
+            Ok(_) if (bytes.len() as u64) < count => {
+                Err(IdxError::Truncated { path, offset, missing: count - bytes.len() as u64 })
+            }
+            Ok(_) => Ok(bytes),
+        }
+    }
+
+    fn array(mut self) -> Result<Idx, IdxError> {
+        let head = self.bytes(4)?;
+        let path = || self.path.into();
+        if head[..2] != [0, 0] {
+            return Err(IdxError::Magic { path: path(), found: [head[0], head[1]] });
+        }
+        let width = match head[2] {
+            0x08 | 0x09 => 1,
+            0x0b => 2,
+            0x0c | 0x0d => 4,
+            0x0e => 8,
+            found => return Err(IdxError::Type { path: path(), found }),
+        };
+        let axes = head[3];
+        if !(1..=8).contains(&axes) {
+            return Err(IdxError::Axes { path: path(), axes });
+        }
+        let sizes = self.bytes(4 * u64::from(axes))?;
+        let shape: Vec<u32> = sizes.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let bytes = shape.iter().try_fold(width, |n: u64, &size| n.checked_mul(u64::from(size)));
+        let Some(bytes) = bytes.filter(|&n| n <= LIMIT) else {
+            return Err(IdxError::TooLarge { path: self.path.into(), shape, limit: LIMIT });
+        };
+        let numbers = self.bytes(bytes)?;
+        let end = self.offset;
+        match self.bytes(1) {
+            Ok(_) => return Err(IdxError::Trailing { path: self.path.into(), offset: end, shape }),
+            Err(IdxError::Truncated { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let sizes: Vec<usize> = shape.iter().map(|&size| size as usize).collect();
+        Ok(match head[2] {
+            0x08 => Idx::U8(numbers_of(&sizes, &numbers, u8::from_be_bytes)),
+            0x09 => Idx::I8(numbers_of(&sizes, &numbers, i8::from_be_bytes)),
+            0x0b => Idx::I16(numbers_of(&sizes, &numbers, i16::from_be_bytes)),
+            0x0c => Idx::I32(numbers_of(&sizes, &numbers, i32::from_be_bytes)),
+            0x0d => Idx::F32(numbers_of(&sizes, &numbers, f32::from_be_bytes)),
+            _ => Idx::F64(numbers_of(&sizes, &numbers, f64::from_be_bytes)),
+        })
+    }
+}
+
+fn numbers_of<A, const N: usize>(shape: &[usize], bytes: &[u8], read: fn([u8; N]) -> A) -> ArrayD<A> {
+    let numbers = bytes.as_chunks::<N>().0.iter().map(|&b| read(b)).collect();
+    ArrayD::from_shape_vec(IxDyn(shape), numbers).expect("as many numbers as the sizes say")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Idx, IdxError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        read_idx(file.path())
+    }
+
+    fn zip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    const MATRIX: [u8; 18] = [0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6];
+
+    #[test]
+    fn plain_and_zipped_files_are_the_same() {
+        let want = Idx::U8(ndarray::array![[1, 2, 3], [4, 5, 6]].into_dyn());
+        assert_eq!(read(&MATRIX).unwrap(), want);
+        assert_eq!(read(&zip(&MATRIX)).unwrap(), want);
+    }
+
+    #[test]
+    fn every_number_type_is_read_big_end_first() {
+        let head = |kind| [0, 0, kind, 1, 0, 0, 0, 1];
+        let with = |kind, bytes: &[u8]| read(&[&head(kind), bytes].concat()).unwrap();
+        assert_eq!(with(0x09, &[0xff]), Idx::I8(ndarray::arr1(&[-1]).into_dyn()));
+        assert_eq!(with(0x0b, &[0xff, 0xfe]), Idx::I16(ndarray::arr1(&[-2]).into_dyn()));
+        assert_eq!(with(0x0c, &[0, 0, 1, 0]), Idx::I32(ndarray::arr1(&[256]).into_dyn()));
+        assert_eq!(with(0x0d, &1.5f32.to_be_bytes()), Idx::F32(ndarray::arr1(&[1.5]).into_dyn()));
+        assert_eq!(with(0x0e, &2.5f64.to_be_bytes()), Idx::F64(ndarray::arr1(&[2.5]).into_dyn()));
+    }
+
+    #[test]
+    fn every_malformed_file_is_an_error_that_names_file_and_place() {
+        let big = [0, 0, 8, 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        let zipped = zip(&MATRIX);
+        let cases: [(&[u8], &str); 9] = [
+            (&[], "ends at byte 0, where 4 more"),
+            (&[1, 0, 8, 1, 0, 0, 0, 0], "byte 0: not an IDX file: it starts with [01, 00]"),
+            (&[0, 0, 7, 1, 0, 0, 0, 0], "byte 2: 0x07 is no IDX number type"),
+            (&[0, 0, 8, 0], "byte 3: an array of 0 axes"),
+            (&[0, 0, 8, 1, 0, 0], "ends at byte 6, where 2 more"),
+            (&MATRIX[..15], "ends at byte 15, where 3 more"),
+            (&[MATRIX.as_slice(), &[9]].concat(), "byte 18: more bytes follow"),
+            (&big, "byte 4: sizes [4294967295, 4294967295, 4294967295] need more than"),
+            (&zipped[..zipped.len() / 2], "cannot be read at byte"),
+        ];
+        for (bytes, message) in cases {
+            let error = read(bytes).unwrap_err().to_string();
+            assert!(error.contains(message) && error.contains(".tmp"), "{bytes:02x?}: {error}");
+        }
+        assert!(matches!(read_idx("no/such/file").unwrap_err(), IdxError::Open { .. }));
+    }
+
+    proptest! {
+        /// No bytes make the reader panic, hang, or ask for more memory than they hold.
+        #[test]
+        fn any_bytes_give_an_array_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..64), zipped: bool) {
+            let _ = read(&if zipped { zip(&bytes) } else { bytes.clone() });
+            let mut after_head = vec![0, 0, 8, 1];
+            after_head.extend(bytes);
+            let _ = read(&after_head);
+        }
+    }
+}

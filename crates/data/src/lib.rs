@@ -1,0 +1,21 @@
+//! Data: embedded sets, readers, batches.
+//!
+//! ```
+//! let digits = gradus_data::digits();
+//! assert_eq!((digits.train.len(), digits.test.len()), (3823, 1797));
+//! for batch in digits.train.batches(64).shuffle(1) {
+//!     assert_eq!(batch.x.ncols(), 64);
+//! }
+//! ```
+
+mod dataset;
+mod digits;
+mod idx;
+mod mnist;
+mod normalize;
+
+pub use dataset::{Batch, Batches, Dataset, LabelError};
+pub use digits::{Split, digits};
+pub use idx::{Idx, IdxError, read_idx};
+pub use mnist::{MnistError, mnist};
+pub use normalize::Normalizer;

@@ -1,0 +1,35 @@
+//! Files that are whole or not there.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A file that could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct FileError {
+    /// which
+    pub path: PathBuf,
+    /// why
+    pub source: io::Error,
+}
+
+/// Writes a file so that a crash at any moment leaves the old one or the new one: beside its place, synced, renamed.
+///
+/// # Errors
+/// If the system refuses; what stood there before is then still there.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let write = || {
+        let mut file = tempfile::Builder::new().prefix(".gradus-").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error)?;
+        // the new name is durable once the folder is; not every system can sync one
+        File::open(folder).and_then(|f| f.sync_all()).or(Ok(()))
+    };
+    write().map_err(|source| FileError { path: path.into(), source })
+}

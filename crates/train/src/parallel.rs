@@ -1,0 +1,93 @@
+//! Work in fixed shards: their number sets the results, the number of threads only the speed.
+//!
+//! Splitting by thread could not be reproducible, since floating-point sums depend on how they are split. So a batch is
+//! split into a fixed number of shards, each with its own tape and random stream, and their gradients are added in
+//! shard order.
+
+use gradus_autograd::{Float, Gradients, Stream, Tape, Var, with_threads};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// Runs `f(k, shard k)` for each shard and returns the results in shard order, whatever the threads. Without a pool it
+/// is a plain loop.
+///
+/// ```
+/// let mut shards = [1, 2, 3];
+/// assert_eq!(gradus_train::parallel(None, &mut shards, |k, x| *x * k), [0, 2, 6]);
+/// ```
+pub fn parallel<S: Send, A: Send>(
+    pool: Option<&ThreadPool>,
+    shards: &mut [S],
+    f: impl Fn(usize, &mut S) -> A + Sync,
+) -> Vec<A> {
+    let one = |(k, shard): (usize, &mut S)| with_threads(1, || f(k, shard));
+    match pool {
+        Some(pool) => pool.install(|| shards.par_iter_mut().enumerate().map(one).collect()),
+        None => shards.iter_mut().enumerate().map(one).collect(),
+    }
+}
+
+/// Tapes for the shards of a batch, and the threads that work on them.
+#[derive(Debug)]
+pub struct Shards<T: Float = f32> {
+    tapes: Vec<Tape<T>>,
+    pool: Option<ThreadPool>,
+}
+
+impl<T: Float> Shards<T> {
+    /// So many shards on so many threads, with the random streams of a seed.
+    ///
+    /// # Panics
+    /// If a count is 0, or the system gives no threads.
+    #[track_caller]
+    pub fn new(shards: usize, threads: usize, seed: u64) -> Self {
+        assert!(shards > 0 && threads > 0, "Shards: {shards} shards on {threads} threads; there must be at least one");
+        let tape = |k| {
+            let mut tape = Tape::training(seed);
+            tape.set_stream(Stream { seed, step: 0, shard: k as u64 });
+            tape
+        };
+        let threads = threads.min(shards);
+        let pool = (threads > 1)
+            .then(|| ThreadPoolBuilder::new().num_threads(threads).build().expect("the system gives no threads"));
+        Shards { tapes: (0..shards).map(tape).collect(), pool }
+    }
+
+    /// How many shards there are.
+    pub fn len(&self) -> usize {
+        self.tapes.len()
+    }
+
+    /// Never: there is at least one.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The gradients of a cost that is a sum over rows: each shard computes its part of `0..rows`, and values and
+    /// gradients are added in shard order. `cost` is given a tape and its range of rows, and returns its part and
+    /// something beside it.
+    pub fn gradients<A: Send>(
+        &mut self,
+        rows: usize,
+        cost: impl for<'t> Fn(&'t Tape<T>, std::ops::Range<usize>) -> (Var<'t, T>, A) + Sync,
+    ) -> (T, Vec<A>, Gradients<T>) {
+        let count = self.tapes.len();
+        let parts = parallel(self.pool.as_ref(), &mut self.tapes, |k, tape| {
+            tape.gradients_with(|t| cost(t, k * rows / count..(k + 1) * rows / count))
+        });
+        let mut extras = Vec::with_capacity(count);
+        let mut sum: Option<(T, Gradients<T>)> = None;
+        for (value, extra, gradients) in parts {
+            extras.push(extra);
+            sum = Some(match sum {
+                None => (value, gradients),
+                Some((total, mut all)) => {
+                    all.add(&gradients);
+                    (T::from_f64(total.to_f64() + value.to_f64()), all)
+                }
+            });
+        }
+        let (value, gradients) = sum.expect("at least one shard");
+        (value, extras, gradients)
+    }
+}

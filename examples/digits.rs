@@ -1,0 +1,270 @@
+//! Trains an MLP on real handwritten digits and shows that it learned.
+//!
+//! `cargo run --release --example digits` uses the embedded set (8 × 8 pixels); `-- --data DIR` the MNIST files in a
+//! folder; `-- --help` lists the settings.
+
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Parser, ValueEnum};
+use gradus::data::{Dataset, Normalizer, Split, digits, mnist};
+use gradus::prelude::*;
+use gradus::train::{Epoch, Evaluation, History, confusion, save};
+use ndarray::ArrayView1;
+use plotters::prelude::*;
+
+/// Trains an MLP on handwritten digits.
+#[derive(Parser)]
+struct Settings {
+    /// How often the training data is gone through [default: 30, with --data 10]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Examples a step [default: 32, with --data 128]
+    #[arg(long, value_parser = positive)]
+    batch: Option<usize>,
+    /// Sizes of the hidden layers, separated by commas [default: 128, with --data 256,128]
+    #[arg(long, value_delimiter = ',', value_parser = positive)]
+    hidden: Option<Vec<usize>>,
+    /// What stands between the layers: relu, tanh, sigmoid, gelu, …
+    #[arg(long, default_value_t = Activation::Relu)]
+    activation: Activation,
+    /// Probability of dropping a hidden number in training
+    #[arg(long, default_value_t = 0.2, value_parser = probability)]
+    dropout: f64,
+    /// Which rule steps
+    #[arg(long, value_enum, default_value_t = Rule::Adamw)]
+    optimizer: Rule,
+    /// The learning rate at its height [default: 0.003, for sgd 0.05]
+    #[arg(long)]
+    lr: Option<f64>,
+    /// How the learning rate moves after its warm-up
+    #[arg(long, value_enum, default_value_t = Decay::Cosine)]
+    schedule: Decay,
+    /// Fixes the weights at the start, the order of the examples, and what is dropped
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Threads that work on a batch; the model is the same for any number
+    #[arg(long, default_value_t = 1, value_parser = positive)]
+    threads: usize,
+    /// A folder with MNIST's four IDX files, gzipped or not, instead of the embedded digits
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where the model and the plot go
+    #[arg(long, value_name = "DIR", default_value = "target/digits")]
+    out: PathBuf,
+    /// A short run that only shows that everything works
+    #[arg(long)]
+    quick: bool,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| format!("{text} is not a whole number from 1 on"))
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|p| (0.0..1.0).contains(p)).ok_or_else(|| format!("{text} is not in 0..1"))
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Rule {
+    Sgd,
+    Adam,
+    Adamw,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Decay {
+    Cosine,
+    Step,
+    Constant,
+}
+
+/// Parts of a batch that are computed apart: they set the numbers, so they do not follow the threads.
+const SHARDS: usize = 2;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let settings = Settings::parse();
+    let large = settings.data.is_some();
+    let epochs = settings.epochs.unwrap_or(if settings.quick {
+        3
+    } else if large {
+        10
+    } else {
+        30
+    });
+    let batch = settings.batch.unwrap_or(if large { 128 } else { 32 });
+    let lr = settings.lr.unwrap_or(if settings.optimizer == Rule::Sgd { 0.05 } else { 3e-3 });
+
+    let Split { train, test } = match &settings.data {
+        Some(folder) => mnist(folder)?,
+        None => digits(),
+    };
+    let raw = test.clone();
+    let normalizer = Normalizer::fit(train.x());
+    let (train, test) = (normalizer.apply(train), normalizer.apply(test));
+
+    let hidden = settings.hidden.clone().unwrap_or_else(|| if large { vec![256, 128] } else { vec![128] });
+    let sizes: Vec<usize> = [train.x().ncols()].into_iter().chain(hidden).chain([train.classes()]).collect();
+    let mut model: Mlp = Mlp::builder(sizes.as_slice())
+        .activation(settings.activation)
+        .dropout(settings.dropout)
+        .seed(settings.seed)
+        .build();
+    println!("{} digits to train on, {} to test on", train.len(), test.len());
+    println!("an MLP of {sizes:?} with {}: {} parameters\n", settings.activation, model.param_count());
+
+    let steps = (epochs * train.len().div_ceil(batch)) as u64;
+    let warm = steps / 20;
+    let decay = match settings.schedule {
+        Decay::Cosine => cosine(steps - warm),
+        Decay::Step => step_decay((steps / 3).max(1), 0.3),
+        Decay::Constant => constant(),
+    };
+    let schedule = warmup(warm).then(decay);
+    let start = Instant::now();
+    let run = Run { settings: &settings, epochs, batch, train: &train, test: &test };
+    let history = match settings.optimizer {
+        Rule::Sgd => run.fit(&mut model, Sgd::new(lr).momentum(0.9).schedule(schedule)),
+        Rule::Adam => run.fit(&mut model, Adam::new(lr).schedule(schedule)),
+        Rule::Adamw => run.fit(&mut model, AdamW::new(lr).weight_decay(0.05).schedule(schedule)),
+    }?;
+    println!("\ntrained in {:.1} s", start.elapsed().as_secs_f64());
+
+    let result = evaluate(&model, &test);
+    show_confusion(&result, &test);
+    show_mistakes(&result, &raw);
+    std::fs::create_dir_all(&settings.out)?;
+    let (saved, plot) = (settings.out.join("model.gradus"), settings.out.join("training.svg"));
+    save(&model, &saved)?;
+    draw(&history, &plot)?;
+    println!("\nmodel: {}\nplot:  {}", saved.display(), plot.display());
+    println!("test accuracy: {:.2} %", 100.0 * result.accuracy);
+    Ok(())
+}
+
+struct Run<'a> {
+    settings: &'a Settings,
+    epochs: usize,
+    batch: usize,
+    train: &'a Dataset,
+    test: &'a Dataset,
+}
+
+impl Run<'_> {
+    fn fit<R: gradus::optim::Rule>(&self, model: &mut Mlp, opt: Optimizer<R>) -> Result<History, Box<dyn Error>> {
+        println!("epoch   train loss  accuracy    test loss  accuracy   learning rate");
+        let mut trainer = Trainer::new(opt)
+            .epochs(self.epochs)
+            .batch_size(self.batch)
+            .seed(self.settings.seed)
+            .shards(SHARDS)
+            .threads(self.settings.threads)
+            .progress(true)
+            .on_epoch(show_epoch);
+        Ok(trainer.fit(model, self.train, Some(self.test))?)
+    }
+}
+
+fn show_epoch(row: &Epoch) -> ControlFlow<()> {
+    let Epoch { epoch, loss, accuracy, valid, lr, .. } = row;
+    let (test_loss, test_accuracy) = valid.as_ref().map_or((f64::NAN, f64::NAN), |v| (v.loss, v.accuracy));
+    println!(
+        "{epoch:>5} {loss:>12.4} {:>8.2} % {test_loss:>11.4} {:>7.2} % {lr:>15.6}",
+        100.0 * accuracy,
+        100.0 * test_accuracy
+    );
+    ControlFlow::Continue(())
+}
+
+fn show_confusion(result: &Evaluation, test: &Dataset) {
+    println!("\nhow often digit (row) was taken for digit (column):");
+    println!("     {}", (0..10).map(|d| format!("{d:>5}")).collect::<String>());
+    for (digit, row) in confusion(&result.predictions, test.y(), 10).rows().into_iter().enumerate() {
+        let cell = |n: &usize| if *n == 0 { "    ·".to_owned() } else { format!("{n:>5}") };
+        println!("{digit:>5}{}", row.iter().map(cell).collect::<String>());
+    }
+}
+
+/// Draws the first mistakes side by side, two pixels a character.
+fn show_mistakes(result: &Evaluation, raw: &Dataset) {
+    let side = (raw.x().ncols() as f64).sqrt() as usize;
+    let count = if side > 16 { 3 } else { 6 };
+    let wrong: Vec<usize> = (0..raw.len()).filter(|&i| result.predictions[i] != raw.y()[i]).collect();
+    println!("\n{} of {} are wrong; the first of them:", wrong.len(), raw.len());
+    let shown = &wrong[..count.min(wrong.len())];
+    let title = |&i: &usize| {
+        format!(
+            "{:<width$}",
+            format!("{} taken for {}", raw.y()[i], result.predictions[i]),
+            width = 2 * side.max(8) + 3
+        )
+    };
+    println!("{}", shown.iter().map(title).collect::<String>());
+    let brightest = raw.x().iter().copied().fold(1.0, f32::max);
+    for y in 0..side {
+        let line = |&i: &usize| {
+            let text: String = pixels(raw.x().row(i), y, side, brightest).collect();
+            text + &" ".repeat(2 * (side.max(8) - side) + 3)
+        };
+        println!("{}", shown.iter().map(line).collect::<String>());
+    }
+}
+
+fn pixels(image: ArrayView1<'_, f32>, y: usize, side: usize, brightest: f32) -> impl Iterator<Item = char> {
+    let shades = [' ', '░', '▒', '▓', '█'];
+    let shade = move |x: usize| shades[(image[y * side + x] / brightest * 4.0).round() as usize];
+    (0..side).flat_map(move |x| [shade(x), shade(x)]).collect::<Vec<_>>().into_iter()
+}
+
+/// Loss and learning rate over the steps, as an SVG.
+fn draw(history: &History, path: &Path) -> Result<(), Box<dyn Error>> {
+    let root = SVGBackend::new(path, (900, 620)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let (upper, lower) = root.split_vertically(400);
+    let steps = history.steps.len() as f64;
+    let per_epoch = steps / history.epochs.len() as f64;
+    let losses = history.steps.iter().map(|s| s.loss).filter(|&l| l > 0.0);
+    let (least, most) = losses.fold((f64::INFINITY, 0.0f64), |(a, b), l| (a.min(l), b.max(l)));
+
+    let mut chart = ChartBuilder::on(&upper)
+        .caption("loss (logarithmic)", ("sans-serif", 20))
+        .margin(12)
+        .x_label_area_size(30)
+        .y_label_area_size(64)
+        .build_cartesian_2d(0.0..steps, (least.max(1e-4)..most).log_scale())?;
+    chart.configure_mesh().light_line_style(WHITE).x_desc("step").draw()?;
+    let points = history.steps.iter().enumerate().map(|(i, s)| (i as f64, s.loss.max(1e-4)));
+    chart
+        .draw_series(LineSeries::new(points, RGBColor(190, 205, 230)))?
+        .label("each batch")
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], RGBColor(190, 205, 230)));
+    let ends = |value: fn(&Epoch) -> Option<f64>| {
+        history.epochs.iter().filter_map(move |e| value(e).map(|v| (e.epoch as f64 * per_epoch, v)))
+    };
+    let blue = RGBColor(30, 80, 170).stroke_width(2);
+    chart
+        .draw_series(LineSeries::new(ends(|e| Some(e.loss)), blue))?
+        .label("training, mean of each epoch")
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], RGBColor(30, 80, 170)));
+    let red = RGBColor(200, 60, 40).stroke_width(2);
+    chart
+        .draw_series(LineSeries::new(ends(|e| e.valid.as_ref().map(|v| v.loss)), red))?
+        .label("test")
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], RGBColor(200, 60, 40)));
+    chart.configure_series_labels().background_style(WHITE.mix(0.85)).border_style(BLACK.mix(0.3)).draw()?;
+
+    let highest = history.steps.iter().map(|s| s.lr).fold(0.0, f64::max);
+    let mut chart = ChartBuilder::on(&lower)
+        .caption("learning rate", ("sans-serif", 20))
+        .margin(12)
+        .x_label_area_size(30)
+        .y_label_area_size(64)
+        .build_cartesian_2d(0.0..steps, 0.0..highest * 1.05)?;
+    chart.configure_mesh().light_line_style(WHITE).x_desc("step").draw()?;
+    let points = history.steps.iter().enumerate().map(|(i, s)| (i as f64, s.lr));
+    chart.draw_series(LineSeries::new(points, RGBColor(30, 130, 90).stroke_width(2)))?;
+    root.present()?;
+    Ok(())
+}
