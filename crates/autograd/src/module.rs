@@ -122,14 +122,14 @@ impl<'v, L> Visitor<'v, L> {
 
 impl<'a, T: Float> Visitor<'_, Leaf<'a, T>> {
     /// Walks a part of the module under its name or place.
-    pub fn field<'s>(&mut self, name: impl Into<Segment<'s>>, part: &'a (impl Module<T> + ?Sized)) {
+    pub fn field<'s, M: Module<T> + ?Sized>(&mut self, name: impl Into<Segment<'s>>, part: &'a M) {
         self.within(name.into(), |v| part.visit(v));
     }
 }
 
 impl<'a, T: Float> Visitor<'_, LeafMut<'a, T>> {
     /// Walks a part of the module under its name or place.
-    pub fn field_mut<'s>(&mut self, name: impl Into<Segment<'s>>, part: &'a mut (impl Module<T> + ?Sized)) {
+    pub fn field_mut<'s, M: Module<T> + ?Sized>(&mut self, name: impl Into<Segment<'s>>, part: &'a mut M) {
         self.within(name.into(), |v| part.visit_mut(v));
     }
 }

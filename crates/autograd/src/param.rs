@@ -125,8 +125,6 @@ impl<T: Float> Param<T> {
             let numbers = Arc::get_mut(&mut spare).expect("just made or just checked");
             numbers.write().copy_from_slice(self.value.read());
             self.spare = Some(std::mem::replace(&mut self.value, spare));
-            #[cfg(test)]
-            COPIES.set(COPIES.get() + 1);
         }
         change(Arc::get_mut(&mut self.value).expect("the only owner").write())
     }
@@ -149,12 +147,6 @@ impl<T: Float> Param<T> {
     pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.value) as usize
     }
-}
-
-#[cfg(test)]
-thread_local! {
-    /// How often a parameter was copied because a tape still held it.
-    pub(crate) static COPIES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 impl<T: Float> Clone for Param<T> {

@@ -2,8 +2,7 @@
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
-use quote::{format_ident, quote, quote_spanned};
-use syn::spanned::Spanned;
+use quote::{format_ident, quote};
 use syn::{
     Attribute, Data, DeriveInput, Error, Fields, GenericParam, Generics, Index, Member, Path, TypeParamBound,
     parse_macro_input, parse_quote,
@@ -116,7 +115,8 @@ fn arm(pattern: Tokens, parts: &[Part], method: &Tokens) -> Tokens {
                 quote!(#index)
             }
         };
-        quote_spanned!(ty.span()=> visitor.#method(#name, #binding);)
+        // naming the type lets a message about it point at the field
+        quote!(visitor.#method::<#ty>(#name, #binding);)
     });
     quote!(#pattern { #(#bindings,)* .. } => { #(#calls)* })
 }

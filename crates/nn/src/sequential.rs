@@ -6,6 +6,10 @@ use gradus_autograd::{Float, Leaf, LeafMut, Module, Var, Visitor};
 
 use crate::{Forward, lambda};
 
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a layer of `Sequential`",
+    note = "a layer implements `Forward<{T}>` and `Clone`; wrap a closure with `.map(|x| …)`"
+)]
 /// What [`Sequential`] holds: anything with a `forward` that can be cloned. Implemented for all such types.
 pub trait Layer<T: Float>: Forward<T> {
     /// An independent copy.

@@ -274,6 +274,14 @@ impl<T: Float> Operation<T> for Concat {
 
 // ------------------------------------------------------------------- methods
 
+/// An index of a slice counted from the first place, at most `limit`.
+#[track_caller]
+fn place(i: isize, size: usize, limit: usize, axis: usize, shape: &[usize]) -> usize {
+    let place = if i < 0 { i + size as isize } else { i };
+    assert!((0..=limit as isize).contains(&place), "slice: {i} is outside axis {axis} of {shape:?}");
+    place as usize
+}
+
 /// A place in an array: one index an axis from the first on, fewer than there are axes if a whole part is meant.
 pub trait Place {
     /// The indices.
@@ -427,22 +435,16 @@ impl<'t, T: Float> Var<'t, T> {
         let (mut ranges, mut shape) = (SmallVec::<[Range; 4]>::new(), Shape::new());
         for element in part {
             let size = own.get(ranges.len()).copied().unwrap_or(0);
-            let at = |i: isize, limit: usize| {
-                let place = if i < 0 { i + size as isize } else { i };
-                let axis = ranges.len();
-                assert!((0..=limit as isize).contains(&place), "slice: {i} is outside axis {axis} of {own:?}");
-                place as usize
-            };
+            let axis = ranges.len();
             match *element {
                 SliceInfoElem::NewAxis => shape.push(1),
                 SliceInfoElem::Index(i) => {
-                    let axis = ranges.len();
-                    assert!(size > 0, "slice: {i} is outside axis {axis} of {own:?}");
-                    let start = at(i, size - 1);
+                    let start = place(i, size, size.wrapping_sub(1), axis, own);
                     ranges.push(Range { start, step: 1, len: 1 });
                 }
                 SliceInfoElem::Slice { start, end, step } => {
-                    let (start, end) = (at(start, size), at(end.unwrap_or(size as isize), size));
+                    let (start, end) = (start, end.unwrap_or(size as isize));
+                    let (start, end) = (place(start, size, size, axis, own), place(end, size, size, axis, own));
                     let count = end.saturating_sub(start);
                     let len = count.div_ceil(step.unsigned_abs());
                     let start = if step < 0 && count > 0 { end - 1 } else { start };

@@ -1,0 +1,72 @@
+//! A steady training step allocates no array.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gradus::prelude::*;
+use ndarray::Array2;
+
+/// Counts allocations of at least [`LARGE`] bytes.
+struct Counting;
+
+const LARGE: usize = 2048;
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is handed on to the system's allocator.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.size() >= LARGE {
+            COUNT.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Large allocations of 20 steps, after 5.
+fn steady(mut step: impl FnMut()) -> usize {
+    (0..5).for_each(|_| step());
+    let before = COUNT.load(Ordering::Relaxed);
+    (0..20).for_each(|_| step());
+    COUNT.load(Ordering::Relaxed) - before
+}
+
+/// One test, since others in the same process would be counted too.
+#[test]
+fn a_steady_step_allocates_no_array() {
+    gradus::set_threads(1);
+    // small: plain loops multiply
+    let mut model = Mlp::builder([8, 64, 64, 4]).dropout(0.1).build::<f32>();
+    let (x, y): (_, Vec<usize>) = (Array2::ones((1, 8)), vec![2]);
+    let (mut tape, mut opt) = (Tape::training(0), AdamW::new(1e-3).clip_norm(1.0));
+    let count = steady(|| {
+        let (_, grads) = tape.gradients(|t| model.forward(t.constant(&x)).cross_entropy(&y));
+        opt.step(&mut model, &grads);
+    });
+    assert_eq!(count, 0, "in 20 steps of a small model");
+
+    // large: only gemm's own workspace, at most one for each of its products (2 + 3 here)
+    let mut model = Mlp::builder([512, 256, 10]).build::<f32>();
+    let (x, y): (_, Vec<usize>) = (Array2::ones((64, 512)), (0..64).map(|i| i % 10).collect());
+    let mut opt = Sgd::new(1e-3).momentum(0.9);
+    let count = steady(|| {
+        let (_, grads) = tape.gradients(|t| model.forward(t.constant(&x)).cross_entropy(&y));
+        opt.step(&mut model, &grads);
+    });
+    assert!(count <= 20 * 5, "{count} in 20 steps of a large model");
+
+    // a chain of elementwise operations
+    let x = ndarray::Array1::ones(4096);
+    let count = steady(|| {
+        tape.gradients(|t| (0..50).fold(t.var(&x), |y, _| (y * 1.01).tanh()).sum());
+    });
+    assert_eq!(count, 0, "in 20 chains");
+}

@@ -1,0 +1,8 @@
+use gradus::prelude::*;
+
+#[derive(Module, Clone)]
+struct Half;
+
+fn main() {
+    let _: Sequential = Sequential::new().add(Half);
+}
