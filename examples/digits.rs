@@ -234,7 +234,7 @@ fn draw(history: &History, path: &Path) -> Result<(), Box<dyn Error>> {
         .x_label_area_size(30)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..steps, (least.max(1e-4)..most).log_scale())?;
-    chart.configure_mesh().light_line_style(WHITE).x_desc("step").draw()?;
+    chart.configure_mesh().light_line_style(WHITE).x_desc("step").x_label_formatter(&|x| format!("{x:.0}")).draw()?;
     let points = history.steps.iter().enumerate().map(|(i, s)| (i as f64, s.loss.max(1e-4)));
     chart
         .draw_series(LineSeries::new(points, RGBColor(190, 205, 230)))?
@@ -253,7 +253,12 @@ fn draw(history: &History, path: &Path) -> Result<(), Box<dyn Error>> {
         .draw_series(LineSeries::new(ends(|e| e.valid.as_ref().map(|v| v.loss)), red))?
         .label("test")
         .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], RGBColor(200, 60, 40)));
-    chart.configure_series_labels().background_style(WHITE.mix(0.85)).border_style(BLACK.mix(0.3)).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
 
     let highest = history.steps.iter().map(|s| s.lr).fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(&lower)
@@ -262,7 +267,7 @@ fn draw(history: &History, path: &Path) -> Result<(), Box<dyn Error>> {
         .x_label_area_size(30)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..steps, 0.0..highest * 1.05)?;
-    chart.configure_mesh().light_line_style(WHITE).x_desc("step").draw()?;
+    chart.configure_mesh().light_line_style(WHITE).x_desc("step").x_label_formatter(&|x| format!("{x:.0}")).draw()?;
     let points = history.steps.iter().enumerate().map(|(i, s)| (i as f64, s.lr));
     chart.draw_series(LineSeries::new(points, RGBColor(30, 130, 90).stroke_width(2)))?;
     root.present()?;

@@ -4,5 +4,5 @@ use gradus::prelude::*;
 struct Half;
 
 fn main() {
-    let _: Sequential = Sequential::new().add(Half);
+    let _: Sequential = Sequential::new().layer(Half);
 }

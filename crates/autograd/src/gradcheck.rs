@@ -141,7 +141,8 @@ impl<F: for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>> Check<F> {
                 let expected = (above - below) / (2.0 * step);
                 let computed = computed[input].iter().nth(element).copied().unwrap_or(f64::NAN);
                 let tolerance = 1e-6 * expected.abs().max(size).max(1.0);
-                if !((computed - expected).abs() <= tolerance) {
+                let near = (computed - expected).abs() <= tolerance; // false for NaN
+                if !near {
                     return Err(GradCheckError { what, input, element, computed, expected });
                 }
             }

@@ -189,7 +189,10 @@ impl<'s, T: Float> Value<'s, T> {
     }
 
     fn view(&self) -> View<'_, T> {
-        View::new(self.padded().ok().expect("written out"), self.shape)
+        match self.padded() {
+            Ok(numbers) => View::new(numbers, self.shape),
+            Err(_) => unreachable!("a single number is written out before it is viewed"),
+        }
     }
 
     /// Gives up the block, to be read from the pool after the sweep.

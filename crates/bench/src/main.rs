@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     gradus_autograd::set_threads(threads);
-    let Some((unit, check, start)) = workloads::find(name) else {
+    let Some(workloads::Definition { unit, check, start }) = workloads::find(name) else {
         eprintln!("bench: there is no workload {name}; there are {}", workloads::NAMES.join(" "));
         return ExitCode::from(3);
     };

@@ -11,11 +11,19 @@ use crate::{MILLISECONDS, STEPS, Unit, Workload};
 pub(crate) const NAMES: [&str; 9] =
     ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "infer_b1", "infer_b128"];
 
+/// How a workload is run.
+pub(crate) struct Definition {
+    pub(crate) unit: Unit,
+    /// the value that shows that every framework computes the same
+    pub(crate) check: fn() -> f64,
+    /// a fresh state
+    pub(crate) start: Start,
+}
+
 type Start = fn() -> Box<dyn Workload>;
 
-/// Unit, check value, and fresh state of a workload.
-pub(crate) fn find(name: &str) -> Option<(Unit, fn() -> f64, Start)> {
-    Some(match name {
+pub(crate) fn find(name: &str) -> Option<Definition> {
+    let (unit, check, start): (Unit, fn() -> f64, Start) = match name {
         "mlp_big" => (STEPS, || train(&mut mlp_big(), 100), || Box::new(mlp_big())),
         "mlp_small" => (STEPS, || train(&mut mlp_small(), 100), || Box::new(mlp_small())),
         "wide" => (
@@ -38,7 +46,8 @@ pub(crate) fn find(name: &str) -> Option<(Unit, fn() -> f64, Start)> {
         "infer_b1" => (MICROSECONDS, || Infer::new(1).run(), || Box::new(Infer::new(1))),
         "infer_b128" => (MICROSECONDS, || Infer::new(128).run(), || Box::new(Infer::new(128))),
         _ => return None,
-    })
+    };
+    Some(Definition { unit, check, start })
 }
 
 const MICROSECONDS: Unit = Unit { name: "µs/forward", convert: |seconds| seconds * 1e6 };

@@ -32,9 +32,9 @@ impl<T: Float, F: Forward<T> + Clone + 'static> Layer<T> for F {
 /// let mut rng = rng(0);
 /// let model: Sequential = Sequential::new()
 ///     .named("hidden", Linear::new(4, 8, &mut rng))
-///     .add(Activation::Tanh)
+///     .layer(Activation::Tanh)
 ///     .map(|x| x * 2.0)
-///     .add(Linear::new(8, 2, &mut rng));
+///     .layer(Linear::new(8, 2, &mut rng));
 /// let paths: Vec<String> = model.params().into_iter().map(|(path, _)| path).collect();
 /// assert_eq!(paths, ["hidden.weight", "hidden.bias", "3.weight", "3.bias"]);
 /// let tape = Tape::new();
@@ -51,7 +51,7 @@ impl<T: Float> Sequential<T> {
     }
 
     /// With another layer, named by its place.
-    pub fn add(self, layer: impl Layer<T> + 'static) -> Self {
+    pub fn layer(self, layer: impl Layer<T> + 'static) -> Self {
         let name = self.layers.len().to_string();
         self.named(&name, layer)
     }
@@ -69,7 +69,7 @@ impl<T: Float> Sequential<T> {
 
     /// With a closure as another layer.
     pub fn map(self, f: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T> + Clone + Send + Sync + 'static) -> Self {
-        self.add(lambda(f))
+        self.layer(lambda(f))
     }
 
     /// How many layers there are.

@@ -43,7 +43,7 @@ pub struct Trainer<R: Rule, T: Float = f32> {
     shards: usize,
     threads: usize,
     progress: bool,
-    on_epoch: Box<dyn FnMut(&Epoch) -> ControlFlow<()>>,
+    on_epoch: OnEpoch,
 }
 
 impl<R: Rule, T: Float> fmt::Debug for Trainer<R, T> {
@@ -53,6 +53,9 @@ impl<R: Rule, T: Float> fmt::Debug for Trainer<R, T> {
         write!(f, "Trainer (epochs, batch size, seed, shards, threads) {settings:?}")
     }
 }
+
+/// What is called after each epoch.
+type OnEpoch = Box<dyn FnMut(&Epoch) -> ControlFlow<()>>;
 
 /// One epoch of a training run.
 #[derive(Clone, Debug, PartialEq)]

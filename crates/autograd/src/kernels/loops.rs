@@ -46,6 +46,9 @@ pub struct UnaryLoops<R> {
     pub(crate) f64: UnaryKernels<R, f64>,
 }
 
+/// `g ← g · slope(a, b, y)`
+type Chain<R, T> = fn(R, &[T], &[T], &[T], &mut [T]);
+
 /// The compiled loops of a binary rule for one number type.
 #[doc(hidden)]
 pub struct BinaryKernels<R, T> {
@@ -56,9 +59,9 @@ pub struct BinaryKernels<R, T> {
     /// `y ← f(a, b)` with one number a
     pub(crate) forward_left: fn(R, T, &[T], &mut [T]),
     /// `g ← g · ∂f/∂a`
-    pub(crate) backward_a: fn(R, &[T], &[T], &[T], &mut [T]),
+    pub(crate) backward_a: Chain<R, T>,
     /// `g ← g · ∂f/∂b`
-    pub(crate) backward_b: fn(R, &[T], &[T], &[T], &mut [T]),
+    pub(crate) backward_b: Chain<R, T>,
 }
 
 /// The compiled loops of a binary rule.

@@ -24,7 +24,7 @@ elementwise! {
     /// `y = number / x`, `dy/dx = −y / x`. Written `2.0 / x`.
     div_into: Over(x; number) -> y { value: number / x, derivative: -(y / x), check: (0.3) [-1.5, 2.0] }
     /// `y = −x`. Written `-x`.
-    neg: Neg(x) -> y { value: -x, linear: -1.0, check: [-1.5, 2.0] }
+    negative: Neg(x) -> y { value: -x, linear: -1.0, check: [-1.5, 2.0] }
     /// The reciprocal: `y = 1 / x`, `dy/dx = −y²`. Infinite at 0.
     ///
     /// ```
