@@ -44,3 +44,8 @@ pub mod prelude {
 
     pub use crate::Module;
 }
+
+/// The README's examples, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

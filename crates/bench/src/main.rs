@@ -82,3 +82,27 @@ fn repetition(workload: &mut dyn Workload) -> f64 {
     std::hint::black_box(workload.finish());
     start.elapsed().as_secs_f64() / steps as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The values that every framework computes: the definition, and our arithmetic, are right.
+    #[test]
+    fn check_values_are_those_of_every_framework() {
+        let table = [
+            ("mlp_big", 0.000_517_6, 1e-7),
+            ("mlp_small", 0.036_446, 1e-6),
+            ("tiny", 0.064_126_5, 1e-7),
+            ("chain", 2.056_24, 1e-5),
+            ("elementwise", 0.2685, 1e-4),
+            ("wide", 2.243_02, 1e-5),
+            ("hvp", 441.50, 1e-2),
+        ];
+        for (name, want, tolerance) in table {
+            let got = workloads::find(name).map(|w| (w.check)()).unwrap_or(f64::NAN);
+            assert!((got - want).abs() <= tolerance, "{name}: {got}, not {want}");
+        }
+        assert_eq!(table.len() + 2, workloads::NAMES.len(), "all but the two of inference");
+    }
+}
