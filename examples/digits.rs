@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
@@ -19,7 +20,7 @@ use plotters::prelude::*;
 #[derive(Parser)]
 struct Settings {
     /// How often the training data is gone through [default: 30, with --data 10]
-    #[arg(long)]
+    #[arg(long, value_parser = positive)]
     epochs: Option<usize>,
     /// Examples a step [default: 32, with --data 128]
     #[arg(long, value_parser = positive)]
@@ -37,7 +38,7 @@ struct Settings {
     #[arg(long, value_enum, default_value_t = Rule::Adamw)]
     optimizer: Rule,
     /// The learning rate at its height [default: 0.003, for sgd 0.05]
-    #[arg(long)]
+    #[arg(long, value_parser = rate)]
     lr: Option<f64>,
     /// How the learning rate moves after its warm-up
     #[arg(long, value_enum, default_value_t = Decay::Cosine)]
@@ -63,6 +64,11 @@ fn positive(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n > 0).ok_or_else(|| format!("{text} is not a whole number from 1 on"))
 }
 
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|&r: &f64| r > 0.0 && r.is_finite());
+    rate.ok_or_else(|| format!("{text} is not a number above 0"))
+}
+
 fn probability(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|p| (0.0..1.0).contains(p)).ok_or_else(|| format!("{text} is not in 0..1"))
 }
@@ -84,8 +90,17 @@ enum Decay {
 /// Parts of a batch that are computed apart: they set the numbers, so they do not follow the threads.
 const SHARDS: usize = 2;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let settings = Settings::parse();
+fn main() -> ExitCode {
+    match run(Settings::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("digits: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let large = settings.data.is_some();
     let epochs = settings.epochs.unwrap_or(if settings.quick {
         3

@@ -7,7 +7,6 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use smallvec::SmallVec;
 
@@ -16,6 +15,7 @@ use crate::kernels::UnaryRule;
 use crate::operation::{Operation, Output, View};
 use crate::param::{Buffer, Param, ParamId};
 use crate::storage::{NewNode, Nodes};
+use crate::stream::Stream;
 use crate::sweep::{self, Gradients, Workspace};
 use crate::{Float, Var};
 
@@ -28,31 +28,6 @@ pub enum Mode {
     Training,
     /// Nothing is differentiated or stored for it; dropout passes everything on.
     Inference,
-}
-
-/// Which random stream a tape draws from: a pure function of these three integers, so saving them is all that
-/// resuming needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Stream {
-    /// chosen by the user, one for a whole training run
-    pub seed: u64,
-    /// how often the tape has been cleared
-    pub step: u64,
-    /// which part of a batch the tape computes, in data-parallel training
-    pub shard: u64,
-}
-
-impl Stream {
-    fn rng(self) -> Xoshiro256PlusPlus {
-        // each integer is spread over all bits (the finaliser of splitmix64) before the next is mixed in
-        let spread = |z: u64| {
-            let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            z ^ (z >> 31)
-        };
-        let mix = |state: u64, part: u64| spread(state.wrapping_add(part).wrapping_add(0x9E37_79B9_7F4A_7C15));
-        Xoshiro256PlusPlus::seed_from_u64(mix(mix(mix(0, self.seed), self.step), self.shard))
-    }
 }
 
 /// A record of operations, in the order in which they ran, that gradients are swept back through.

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::kernels::{BinaryRule, UnaryRule};
 use crate::operation::{Operation, Output, Shape, View};
-use crate::ops::{self, shape::broadcast_axes};
+use crate::ops::{self, broadcast::broadcast_axes};
 use crate::storage::{Frozen, Pool, Slot, padded};
 use crate::{Float, Tape, Var};
 

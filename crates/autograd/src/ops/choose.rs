@@ -1,7 +1,7 @@
 //! Choosing between numbers: the larger, the smaller, by a condition; and comparing them.
 
 use crate::ops::elementwise::{elementwise, elementwise_binary};
-use crate::ops::shape::broadcast_shape;
+use crate::ops::broadcast::broadcast_shape;
 use crate::{Float, IntoVar, Operand, Operation, Output, Shape, Tensor, Var, View, Vjp};
 
 elementwise! {

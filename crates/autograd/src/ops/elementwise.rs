@@ -15,7 +15,7 @@
 use crate::Float;
 use crate::kernels::BinaryRule;
 use crate::operation::{Output, View, Vjp};
-use crate::ops::shape::broadcast_strides;
+use crate::ops::broadcast::broadcast_strides;
 use crate::tensor::Tensor;
 
 macro_rules! elementwise {
@@ -129,7 +129,7 @@ macro_rules! elementwise_binary {
                     stringify!($name)
                 }
                 fn shape(&self, inputs: &[&[usize]]) -> Result<$crate::Shape, String> {
-                    $crate::ops::shape::broadcast_shape(inputs[0], inputs[1])
+                    $crate::ops::broadcast::broadcast_shape(inputs[0], inputs[1])
                 }
                 fn forward(&self, inputs: &[$crate::View<'_, T>], output: $crate::Output<'_, T>) {
                     $crate::ops::elementwise::forward_binary(*self, inputs, output);

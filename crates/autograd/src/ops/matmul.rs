@@ -1,7 +1,7 @@
 //! Products of vectors, matrices, and batches of matrices.
 
 use crate::kernels::matmul::Product;
-use crate::ops::shape::{broadcast_shape, broadcast_strides};
+use crate::ops::broadcast::{broadcast_shape, broadcast_strides};
 use crate::{Float, IntoVar, Operation, Output, Shape, Tensor, Var, View, Vjp};
 
 /// `C = A · B` over the last two axes, each operand stored transposed where `transposed` says so. Axes before those

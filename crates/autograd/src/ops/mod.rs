@@ -1,6 +1,7 @@
 //! The operations, a family a file. Adding one means a row or a struct in one of these files: its documentation, its
 //! rule and its check points stand there together. A new file is named in the list below, once.
 
+pub(crate) mod broadcast;
 pub(crate) mod elementwise;
 
 #[cfg(test)]
@@ -29,6 +30,8 @@ operations! {
     reduce;
     matmul;
     shape;
+    slice;
+    join;
     index;
     softmax;
 }

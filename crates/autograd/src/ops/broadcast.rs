@@ -1,0 +1,62 @@
+//! How shapes that differ stand beside each other: aligned at their last axes, sizes of 1 repeated, as in numpy.
+
+use smallvec::SmallVec;
+
+use crate::Shape;
+
+/// The shape that two shapes broadcast to, aligned at their last axes as in numpy.
+pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Shape, String> {
+    if a == b {
+        return Ok(a.into());
+    }
+    let (long, short) = if a.len() >= b.len() { (a, b) } else { (b, a) };
+    let skip = long.len() - short.len();
+    let mut shape: Shape = long.into();
+    for (i, &size) in short.iter().enumerate() {
+        let other = &mut shape[skip + i];
+        match (*other, size) {
+            (x, y) if x == y => {}
+            (1, y) => *other = y,
+            (_, 1) => {}
+            (x, y) => {
+                let axis = skip + i;
+                let hint = if a.len() == 2 && b.len() == 1 && a[0] == b[0] {
+                    "; to run along the first axis, make the second a column: `b.reshape([-1, 1])`"
+                } else {
+                    ""
+                };
+                return Err(format!(
+                    "shapes {a:?} and {b:?} do not broadcast: sizes {x} and {y} on axis {axis} differ and neither is \
+                     1{hint}"
+                ));
+            }
+        }
+    }
+    Ok(shape)
+}
+
+/// The axes of `wide` along which `narrow` was repeated to reach it.
+pub(crate) fn broadcast_axes(narrow: &[usize], wide: &[usize]) -> Shape {
+    let skip = wide.len() - narrow.len();
+    (0..wide.len()).filter(|&k| k < skip || (narrow[k - skip] == 1 && wide[k] != 1)).collect()
+}
+
+/// Strides, in numbers, that read an array of shape `narrow` as if it had shape `wide`.
+pub(crate) fn broadcast_strides(narrow: &[usize], wide: &[usize]) -> Shape {
+    let skip = wide.len() - narrow.len();
+    let own = strides(narrow);
+    (0..wide.len()).map(|k| if k < skip || narrow[k - skip] == 1 { 0 } else { own[k - skip] }).collect()
+}
+
+/// The strides of a contiguous array.
+pub(crate) fn strides(shape: &[usize]) -> Shape {
+    let mut strides: Shape = SmallVec::from_elem(1, shape.len());
+    for k in (1..shape.len()).rev() {
+        strides[k - 1] = strides[k] * shape[k];
+    }
+    strides
+}
+
+pub(crate) fn signed(strides: &[usize]) -> SmallVec<[isize; 4]> {
+    strides.iter().map(|&s| s as isize).collect()
+}

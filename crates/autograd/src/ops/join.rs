@@ -1,0 +1,112 @@
+//! Arrays put together.
+
+use crate::axes::axis_of;
+use crate::ops::slice::{Range, Slice};
+use crate::{Float, Operation, Output, Shape, Tensor, Var, View, Vjp};
+
+/// The inputs one after the other along an axis.
+#[derive(Debug)]
+pub(crate) struct Concat {
+    pub(crate) axis: usize,
+}
+
+impl<T: Float> Operation<T> for Concat {
+    fn name(&self) -> &'static str {
+        "concat"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        let mut shape: Shape = inputs[0].into();
+        for (i, input) in inputs.iter().enumerate().skip(1) {
+            let fits = input.len() == shape.len()
+                && (0..shape.len()).all(|axis| axis == self.axis || input[axis] == shape[axis]);
+            if !fits {
+                return Err(format!(
+                    "input 0 is {:?} and input {i} is {input:?}; they may differ only on axis {}",
+                    inputs[0], self.axis
+                ));
+            }
+            shape[self.axis] += input[self.axis];
+        }
+        Ok(shape)
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        let shape = output.shape();
+        let inner: usize = shape[self.axis + 1..].iter().product();
+        let row = shape[self.axis] * inner;
+        let mut start = 0;
+        for input in inputs {
+            let width = input.shape()[self.axis] * inner;
+            if width > 0 {
+                for (to, from) in output.data().chunks_exact_mut(row).zip(input.data().chunks_exact(width)) {
+                    to[start..start + width].copy_from_slice(from);
+                }
+            }
+            start += width;
+        }
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        let mut start = 0;
+        for i in 0..cx.inputs() {
+            let input = cx.input(i);
+            let len = input.shape()[self.axis];
+            let ranges = |axis| {
+                let len = input.shape()[axis];
+                Range { start: if axis == self.axis { start } else { 0 }, step: 1, len }
+            };
+            cx.add(i, || V::apply(Slice { ranges: (0..input.shape().len()).map(ranges).collect() }, &[&cx.grad()]));
+            start += len;
+        }
+    }
+}
+
+/// The variables one after the other along an axis.
+///
+/// # Panics
+/// If there are none, or their other axes differ.
+///
+/// ```
+/// use gradus_autograd::{Tape, concat};
+/// let tape = Tape::new();
+/// let (a, b) = (tape.var([1.0]), tape.var([2.0, 3.0]));
+/// assert_eq!(concat(&[a, b], 0).data(), [1.0, 2.0, 3.0]);
+/// ```
+#[track_caller]
+pub fn concat<'t, T: Float>(parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
+    assert!(!parts.is_empty(), "concat: there is nothing to join");
+    let axis = axis_of("concat", axis, parts[0].shape());
+    parts[0].tape().apply_many(Concat { axis }, parts)
+}
+
+/// The variables, all of one shape, side by side along a new axis.
+///
+/// # Panics
+/// If there are none, or their shapes differ.
+///
+/// ```
+/// use gradus_autograd::{Tape, stack};
+/// let tape = Tape::new();
+/// let (a, b) = (tape.var([1.0, 2.0]), tape.var([3.0, 4.0]));
+/// assert_eq!(stack(&[a, b], 1).value(), ndarray::array![[1.0, 3.0], [2.0, 4.0]].into_dyn());
+/// ```
+#[track_caller]
+pub fn stack<'t, T: Float>(parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
+    assert!(!parts.is_empty(), "stack: there is nothing to join");
+    for (i, part) in parts.iter().enumerate() {
+        let (first, other) = (parts[0].shape(), part.shape());
+        assert!(first == other, "stack: input 0 is {first:?} and input {i} is {other:?}; they must be the same");
+    }
+    let columns: Vec<Var<'t, T>> = parts.iter().map(|p| p.unsqueeze(axis)).collect();
+    concat(&columns, axis)
+}
+
+#[cfg(test)]
+pub(crate) fn checks() -> Vec<crate::ops::Check> {
+    use crate::ops::Check;
+    use ndarray::array;
+    let x = || vec![array![[[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]], [[0.1, 0.9, -0.7], [1.1, 0.6, -0.3]]].into_dyn()];
+    let two = || vec![array![[1.5, -0.2, 0.3]].into_dyn(), array![[0.4, 2.0, -1.0], [0.1, 0.9, -0.7]].into_dyn()];
+    vec![
+        Check::new("concat", two(), |v| concat(&[v[0], v[1] * v[1], v[0]], 0)),
+        Check::new("stack", x(), |v| stack(&[v[0], v[0] * v[0]], -1)),
+    ]
+}

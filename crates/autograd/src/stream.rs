@@ -1,0 +1,29 @@
+//! Random numbers that depend on nothing but three integers.
+
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+
+/// Which random stream a tape draws from: a pure function of these three integers, so saving them is all that
+/// resuming needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Stream {
+    /// chosen by the user, one for a whole training run
+    pub seed: u64,
+    /// how often the tape has been cleared
+    pub step: u64,
+    /// which part of a batch the tape computes, in data-parallel training
+    pub shard: u64,
+}
+
+impl Stream {
+    pub(crate) fn rng(self) -> Xoshiro256PlusPlus {
+        // each integer is spread over all bits (the finaliser of splitmix64) before the next is mixed in
+        let spread = |z: u64| {
+            let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^ (z >> 31)
+        };
+        let mix = |state: u64, part: u64| spread(state.wrapping_add(part).wrapping_add(0x9E37_79B9_7F4A_7C15));
+        Xoshiro256PlusPlus::seed_from_u64(mix(mix(mix(0, self.seed), self.step), self.shard))
+    }
+}
