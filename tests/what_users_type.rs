@@ -1,5 +1,6 @@
 //! The programs that the design promises, as a user would type them.
 
+use approx::assert_relative_eq;
 use gradus::data::digits;
 use gradus::prelude::*;
 use ndarray::{Array2, array};
@@ -28,7 +29,7 @@ fn a_gradient_a_hessian_a_gradient_inside_a_cost() {
     assert_eq!(cost.item(), 13.0 + 10.0 * (81.0 + 1.0) / 2.0);
     let slope = cost.backward().wrt(x);
     // d/dx of ½·Σ(25 …): by hand, for the second row x = (0, 1)
-    assert!((slope[[1, 1]] - (1.0 + 10.0 * 2.0)).abs() < 1e-4, "{slope}");
+    assert_relative_eq!(slope[[1, 1]], 1.0 + 10.0 * 2.0, max_relative = 1e-5);
 }
 
 #[test]
@@ -43,7 +44,9 @@ fn plain_descent() {
 
     let target = array![3., -2.];
     let found = minimize(|t| (t - &target).square().sum(), array![0., 0.], Sgd::new(0.1).momentum(0.9), 300);
-    assert!((found.at - &target).iter().all(|d: &f64| d.abs() < 1e-4));
+    for (found, target) in found.at.iter().zip(&target) {
+        assert_relative_eq!(found, target, max_relative = 1e-4);
+    }
 }
 
 #[derive(Clone)]

@@ -1,0 +1,102 @@
+//! Every optimizer on problems whose minimum is known, and the settings that all share.
+
+use approx::assert_abs_diff_eq;
+use gradus_autograd::{Float, Module, Param, Tape, Var};
+use gradus_optim::{Adam, AdamW, Optimizer, Rule, Sgd, cosine, minimize, warmup};
+use ndarray::{Array1, array};
+
+/// A ravine: a hundred times steeper across than along.
+fn ravine<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
+    50 * (x.at(0) - 1.0).square() + 0.5 * (x.at(1) + 2.0).square()
+}
+
+fn reaches<R: Rule, T: Float>(name: &str, optimizer: Optimizer<R, T>, steps: usize) {
+    let start = Array1::from(vec![T::from_f64(5.0), T::from_f64(5.0)]);
+    let found = minimize(|x| ravine(x), start, optimizer, steps);
+    for (found, want) in found.at.iter().zip([1.0, -2.0]) {
+        assert!((found.to_f64() - want).abs() < 1e-2, "{name}: {found} after {steps} steps, not {want}");
+    }
+    assert!(found.cost().to_f64() < 1e-3 && found.costs.len() == steps + 1, "{name}");
+}
+
+#[test]
+fn every_optimizer_gets_through_the_ravine() {
+    let schedule = |steps: u64| warmup(20).then(cosine(steps - 20));
+    reaches::<_, f64>("sgd", Sgd::new(0.015), 1000);
+    reaches::<_, f32>("momentum", Sgd::new(0.005).momentum(0.9), 500);
+    reaches::<_, f64>("nesterov", Sgd::new(0.005).momentum(0.9).nesterov(true), 500);
+    reaches::<_, f64>("adam", Adam::new(0.1), 1000);
+    reaches::<_, f32>("adam, warmed up and cooled down", Adam::new(0.3).schedule(schedule(500)), 500);
+    reaches::<_, f32>("adamw without decay", AdamW::new(0.1).weight_decay(0.0), 1000);
+    reaches::<_, f64>("adam, clipped", Adam::new(0.1).clip_norm(1.0), 1000);
+}
+
+#[test]
+fn one_rate_for_all_diverges_where_it_is_too_large() {
+    let cost = |rate| minimize(|x| ravine(x), array![5.0, 5.0], Sgd::new(rate), 50).cost();
+    assert!(cost(0.021) > 1e2, "past 2/100 it climbs");
+    assert!(cost(0.019) < 50.0);
+}
+
+fn one_step<R: Rule>(optimizer: Optimizer<R, f64>, grad: [f64; 2]) -> (Vec<f64>, Optimizer<R, f64>) {
+    let (mut w, mut optimizer) = (Param::new([1.0, -1.0]), optimizer);
+    let mut tape = Tape::mathematics();
+    let (_, grads) = tape.gradients(|t| (t.param(&w) * t.constant(grad)).sum());
+    optimizer.step(&mut w, &grads);
+    (w.data().to_vec(), optimizer)
+}
+
+#[test]
+fn clipping_scales_all_gradients_together() {
+    let (w, optimizer) = one_step(Sgd::new(1.0).clip_norm(1.0), [3.0, 4.0]);
+    assert_eq!(optimizer.last_norm(), Some(5.0));
+    assert_abs_diff_eq!(w[0], 1.0 - 0.6, epsilon = 1e-6);
+    assert_abs_diff_eq!(w[1], -1.0 - 0.8, epsilon = 1e-6);
+    let (w, _) = one_step(Sgd::new(1.0).clip_norm(10.0), [3.0, 4.0]);
+    assert_eq!(w, [-2.0, -5.0]);
+}
+
+#[test]
+fn zero_gradients_give_no_nan() {
+    assert_eq!(one_step(Adam::new(0.1), [0.0, 0.0]).0, [1.0, -1.0]);
+    assert_eq!(one_step(Sgd::new(0.1).momentum(0.9).clip_norm(1.0), [0.0, 0.0]).0, [1.0, -1.0]);
+}
+
+#[test]
+fn a_parameter_without_a_gradient_is_untouched_decay_included() {
+    let mut pair = (Param::new([1.0f32]), Param::new([1.0f32]));
+    let mut opt = AdamW::new(0.1).weight_decay(0.5);
+    let mut tape = Tape::training(0);
+    let (_, grads) = tape.gradients(|t| t.param(&pair.0).sum());
+    opt.step(&mut pair, &grads);
+    assert_ne!(pair.0.data(), [1.0]);
+    assert_eq!(pair.1.data(), [1.0]);
+}
+
+#[test]
+fn a_tied_parameter_steps_once() {
+    let mut w = Param::new([2.0f64]);
+    let mut tape = Tape::mathematics();
+    let (_, grads) = tape.gradients(|t| (t.param(&w) * &w).sum());
+    Sgd::new(0.25).step(&mut w, &grads);
+    assert_eq!(w.data(), [1.0]); // 2 − ¼ · 2w
+}
+
+#[test]
+fn the_last_group_that_fits_counts() {
+    let mut model: Vec<Param<f64>> = (0..3).map(|_| Param::new([1.0])).collect();
+    let mut opt = Sgd::new(1.0).group("*", |g| g.lr(0.5)).group("1", |g| g.lr(0.1).weight_decay(1.0));
+    let mut tape = Tape::mathematics();
+    let (_, grads) = tape.gradients(|t| model.iter().fold(t.constant(0.0), |sum, p| sum + t.param(p).sum()));
+    opt.step(&mut model, &grads);
+    let values: Vec<f64> = model.params().iter().map(|(_, p)| p.data()[0]).collect();
+    assert_abs_diff_eq!(values.as_slice(), [0.5, 0.8, 0.5].as_slice(), epsilon = 1e-12);
+    assert_eq!((opt.lr(), opt.steps()), (1.0, 1));
+}
+
+#[test]
+fn a_state_of_another_rule_is_refused() {
+    let state = one_step(Adam::new(0.1), [1.0, 1.0]).1.state();
+    let error = Sgd::<f64>::new(0.1).load_state(state).unwrap_err();
+    assert_eq!(error.to_string(), "the saved state is of adam, the optimizer is sgd");
+}
