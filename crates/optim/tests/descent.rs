@@ -12,7 +12,7 @@ fn ravine<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
 
 fn reaches<R: Rule, T: Float>(name: &str, optimizer: Optimizer<R, T>, steps: usize) {
     let start = Array1::from(vec![T::from_f64(5.0), T::from_f64(5.0)]);
-    let found = minimize(|x| ravine(x), start, optimizer, steps);
+    let found = minimize(ravine, start, optimizer, steps);
     for (found, want) in found.at.iter().zip([1.0, -2.0]) {
         assert!((found.to_f64() - want).abs() < 1e-2, "{name}: {found} after {steps} steps, not {want}");
     }
@@ -33,7 +33,7 @@ fn every_optimizer_gets_through_the_ravine() {
 
 #[test]
 fn one_rate_for_all_diverges_where_it_is_too_large() {
-    let cost = |rate| minimize(|x| ravine(x), array![5.0, 5.0], Sgd::new(rate), 50).cost();
+    let cost = |rate| minimize(ravine, array![5.0, 5.0], Sgd::new(rate), 50).cost();
     assert!(cost(0.021) > 1e2, "past 2/100 it climbs");
     assert!(cost(0.019) < 50.0);
 }
