@@ -145,6 +145,53 @@ fn views_that_are_not_contiguous_are_read_in_order() {
     assert_eq!(y.slice(s![1..4;2, -1]).data(), [11.0, 23.0]);
 }
 
+#[test]
+fn mixed_derivatives_of_a_power_agree_where_the_exponent_is_0() {
+    let h = hessian(|w| w.at(0).pow(w.at(1)), &array![2., 0.]);
+    assert_eq!((h[[0, 1]], h[[1, 0]]), (0.5, 0.5));
+}
+
+/// Bounds the wrong way round: the upper one wins, as in PyTorch.
+#[test]
+fn clamp_takes_the_upper_bound_last() {
+    assert_eq!(Tape::new().var([0.0, 1.5, 5.0]).clamp(2.0, 1.0).data(), [1.0, 1.0, 1.0]);
+}
+
+#[test]
+fn a_buffer_moves_once_for_each_forward_pass() {
+    let mut buffer = Buffer::new([0.0f32]);
+    let tape = Tape::training(0);
+    let x = tape.var([10.0]);
+    buffer.move_toward(0.5, x);
+    let (first, second) = (x.sum().backward(), x.square().sum().backward());
+    assert_eq!((first.update_buffer(&mut buffer), second.update_buffer(&mut buffer)), (1, 0));
+    assert_eq!(buffer.value(), array![5.0].into_dyn());
+}
+
+/// A rule may give a gradient in fewer axes than its input has: one number for many.
+#[test]
+fn a_rules_gradient_of_one_number_is_spread() {
+    struct Total;
+    impl<T: Float> Operation<T> for Total {
+        fn name(&self) -> &'static str {
+            "total"
+        }
+        fn shape(&self, _: &[&[usize]]) -> Result<Shape, String> {
+            Ok(Shape::new())
+        }
+        fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+            output.data()[0] = inputs[0].data().iter().copied().sum();
+        }
+        fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+            cx.add(0, || cx.grad());
+        }
+    }
+    let tape = Tape::new();
+    let x = tape.var(array![[1.0, 2.0], [3.0, 4.0]]);
+    assert_eq!(tape.apply(Total, [x]).backward().wrt(x), array![[1.0, 1.0], [1.0, 1.0]].into_dyn());
+    gradcheck(|v| v[0].tape().apply(Total, [v[0].square()]), &[array![[1.0, 2.0]].into_dyn()]).unwrap();
+}
+
 /// A constant beside variables, tiny arrays and long ones: padding is never counted.
 #[test]
 fn padding_is_never_seen() {

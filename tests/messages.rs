@@ -74,6 +74,10 @@ fn each_mistake_is_explained_at_the_users_line() {
         a.reshape([5, -1]);
         a.broadcast_to(&[784]);
         a.permute([0, 0]);
+        a.permute([0]);
+        a.mean_axis([1, -1]);
+        n.reshape([(1 << 63) + 1, (1 << 63) + 1usize]);
+        tape.constant_with(&[1 << 40, 1 << 40], |_| {});
         a.transpose(0, 2);
         v.t();
         a.squeeze(0);

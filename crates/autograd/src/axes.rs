@@ -37,7 +37,9 @@ impl Axes for &[isize] {
     fn list(&self, name: &str, shape: &[usize]) -> Shape {
         let mut axes = Shape::new();
         for &axis in self.iter() {
-            axes.push(axis_of(name, axis, shape));
+            let place = axis_of(name, axis, shape);
+            assert!(!axes.contains(&place), "{name}: {self:?} names axis {place} of {shape:?} twice");
+            axes.push(place);
         }
         axes
     }

@@ -11,6 +11,18 @@ use crate::{Float, Var};
 /// The sizes of an array's axes.
 pub type Shape = SmallVec<[usize; 4]>;
 
+/// How many numbers an array of this shape holds.
+///
+/// # Panics
+/// If they do not fit into memory, so that no size computed from a shape wraps around.
+#[track_caller]
+pub(crate) fn count(shape: &[usize]) -> usize {
+    match shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)).filter(|&n| n <= isize::MAX as usize / 16) {
+        Some(count) => count,
+        None => panic!("an array of shape {shape:?} does not fit into memory"),
+    }
+}
+
 /// An array handed to an operation: contiguous, row by row.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a, T> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ndarray::{ArrayD, ArrayViewD};
 
 use crate::array::IntoArray;
-use crate::operation::{Shape, View};
+use crate::operation::{Shape, View, count};
 use crate::storage::Shared;
 use crate::tape::Update;
 use crate::{Float, Var};
@@ -61,7 +61,7 @@ impl<T: Float> Param<T> {
 
     /// A parameter whose numbers, zeros at first, are written by `fill`, row by row.
     pub fn with(shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
-        let len = shape.iter().product();
+        let len = count(shape);
         let mut value = Shared::new(len);
         fill(&mut value.write()[..len]);
         Param { id: ParamId::new(), value: Arc::new(value), spare: None, shape: shape.into(), frozen: false }

@@ -256,7 +256,7 @@ impl<T: Float> Clone for Slot<'_, T> {
     fn clone(&self) -> Self {
         let blocks = self.pool.blocks.borrow();
         let slots = &blocks[self.index as usize].slots;
-        slots.set(slots.get() + 1);
+        slots.set(slots.get().checked_add(1).expect("fewer than 2³² handles of one gradient"));
         Slot { ..*self }
     }
 }
@@ -436,7 +436,9 @@ impl<T: Float> Nodes<T> {
     #[inline]
     pub(crate) fn alloc(&self, len: usize) -> &mut [T] {
         // SAFETY: the arena hands out each block once until `clear(&mut self)`, and lives as long as `self`.
-        unsafe { self.numbers.alloc(len).write() }
+        let block = unsafe { self.numbers.alloc(len).write() };
+        block[len..].fill(T::default()); // padding of earlier steps must not matter
+        block
     }
 
     pub(crate) fn shape(&self, shape: &[usize]) -> &[usize] {

@@ -8,7 +8,7 @@ use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 use crate::operation::{Shape, View, Vjp};
 use crate::param::{Buffer, Param, ParamId};
-use crate::storage::{Kept, Pool, Recycled};
+use crate::storage::{Kept, Pool, Recycled, padded};
 use crate::tape::Update;
 use crate::tensor::{Tensor, Value, ValueContext};
 use crate::{Float, Tape, Var};
@@ -79,7 +79,7 @@ pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
     };
     Gradients {
         generation: tape.generation(),
-        updates: tape.updates().iter().map(update).collect(),
+        updates: tape.take_updates().iter().map(update).collect(),
         workspace: Some(Workspace { pool, entries, slots }),
         home: Arc::clone(tape.workspaces()),
         last_found: Cell::new(0),
@@ -189,7 +189,7 @@ impl<T: Float> Differentiable<T> for Var<'_, T> {
             return gradients.array(entry).to_owned();
         }
         let known = self.tape().leaves().iter().any(|(node, _)| *node == self.index())
-            || self.tape().kept().contains(&self.index());
+            || (self.is_differentiated() && self.tape().kept().contains(&self.index()));
         assert!(
             known,
             "Gradients::wrt: the gradient of {} was not kept; {}",
@@ -249,7 +249,7 @@ impl<T: Float> Gradients<T> {
     /// The numbers of [`get`](Self::get) with the padding behind them, for loops without tails.
     #[doc(hidden)]
     pub fn padded(&self, param: &Param<T>) -> Option<&[T]> {
-        self.entry(param.id()).map(|e| self.workspace().pool.kept(e.numbers))
+        self.entry(param.id()).map(|e| &self.workspace().pool.kept(e.numbers)[..padded(param.len())])
     }
 
     /// How many parameters have a gradient.

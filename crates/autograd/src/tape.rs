@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::array::IntoArray;
 use crate::kernels::UnaryRule;
-use crate::operation::{Operation, Output, View};
+use crate::operation::{Operation, Output, View, count};
 use crate::param::{Buffer, Param, ParamId};
 use crate::storage::{NewNode, Nodes};
 use crate::stream::Stream;
@@ -314,7 +314,7 @@ impl<T: Float> Tape<T> {
 
     #[track_caller]
     fn leaf(&self, shape: &[usize], fill: impl FnOnce(&mut [T]), differentiated: bool) -> Var<'_, T> {
-        let len = shape.iter().product();
+        let len = count(shape);
         let numbers = self.nodes.alloc(len);
         fill(&mut numbers[..len]);
         self.push_leaf(numbers, shape, differentiated)
@@ -408,7 +408,7 @@ impl<T: Float> Tape<T> {
             Ok(shape) => self.nodes.shape(&shape),
             Err(reason) => panic!("{}: {reason}", operation.name()),
         };
-        let numbers = self.nodes.alloc(shape.iter().product());
+        let numbers = self.nodes.alloc(count(shape));
         operation.forward(views, Output::new(numbers, shape));
         (numbers, shape)
     }
@@ -482,8 +482,9 @@ impl<T: Float> Tape<T> {
     pub(crate) fn kept(&self) -> RefMut<'_, Vec<u32>> {
         self.kept.borrow_mut()
     }
-    pub(crate) fn updates(&self) -> std::cell::Ref<'_, Vec<Update>> {
-        self.updates.borrow()
+    /// The moves of buffers since they were last taken, so that none is made twice.
+    pub(crate) fn take_updates(&self) -> Vec<Update> {
+        self.updates.take()
     }
     pub(crate) fn workspaces(&self) -> &Arc<Mutex<Vec<Workspace<T>>>> {
         &self.workspaces

@@ -5,8 +5,11 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use smallvec::SmallVec;
 
 use crate::kernels::{BinaryRule, UnaryRule};
-use crate::operation::{Operation, Output, Shape, View};
-use crate::ops::{self, broadcast::broadcast_axes};
+use crate::operation::{Operation, Output, Shape, View, count};
+use crate::ops::{
+    self,
+    broadcast::{broadcast_axes, broadcast_shape},
+};
 use crate::storage::{Frozen, Pool, Slot, padded};
 use crate::{Float, Tape, Var};
 
@@ -62,6 +65,9 @@ pub trait Tensor<T: Float>:
     fn sum_to(self, shape: &[usize]) -> Self {
         if self.shape() == shape {
             return self;
+        }
+        if broadcast_shape(self.shape(), shape).is_ok_and(|wide| *wide == *shape) {
+            return self.broadcast_to(shape); // a rule may give one number for many
         }
         let axes = broadcast_axes(shape, self.shape());
         if axes.is_empty() { self.reshape(shape) } else { self.sum_keep(&axes).reshape(shape) }
@@ -120,9 +126,11 @@ impl<'s, T: Float> Value<'s, T> {
 
     /// A block of the pool, written by `fill`, padding included.
     fn fresh(shape: &'s [usize], pool: &'s Pool<T>, fill: impl FnOnce(&mut [T])) -> Self {
-        let len = padded(shape.iter().product());
+        let (len, numbers) = (padded(count(shape)), count(shape));
         let mut slot = pool.alloc(len);
-        fill(&mut slot.write().expect("a new block has one slot")[..len]);
+        let block = &mut slot.write().expect("a new block has one slot")[..len];
+        block[numbers..].fill(T::default()); // what stood there before must not matter
+        fill(block);
         Value { source: Source::Pool(slot), shape, pool }
     }
 
@@ -251,6 +259,12 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
 
     fn reshape(mut self, shape: &[usize]) -> Self {
         if self.shape != shape {
+            let (have, want) = (self.len(), count(shape));
+            assert!(
+                have == want,
+                "in a derivative: reshape: {:?} does not hold {want} numbers ({shape:?})",
+                self.shape
+            );
             self.shape = self.pool.shape(shape);
         }
         self

@@ -153,7 +153,7 @@ impl<T: Float> Iterator for Batches<'_, T> {
     type Item = Batch<T>;
 
     fn next(&mut self) -> Option<Batch<T>> {
-        let end = self.order.len().min(self.next + self.size);
+        let end = self.order.len().min(self.next.saturating_add(self.size));
         let rows = &self.order[self.next..end];
         self.next = end;
         (!rows.is_empty()).then(|| self.data.select(rows))
@@ -188,6 +188,11 @@ mod tests {
             prop_assert_eq!(seen, (0..n).collect::<Vec<_>>());
             prop_assert!(data.batches(size).drop_last().all(|b| b.y.len() == size));
         }
+    }
+
+    #[test]
+    fn one_batch_may_be_the_whole_set() {
+        assert_eq!(numbered(5).batches(usize::MAX).map(|b| b.y.len()).collect::<Vec<_>>(), [5]);
     }
 
     #[test]

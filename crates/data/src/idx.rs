@@ -133,20 +133,22 @@ impl Reader<'_> {
             Err(error) => return Err(error),
         }
         let sizes: Vec<usize> = shape.iter().map(|&size| size as usize).collect();
-        Ok(match head[2] {
-            0x08 => Idx::U8(numbers_of(&sizes, &numbers, u8::from_be_bytes)),
-            0x09 => Idx::I8(numbers_of(&sizes, &numbers, i8::from_be_bytes)),
-            0x0b => Idx::I16(numbers_of(&sizes, &numbers, i16::from_be_bytes)),
-            0x0c => Idx::I32(numbers_of(&sizes, &numbers, i32::from_be_bytes)),
-            0x0d => Idx::F32(numbers_of(&sizes, &numbers, f32::from_be_bytes)),
-            _ => Idx::F64(numbers_of(&sizes, &numbers, f64::from_be_bytes)),
-        })
+        let array = match head[2] {
+            0x08 => numbers_of(&sizes, &numbers, u8::from_be_bytes).map(Idx::U8),
+            0x09 => numbers_of(&sizes, &numbers, i8::from_be_bytes).map(Idx::I8),
+            0x0b => numbers_of(&sizes, &numbers, i16::from_be_bytes).map(Idx::I16),
+            0x0c => numbers_of(&sizes, &numbers, i32::from_be_bytes).map(Idx::I32),
+            0x0d => numbers_of(&sizes, &numbers, f32::from_be_bytes).map(Idx::F32),
+            _ => numbers_of(&sizes, &numbers, f64::from_be_bytes).map(Idx::F64),
+        };
+        // sizes whose product is 0, but overflows without the 0, are no shape either
+        array.ok_or_else(|| IdxError::TooLarge { path: self.path.into(), shape, limit: LIMIT })
     }
 }
 
-fn numbers_of<A, const N: usize>(shape: &[usize], bytes: &[u8], read: fn([u8; N]) -> A) -> ArrayD<A> {
+fn numbers_of<A, const N: usize>(shape: &[usize], bytes: &[u8], read: fn([u8; N]) -> A) -> Option<ArrayD<A>> {
     let numbers = bytes.as_chunks::<N>().0.iter().map(|&b| read(b)).collect();
-    ArrayD::from_shape_vec(IxDyn(shape), numbers).expect("as many numbers as the sizes say")
+    ArrayD::from_shape_vec(IxDyn(shape), numbers).ok()
 }
 
 #[cfg(test)]
@@ -195,7 +197,9 @@ mod tests {
     fn every_malformed_file_is_an_error_that_names_file_and_place() {
         let big = [0, 0, 8, 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         let zipped = zip(&MATRIX);
-        let cases: [(&[u8], &str); 9] = [
+        let nothing = [&[0, 0, 8, 4, 0, 0, 0, 0], [0xff; 12].as_slice()].concat();
+        let cases: [(&[u8], &str); 10] = [
+            (&nothing, "byte 4: sizes [0, 4294967295, 4294967295, 4294967295] need more than"),
             (&[], "ends at byte 0, where 4 more"),
             (&[1, 0, 8, 1, 0, 0, 0, 0], "byte 0: not an IDX file: it starts with [01, 00]"),
             (&[0, 0, 7, 1, 0, 0, 0, 0], "byte 2: 0x07 is no IDX number type"),

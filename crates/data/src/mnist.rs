@@ -52,7 +52,11 @@ fn part(folder: &Path, name: &str) -> Result<Dataset, MnistError> {
         return Err(MnistError::Kind { path: labels_path, found, wanted: "labels (one axis)" });
     }
     let pixels = images.iter().map(|&p| f32::from(p)).collect();
-    let x = Array2::from_shape_vec((count, rows * columns), pixels).expect("as many pixels as the shape says");
+    let x = Array2::from_shape_vec((count, rows * columns), pixels).map_err(|_| MnistError::Kind {
+        path: images_path,
+        found: format!("shape {:?}", images.shape()),
+        wanted: "images of a size that fits into memory",
+    })?;
     let y = labels.iter().map(|&y| usize::from(y)).collect();
     Dataset::new(x, y, 10).map_err(|source| MnistError::Labels { path: labels_path, source })
 }

@@ -20,6 +20,7 @@ use crate::Forward;
 /// assert!((y.mean().item() - 1.0).abs() < 0.1);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
 pub struct Dropout {
     p: f64,
 }
@@ -38,6 +39,19 @@ impl Dropout {
     /// The probability of dropping.
     pub fn p(&self) -> f64 {
         self.p
+    }
+}
+
+impl From<Dropout> for f64 {
+    fn from(dropout: Dropout) -> f64 {
+        dropout.p
+    }
+}
+
+impl TryFrom<f64> for Dropout {
+    type Error = String;
+    fn try_from(p: f64) -> Result<Self, String> {
+        if (0.0..=1.0).contains(&p) { Ok(Dropout { p }) } else { Err(format!("the probability {p} is not in 0..=1")) }
     }
 }
 

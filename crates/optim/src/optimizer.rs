@@ -118,7 +118,21 @@ struct Slot<T> {
     /// the last group whose pattern fits
     group: Option<usize>,
     steps: u64,
+    /// numbers of the parameter
+    len: usize,
+    /// each part padded like the parameter, unless it was loaded and not used yet
     state: Vec<T>,
+}
+
+impl<T: Float> Slot<T> {
+    /// The state without padding, which may hold anything.
+    fn numbers(&self, parts: usize) -> Vec<T> {
+        if self.state.len() == parts * self.len {
+            return self.state.clone();
+        }
+        let padded = (self.state.len() / parts.max(1)).max(1);
+        self.state.chunks_exact(padded).flat_map(|part| &part[..self.len]).copied().collect()
+    }
 }
 
 /// The saved state of an optimizer: everything but its settings.
@@ -193,7 +207,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// ```
     pub fn group(mut self, pattern: &str, change: impl FnOnce(Group<R>) -> Group<R>) -> Self {
         self.groups.push((pattern.to_owned(), change(self.base.clone())));
-        self.slots.clear();
+        self.slots.iter_mut().for_each(|slot| slot.param = None); // each looks for its group anew
         self
     }
 
@@ -227,10 +241,14 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// If a gradient is of no parameter of the model. Usually the model was cloned after the forward pass.
     #[track_caller]
     pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, grads: &Gradients<T>) {
+        if let Some(problem) = self.unfit_state(model) {
+            panic!("{problem}"); // before anything is changed
+        }
         let mut scale = 1.0;
         if let Some(max_norm) = self.clip_norm {
             let norm = global_norm(model, grads);
-            scale = (max_norm / (norm + 1e-6)).min(1.0);
+            scale = max_norm / (norm + 1e-6);
+            scale = if scale > 1.0 { 1.0 } else { scale }; // NaN stays, and shows
             self.last_norm = Some(norm);
         }
         let factor = self.schedule.factor(self.steps);
@@ -244,7 +262,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             LeafMut::Param(param) => {
                 let Some(grad) = grads.padded(param) else { return };
                 found += 1;
-                let place = slot(slots, at, param, groups, || path.to_string(), R::STATES * grad.len());
+                let place = slot::<R, T>(slots, at, param, groups, || path.to_string(), grad.len());
                 at = place + 1;
                 let slot = &mut slots[place];
                 let group = slot.group.map_or(&*base, |i| &groups[i].1);
@@ -265,10 +283,29 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         );
     }
 
+    /// Whether a state that was loaded, and not used yet, is of another size than its parameter.
+    fn unfit_state<M: Module<T> + ?Sized>(&self, model: &M) -> Option<String> {
+        if self.slots.iter().all(|slot| slot.param.is_some()) {
+            return None;
+        }
+        let mut problem = None;
+        model.visit(&mut Visitor::new(&mut |path, leaf| {
+            if let gradus_autograd::Leaf::Param(param) = leaf {
+                let path = path.to_string();
+                let unfit = self.slots.iter().find(|s| s.param.is_none() && s.path == path && s.len != param.len());
+                problem = problem.take().or(unfit.map(|slot| other_size(&path, slot.len, param)));
+            }
+        }));
+        problem
+    }
+
     /// The state, to be saved.
     pub fn state(&self) -> OptimizerState<T> {
-        let params =
-            self.slots.iter().map(|s| ParamState { path: s.path.clone(), steps: s.steps, numbers: s.state.clone() });
+        let params = self.slots.iter().map(|s| ParamState {
+            path: s.path.clone(),
+            steps: s.steps,
+            numbers: s.numbers(R::STATES),
+        });
         OptimizerState { rule: R::NAME.into(), steps: self.steps, params: params.collect() }
     }
 
@@ -281,21 +318,37 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             return Err(StateError::OtherRule { saved: state.rule, own: R::NAME });
         }
         self.steps = state.steps;
-        let slot = |s: ParamState<T>| Slot { path: s.path, param: None, group: None, steps: s.steps, state: s.numbers };
+        let slot = |s: ParamState<T>| Slot {
+            path: s.path,
+            param: None,
+            group: None,
+            steps: s.steps,
+            len: s.numbers.len() / R::STATES.max(1),
+            state: s.numbers,
+        };
         self.slots = state.params.into_iter().map(slot).collect();
         Ok(())
     }
 }
 
+fn other_size<T: Float>(path: &str, len: usize, param: &Param<T>) -> String {
+    format!(
+        "Optimizer::step: the state of `{path}` is for {len} numbers, but the parameter is {:?}; it was saved, or made, \
+         with another model",
+        param.shape()
+    )
+}
+
 /// The place of a parameter's slot: mostly the next one. A new parameter gets a new slot; one whose identity changed
 /// (a loaded model, a loaded state) is found by its path.
-fn slot<R, T: Float>(
+#[track_caller]
+fn slot<R: Rule, T: Float>(
     slots: &mut Vec<Slot<T>>,
     expected: usize,
     param: &Param<T>,
     groups: &[(String, Group<R>)],
     path: impl FnOnce() -> String,
-    len: usize,
+    padded: usize,
 ) -> usize {
     let id = Some(param.id());
     if slots.get(expected).is_some_and(|s| s.param == id) {
@@ -307,12 +360,18 @@ fn slot<R, T: Float>(
     let path = path();
     let group = groups.iter().rposition(|(pattern, _)| path_fits(pattern, &path));
     let place = slots.iter().position(|s| s.path == path).unwrap_or_else(|| {
-        slots.push(Slot { path, param: None, group, steps: 0, state: Vec::new() });
+        slots.push(Slot { path, param: None, group, steps: 0, len: param.len(), state: Vec::new() });
         slots.len() - 1
     });
     let slot = &mut slots[place];
+    assert!(slot.len == param.len(), "{}", other_size(&slot.path, slot.len, param));
+    // pad each part of a state that was loaded; a new one is zeros
+    let numbers = slot.numbers(R::STATES);
+    slot.state = vec![T::default(); R::STATES * padded];
+    for (part, saved) in slot.state.chunks_exact_mut(padded).zip(numbers.chunks_exact(slot.len.max(1))) {
+        part[..slot.len].copy_from_slice(saved);
+    }
     (slot.param, slot.group) = (id, group);
-    slot.state.resize(len, T::default());
     place
 }
 

@@ -96,7 +96,7 @@ impl Schedule {
             Schedule::Constant { factor } => *factor,
             Schedule::Linear { to, steps, .. } if step >= *steps => *to,
             Schedule::Linear { from, to, steps } => from + (to - from) * (step as f64 / *steps as f64),
-            Schedule::Step { every, gamma } => gamma.powf((step / every) as f64),
+            Schedule::Step { every, gamma } => gamma.powf((step / (*every).max(1)) as f64),
             Schedule::Cosine { steps } if step >= *steps => 0.0,
             Schedule::Cosine { steps } => 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / *steps as f64).cos()),
             Schedule::Warmup { steps } if step >= *steps => 1.0,

@@ -95,6 +95,42 @@ fn the_last_group_that_fits_counts() {
 }
 
 #[test]
+#[should_panic(expected = "the state of `` is for 2 numbers, but the parameter is [40]")]
+fn a_state_of_another_model_is_refused() {
+    let mut opt = Adam::<f64>::new(0.1);
+    opt.load_state(one_step(Adam::new(0.1), [1.0, 1.0]).1.state()).unwrap();
+    let mut w = Param::new(Array1::zeros(40));
+    let (_, grads) = Tape::mathematics().gradients(|t| t.param(&w).sum());
+    opt.step(&mut w, &grads);
+}
+
+#[test]
+fn a_group_added_after_loading_keeps_the_state() {
+    let state = one_step(Adam::new(0.1), [1.0, 1.0]).1.state();
+    let mut opt = Adam::<f64>::new(0.1);
+    opt.load_state(state.clone()).unwrap();
+    assert_eq!(opt.group("*", |g| g.lr(0.2)).state(), state);
+}
+
+#[test]
+fn a_saved_state_holds_no_padding() {
+    let mut w = Param::new([2.0f64, 4.0]);
+    let mut opt = Adam::new(0.1);
+    // 1/x of the padding's zeros is infinite
+    let (_, grads) = Tape::mathematics().gradients(|t| t.param(&w).recip().sum());
+    opt.step(&mut w, &grads);
+    let state = opt.state();
+    assert_eq!(state.params[0].numbers.len(), 4);
+    assert!(state.params[0].numbers.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn a_gradient_that_is_not_a_number_shows_through_clipping() {
+    let (w, optimizer) = one_step(Sgd::new(1.0).clip_norm(1.0), [f64::NAN, 4.0]);
+    assert!(w.iter().all(|w| w.is_nan()) && optimizer.last_norm().unwrap().is_nan());
+}
+
+#[test]
 fn a_state_of_another_rule_is_refused() {
     let state = one_step(Adam::new(0.1), [1.0, 1.0]).1.state();
     let error = Sgd::<f64>::new(0.1).load_state(state).unwrap_err();

@@ -18,7 +18,9 @@ const MAGIC: &[u8; 8] = b"GRADUS\r\n";
 const VERSION: u32 = 1;
 const HEAD: usize = 24;
 /// Bytes that a model may take at most.
-const LIMIT: usize = 1 << 32;
+const LIMIT: usize = 1 << if usize::BITS > 32 { 32 } else { 30 };
+/// Parameters and buffers that a model may have at most.
+const MAX_LEAVES: u64 = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -114,6 +116,10 @@ pub fn save<T: Float, M: Module<T> + ?Sized>(model: &M, path: impl AsRef<Path>) 
     });
     let saved = Saved { scalar: T::NAME.into(), leaves: leaves.collect() };
     let content = bincode::serde::encode_to_vec(&saved, config::standard()).expect("plain numbers and names encode");
+    if content.len() > LIMIT {
+        let source = std::io::Error::other(format!("{} bytes are more than the {LIMIT} that are read", content.len()));
+        return Err(FileError { path: path.as_ref().into(), source });
+    }
     let mut bytes = Vec::with_capacity(HEAD + content.len());
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
@@ -132,10 +138,13 @@ pub fn load<T: Float, M: Module<T> + ?Sized>(model: &mut M, path: impl AsRef<Pat
     let path = path.as_ref();
     let content = read(path)?;
     let damaged = |reason: String| LoadError::Content { path: path.into(), reason };
-    // the number type stands first, so a file of the other one is told before its numbers are read
-    let (scalar, _): (String, usize) =
+    // the number type and the count stand first, so that they are checked before any numbers are read
+    let ((scalar, leaves), _): ((String, u64), usize) =
         bincode::serde::decode_from_slice(&content, config::standard().with_limit::<64>())
             .map_err(|e| damaged(e.to_string()))?;
+    if leaves > MAX_LEAVES {
+        return Err(damaged(format!("{leaves} parameters are more than the {MAX_LEAVES} that are read")));
+    }
     if scalar != T::NAME {
         return Err(LoadError::Scalar { path: path.into(), found: scalar, expected: T::NAME });
     }
@@ -201,7 +210,8 @@ fn fit<T: Float, M: Module<T> + ?Sized>(model: &M, saved: &Saved<T>, path: &Path
         .filter(|(_, s, shape)| s.shape != *shape)
         .map(|(p, s, shape)| (p.clone(), s.shape.clone(), shape.to_vec()))
         .collect();
-    if let Some(short) = saved.leaves.iter().find(|s| s.shape.iter().product::<usize>() != s.numbers.len()) {
+    let count = |s: &SavedLeaf<T>| s.shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+    if let Some(short) = saved.leaves.iter().find(|s| count(s) != Some(s.numbers.len())) {
         let reason = format!("{} has {} numbers for shape {:?}", short.path, short.numbers.len(), short.shape);
         return Err(LoadError::Content { path: path.into(), reason });
     }

@@ -71,8 +71,11 @@ impl<T: Float> Shards<T> {
         rows: usize,
         cost: impl for<'t> Fn(&'t Tape<T>, std::ops::Range<usize>) -> (Var<'t, T>, A) + Sync,
     ) -> (T, Vec<A>, Gradients<T>) {
-        let count = self.tapes.len();
-        let parts = parallel(self.pool.as_ref(), &mut self.tapes, |k, tape| {
+        // no part is empty: layers that look at a whole batch could not say what nothing means
+        let count = self.tapes.len().min(rows.max(1));
+        let (busy, idle) = self.tapes.split_at_mut(count);
+        idle.iter_mut().for_each(Tape::clear); // their streams go on with the others
+        let parts = parallel(self.pool.as_ref(), busy, |k, tape| {
             tape.gradients_with(|t| cost(t, k * rows / count..(k + 1) * rows / count))
         });
         let mut extras = Vec::with_capacity(count);

@@ -130,7 +130,8 @@ macro_rules! compiled {
             pub(crate) fn product(mut p: Product<'_, $t>) {
                 let Product { m, k, n, .. } = p;
                 assert!(p.a.len() >= m * k && p.b.len() >= k * n && p.c.len() >= m * n);
-                if m * k * n <= SMALL || m == 1 {
+                let multiplications = m.saturating_mul(k).saturating_mul(n);
+                if multiplications <= SMALL || m == 1 {
                     return dispatch!(MODE => small::<Lane<$t, MODE>>(&mut p));
                 }
                 let (a_row, a_column) = if p.a_transposed { (1, m) } else { (k, 1) };
@@ -159,7 +160,7 @@ macro_rules! compiled {
                         false,
                         false,
                         false,
-                        parallelism(m * n * k),
+                        parallelism(multiplications),
                     );
                 }
             }

@@ -16,7 +16,10 @@ elementwise! {
     /// `y = min(max(x, low), high)`, `dy/dx = 1` strictly between the bounds, 0 at them and outside (PyTorch since
     /// 2.14). NaN stays NaN. For one bound give the other as ±∞, or use [`maximum`](Self::maximum).
     clamp: Clamp(x; low, high) -> y {
-        value: x.below(low).choose(x.literal(low), x.above(high).choose(x.literal(high), x)),
+        value: {
+            let raised = x.below(low).choose(x.literal(low), x);
+            raised.above(high).choose(x.literal(high), raised)
+        },
         derivative: x.above(low) * x.below(high),
         check: (-0.5, 1.0) [-1.5, 0.7, 2.0],
     }

@@ -62,16 +62,16 @@ elementwise_binary! {
     /// The rule of [`Var::pow`] between variables.
     pow_var: Pow(a, b) -> y {
         value: a.pow(b),
-        // where b = 0 the base does not count, and 0⁰⁻¹ must not be formed
+        // 0⁰⁻¹ must not be formed: it is infinite, and b times it NaN
         derivative: {
-            b * b.is(b.literal(0.0)).choose(a.literal(1.0), a).pow(b - 1),
+            b * (b.is(b.literal(0.0)) * a.is(a.literal(0.0))).choose(a.literal(1.0), a).pow(b - 1),
             {
                 // 0ᵇ is 0 for every b ≥ 0 (0⁰ is 1), so its logarithm must not be formed
                 let zero = a.is(a.literal(0.0)) * (1 - b.below(0.0));
                 zero.choose(a.literal(0.0), y * zero.choose(a.literal(1.0), a).ln())
             }
         },
-        check: [[1.5, 2.5], [0.4, -1.2], [2.0, 3.0]],
+        check: [[1.5, 2.5], [0.4, -1.2], [2.0, 3.0], [2.0, 0.0]],
     }
 }
 

@@ -202,6 +202,11 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+/// Whether an array of this shape holds so many numbers.
+fn holds(shape: &[usize], len: usize) -> bool {
+    shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)) == Some(len)
+}
+
 /// Sizes for [`Var::reshape`]: of `i32`, one of which may be −1, or of `usize`.
 pub trait Sizes {
     #[doc(hidden)]
@@ -212,12 +217,12 @@ pub trait Sizes {
 
 impl<const N: usize> Sizes for [i32; N] {
     fn resolve(&self, len: usize) -> Option<Shape> {
-        let known: usize = self.iter().filter(|&&s| s >= 0).map(|&s| s as usize).product();
+        let known: usize = self.iter().filter(|&&s| s >= 0).fold(1usize, |n, &s| n.saturating_mul(s as usize));
         let left = self.iter().filter(|&&s| s < 0).count();
         let rest = if left == 1 && known > 0 { len / known } else { 0 };
         let shape: Shape = self.iter().map(|&s| if s < 0 { rest } else { s as usize }).collect();
         let valid = self.iter().all(|&s| s >= -1) && left <= 1 && (left == 0 || known > 0);
-        (valid && shape.iter().product::<usize>() == len).then_some(shape)
+        (valid && holds(&shape, len)).then_some(shape)
     }
     fn show(&self) -> String {
         format!("{self:?}")
@@ -226,7 +231,7 @@ impl<const N: usize> Sizes for [i32; N] {
 
 impl Sizes for &[usize] {
     fn resolve(&self, len: usize) -> Option<Shape> {
-        (self.iter().product::<usize>() == len).then(|| (*self).into())
+        holds(self, len).then(|| (*self).into())
     }
     fn show(&self) -> String {
         format!("{self:?}")

@@ -129,6 +129,7 @@ impl<'t, T: Float> Var<'t, T> {
         for element in part {
             let size = own.get(ranges.len()).copied().unwrap_or(0);
             let axis = ranges.len();
+            assert!(!matches!(element, SliceInfoElem::Slice { step: 0, .. }), "slice: the step of axis {axis} is 0");
             match *element {
                 SliceInfoElem::NewAxis => shape.push(1),
                 SliceInfoElem::Index(i) => {

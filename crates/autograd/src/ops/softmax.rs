@@ -17,7 +17,7 @@ fn rows(shape: &[usize], axis: usize, mut f: impl FnMut(usize, usize)) {
 }
 
 /// The largest of a row and the logarithm of the sum of exponentials relative to it. A row of only −∞ has (0, −∞), so
-/// that nothing turns into NaN.
+/// that its logsumexp is −∞; its softmax is NaN, as in PyTorch.
 fn log_sum_exp<T: Float>(row: impl Iterator<Item = T> + Clone) -> (T, f64) {
     let max = row.clone().map(T::to_f64).fold(f64::NEG_INFINITY, |m, x| if x > m || x.is_nan() { x } else { m });
     let max = if max == f64::NEG_INFINITY { 0.0 } else { max };
