@@ -210,7 +210,8 @@ impl<T: Float> Buffer<T> {
     pub fn set(&mut self, value: impl IntoArray<T>) {
         self.0.set(value);
     }
-    /// Records that the step should do `buffer ← (1 − rate) · buffer + rate · value`.
+    /// Records that the step should do `buffer ← (1 − rate) · buffer + rate · value`. The next `backward` on the tape
+    /// carries it, once.
     ///
     /// # Panics
     /// If the shapes differ.
