@@ -249,7 +249,13 @@ fn draw(history: &History, path: &Path) -> Result<(), Box<dyn Error>> {
         .x_label_area_size(30)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..steps, (least.max(1e-4)..most).log_scale())?;
-    chart.configure_mesh().light_line_style(WHITE).x_desc("step").x_label_formatter(&|x| format!("{x:.0}")).draw()?;
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .x_desc("step")
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{}", (y * 1e4).round() / 1e4))
+        .draw()?;
     let points = history.steps.iter().enumerate().map(|(i, s)| (i as f64, s.loss.max(1e-4)));
     chart
         .draw_series(LineSeries::new(points, RGBColor(190, 205, 230)))?
@@ -268,6 +274,10 @@ fn draw(history: &History, path: &Path) -> Result<(), Box<dyn Error>> {
         .draw_series(LineSeries::new(ends(|e| e.valid.as_ref().map(|v| v.loss)), red))?
         .label("test")
         .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], RGBColor(200, 60, 40)));
+    // points too, so that a single epoch shows
+    let dot = |color: RGBColor| move |point| Circle::new(point, 2, color.filled());
+    chart.draw_series(ends(|e| Some(e.loss)).map(dot(RGBColor(30, 80, 170))))?;
+    chart.draw_series(ends(|e| e.valid.as_ref().map(|v| v.loss)).map(dot(RGBColor(200, 60, 40))))?;
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperRight)
