@@ -53,16 +53,6 @@ impl<T: Float> Shards<T> {
         Shards { tapes: (0..shards).map(tape).collect(), pool }
     }
 
-    /// How many shards there are.
-    pub fn len(&self) -> usize {
-        self.tapes.len()
-    }
-
-    /// Never: there is at least one.
-    pub fn is_empty(&self) -> bool {
-        false
-    }
-
     /// The gradients of a cost that is a sum over rows: each shard computes its part of `0..rows`, and values and
     /// gradients are added in shard order. `cost` is given a tape and its range of rows, and returns its part and
     /// something beside it.
@@ -92,5 +82,25 @@ impl<T: Float> Shards<T> {
         }
         let (value, gradients) = sum.expect("at least one shard");
         (value, extras, gradients)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_shard_is_empty_and_all_streams_go_on_together() {
+        let mut shards = Shards::<f32>::new(4, 2, 7);
+        for (step, (rows, parts)) in
+            [(8, vec![2, 2, 2, 2]), (3, vec![1, 1, 1]), (5, vec![1, 1, 1, 2])].into_iter().enumerate()
+        {
+            let (total, lengths, _) = shards.gradients(rows, |tape, range| {
+                let x = tape.var(vec![1.0; range.len()]);
+                (x.sum(), range.len())
+            });
+            assert_eq!((total, lengths), (rows as f32, parts));
+            assert!(shards.tapes.iter().all(|tape| tape.stream().step == step as u64 + 1));
+        }
     }
 }
