@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use crate::array::IntoArray;
 use crate::kernels::UnaryRule;
 use crate::operation::{Operation, Output, View, count};
+use crate::ops::elementwise::forward_unary;
 use crate::param::{Buffer, Param, ParamId};
 use crate::storage::{NewNode, Nodes};
 use crate::stream::Stream;
@@ -418,7 +419,7 @@ impl<T: Float> Tape<T> {
     pub(crate) fn elementwise<'t, R: UnaryRule + Operation<T>>(&'t self, rule: R, x: Var<'t, T>) -> Var<'t, T> {
         let node = self.nodes.node(x.index());
         let numbers = self.nodes.alloc(node.value.padded().len());
-        (T::unary(R::loops()).forward)(rule, node.value.padded(), numbers);
+        forward_unary(rule, node.value.padded(), numbers);
         self.push(rule, node.differentiated.then(|| self.nodes.inputs([x.index()])), numbers, node.value.shape())
     }
 

@@ -4,6 +4,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use smallvec::SmallVec;
 
+use crate::kernels::threads::{GRAIN, split};
 use crate::kernels::{BinaryRule, UnaryRule};
 use crate::operation::{Operation, Output, Shape, View, count};
 use crate::ops::{
@@ -152,25 +153,27 @@ impl<'s, T: Float> Value<'s, T> {
         }
     }
 
-    /// Changes every number by a loop over blocks: in place if nobody else reads this, else on a copy.
-    fn mapped(mut self, mut f: impl FnMut(usize, &mut [T])) -> Self {
+    /// Changes every number by a loop over blocks, `f(start, block)`: in place if nobody else reads this, else on a copy.
+    fn mapped(mut self, f: impl Fn(usize, &mut [T]) + Sync) -> Self {
         let len = padded(self.len());
         if let Source::Pool(slot) = &mut self.source
             && let Some(numbers) = slot.write()
         {
-            f(0, &mut numbers[..len]);
+            split(&mut numbers[..len], GRAIN, &f);
             return self;
         }
         let numbers = self.padded();
         Self::fresh(self.shape, self.pool, |out| {
-            for (block, out) in out.chunks_mut(COPY).enumerate() {
-                let start = block * COPY;
-                match numbers {
-                    Ok(numbers) => out.copy_from_slice(&numbers[start..start + out.len()]),
-                    Err(number) => out.fill(number),
+            split(out, GRAIN, &|start, out| {
+                for (block, out) in out.chunks_mut(COPY).enumerate() {
+                    let start = start + block * COPY;
+                    match numbers {
+                        Ok(numbers) => out.copy_from_slice(&numbers[start..start + out.len()]),
+                        Err(number) => out.fill(number),
+                    }
+                    f(start, out);
                 }
-                f(start, out);
-            }
+            });
         })
     }
 
@@ -190,7 +193,8 @@ impl<'s, T: Float> Value<'s, T> {
             && let Ok(numbers) = other.padded()
             && let Some(total) = slot.write()
         {
-            (T::kernels().add_assign)(&mut total[..numbers.len()], numbers);
+            let add = T::kernels().add_assign;
+            split(&mut total[..numbers.len()], GRAIN, &|start, out| add(out, &numbers[start..start + out.len()]));
             return true;
         }
         false

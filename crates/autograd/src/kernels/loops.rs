@@ -10,7 +10,7 @@ use super::simd::dispatch;
 
 /// An elementwise function of one number, written once over [`Num`].
 #[doc(hidden)]
-pub trait UnaryRule: Copy + Send + 'static {
+pub trait UnaryRule: Copy + Send + Sync + 'static {
     /// The largest |x| for which the polynomials it calls keep their accuracy.
     const LIMIT: f64 = f64::INFINITY;
     fn value<K: Real>(self, x: Num<K>) -> Num<K>;
@@ -21,7 +21,7 @@ pub trait UnaryRule: Copy + Send + 'static {
 
 /// An elementwise function of two numbers, written once over [`Num`].
 #[doc(hidden)]
-pub trait BinaryRule: Copy + Send + 'static {
+pub trait BinaryRule: Copy + Send + Sync + 'static {
     fn value<K: Real>(self, a: Num<K>, b: Num<K>) -> Num<K>;
     /// dy/da, given a, b and y.
     fn derivative_a<K: Real>(self, a: Num<K>, b: Num<K>, y: Num<K>) -> Num<K>;

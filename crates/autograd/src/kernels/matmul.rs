@@ -1,13 +1,15 @@
-//! Matrix products: `gemm` for large ones, plain loops for those so small that its set-up would cost more.
-
-use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use gemm_common::Parallelism;
+//! Matrix products: a library for large ones, plain loops for those so small that its set-up would cost more, and for
+//! a single row, which memory limits.
+//!
+//! The library is `private-gemm-x86`, the one that `faer` multiplies with: AVX2 and AVX-512 kernels that read either
+//! operand transposed at nearly full speed. Where the processor has neither, it is `matrixmultiply`.
 
 use super::lane::{Element, Lane};
 use super::reduce::fold;
 use super::simd::dispatch;
+#[cfg(target_arch = "x86_64")]
+use super::simd::{Level, level};
+use super::threads;
 
 /// `c ← a · b` or, with `accumulate`, `c ← c + a · b`, for an m × k matrix a and a k × n matrix b.
 pub(crate) struct Product<'a, T> {
@@ -25,52 +27,12 @@ pub(crate) struct Product<'a, T> {
     pub(crate) accumulate: bool,
 }
 
-static DEFAULT_THREADS: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    static THREADS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Sets how many threads a large matrix product may use, for the whole process. 0, the default, means all cores.
-///
-/// Results do not depend on it, bit for bit.
-///
-/// ```
-/// gradus_autograd::set_threads(1);
-/// ```
-pub fn set_threads(threads: usize) {
-    DEFAULT_THREADS.store(threads, Ordering::Relaxed);
-}
-
-/// Runs `f` with at most `threads` threads for each of its matrix products on this thread.
-///
-/// ```
-/// let five = gradus_autograd::with_threads(1, || 2 + 3);
-/// assert_eq!(five, 5);
-/// ```
-pub fn with_threads<R>(threads: usize, f: impl FnOnce() -> R) -> R {
-    struct Restore(usize);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            THREADS.set(self.0);
-        }
-    }
-    let _restore = Restore(THREADS.replace(threads));
-    f()
-}
-
-/// Products of fewer multiplications than this stay on one thread: waking another takes longer.
-const PARALLEL: usize = 1 << 24;
-
-fn parallelism(multiplications: usize) -> Parallelism {
-    if multiplications < PARALLEL {
-        return Parallelism::None;
-    }
-    match (THREADS.get(), DEFAULT_THREADS.load(Ordering::Relaxed)) {
-        (1, _) | (0, 1) => Parallelism::None,
-        (0, threads) | (threads, _) => Parallelism::Rayon(threads),
-    }
-}
+/// Multiplications that a thread must have to itself before a second one is woken.
+const GRAIN: usize = 1 << 21;
+/// The same for a row times a matrix, whose every number comes from memory.
+const ROW_GRAIN: usize = 1 << 16;
+/// The side of a piece is a multiple of this, the larger side of the library's tiles.
+const TILE: usize = 96;
 
 /// Products of fewer multiplications than this are done by plain loops.
 const SMALL: usize = 12 * 12 * 12;
@@ -123,52 +85,183 @@ fn dot<L: Element>(a: &[L::T], b: &[L::T]) -> L {
     sum
 }
 
+/// A row times a matrix. Every number of the matrix is read once, so memory sets the pace; each thread takes a range
+/// of the output.
+#[inline(always)]
+fn row<L: Element>(a: &[L::T], b: &[L::T], [n, start]: [usize; 2], accumulate: bool, c: &mut [L::T], transposed: bool) {
+    let k = a.len();
+    if transposed {
+        for (j, c) in c.iter_mut().enumerate() {
+            let product = dot::<L>(a, &b[(start + j) * k..][..k]);
+            *c = if accumulate { L::new(*c).add(product).get() } else { product.get() };
+        }
+        return;
+    }
+    if !accumulate {
+        c.fill(L::zero().get());
+    }
+    for (rows, a) in b.chunks(4 * n).zip(a.chunks(4)) {
+        let row = |i: usize| &rows[i * n + start..][..c.len()];
+        if let [a0, a1, a2, a3] = *a {
+            let [a0, a1, a2, a3] = [a0, a1, a2, a3].map(L::new);
+            let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3));
+            for j in 0..c.len() {
+                let sum = a0.mul_add(L::new(r0[j]), L::new(c[j]));
+                let sum = a1.mul_add(L::new(r1[j]), sum);
+                let sum = a2.mul_add(L::new(r2[j]), sum);
+                c[j] = a3.mul_add(L::new(r3[j]), sum).get();
+            }
+        } else {
+            for (i, &a) in a.iter().enumerate() {
+                let row = &rows[i * n + start..][..c.len()];
+                for (c, &b) in c.iter_mut().zip(row) {
+                    *c = L::new(a).mul_add(L::new(b), L::new(*c)).get();
+                }
+            }
+        }
+    }
+}
+
+/// Where a matrix starts, and how far apart its rows and its columns are.
+struct Matrix<T> {
+    start: *mut T,
+    row: isize,
+    column: isize,
+}
+impl<T> Clone for Matrix<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Matrix<T> {}
+// SAFETY: it is only a place. What is done with it is justified where it is done.
+#[allow(unsafe_code)]
+unsafe impl<T> Sync for Matrix<T> {}
+
+impl<T> Matrix<T> {
+    /// A matrix that is stored row by row, or its transpose, with rows or columns of `len` numbers.
+    fn new(start: *const T, len: usize, transposed: bool) -> Self {
+        let (row, column) = if transposed { (1, len as isize) } else { (len as isize, 1) };
+        Matrix { start: start.cast_mut(), row, column }
+    }
+    /// The part from this row and this column on.
+    fn from(self, row: usize, column: usize) -> Self {
+        let offset = row as isize * self.row + column as isize * self.column;
+        Matrix { start: self.start.wrapping_offset(offset), ..self }
+    }
+}
+
 macro_rules! compiled {
-    ($t:ident, $gemm:ident) => {
+    ($t:ident, $type:ident, $portable:path) => {
         pub(crate) mod $t {
             use super::*;
+
             pub(crate) fn product(mut p: Product<'_, $t>) {
-                let Product { m, k, n, .. } = p;
+                let Product { m, k, n, accumulate, .. } = p;
                 assert!(p.a.len() >= m * k && p.b.len() >= k * n && p.c.len() >= m * n);
                 let multiplications = m.saturating_mul(k).saturating_mul(n);
-                if multiplications <= SMALL || m == 1 {
+                if m == 1 {
+                    let (a, b, transposed) = (&p.a[..k], p.b, p.b_transposed);
+                    return threads::split(&mut p.c[..n], ROW_GRAIN.div_ceil(k.max(1)), &|start, c| {
+                        dispatch!(MODE => row::<Lane<$t, MODE>>(a, b, [n, start], accumulate, c, transposed))
+                    });
+                }
+                if multiplications <= SMALL {
                     return dispatch!(MODE => small::<Lane<$t, MODE>>(&mut p));
                 }
-                let (a_row, a_column) = if p.a_transposed { (1, m) } else { (k, 1) };
-                let (b_row, b_column) = if p.b_transposed { (1, k) } else { (n, 1) };
-                // gemm stores columns: asked for Cᵀ = Bᵀ Aᵀ, whose columns are C's rows, it writes whole vectors
-                // SAFETY: the assertion above holds every address that the strides reach inside the slices, and
-                // `c` is borrowed mutably, so it does not overlap `a` or `b`.
-                #[allow(unsafe_code)]
+                let a = Matrix::new(p.a.as_ptr(), if p.a_transposed { m } else { k }, p.a_transposed);
+                let b = Matrix::new(p.b.as_ptr(), if p.b_transposed { k } else { n }, p.b_transposed);
+                let c = Matrix::new(p.c.as_mut_ptr(), n, false);
+                // cut along the longer side of the output: what belongs to the other side, every thread reads
+                let side = m.max(n);
+                let pieces = threads::pieces(multiplications, GRAIN);
+                let len = side.div_ceil(pieces).next_multiple_of(TILE);
+                threads::run(side.div_ceil(len), &|i| {
+                    let (start, len) = (i * len, len.min(side - i * len));
+                    // SAFETY: by the assertion above, every address that these sizes and strides reach lies in the
+                    // slices; `c` is borrowed mutably, and the pieces of it do not overlap.
+                    #[allow(unsafe_code)]
+                    unsafe {
+                        if n >= m {
+                            library([m, k, len], a, b.from(0, start), c.from(0, start), accumulate);
+                        } else {
+                            library([len, k, n], a.from(start, 0), b, c.from(start, 0), accumulate);
+                        }
+                    }
+                });
+            }
+
+            /// `c ← a · b` or, with `accumulate`, `c ← c + a · b`.
+            ///
+            /// # Safety
+            /// The matrices may be read, and `c` written, at all indices within the sizes. Nobody else uses `c`.
+            #[allow(unsafe_code)]
+            unsafe fn library(
+                [m, k, n]: [usize; 3],
+                a: Matrix<$t>,
+                b: Matrix<$t>,
+                c: Matrix<$t>,
+                accumulate: bool,
+            ) {
+                #[cfg(target_arch = "x86_64")]
+                if let Some(instructions) = instructions() {
+                    use private_gemm_x86::{Accum, DType, DstKind, IType, gemm};
+                    let (none, one): (_, $t) = (std::ptr::null(), 1.0);
+ let plus = if accumulate { Accum::Add } else { Accum::Replace };
+                    // SAFETY: the caller's promise; this processor has the instructions.
+                    return unsafe {
+                        gemm(
+                            DType::$type,
+                            IType::U64,
+                            instructions,
+                            m,
+                            n,
+                            k,
+                            c.start.cast(),
+                            c.row,
+                            c.column,
+                            none,
+                            none,
+                            DstKind::Full,
+                            plus,
+                            a.start.cast(),
+                            a.row,
+                            a.column,
+                            false,
+                            none,
+                            0,
+                            b.start.cast(),
+                            b.row,
+                            b.column,
+                            false,
+                            (&raw const one).cast::<()>(),
+                            1,
+                        )
+                    };
+                }
+                let beta = if accumulate { 1.0 } else { 0.0 };
+                // SAFETY: the caller's promise.
                 unsafe {
-                    $gemm::gemm::$t::get_gemm_fn()(
-                        n,
-                        m,
-                        k,
-                        p.c.as_mut_ptr(),
-                        n as isize,
-                        1,
-                        p.accumulate,
-                        p.b.as_ptr(),
-                        b_row as isize,
-                        b_column as isize,
-                        p.a.as_ptr(),
-                        a_row as isize,
-                        a_column as isize,
-                        1.0,
-                        1.0,
-                        false,
-                        false,
-                        false,
-                        parallelism(multiplications),
-                    );
+                    $portable(
+                        m, k, n, 1.0, a.start, a.row, a.column, b.start, b.row, b.column, beta, c.start, c.row, c.column,
+                    )
                 }
             }
         }
     };
 }
-compiled!(f32, gemm_f32);
-compiled!(f64, gemm_f64);
+compiled!(f32, F32, matrixmultiply::sgemm);
+compiled!(f64, F64, matrixmultiply::dgemm);
+
+/// The kernels of the library that this processor can run.
+#[cfg(target_arch = "x86_64")]
+fn instructions() -> Option<private_gemm_x86::InstrSet> {
+    match level() {
+        Level::V4(_) => Some(private_gemm_x86::InstrSet::Avx512),
+        Level::V3(_) => Some(private_gemm_x86::InstrSet::Avx256),
+        Level::Baseline => None,
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -203,7 +296,19 @@ mod tests {
 
     #[test]
     fn every_path_agrees_with_the_definition() {
-        for shape in [[1, 1, 1], [1, 40, 33], [3, 17, 5], [5, 1, 5], [12, 12, 12], [31, 33, 35], [64, 10, 128]] {
+        for shape in [
+            [1, 1, 1],
+            [1, 40, 33],
+            [3, 17, 5],
+            [5, 1, 5],
+            [12, 12, 12],
+            [31, 33, 35],
+            [64, 10, 128],
+            [1, 7, 70],
+            [200, 1, 3],
+            [3, 200, 130],
+            [257, 19, 100],
+        ] {
             for code in 0..8 {
                 let (ta, tb, accumulate) = (code & 1 == 1, code & 2 == 2, code & 4 == 4);
                 let [m, k, n] = shape;
@@ -228,11 +333,11 @@ mod tests {
 
     #[test]
     fn the_number_of_threads_does_not_change_a_bit() {
-        for shape in [[128, 784, 512], [300, 1000, 700], [256, 300, 64]] {
+        for shape in [[128, 784, 512], [300, 1000, 700], [700, 1000, 300], [256, 300, 64], [1, 3000, 1000]] {
             for transposed in [[false, false], [false, true], [true, false]] {
-                let one = with_threads(1, || product(shape, transposed, false));
+                let one = threads::with_threads(1, || product(shape, transposed, false));
                 for threads in [2, 3, 4] {
-                    let more = with_threads(threads, || product(shape, transposed, false));
+                    let more = threads::with_threads(threads, || product(shape, transposed, false));
                     assert!(one.iter().zip(&more).all(|(a, b)| a.to_bits() == b.to_bits()), "{shape:?} {threads}");
                 }
             }

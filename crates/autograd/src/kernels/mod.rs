@@ -15,11 +15,12 @@ pub(crate) mod num;
 pub(crate) mod reduce;
 pub(crate) mod simd;
 pub(crate) mod strided;
+pub(crate) mod threads;
 
 pub use loops::{BinaryKernels, BinaryLoops, BinaryRule, UnaryKernels, UnaryLoops, UnaryRule};
-pub use matmul::{set_threads, with_threads};
 pub use num::{Num, Real};
 pub use simd::vectorize;
+pub use threads::{set_threads, with_threads};
 
 /// The compiled loops of one number type that belong to no rule.
 #[doc(hidden)]

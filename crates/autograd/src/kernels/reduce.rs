@@ -7,6 +7,7 @@
 use super::lane::{Element, Lane};
 
 use super::simd::dispatch;
+use super::threads::{GRAIN, split_by};
 
 /// Numbers that a sum adds up before it moves to the next partial sum.
 const BLOCK: usize = 512;
@@ -47,7 +48,7 @@ pub(crate) fn fold<L: Element>(mut lanes: [L; 16]) -> L {
 #[inline(always)]
 fn sum<L: Element>(x: &[L::T], [outer, n, inner]: [usize; 3], out: &mut [L::T]) {
     if inner == 1 {
-        for (o, out) in out[..outer].iter_mut().enumerate() {
+        for (o, out) in out.iter_mut().enumerate() {
             *out = sum_slice::<L>(&x[o * n..(o + 1) * n]).get();
         }
         return;
@@ -98,8 +99,32 @@ macro_rules! compiled {
     ($t:ident) => {
         pub(crate) mod $t {
             use super::*;
-            pub(crate) fn sum(x: &[$t], layout: [usize; 3], out: &mut [$t]) {
-                dispatch!(MODE => super::sum::<Lane<$t, MODE>>(x, layout, out))
+            pub(crate) fn sum(x: &[$t], [outer, n, inner]: [usize; 3], out: &mut [$t]) {
+                if outer * inner == 1 {
+                    out[0] = sum_row(&x[..n]);
+                    return;
+                }
+                // each slice of the output is of one slice of the input: cut between them
+                split_by(&mut out[..outer * inner], inner.max(1), (GRAIN / n.max(1)).max(1), &|start, out| {
+                    let (first, outer) = (start / inner.max(1), out.len() / inner.max(1));
+                    let x = &x[first * n * inner..][..outer * n * inner];
+                    dispatch!(MODE => super::sum::<Lane<$t, MODE>>(x, [outer, n, inner], out))
+                });
+            }
+
+            /// The sum of a row: of the sums of its parts, in their order.
+            fn sum_row(x: &[$t]) -> $t {
+                let part = |x: &[$t]| -> $t { dispatch!(MODE => sum_slice::<Lane<$t, MODE>>(x).get()) };
+                if x.len() <= GRAIN {
+                    return part(x);
+                }
+                let mut sums = vec![0.0; x.len().div_ceil(GRAIN)];
+                split_by(&mut sums, 1, 1, &|start, sums| {
+                    for (sum, x) in sums.iter_mut().zip(x[start * GRAIN..].chunks(GRAIN)) {
+                        *sum = part(x);
+                    }
+                });
+                sum_row(&sums)
             }
             pub(crate) fn max(x: &[$t], layout: [usize; 3], out: &mut [$t]) {
                 dispatch!(MODE => extreme::<Lane<$t, MODE>, true>(x, layout, out))

@@ -13,7 +13,8 @@
 //! derivative is the number c. A row of two numbers has `(a, b) -> y` and a derivative by each.
 
 use crate::Float;
-use crate::kernels::BinaryRule;
+use crate::kernels::threads::{GRAIN, split};
+use crate::kernels::{BinaryRule, UnaryRule};
 use crate::operation::{Output, View, Vjp};
 use crate::ops::broadcast::broadcast_strides;
 use crate::tensor::Tensor;
@@ -64,8 +65,7 @@ macro_rules! elementwise {
                     Ok(inputs[0].into())
                 }
                 fn forward(&self, inputs: &[$crate::View<'_, T>], mut output: $crate::Output<'_, T>) {
-                    let loops = <Self as $crate::kernels::UnaryRule>::loops();
-                    (T::unary(loops).forward)(*self, inputs[0].padded(), output.padded());
+                    $crate::ops::elementwise::forward_unary(*self, inputs[0].padded(), output.padded());
                 }
                 fn vjp<V: $crate::Tensor<T>>(&self, cx: &$crate::Vjp<'_, T, V>) {
                     let $Type { $($($setting),+)? } = *self;
@@ -211,22 +211,38 @@ macro_rules! elementwise_binary {
 }
 pub(crate) use elementwise_binary;
 
+/// Runs a unary rule over an array.
+pub(crate) fn forward_unary<T: Float, R: UnaryRule>(rule: R, x: &[T], y: &mut [T]) {
+    let forward = T::unary(R::loops()).forward;
+    split(y, GRAIN, &|start, y| forward(rule, &x[start..start + y.len()], y));
+}
+
 /// Runs a binary rule over two arrays, broadcasting.
 pub(crate) fn forward_binary<T: Float, R: BinaryRule>(rule: R, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
     let kernels = T::binary(R::loops());
     let (a, b) = (inputs[0], inputs[1]);
     if a.shape() == b.shape() {
-        return (kernels.forward)(rule, a.padded(), b.padded(), output.padded());
+        let (a, b) = (a.padded(), b.padded());
+        return split(output.padded(), GRAIN, &|start, out| {
+            let range = start..start + out.len();
+            (kernels.forward)(rule, &a[range.clone()], &b[range], out);
+        });
     }
     let shape = output.shape();
     if output.data().is_empty() {
         return;
     }
     if b.data().len() == 1 && a.shape() == shape {
-        return (kernels.forward_right)(rule, a.padded(), b.data()[0], output.padded());
+        let (a, b) = (a.padded(), b.data()[0]);
+        return split(output.padded(), GRAIN, &|start, out| {
+            (kernels.forward_right)(rule, &a[start..start + out.len()], b, out);
+        });
     }
     if a.data().len() == 1 && b.shape() == shape {
-        return (kernels.forward_left)(rule, a.data()[0], b.padded(), output.padded());
+        let (a, b) = (a.data()[0], b.padded());
+        return split(output.padded(), GRAIN, &|start, out| {
+            (kernels.forward_left)(rule, a, &b[start..start + out.len()], out);
+        });
     }
     // row by row along the last axis, where each operand either runs along or stays
     let (a_strides, b_strides) = (broadcast_strides(a.shape(), shape), broadcast_strides(b.shape(), shape));

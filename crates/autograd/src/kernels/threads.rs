@@ -1,0 +1,87 @@
+//! How work is divided over threads. What a piece computes never depends on where the cuts are, so no result depends
+//! on the number of threads.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static DEFAULT_THREADS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static THREADS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Sets how many threads a large operation may use, for the whole process. 0, the default, means all cores.
+///
+/// Results do not depend on it, bit for bit.
+///
+/// ```
+/// gradus_autograd::set_threads(1);
+/// ```
+pub fn set_threads(threads: usize) {
+    DEFAULT_THREADS.store(threads, Ordering::Relaxed);
+}
+
+/// Runs `f` with at most `threads` threads for each of its operations on this thread.
+///
+/// ```
+/// let five = gradus_autograd::with_threads(1, || 2 + 3);
+/// assert_eq!(five, 5);
+/// ```
+pub fn with_threads<R>(threads: usize, f: impl FnOnce() -> R) -> R {
+    struct Restore(usize);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            THREADS.set(self.0);
+        }
+    }
+    let _restore = Restore(THREADS.replace(threads));
+    f()
+}
+
+/// How many pieces to cut work into: one a thread, if there is at least `grain` work for each.
+pub(crate) fn pieces(work: usize, grain: usize) -> usize {
+    if work < 2 * grain {
+        return 1;
+    }
+    let threads = match (THREADS.get(), DEFAULT_THREADS.load(Ordering::Relaxed)) {
+        (0, 0) => rayon::current_num_threads(),
+        (0, threads) | (threads, _) => threads,
+    };
+    threads.min(work / grain)
+}
+
+/// Numbers of a loop that a thread must have to itself before a second one is woken.
+pub(crate) const GRAIN: usize = 1 << 16;
+/// Numbers of a line of the cache, or a multiple.
+const LINE: usize = 64;
+
+/// Runs `f(0)` to `f(pieces − 1)`, the first on this thread and the others beside it.
+pub(crate) fn run(pieces: usize, f: &(dyn Fn(usize) + Sync)) {
+    rayon::in_place_scope(|scope| {
+        (1..pieces).for_each(|i| scope.spawn(move |_| f(i)));
+        f(0);
+    });
+}
+
+/// Runs `f(start, piece)` over pieces of `out`, side by side if each has at least `grain` numbers. Pieces are multiples
+/// of `unit`.
+pub(crate) fn split_by<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
+    let pieces = pieces(out.len(), grain);
+    if pieces == 1 {
+        return f(0, out);
+    }
+    let len = out.len().div_ceil(pieces).next_multiple_of(unit);
+    rayon::in_place_scope(|scope| {
+        let mut parts = out.chunks_mut(len).enumerate();
+        let first = parts.next();
+        parts.for_each(|(i, part)| scope.spawn(move |_| f(i * len, part)));
+        if let Some((_, part)) = first {
+            f(0, part);
+        }
+    });
+}
+
+/// [`split_by`] whole lines of the cache, so that no two threads write to one.
+pub(crate) fn split<T: Send>(out: &mut [T], grain: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
+    split_by(out, LINE, grain, f);
+}
