@@ -34,7 +34,7 @@ impl std::error::Error for GradCheckError {}
 ///
 /// The function's output is made a single number F by fixed weights, and then compared: both sweeps' gradients of F
 /// with central differences of F; and for a fixed direction d, both sweeps' gradients of `∇F · d` with central
-/// differences of `∇F · d`. Choose a point with no kink within 10⁻⁴.
+/// differences of `∇F · d`, as is the Hessian-vector product along d. Choose a point with no kink within 10⁻⁴.
 ///
 /// ```
 /// use gradus_autograd::gradcheck;
@@ -55,7 +55,8 @@ pub fn gradcheck(
     let second = check.second_order(at);
     let slope = |at: &[ArrayD<f64>]| check.along(&check.first_order(at).swept);
     check.compare("backward of grad, second order", at, &second.swept, slope)?;
-    check.compare("grad of grad, second order", at, &second.recorded, slope)
+    check.compare("grad of grad, second order", at, &second.recorded, slope)?;
+    check.compare("hvp, second order", at, &check.product(at), slope)
 }
 
 /// Numbers of either sign that look random and are always the same.
@@ -115,6 +116,13 @@ impl<F: for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>> Check<F> {
         let slopes = gradients.iter().zip(&self.directions).map(|(&g, d)| (g * d).sum());
         let slope = slopes.fold(tape.var(0.0), |sum, slope| sum + slope);
         Self::both(slope, &inputs)
+    }
+
+    fn product(&self, at: &[ArrayD<f64>]) -> Vec<ArrayD<f64>> {
+        let tape = Tape::mathematics();
+        let inputs: Vec<_> = at.iter().map(|x| tape.var(x)).collect();
+        let product = self.cost(&inputs).hvp(inputs.iter().copied().zip(&self.directions));
+        inputs.iter().map(|&x| product.wrt(x)).collect()
     }
 
     fn compare(

@@ -22,6 +22,7 @@
 mod array;
 mod axes;
 mod derivatives;
+mod dual;
 mod gradcheck;
 mod kernels;
 mod module;
@@ -42,10 +43,11 @@ pub use axes::Axes;
 pub use derivatives::{grad, hessian, value_and_grad};
 pub use functions::where_;
 pub use gradcheck::{GradCheckError, gradcheck};
-pub use kernels::{set_threads, vectorize, with_threads};
+pub use kernels::{Num, Real, set_threads, vectorize, with_threads};
 pub use module::{Leaf, LeafMut, Module, Path, Segment, Visitor, path_fits};
 pub use operand::{IntoVar, Operand};
-pub use operation::{Operation, Output, Shape, View, Vjp};
+pub use operation::{Jvp, Operation, Output, Shape, View, Vjp};
+pub use ops::fused::FusedRule;
 pub use ops::join::{concat, stack};
 pub use ops::shape::Sizes;
 pub use ops::slice::Place;
@@ -76,8 +78,10 @@ pub mod functions {
 /// Parts that the other crates of the workspace and generic code need in scope, without being for users.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::dual::{DualContext, DualValue};
     pub use crate::kernels::{
-        BinaryKernels, BinaryLoops, BinaryRule, Kernels, Num, Real, UnaryKernels, UnaryLoops, UnaryRule,
+        BinaryKernels, BinaryLoops, BinaryRule, Block, Dual, Element, Kernels, Lane, Lanes, UnaryKernels, UnaryLoops,
+        UnaryRule,
     };
     pub use crate::scalar::Typed;
     pub use crate::tensor::ValueContext;

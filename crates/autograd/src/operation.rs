@@ -5,8 +5,9 @@ use std::cell::Cell;
 use ndarray::{ArrayViewD, ArrayViewMutD};
 use smallvec::SmallVec;
 
+use crate::dual::DualValue;
 use crate::tensor::{Tensor, Value};
-use crate::{Float, Var};
+use crate::{Float, Tape, Var};
 
 /// The sizes of an array's axes.
 pub type Shape = SmallVec<[usize; 4]>;
@@ -121,7 +122,7 @@ impl<'a, T: Float> Output<'a, T> {
 /// ```
 ///
 /// Check a new one with [`gradcheck`](crate::gradcheck).
-pub trait Operation<T: Float>: Send + 'static {
+pub trait Operation<T: Float>: Sized + Send + 'static {
     /// What messages call it.
     fn name(&self) -> &'static str;
     /// The shape of the output for inputs of these shapes, or why they do not fit: a sentence that names them.
@@ -130,6 +131,13 @@ pub trait Operation<T: Float>: Send + 'static {
     fn forward(&self, inputs: &[View<'_, T>], output: Output<'_, T>);
     /// Adds to each input its gradient, given the output's: `cx.add(i, || …)`.
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>);
+    /// How the output moves when the inputs do: the Jacobian times their tangents, `None` for not at all. Needed for
+    /// Hessian-vector products; what stands here by default derives it from [`vjp`](Self::vjp), its transpose.
+    ///
+    /// A rule of its own is faster: [`Jvp::linear`] and [`Jvp::multilinear`] are it for most operations.
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.transposed(self)
+    }
 }
 
 /// What [`Operation::vjp`] works with: inputs, output, the gradient that arrives at the output, and where to add
@@ -185,6 +193,15 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         let input = self.inputs[i];
         V::is_differentiated(self.context, input) && self.wanted.is_none_or(|w| w[input as usize])
     }
+    /// Adds the matrix product `a · b`, each operand transposed first where asked, to the gradient of input `i`: straight
+    /// into what is already there, if anything is. `operands` runs only if somebody needs it.
+    pub fn add_product(&self, i: usize, transposed: [bool; 2], operands: impl FnOnce() -> [V; 2]) {
+        if !self.wants(i) {
+            return;
+        }
+        let slot = &self.slots[self.inputs[i] as usize];
+        slot.set(Some(V::add_product(slot.take(), operands(), transposed, self.context, self.inputs[i])));
+    }
     /// Adds to the gradient of input `i`. The closure runs only if somebody needs it. A gradient in a shape to which
     /// the input was broadcast is summed back to the input's own.
     #[inline]
@@ -201,7 +218,79 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     }
 }
 
-/// An operation with its type forgotten, as the tape keeps it: one rule, two sweeps.
+/// What [`Operation::jvp`] works with: inputs, output, and how fast each input moves.
+pub struct Jvp<'a, 's, T: Float> {
+    inputs: &'a [Value<'s, T>],
+    tangents: &'a [Option<Value<'s, T>>],
+    output: &'a Value<'s, T>,
+}
+
+impl<'a, 's, T: Float> Jvp<'a, 's, T> {
+    pub(crate) fn new(
+        inputs: &'a [Value<'s, T>],
+        tangents: &'a [Option<Value<'s, T>>],
+        output: &'a Value<'s, T>,
+    ) -> Self {
+        Jvp { inputs, tangents, output }
+    }
+
+    /// Input number `i`.
+    pub fn input(&self, i: usize) -> Value<'s, T> {
+        self.inputs[i].clone()
+    }
+    /// The output.
+    pub fn output(&self) -> Value<'s, T> {
+        self.output.clone()
+    }
+    /// How fast input `i` moves, in its shape; `None` if it stands still.
+    pub fn tangent(&self, i: usize) -> Option<Value<'s, T>> {
+        self.tangents[i].clone()
+    }
+    /// The sum of what several inputs contribute, in the output's shape.
+    pub fn sum(&self, terms: impl Iterator<Item = Value<'s, T>>) -> Option<Value<'s, T>> {
+        let shape = self.output.shape();
+        terms.map(|term| term.broadcast_to(shape)).reduce(Value::accumulate)
+    }
+    /// The rule of an operation that is linear in all its inputs together: it is done to the tangents.
+    pub fn linear<O: Operation<T>>(&self, operation: &O) -> Option<Value<'s, T>> {
+        self.tangents.iter().any(Option::is_some).then(|| {
+            let tangents = self.tangents.iter().zip(self.inputs).map(|(t, x)| t.clone().unwrap_or_else(|| x.zeros()));
+            Value::run(operation, &tangents.collect::<SmallVec<[_; 3]>>())
+        })
+    }
+    /// The rule of an operation that is linear in each input by itself, as a product is: the sum of what it gives with
+    /// one input after the other replaced by its tangent.
+    pub fn multilinear<O: Operation<T>>(&self, operation: &O) -> Option<Value<'s, T>> {
+        let mut inputs = self.inputs.to_vec();
+        self.sum(self.tangents.iter().enumerate().filter_map(|(i, tangent)| {
+            let input = std::mem::replace(&mut inputs[i], tangent.clone()?);
+            let term = Value::run(operation, &inputs);
+            inputs[i] = input;
+            Some(term)
+        }))
+    }
+    /// The rule of any operation, from that for its transpose: `J t` is the derivative of `⟨Jᵀ g, t⟩` by g.
+    pub fn transposed<O: Operation<T>>(&self, operation: &O) -> Option<Value<'s, T>> {
+        let tape = Tape::mathematics();
+        let inputs: Vec<Var<'_, T>> = self.inputs.iter().map(|x| tape.var(x.array())).collect();
+        let output = tape.constant(self.output.array());
+        let g = tape.var(self.output.zeros().array());
+        let indices: Vec<u32> = inputs.iter().map(|v| v.index()).collect();
+        let slots: Vec<Cell<Option<Var<'_, T>>>> = vec![Cell::new(None); inputs.len()];
+        operation.vjp(&Vjp::new(&tape, (output.index(), &indices), g, &slots, None));
+        let terms = slots
+            .iter()
+            .zip(self.tangents)
+            .filter_map(|(slot, tangent)| Some((slot.take()? * tape.constant(tangent.as_ref()?.array())).sum()));
+        let product = terms.reduce(|sum, term| sum + term)?;
+        let gradient = product.backward().wrt(g);
+        Some(self.output.constant(self.output.shape(), |out| {
+            out.iter_mut().zip(&gradient).for_each(|(out, &x)| *out = x);
+        }))
+    }
+}
+
+/// An operation with its type forgotten, as the tape keeps it: one rule, three sweeps.
 pub(crate) trait AnyOperation<T: Float>: Send {
     #[cfg(test)]
     fn type_name(&self) -> &'static str {
@@ -209,6 +298,8 @@ pub(crate) trait AnyOperation<T: Float>: Send {
     }
     fn vjp_values<'s>(&self, cx: &Vjp<'_, T, Value<'s, T>>);
     fn vjp_vars<'t>(&self, cx: &Vjp<'_, T, Var<'t, T>>);
+    fn vjp_duals<'s>(&self, cx: &Vjp<'_, T, DualValue<'s, T>>);
+    fn jvp_values<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>>;
 }
 
 impl<T: Float, O: Operation<T>> AnyOperation<T> for O {
@@ -217,5 +308,11 @@ impl<T: Float, O: Operation<T>> AnyOperation<T> for O {
     }
     fn vjp_vars<'t>(&self, cx: &Vjp<'_, T, Var<'t, T>>) {
         self.vjp(cx);
+    }
+    fn vjp_duals<'s>(&self, cx: &Vjp<'_, T, DualValue<'s, T>>) {
+        self.vjp(cx);
+    }
+    fn jvp_values<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        self.jvp(cx)
     }
 }

@@ -6,7 +6,9 @@ use std::ops::{AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::kernels::{self, BinaryKernels, BinaryLoops, Kernels, UnaryKernels, UnaryLoops};
+use crate::kernels::{
+    self, BinaryKernels, BinaryLoops, Block, Element, Kernels, Lane, Lanes, UnaryKernels, UnaryLoops,
+};
 
 mod sealed {
     pub trait Sealed {}
@@ -64,6 +66,12 @@ pub trait Float:
     fn typed(numbers: &[Self]) -> Typed<&[f32], &[f64]>;
     #[doc(hidden)]
     fn typed_mut(numbers: &mut [Self]) -> Typed<&mut [f32], &mut [f64]>;
+    /// 64 numbers that a rule computes with together.
+    #[doc(hidden)]
+    type Lanes: Lanes<Self>;
+    /// One number of a loop, with the arithmetic that it may use.
+    #[doc(hidden)]
+    type Lane<const MODE: u8>: Element<T = Self>;
     #[doc(hidden)]
     fn kernels() -> &'static Kernels<Self>;
     #[doc(hidden)]
@@ -106,6 +114,8 @@ macro_rules! float {
             fn typed_mut(numbers: &mut [Self]) -> Typed<&mut [f32], &mut [f64]> {
                 Typed::$variant(numbers)
             }
+            type Lanes = Block<$t>;
+            type Lane<const MODE: u8> = Lane<$t, MODE>;
             fn kernels() -> &'static Kernels<Self> {
                 &$kernels
             }

@@ -1,12 +1,15 @@
-//! The two sweeps back over a tape: one computes gradients, one records them.
+//! The three sweeps over a tape: one computes gradients, one records them, one computes how they move.
 
 use std::cell::Cell;
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
+use smallvec::SmallVec;
 
-use crate::operation::{Shape, View, Vjp};
+use crate::array::IntoArray;
+use crate::dual::{DualContext, DualValue};
+use crate::operation::{Jvp, Shape, View, Vjp};
 use crate::param::{Buffer, Param, ParamId};
 use crate::storage::{Kept, Pool, Recycled, padded};
 use crate::tape::Update;
@@ -35,12 +38,16 @@ struct Entry {
     shape: Shape,
 }
 
+impl Entry {
+    fn new<T: Float>(node: u32, param: Option<ParamId>, gradient: Value<'_, T>) -> Self {
+        let (numbers, shape) = gradient.keep();
+        Entry { node, param, numbers, shape }
+    }
+}
+
 /// Sweeps from node `output`, a single number, and computes gradients.
 pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
-    let mut workspace = lock(tape.workspaces()).pop().unwrap_or_else(Workspace::new);
-    workspace.pool.reset();
-    workspace.entries.clear();
-    let Workspace { pool, mut entries, slots } = workspace;
+    let Workspace { pool, mut entries, slots } = workspace(tape);
     let nodes = &tape.nodes().frozen();
     let mut slots: Vec<Cell<Option<Value<'_, T>>>> = slots.into_vec();
     slots.resize_with(output as usize + 1, || Cell::new(None));
@@ -52,38 +59,90 @@ pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
         if result.differentiated {
             slots[output as usize].set(Some(Value::uniform(T::from_f64(1.0), result.value.shape(), pool)));
         }
-        let mut keep = |node, param, gradient: Value<'_, T>| {
-            let (numbers, shape) = gradient.keep();
-            entries.push(Entry { node, param, numbers, shape });
-        };
         for index in (0..=output).rev() {
             let node = nodes.node(index);
             let Some(operation) = node.operation else { continue };
             let Some(gradient) = slots[index as usize].take() else { continue };
             if !kept.is_empty() && kept.contains(&index) {
-                keep(index, None, gradient.clone());
+                entries.push(Entry::new(index, None, gradient.clone()));
             }
             operation.vjp_values(&Vjp::new(context, (index, node.inputs), gradient, &slots, None));
         }
         for &(node, param) in tape.leaves().iter().take_while(|(node, _)| *node <= output) {
             if let Some(gradient) = slots[node as usize].take() {
-                keep(node, param, gradient);
+                entries.push(Entry::new(node, param, gradient));
             }
         }
     }
     let slots = Recycled::from_vec(slots);
+    Gradients::new(tape, moves(tape), Workspace { pool, entries, slots })
+}
+
+/// Sweeps forward, to find how every node moves when the leaves move along `directions`, and back over values that
+/// carry how they move: at the leaves arrives how the gradient moves, the Hessian times the direction.
+pub(crate) fn hvp<T: Float>(
+    tape: &Tape<T>,
+    output: u32,
+    directions: impl Iterator<Item = (u32, impl IntoArray<T>)>,
+) -> Gradients<T> {
+    let Workspace { pool, mut entries, slots } = workspace(tape);
+    let nodes = &tape.nodes().frozen();
+    {
+        let values = ValueContext::new(nodes, &pool);
+        let mut tangents: Vec<Option<Value<'_, T>>> = vec![None; output as usize + 1];
+        for (node, direction) in directions.filter(|(node, _)| *node <= output) {
+            let written = Value::load(values, node).constant(&direction.shape(), |out| direction.write(out));
+            tangents[node as usize] = Some(written);
+        }
+        for index in 0..=output {
+            let node = nodes.node(index);
+            let Some(operation) = node.operation else { continue };
+            let moved: SmallVec<[_; 4]> = node.inputs.iter().map(|&i| tangents[i as usize].clone()).collect();
+            if moved.iter().any(Option::is_some) {
+                let inputs: SmallVec<[_; 4]> = node.inputs.iter().map(|&i| Value::load(values, i)).collect();
+                tangents[index as usize] =
+                    operation.jvp_values(&Jvp::new(&inputs, &moved, &Value::load(values, index)));
+            }
+        }
+        let context = DualContext { values, tangents: &tangents };
+        let mut duals: Vec<Cell<Option<DualValue<'_, T>>>> = Vec::new();
+        duals.resize_with(output as usize + 1, || Cell::new(None));
+        let result = nodes.node(output);
+        if result.differentiated {
+            let one = Value::uniform(T::from_f64(1.0), result.value.shape(), &pool);
+            duals[output as usize].set(Some(DualValue { value: one, tangent: None }));
+        }
+        for index in (0..=output).rev() {
+            let node = nodes.node(index);
+            let Some(operation) = node.operation else { continue };
+            let Some(gradient) = duals[index as usize].take() else { continue };
+            operation.vjp_duals(&Vjp::new(context, (index, node.inputs), gradient, &duals, None));
+        }
+        for &(node, param) in tape.leaves().iter().take_while(|(node, _)| *node <= output) {
+            if let Some(DualValue { tangent: Some(moved), .. }) = duals[node as usize].take() {
+                entries.push(Entry::new(node, param, moved));
+            }
+        }
+    }
+    Gradients::new(tape, Vec::new(), Workspace { pool, entries, slots })
+}
+
+/// A workspace of the tape's, with nothing in it.
+fn workspace<T: Float>(tape: &Tape<T>) -> Workspace<T> {
+    let mut workspace = lock(tape.workspaces()).pop().unwrap_or_else(Workspace::new);
+    workspace.pool.reset();
+    workspace.entries.clear();
+    workspace
+}
+
+/// The moves of buffers that the tape recorded.
+fn moves<T: Float>(tape: &Tape<T>) -> Vec<BufferUpdate<T>> {
     let update = |u: &Update| BufferUpdate {
         buffer: u.buffer,
         rate: u.rate,
         value: tape.nodes().node(u.value).value.data().to_vec(),
     };
-    Gradients {
-        generation: tape.generation(),
-        updates: tape.take_updates().iter().map(update).collect(),
-        workspace: Some(Workspace { pool, entries, slots }),
-        home: Arc::clone(tape.workspaces()),
-        last_found: Cell::new(0),
-    }
+    tape.take_updates().iter().map(update).collect()
 }
 
 /// Sweeps from `output` to `inputs` and records the gradients on the tape, so that they can be differentiated again.
@@ -175,6 +234,9 @@ pub trait Differentiable<T: Float> {
     /// Its gradient, zeros where nothing flows.
     #[doc(hidden)]
     fn gradient_in(&self, gradients: &Gradients<T>) -> ArrayD<T>;
+    /// Its node on a tape, and its shape. A parameter that the tape has not seen has no node.
+    #[doc(hidden)]
+    fn leaf_on(&self, tape: &Tape<T>) -> (Option<u32>, Shape);
 }
 
 impl<T: Float> Differentiable<T> for Var<'_, T> {
@@ -202,9 +264,21 @@ impl<T: Float> Differentiable<T> for Var<'_, T> {
         );
         ArrayD::zeros(IxDyn(self.shape()))
     }
+    #[track_caller]
+    fn leaf_on(&self, tape: &Tape<T>) -> (Option<u32>, Shape) {
+        assert!(std::ptr::eq(self.tape(), tape), "a direction is for a variable of another tape than the cost");
+        let leaf = tape.leaves().iter().any(|(node, _)| *node == self.index());
+        assert!(leaf, "a direction is for {self:?}, which is not a leaf: make it with `tape.var(…)`");
+        (Some(self.index()), Var::shape(*self).into())
+    }
 }
 
 impl<T: Float> Differentiable<T> for &Param<T> {
+    fn leaf_on(&self, tape: &Tape<T>) -> (Option<u32>, Shape) {
+        let id = Some(self.id());
+        let node = tape.leaves().iter().find(|(_, param)| *param == id).map(|(node, _)| *node);
+        (node, self.shape().into())
+    }
     fn gradient_in(&self, gradients: &Gradients<T>) -> ArrayD<T> {
         match gradients.get(self) {
             Some(gradient) => gradient.to_owned(),
@@ -214,6 +288,16 @@ impl<T: Float> Differentiable<T> for &Param<T> {
 }
 
 impl<T: Float> Gradients<T> {
+    fn new(tape: &Tape<T>, updates: Vec<BufferUpdate<T>>, workspace: Workspace<T>) -> Self {
+        Gradients {
+            generation: tape.generation(),
+            updates,
+            workspace: Some(workspace),
+            home: Arc::clone(tape.workspaces()),
+            last_found: Cell::new(0),
+        }
+    }
+
     fn workspace(&self) -> &Workspace<T> {
         self.workspace.as_ref().expect("there until dropped")
     }

@@ -401,14 +401,47 @@ impl<T: Float> Tape<T> {
         )
     }
 
+    /// [`apply`](Self::apply) for an operation that computes arrays in its output's shape beside it and keeps them for
+    /// its rule, which finds them behind its inputs. `run` is given the inputs, the shape, and slices to write the
+    /// output and `kept` arrays to.
+    #[track_caller]
+    pub(crate) fn apply_keeping<'t, O: Operation<T>>(
+        &'t self,
+        operation: O,
+        inputs: &[Var<'t, T>],
+        kept: usize,
+        run: impl FnOnce(&[View<'_, T>], &[usize], &mut [&mut [T]]),
+    ) -> Var<'t, T> {
+        self.check_tapes(operation.name(), inputs);
+        let views: SmallVec<[View<'_, T>; 3]> = inputs.iter().map(|v| self.nodes.node(v.index()).value).collect();
+        let shape = self.output_shape(&operation, &views);
+        let len = count(shape);
+        let mut blocks: SmallVec<[&mut [T]; 4]> = (0..=kept).map(|_| self.nodes.alloc(len)).collect();
+        {
+            let mut outputs: SmallVec<[&mut [T]; 4]> = blocks.iter_mut().map(|block| &mut block[..len]).collect();
+            run(&views, shape, &mut outputs);
+        }
+        let mut blocks = blocks.into_iter().map(|block| &*block);
+        let value = blocks.next().expect("the output's");
+        let kept: SmallVec<[u32; 4]> = blocks.map(|block| self.push_leaf(block, shape, false).index()).collect();
+        let indices: SmallVec<[u32; 4]> = inputs.iter().map(|v| v.index()).chain(kept).collect();
+        self.push(operation, Some(self.nodes.input_list(indices.into_iter())), value, shape)
+    }
+
+    /// Checks the shapes and gives the output's.
+    #[track_caller]
+    fn output_shape<O: Operation<T>>(&self, operation: &O, views: &[View<'_, T>]) -> &[usize] {
+        let shapes: SmallVec<[&[usize]; 3]> = views.iter().map(View::shape).collect();
+        match operation.shape(&shapes) {
+            Ok(shape) => self.nodes.shape(&shape),
+            Err(reason) => panic!("{}: {reason}", operation.name()),
+        }
+    }
+
     /// Checks the shapes and computes the output.
     #[track_caller]
     fn run<O: Operation<T>>(&self, operation: &O, views: &[View<'_, T>]) -> (&[T], &[usize]) {
-        let shapes: SmallVec<[&[usize]; 3]> = views.iter().map(View::shape).collect();
-        let shape = match operation.shape(&shapes) {
-            Ok(shape) => self.nodes.shape(&shape),
-            Err(reason) => panic!("{}: {reason}", operation.name()),
-        };
+        let shape = self.output_shape(operation, views);
         let numbers = self.nodes.alloc(count(shape));
         operation.forward(views, Output::new(numbers, shape));
         (numbers, shape)

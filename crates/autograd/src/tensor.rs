@@ -2,11 +2,13 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use ndarray::ArrayD;
 use smallvec::SmallVec;
 
-use crate::kernels::threads::{GRAIN, split};
+use crate::kernels::threads::{GRAIN, split, split_many};
 use crate::kernels::{BinaryRule, UnaryRule};
 use crate::operation::{Operation, Output, Shape, View, count};
+use crate::ops::fused::FusedRule;
 use crate::ops::{
     self,
     broadcast::{broadcast_axes, broadcast_shape},
@@ -90,6 +92,24 @@ pub trait Tensor<T: Float>:
     /// `g · f′(x, y)`
     #[doc(hidden)]
     fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self;
+    /// `sum + a · b`, each operand transposed first where asked, in the shape of a node
+    #[doc(hidden)]
+    fn add_product(
+        sum: Option<Self>,
+        [a, b]: [Self; 2],
+        transposed: [bool; 2],
+        context: Self::Context,
+        node: u32,
+    ) -> Self {
+        let product = a.matmul(&b, transposed).sum_to_node(context, node);
+        match sum {
+            Some(sum) => Self::accumulate(sum, product),
+            None => product,
+        }
+    }
+    /// `g · ∂f/∂x` for input `i` of a fused function, whose derivative was kept
+    #[doc(hidden)]
+    fn chain_fused<R: FusedRule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], slope: Self) -> Self;
     /// `g · ∂f/∂a` or `g · ∂f/∂b`
     #[doc(hidden)]
     fn chain_binary<R: BinaryRule>(rule: R, second: bool, g: Self, operands: [Self; 2], y: Self) -> Self;
@@ -135,6 +155,72 @@ impl<'s, T: Float> Value<'s, T> {
         Value { source: Source::Pool(slot), shape, pool }
     }
 
+    /// Applies an operation.
+    pub(crate) fn run<O: Operation<T>>(operation: &O, inputs: &[Self]) -> Self {
+        let pool = inputs[0].pool;
+        let dense: SmallVec<[Self; 3]> = inputs.iter().map(|v| v.clone().dense()).collect();
+        let shapes: SmallVec<[&[usize]; 3]> = dense.iter().map(|v| v.shape).collect();
+        let shape = operation.shape(&shapes).unwrap_or_else(|e| panic!("in a derivative: {}: {e}", operation.name()));
+        let shape = shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| pool.shape(&shape));
+        let views: SmallVec<[View<'_, T>; 3]> = dense.iter().map(Value::view).collect();
+        Self::fresh(shape, pool, |out| operation.forward(&views, Output::new(out, shape)))
+    }
+
+    /// Zeros in the shape of this.
+    pub(crate) fn zeros(&self) -> Self {
+        Value::uniform(T::default(), self.shape, self.pool)
+    }
+
+    /// A copy as an array.
+    pub(crate) fn array(&self) -> ArrayD<T> {
+        self.clone().dense().view().array().to_owned()
+    }
+
+    /// The same numbers in a block that nobody else has, for [`write`](Self::write).
+    pub(crate) fn owned(self) -> Self {
+        let mut value = self.dense();
+        if let Source::Pool(slot) = &mut value.source
+            && slot.write().is_some()
+        {
+            return value;
+        }
+        Self::fresh(value.shape, value.pool, |out| out.copy_from_slice(value.view().padded()))
+    }
+
+    /// The numbers of an owned block, padding included.
+    fn write(&mut self) -> &mut [T] {
+        let len = padded(self.len());
+        match &mut self.source {
+            Source::Pool(slot) => &mut slot.write().expect("an owned block")[..len],
+            _ => unreachable!("an owned block is in the pool"),
+        }
+    }
+
+    /// Two new arrays in the shape of this, written by `fill`.
+    pub(crate) fn pair(&self, fill: impl FnOnce(&[usize], [&mut [T]; 2])) -> [Self; 2] {
+        let len = self.len();
+        let [mut a, mut b] = [0, 1].map(|_| Self::fresh(self.shape, self.pool, |_| {}));
+        fill(self.shape, [&mut a.write()[..len], &mut b.write()[..len]]);
+        [a, b]
+    }
+
+    /// Runs a kernel that changes a gradient g and how fast it moves, block by block of them and of `arrays`.
+    pub(crate) fn second<const N: usize>(
+        [g, dg]: [Self; 2],
+        arrays: [Self; N],
+        run: impl Fn([&[T]; N], &mut [T], &mut [T]) + Sync,
+    ) -> [Self; 2] {
+        let arrays = arrays.map(Self::dense);
+        let arrays = arrays.each_ref().map(|x| x.view().padded());
+        let (mut g, mut dg) = (g.owned(), dg.owned());
+        split_many(&mut [g.write(), dg.write()], GRAIN, &|start, outs| {
+            if let [g, dg] = outs {
+                run(arrays.map(|x| &x[start..start + g.len()]), g, dg);
+            }
+        });
+        [g, dg]
+    }
+
     /// The numbers, padded, unless there is just one.
     fn padded(&self) -> Result<&[T], T> {
         let len = padded(self.len());
@@ -146,7 +232,7 @@ impl<'s, T: Float> Value<'s, T> {
     }
 
     /// This, with its numbers written out.
-    fn dense(self) -> Self {
+    pub(crate) fn dense(self) -> Self {
         match self.source {
             Source::Uniform(number) => Self::fresh(self.shape, self.pool, |out| out.fill(number)),
             _ => self,
@@ -200,7 +286,7 @@ impl<'s, T: Float> Value<'s, T> {
         false
     }
 
-    fn view(&self) -> View<'_, T> {
+    pub(crate) fn view(&self) -> View<'_, T> {
         match self.padded() {
             Ok(numbers) => View::new(numbers, self.shape),
             Err(_) => unreachable!("a single number is written out before it is viewed"),
@@ -239,17 +325,15 @@ impl<'s, T: Float> ValueContext<'s, T> {
     pub(crate) fn new(nodes: &'s Frozen<'s, T>, pool: &'s Pool<T>) -> Self {
         ValueContext { nodes, pool }
     }
+    pub(crate) fn is_leaf(self, node: u32) -> bool {
+        self.nodes.node(node).operation.is_none()
+    }
 }
 
 impl<'s, T: Float> Tensor<T> for Value<'s, T> {
     fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
-        let pool = inputs[0].pool;
-        let dense: SmallVec<[Self; 3]> = inputs.iter().map(|&v| v.clone().dense()).collect();
-        let shapes: SmallVec<[&[usize]; 3]> = dense.iter().map(|v| v.shape).collect();
-        let shape = operation.shape(&shapes).unwrap_or_else(|e| panic!("in a derivative: {}: {e}", operation.name()));
-        let shape = shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| pool.shape(&shape));
-        let views: SmallVec<[View<'_, T>; 3]> = dense.iter().map(Value::view).collect();
-        Self::fresh(shape, pool, |out| operation.forward(&views, Output::new(out, shape)))
+        let inputs: SmallVec<[Self; 3]> = inputs.iter().map(|&v| v.clone()).collect();
+        Self::run(&operation, &inputs)
     }
 
     fn shape(&self) -> &[usize] {
@@ -317,6 +401,30 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
         } else {
             sum + term
         }
+    }
+
+    fn add_product(
+        sum: Option<Self>,
+        [a, b]: [Self; 2],
+        transposed: [bool; 2],
+        context: Self::Context,
+        node: u32,
+    ) -> Self {
+        let Some(mut sum) = sum else { return a.matmul(&b, transposed).sum_to_node(context, node) };
+        let product = ops::matmul::MatMul { transposed };
+        if let Source::Pool(slot) = &mut sum.source
+            && let Some(c) = slot.write()
+            && product.add_to([&a.clone().dense(), &b.clone().dense()].map(|x| x.view()), sum.shape, c)
+        {
+            return sum;
+        }
+        Self::accumulate(sum, a.matmul(&b, transposed).sum_to_node(context, node))
+    }
+
+    fn chain_fused<R: FusedRule<N>, const N: usize>(_: R, _: usize, g: Self, _: [Self; N], slope: Self) -> Self {
+        let multiply = T::kernels().mul_assign;
+        let slope = slope.view().padded();
+        g.mapped(|start, g| multiply(g, &slope[start..start + g.len()]))
     }
 
     fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self {
@@ -403,6 +511,10 @@ impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     }
     fn is_differentiated(tape: &'t Tape<T>, node: u32) -> bool {
         tape.nodes().is_differentiated(node)
+    }
+    fn chain_fused<R: FusedRule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], _: Self) -> Self {
+        let slope = ops::fused::dual(rule, x, std::array::from_fn(|k| k == i)).slopes[i];
+        g * slope.unwrap_or_else(|| g.tape().constant_with(&[], |zero| zero.fill(T::default())))
     }
     fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self {
         use crate::kernels::Num;

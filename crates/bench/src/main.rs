@@ -96,6 +96,7 @@ mod tests {
             ("tiny", 0.064_126_5, 1e-7),
             ("chain", 2.056_24, 1e-5),
             ("elementwise", 0.2685, 1e-4),
+            ("elementwise_fused", 0.2685, 1e-4),
             ("wide", 2.243_02, 1e-5),
             ("hvp", 441.50, 1e-2),
         ];

@@ -1,6 +1,6 @@
-//! The nine workloads.
+//! The nine workloads; one of them also as a fused function.
 
-use gradus_autograd::{Module, Tape, Var};
+use gradus_autograd::{Module, Tape, fused};
 use gradus_nn::{Activation, Forward, Mlp, Reduction, loss};
 use gradus_optim::{Adam, Optimizer, Rule, Sgd};
 use ndarray::{Array1, Array2, s};
@@ -8,8 +8,18 @@ use ndarray::{Array1, Array2, s};
 use crate::data::{self, Batch, u};
 use crate::{MILLISECONDS, STEPS, Unit, Workload};
 
-pub(crate) const NAMES: [&str; 9] =
-    ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "infer_b1", "infer_b128"];
+pub(crate) const NAMES: [&str; 10] = [
+    "mlp_big",
+    "mlp_small",
+    "tiny",
+    "chain",
+    "elementwise",
+    "elementwise_fused",
+    "wide",
+    "hvp",
+    "infer_b1",
+    "infer_b128",
+];
 
 /// How a workload is run.
 pub(crate) struct Definition {
@@ -41,7 +51,8 @@ pub(crate) fn find(name: &str) -> Option<Definition> {
             || Chain::new().run(),
             || Box::new(Chain::new()),
         ),
-        "elementwise" => (MILLISECONDS, || Elementwise::new().check(), || Box::new(Elementwise::new())),
+        "elementwise" => (MILLISECONDS, || Elementwise::new(false).check(), || Box::new(Elementwise::new(false))),
+        "elementwise_fused" => (MILLISECONDS, || Elementwise::new(true).check(), || Box::new(Elementwise::new(true))),
         "hvp" => (Unit { name: "ms/hvp", ..MILLISECONDS }, || Hvp::new().check(), || Box::new(Hvp::new())),
         "infer_b1" => (MICROSECONDS, || Infer::new(1).run(), || Box::new(Infer::new(1))),
         "infer_b128" => (MICROSECONDS, || Infer::new(128).run(), || Box::new(Infer::new(128))),
@@ -185,21 +196,26 @@ impl Workload for Chain {
     }
 }
 
+fused! {
+    fn wave(x) { x.tanh() * (-x * x).exp() + x.sigmoid() }
+}
+
 struct Elementwise {
     tape: Tape,
     x: gradus_autograd::Param,
+    fused: bool,
 }
 
 impl Elementwise {
-    fn new() -> Self {
+    fn new(fused: bool) -> Self {
         let x = Array1::from_shape_fn(1_000_000, |i| 4.0 * u(1, i) - 2.0);
-        Elementwise { tape: Tape::new(), x: gradus_autograd::Param::new(x) }
+        Elementwise { tape: Tape::new(), x: gradus_autograd::Param::new(x), fused }
     }
     fn gradients(&mut self) -> gradus_autograd::Gradients {
-        let x = &self.x;
+        let (x, fused) = (&self.x, self.fused);
         let cost = self.tape.gradients(|t| {
             let x = t.param(x);
-            (x.tanh() * (-x * x).exp() + x.sigmoid()).mean()
+            if fused { wave(x).mean() } else { (x.tanh() * (-x * x).exp() + x.sigmoid()).mean() }
         });
         cost.1
     }
@@ -239,17 +255,11 @@ impl Hvp {
             directions: directions.collect(),
         }
     }
-    /// The gradient of `∇loss · direction`.
     fn product(&mut self) -> gradus_autograd::Gradients {
-        let (model, batch, directions) = (&self.model, &self.batch, &self.directions);
-        let slope = self.tape.gradients(|t| {
-            let loss = model.forward(t.constant(&batch.x)).cross_entropy(&batch.y);
-            let params: Vec<Var<'_>> = model.params().iter().map(|(_, p)| t.param(p)).collect();
-            let gradients = loss.grad_many(&params);
-            let slopes = gradients.iter().zip(directions).map(|(&g, d)| (g * d).sum());
-            slopes.reduce(|sum, slope| sum + slope).expect("a model has parameters")
-        });
-        slope.1
+        self.tape.clear();
+        let loss = self.model.forward(self.tape.constant(&self.batch.x)).cross_entropy(&self.batch.y);
+        let params = self.model.params();
+        loss.hvp(params.iter().map(|(_, param)| *param).zip(&self.directions))
     }
     fn check(mut self) -> f64 {
         let product = self.product();

@@ -9,6 +9,9 @@ macro_rules! compiled {
             pub(crate) fn add_assign(x: &mut [$t], y: &[$t]) {
                 dispatch!(_MODE => x.iter_mut().zip(y).for_each(|(x, &y)| *x += y))
             }
+            pub(crate) fn mul_assign(x: &mut [$t], y: &[$t]) {
+                dispatch!(_MODE => x.iter_mut().zip(y).for_each(|(x, &y)| *x *= y))
+            }
             pub(crate) fn add_number(x: &mut [$t], c: $t) {
                 dispatch!(_MODE => x.iter_mut().for_each(|x| *x += c))
             }

@@ -1,7 +1,8 @@
 //! One number of a fused loop: `f32` or `f64`, with the functions that vectorise.
 
 use super::math;
-use super::num::Real;
+use super::num::{Num, Real};
+use super::{BinaryRule, UnaryRule};
 
 /// The standard library's functions, one call a number: exact over the whole range, and slow.
 pub(crate) const PRECISE: u8 = 0;
@@ -15,10 +16,14 @@ pub(crate) const BASELINE: u8 = if cfg!(target_arch = "aarch64") { FMA } else { 
 
 /// A number of a loop, with the arithmetic it may use.
 #[derive(Clone, Copy)]
-pub(crate) struct Lane<T, const MODE: u8>(pub(crate) T);
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Lane<T, const MODE: u8>(pub(crate) T);
 
 /// What the loops need of a lane beside the mathematics.
-pub(crate) trait Element: Real {
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub trait Element: Real {
     type T: Copy;
     fn new(value: Self::T) -> Self;
     fn get(self) -> Self::T;
@@ -50,6 +55,18 @@ macro_rules! lane {
         }
 
         impl<const MODE: u8> Real for Lane<$t, MODE> {
+            #[inline(always)]
+            fn unary<R: UnaryRule>(self, rule: R) -> Self {
+                rule.value(Num(self)).0
+            }
+            #[inline(always)]
+            fn binary<R: BinaryRule>(self, other: Self, rule: R) -> Self {
+                rule.value(Num(self), Num(other)).0
+            }
+            #[inline(always)]
+            fn literal(self, c: f64) -> Self {
+                Lane(c as $t)
+            }
             #[inline(always)]
             fn add(self, other: Self) -> Self {
                 Lane(self.0 + other.0)
@@ -113,10 +130,6 @@ macro_rules! lane {
             #[inline(always)]
             fn sqrt(self) -> Self {
                 Lane(self.0.sqrt())
-            }
-            #[inline(always)]
-            fn sigmoid(self) -> Self {
-                self.neg().exp().shift(1.0).over(1.0)
             }
             #[inline(always)]
             fn pow(self, exponent: Self) -> Self {

@@ -3,10 +3,13 @@
 //! Every function here is instantiated by the rules of this crate, at this crate's optimisation level; user code
 //! calls them through pointers. Slices are padded to whole blocks of 16, so no loop has a tail.
 
+use super::block::{BLOCK, Block, Lanes};
+use super::dual::Dual;
 use super::lane::{Element, Lane, PRECISE};
 use super::num::Num;
 use super::num::Real;
 use super::simd::dispatch;
+use crate::{Float, Var};
 
 /// An elementwise function of one number, written once over [`Num`].
 #[doc(hidden)]
@@ -16,6 +19,8 @@ pub trait UnaryRule: Copy + Send + Sync + 'static {
     fn value<K: Real>(self, x: Num<K>) -> Num<K>;
     /// dy/dx, given x and y.
     fn derivative<K: Real>(self, x: Num<K>, y: Num<K>) -> Num<K>;
+    /// The rule as an operation on a tape.
+    fn record<T: Float>(self, x: Var<'_, T>) -> Var<'_, T>;
     fn loops() -> &'static UnaryLoops<Self>;
 }
 
@@ -27,6 +32,8 @@ pub trait BinaryRule: Copy + Send + Sync + 'static {
     fn derivative_a<K: Real>(self, a: Num<K>, b: Num<K>, y: Num<K>) -> Num<K>;
     /// dy/db, given a, b and y.
     fn derivative_b<K: Real>(self, a: Num<K>, b: Num<K>, y: Num<K>) -> Num<K>;
+    /// The rule as an operation on a tape.
+    fn record<'t, T: Float>(self, a: Var<'t, T>, b: Var<'t, T>) -> Var<'t, T>;
     fn loops() -> &'static BinaryLoops<Self>;
 }
 
@@ -37,6 +44,8 @@ pub struct UnaryKernels<R, T> {
     pub(crate) forward: fn(R, &[T], &mut [T]),
     /// `g ← g · f′(x, y)`
     pub(crate) backward: fn(R, &[T], &[T], &mut [T]),
+    /// `g ← g · f′` and `dg ← dg · f′ + g · df′`, given x, dx, y, dy
+    pub(crate) second: fn(R, [&[T]; 4], &mut [T], &mut [T]),
 }
 
 /// The compiled loops of a unary rule.
@@ -48,6 +57,8 @@ pub struct UnaryLoops<R> {
 
 /// `g ← g · slope(a, b, y)`
 type Chain<R, T> = fn(R, &[T], &[T], &[T], &mut [T]);
+
+type Second<R, T> = fn(R, [&[T]; 6], &mut [T], &mut [T]);
 
 /// The compiled loops of a binary rule for one number type.
 #[doc(hidden)]
@@ -62,6 +73,10 @@ pub struct BinaryKernels<R, T> {
     pub(crate) backward_a: Chain<R, T>,
     /// `g ← g · ∂f/∂b`
     pub(crate) backward_b: Chain<R, T>,
+    /// `g ← g · f′` and `dg ← dg · f′ + g · df′` with `f′ = ∂f/∂a`, given a, da, b, db, y, dy
+    pub(crate) second_a: Second<R, T>,
+    /// the same with `f′ = ∂f/∂b`
+    pub(crate) second_b: Second<R, T>,
 }
 
 /// The compiled loops of a binary rule.
@@ -116,6 +131,28 @@ fn chain2<L: Element, const A: bool, R: BinaryRule>(rule: R, a: &[L::T], b: &[L:
     }
 }
 
+/// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where `slope` makes f′ of blocks of the arrays.
+#[inline(always)]
+fn second<T, B: Lanes<T>, const N: usize>(
+    arrays: [&[T]; N],
+    g: &mut [T],
+    dg: &mut [T],
+    slope: impl Fn([B; N]) -> Dual<B, 1>,
+) {
+    for start in (0..g.len()).step_by(BLOCK) {
+        let range = start..g.len().min(start + BLOCK);
+        let slope = slope(arrays.map(|x| B::read(&x[range.clone()])));
+        let (g, dg) = (&mut g[range.clone()], &mut dg[range]);
+        let (was, moved) = (B::read(g), B::read(dg).mul(slope.value));
+        slope.slopes[0].map_or(moved, |curvature| moved.add(was.mul(curvature))).write(dg);
+        was.mul(slope.value).write(g);
+    }
+}
+
+fn moving<B: Real>(value: B, slope: B) -> Num<Dual<B, 1>> {
+    Num(Dual { value, slopes: [Some(slope)] })
+}
+
 macro_rules! compiled {
     ($t:ident) => {
         /// The loops of the rules, compiled for this number type.
@@ -140,8 +177,14 @@ macro_rules! compiled {
                 dispatch!(MODE => chain::<Lane<$t, MODE>, R>(rule, x, y, g))
             }
 
+            fn second<R: UnaryRule>(rule: R, arrays: [&[$t]; 4], g: &mut [$t], dg: &mut [$t]) {
+                super::second(arrays, g, dg, |[x, dx, y, dy]: [Block<$t>; 4]| {
+                    rule.derivative(moving(x, dx), moving(y, dy)).0
+                });
+            }
+
             pub(crate) const fn unary<R: UnaryRule>() -> UnaryKernels<R, $t> {
-                UnaryKernels { forward: forward::<R>, backward: backward::<R> }
+                UnaryKernels { forward: forward::<R>, backward: backward::<R>, second: second::<R> }
             }
 
             fn forward2<R: BinaryRule>(rule: R, a: &[$t], b: &[$t], y: &mut [$t]) {
@@ -157,6 +200,13 @@ macro_rules! compiled {
                 dispatch!(MODE => chain2::<Lane<$t, MODE>, A, R>(rule, a, b, y, g))
             }
 
+            fn second2<const A: bool, R: BinaryRule>(rule: R, arrays: [&[$t]; 6], g: &mut [$t], dg: &mut [$t]) {
+                super::second(arrays, g, dg, |[a, da, b, db, y, dy]: [Block<$t>; 6]| {
+                    let (a, b, y) = (moving(a, da), moving(b, db), moving(y, dy));
+                    if A { rule.derivative_a(a, b, y).0 } else { rule.derivative_b(a, b, y).0 }
+                });
+            }
+
             pub(crate) const fn binary<R: BinaryRule>() -> BinaryKernels<R, $t> {
                 BinaryKernels {
                     forward: forward2::<R>,
@@ -164,6 +214,8 @@ macro_rules! compiled {
                     forward_left: forward2_left::<R>,
                     backward_a: backward2::<true, R>,
                     backward_b: backward2::<false, R>,
+                    second_a: second2::<true, R>,
+                    second_b: second2::<false, R>,
                 }
             }
         }

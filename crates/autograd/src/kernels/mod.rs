@@ -3,9 +3,14 @@
 //!
 //! - `num.rs`: what a rule can do with its numbers; `lane.rs`: a number of a loop; `math.rs`: `exp` and its kin
 //! - `loops.rs`: the loops that an elementwise rule compiles to
+//! - `dual.rs`: numbers that carry their derivatives; `block.rs`: 64 numbers at a time; `checked.rs`: a lane that
+//!   knows where its polynomials end
 //! - `matmul.rs`, `reduce.rs`, `strided.rs`, `in_place.rs`: products, sums, copies through strides, sums into place
 //! - `simd.rs`: which instruction set runs
 
+pub(crate) mod block;
+pub(crate) mod checked;
+pub(crate) mod dual;
 mod in_place;
 pub(crate) mod lane;
 pub(crate) mod loops;
@@ -17,6 +22,9 @@ pub(crate) mod simd;
 pub(crate) mod strided;
 pub(crate) mod threads;
 
+pub use block::{Block, Lanes};
+pub use dual::Dual;
+pub use lane::{Element, Lane};
 pub use loops::{BinaryKernels, BinaryLoops, BinaryRule, UnaryKernels, UnaryLoops, UnaryRule};
 pub use num::{Num, Real};
 pub use simd::vectorize;
@@ -32,6 +40,8 @@ pub struct Kernels<T: 'static> {
     pub(crate) min: fn(&[T], [usize; 3], &mut [T]),
     /// `x ← x + y`
     pub(crate) add_assign: fn(&mut [T], &[T]),
+    /// `x ← x · y`
+    pub(crate) mul_assign: fn(&mut [T], &[T]),
     /// `x ← x + c`, and so on
     pub(crate) add_number: fn(&mut [T], T),
     pub(crate) sub_number: fn(&mut [T], T),
@@ -47,6 +57,7 @@ pub(crate) static F32: Kernels<f32> = Kernels {
     max: reduce::f32::max,
     min: reduce::f32::min,
     add_assign: in_place::f32::add_assign,
+    mul_assign: in_place::f32::mul_assign,
     add_number: in_place::f32::add_number,
     sub_number: in_place::f32::sub_number,
     mul_number: in_place::f32::mul_number,
@@ -61,6 +72,7 @@ pub(crate) static F64: Kernels<f64> = Kernels {
     max: reduce::f64::max,
     min: reduce::f64::min,
     add_assign: in_place::f64::add_assign,
+    mul_assign: in_place::f64::mul_assign,
     add_number: in_place::f64::add_number,
     sub_number: in_place::f64::sub_number,
     mul_number: in_place::f64::mul_number,

@@ -1,14 +1,23 @@
 //! The numbers that an elementwise rule is written over.
 //!
 //! A rule such as `1 - y * y` is written once, over [`Num<K>`]. What `K` is decides what the rule does: a lane of
-//! a fused loop ([`Lane`](super::lane::Lane)) computes numbers, a [`Var`](crate::Var) records operations.
+//! a fused loop ([`Lane`](super::lane::Lane)) or a block of lanes computes numbers, a [`Var`](crate::Var) records
+//! operations, a [`Dual`](super::dual::Dual) of any of these computes or records the derivative beside the value.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use super::{BinaryRule, UnaryRule};
 
 /// What a rule can do with its numbers. Literals stay literals (`shift`, `scale`, `over`): on a tape they never
 /// become leaves.
 #[allow(missing_docs)]
 pub trait Real: Copy {
+    /// Applies a rule of one number, with its own derivative.
+    fn unary<R: UnaryRule>(self, rule: R) -> Self;
+    /// Applies a rule of two numbers, with its own derivatives.
+    fn binary<R: BinaryRule>(self, other: Self, rule: R) -> Self;
+    /// The number c, of the same kind as this.
+    fn literal(self, c: f64) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
@@ -22,13 +31,13 @@ pub trait Real: Copy {
     fn per(self, c: f64) -> Self;
     /// `c / x`
     fn over(self, c: f64) -> Self;
-    /// 1 where `x > other`, else 0. A constant on a tape.
+    /// 1 where `x > other`, else 0. Its derivative is 0.
     fn gt(self, other: Self) -> Self;
-    /// 1 where `x = other`, else 0. A constant on a tape.
+    /// 1 where `x = other`, else 0. Its derivative is 0.
     fn is(self, other: Self) -> Self;
-    /// 1 where `x > c`, else 0. A constant on a tape.
+    /// 1 where `x > c`, else 0. Its derivative is 0.
     fn above(self, c: f64) -> Self;
-    /// 1 where `x < c`, else 0. A constant on a tape.
+    /// 1 where `x < c`, else 0. Its derivative is 0.
     fn below(self, c: f64) -> Self;
     /// `yes` where this is not 0, else `no`.
     fn choose(self, yes: Self, no: Self) -> Self;
@@ -42,12 +51,14 @@ pub trait Real: Copy {
     fn cos(self) -> Self;
     fn tanh(self) -> Self;
     fn erf(self) -> Self;
-    fn sigmoid(self) -> Self;
     fn pow(self, exponent: Self) -> Self;
     fn pow_number(self, exponent: f64) -> Self;
 }
 
-/// A number of a rule, with operators between numbers and `f64` or `i32` literals.
+/// A number of an elementwise rule or of a [`fused!`](crate::fused) function.
+///
+/// It has operators between numbers and with `f64` or `i32` literals, and every elementwise function that a
+/// [`Var`](crate::Var) has, by the same name.
 #[derive(Clone, Copy, Debug)]
 pub struct Num<K>(pub K);
 
@@ -95,54 +106,46 @@ impl<K: Real> Neg for Num<K> {
     }
 }
 
-macro_rules! functions {
-    ($($name:ident)*) => {
-        $(#[inline(always)]
-        pub(crate) fn $name(self) -> Self {
-            Num(self.0.$name())
-        })*
-    };
-}
-
-#[allow(missing_docs)]
+/// The functions of one and two numbers are added by the rows that define them.
 impl<K: Real> Num<K> {
-    functions!(abs exp exp_m1 ln ln_1p sqrt sin cos tanh erf sigmoid);
-
+    /// Applies one of the kind's own functions: what the rule of that function is made of.
     #[inline(always)]
-    pub(crate) fn square(self) -> Self {
-        self * self
+    pub(crate) fn by(self, function: impl FnOnce(K) -> K) -> Self {
+        Num(function(self.0))
     }
+    /// 1 where this is greater than `other`, else 0. Its derivative is 0.
     #[inline(always)]
-    pub(crate) fn pow(self, exponent: Self) -> Self {
-        Num(self.0.pow(exponent.0))
-    }
-    #[inline(always)]
-    pub(crate) fn pow_number(self, exponent: f64) -> Self {
-        Num(self.0.pow_number(exponent))
-    }
-    #[inline(always)]
-    pub(crate) fn gt(self, other: Self) -> Self {
+    pub fn gt(self, other: Self) -> Self {
         Num(self.0.gt(other.0))
     }
+    /// 1 where this equals `other`, else 0. Its derivative is 0.
     #[inline(always)]
-    pub(crate) fn is(self, other: Self) -> Self {
+    pub fn is(self, other: Self) -> Self {
         Num(self.0.is(other.0))
     }
+    /// 1 where this is greater than c, else 0. Its derivative is 0.
     #[inline(always)]
-    pub(crate) fn above(self, c: f64) -> Self {
+    pub fn above(self, c: f64) -> Self {
         Num(self.0.above(c))
     }
+    /// 1 where this is less than c, else 0. Its derivative is 0.
     #[inline(always)]
-    pub(crate) fn below(self, c: f64) -> Self {
+    pub fn below(self, c: f64) -> Self {
         Num(self.0.below(c))
     }
+    /// `yes` where this is not 0, else `no`. Both are computed; see [`where_`](crate::where_) for the trap in that.
     #[inline(always)]
-    pub(crate) fn choose(self, yes: Self, no: Self) -> Self {
+    pub fn choose(self, yes: Self, no: Self) -> Self {
         Num(self.0.choose(yes.0, no.0))
     }
-    /// A literal, of the same kind as this number.
+    /// The number c, to stand where a number of the rule is asked for.
     #[inline(always)]
-    pub(crate) fn literal(self, c: f64) -> Self {
-        self.above(f64::INFINITY) + c
+    pub fn literal(self, c: f64) -> Self {
+        Num(self.0.literal(c))
+    }
+    /// `xᵖ` for a plain number p.
+    #[inline(always)]
+    pub fn pow(self, exponent: f64) -> Self {
+        self.pow_number(exponent)
     }
 }

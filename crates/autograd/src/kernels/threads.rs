@@ -85,3 +85,22 @@ pub(crate) fn split_by<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(d
 pub(crate) fn split<T: Send>(out: &mut [T], grain: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
     split_by(out, LINE, grain, f);
 }
+
+/// [`split`] over several slices of one length, cut at the same places.
+pub(crate) fn split_many<T: Send>(outs: &mut [&mut [T]], grain: usize, f: &(dyn Fn(usize, &mut [&mut [T]]) + Sync)) {
+    let len = outs[0].len();
+    let pieces = pieces(len, grain);
+    if pieces == 1 {
+        return f(0, outs);
+    }
+    let size = len.div_ceil(pieces).next_multiple_of(LINE);
+    let mut chunks: Vec<_> = outs.iter_mut().map(|out| out.chunks_mut(size)).collect();
+    let mut parts = (0..len.div_ceil(size)).map(|i| (i, chunks.iter_mut().filter_map(Iterator::next).collect()));
+    rayon::in_place_scope(|scope| {
+        let first: Option<(usize, Vec<&mut [T]>)> = parts.next();
+        parts.for_each(|(i, mut part)| scope.spawn(move |_| f(i * size, &mut part)));
+        if let Some((_, mut part)) = first {
+            f(0, &mut part);
+        }
+    });
+}

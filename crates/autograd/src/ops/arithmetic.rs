@@ -4,7 +4,7 @@ use std::ops::{Add as AddOp, Div as DivOp, Mul as MulOp, Neg as NegOp, Sub as Su
 
 use crate::ops::elementwise::{elementwise, elementwise_binary, forward_binary};
 use crate::ops::broadcast::broadcast_shape;
-use crate::{Float, IntoVar, Operand, Operation, Output, Shape, Tensor, Var, View, Vjp};
+use crate::{Float, IntoVar, Operand, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 // With numbers. They are rules of their own, so a literal never becomes a leaf.
 elementwise! {
@@ -38,7 +38,7 @@ elementwise! {
 }
 
 macro_rules! between {
-    ($($name:ident $Type:ident($a:ident, $b:ident) { $value:expr, { $da:expr, $db:expr } } |$cx:ident| { $ga:expr, $gb:expr })*) => {
+    ($($name:ident $Type:ident($a:ident, $b:ident) { $value:expr, { $da:expr, $db:expr } } |$cx:ident| { $ga:expr, $gb:expr } $jvp:expr;)*) => {
         $(
             elementwise_binary!(@rule $name, $Type($a, $b) -> y, $value, $da, $db);
 
@@ -56,6 +56,9 @@ macro_rules! between {
                     $cx.add(0, || $ga);
                     $cx.add(1, || $gb);
                 }
+                fn jvp<'s>(&self, $cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+                    $jvp
+                }
             }
         )*
     };
@@ -64,12 +67,18 @@ macro_rules! between {
 // itself, and the others broadcast without writing the repeated operand out.
 between! {
     add Add(a, b) { a + b, { a.literal(1.0), a.literal(1.0) } } |cx| { cx.grad(), cx.grad() }
+        cx.sum([cx.tangent(0), cx.tangent(1)].into_iter().flatten());
     sub Sub(a, b) { a - b, { a.literal(1.0), a.literal(-1.0) } } |cx| { cx.grad(), -cx.grad() }
+        cx.sum([cx.tangent(0), cx.tangent(1).map(NegOp::neg)].into_iter().flatten());
     mul Mul(a, b) { a * b, { b, a } } |cx| { cx.grad() * cx.input(1), cx.grad() * cx.input(0) }
+        cx.multilinear(&Mul {});
     div Div(a, b) { a / b, { 1 / b, -(a / (b * b)) } } |cx| {
         cx.grad() / cx.input(1),
         -(cx.grad() * cx.output() / cx.input(1))
-    }
+    } {
+        let by_a = cx.tangent(0).map(|a| a / cx.input(1));
+        cx.sum([by_a, cx.tangent(1).map(|b| -(b * cx.output() / cx.input(1)))].into_iter().flatten())
+    };
 }
 
 macro_rules! operator {

@@ -1,8 +1,9 @@
 //! Choosing between numbers: the larger, the smaller, by a condition; and comparing them.
 
+use crate::kernels::Real;
 use crate::ops::elementwise::{elementwise, elementwise_binary};
 use crate::ops::broadcast::broadcast_shape;
-use crate::{Float, IntoVar, Operand, Operation, Output, Shape, Tensor, Var, View, Vjp};
+use crate::{Float, IntoVar, Operand, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 elementwise! {
     /// `y = |x|`, `dy/dx = sign x`, 0 at 0.
@@ -12,7 +13,7 @@ elementwise! {
     /// let x = tape.var([-2.0, 0.0, 3.0]);
     /// assert_eq!(x.abs().sum().backward().wrt(x), ndarray::array![-1.0, 0.0, 1.0].into_dyn());
     /// ```
-    abs: Abs(x) -> y { value: x.abs(), derivative: x.above(0.0) - x.below(0.0), check: [-1.5, 0.7] }
+    abs: Abs(x) -> y { value: x.by(Real::abs), derivative: x.above(0.0) - x.below(0.0), check: [-1.5, 0.7] }
     /// `y = min(max(x, low), high)`, `dy/dx = 1` strictly between the bounds, 0 at them and outside (PyTorch since
     /// 2.14). NaN stays NaN. For one bound give the other as ±∞, or use [`maximum`](Self::maximum).
     clamp: Clamp(x; low, high) -> y {
@@ -138,6 +139,10 @@ impl<T: Float> Operation<T> for Where {
         let zero = || cx.grad().constant(&[], |zero| zero[0] = T::default());
         cx.add(1, || V::apply(Where {}, &[&cx.input(0), &cx.grad(), &zero()]));
         cx.add(2, || V::apply(Where {}, &[&cx.input(0), &zero(), &cx.grad()]));
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        let moved = |i: usize| cx.tangent(i).unwrap_or_else(|| cx.input(i).zeros());
+        Some(Value::run(self, &[cx.input(0), moved(1), moved(2)]))
     }
 }
 

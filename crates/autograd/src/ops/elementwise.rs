@@ -15,9 +15,9 @@
 use crate::Float;
 use crate::kernels::threads::{GRAIN, split};
 use crate::kernels::{BinaryRule, UnaryRule};
-use crate::operation::{Output, View, Vjp};
+use crate::operation::{Jvp, Output, View, Vjp};
 use crate::ops::broadcast::broadcast_strides;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, Value};
 
 macro_rules! elementwise {
     ($(
@@ -51,6 +51,10 @@ macro_rules! elementwise {
                     let _ = ($x, $y $($(, $setting)+)?);
                     $crate::ops::elementwise::elementwise!(@derivative $rule, $x, $derivative)
                 }
+                #[track_caller]
+                fn record<T: $crate::Float>(self, x: $crate::Var<'_, T>) -> $crate::Var<'_, T> {
+                    x.tape().elementwise(self, x)
+                }
                 fn loops() -> &'static $crate::kernels::UnaryLoops<Self> {
                     static LOOPS: $crate::kernels::UnaryLoops<$Type> = $crate::kernels::UnaryLoops::new();
                     &LOOPS
@@ -72,6 +76,9 @@ macro_rules! elementwise {
                     $(let _ = ($($setting),+);)?
                     $crate::ops::elementwise::elementwise!(@vjp $rule, self, cx, $derivative);
                 }
+                fn jvp<'s>(&self, cx: &$crate::Jvp<'_, 's, T>) -> Option<$crate::Value<'s, T>> {
+                    Some($crate::Tensor::chain(*self, cx.tangent(0)?, cx.input(0), cx.output()))
+                }
             }
 
             impl<'t, T: $crate::Float> $crate::Var<'t, T> {
@@ -79,6 +86,14 @@ macro_rules! elementwise {
                 #[track_caller]
                 pub fn $name(self $($(, $setting: f64)+)?) -> Self {
                     self.tape().elementwise($Type { $($($setting),+)? }, self)
+                }
+            }
+
+            impl<K: $crate::kernels::Real> $crate::kernels::Num<K> {
+                #[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") of a number.")]
+                #[inline(always)]
+                pub fn $name(self $($(, $setting: f64)+)?) -> Self {
+                    $crate::kernels::Num(self.0.unary($Type { $($($setting),+)? }))
                 }
             }
 
@@ -137,6 +152,9 @@ macro_rules! elementwise_binary {
                 fn vjp<V: $crate::Tensor<T>>(&self, cx: &$crate::Vjp<'_, T, V>) {
                     $crate::ops::elementwise::vjp_binary(*self, cx);
                 }
+                fn jvp<'s>(&self, cx: &$crate::Jvp<'_, 's, T>) -> Option<$crate::Value<'s, T>> {
+                    $crate::ops::elementwise::jvp_binary(*self, cx)
+                }
             }
 
             $crate::ops::elementwise::elementwise_binary!(@method $(#[$doc])* $name, $Type);
@@ -191,6 +209,14 @@ macro_rules! elementwise_binary {
                 let _ = ($a, $b, $y);
                 $db
             }
+            #[track_caller]
+            fn record<'t, T: $crate::Float>(
+                self,
+                a: $crate::Var<'t, T>,
+                b: $crate::Var<'t, T>,
+            ) -> $crate::Var<'t, T> {
+                a.tape().apply(self, [a, b])
+            }
             fn loops() -> &'static $crate::kernels::BinaryLoops<Self> {
                 static LOOPS: $crate::kernels::BinaryLoops<$Type> = $crate::kernels::BinaryLoops::new();
                 &LOOPS
@@ -199,6 +225,14 @@ macro_rules! elementwise_binary {
     };
 
     (@method $(#[$doc:meta])* $name:ident, $Type:ident) => {
+        impl<K: $crate::kernels::Real> $crate::kernels::Num<K> {
+            #[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") of two numbers.")]
+            #[inline(always)]
+            pub fn $name(self, other: Self) -> Self {
+                $crate::kernels::Num(self.0.binary(other.0, $Type {}))
+            }
+        }
+
         impl<'t, T: $crate::Float> $crate::Var<'t, T> {
             $(#[$doc])*
             #[track_caller]
@@ -270,4 +304,14 @@ pub(crate) fn vjp_binary<T: Float, V: Tensor<T>, R: BinaryRule>(rule: R, cx: &Vj
     for (i, second) in [(0, false), (1, true)] {
         cx.add(i, || V::chain_binary(rule, second, cx.grad(), [cx.input(0), cx.input(1)], cx.output()));
     }
+}
+
+/// How the output of a binary rule moves with its operands.
+pub(crate) fn jvp_binary<'s, T: Float, R: BinaryRule>(rule: R, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+    let (operands, y) = (|| [cx.input(0), cx.input(1)], cx.output());
+    let by = |i: usize| {
+        let moved = cx.tangent(i)?.broadcast_to(y.shape());
+        Some(Value::chain_binary(rule, i == 1, moved, operands(), cx.output()))
+    };
+    cx.sum([by(0), by(1)].into_iter().flatten())
 }

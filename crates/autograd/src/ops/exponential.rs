@@ -1,5 +1,6 @@
 //! Powers, roots, exponentials, logarithms.
 
+use crate::kernels::{Num, Real};
 use crate::ops::elementwise::{elementwise, elementwise_binary};
 use crate::{Float, IntoVar, Operand, Var};
 
@@ -12,9 +13,9 @@ elementwise! {
     /// let y = x.exp();
     /// assert_eq!((y.item(), y.backward().wrt(x)[[]]), (1.0, 1.0));
     /// ```
-    exp: Exp(x) -> y { value: x.exp(), derivative: y, check: [-300.0, -1.0, 0.0, 2.0] }
+    exp: Exp(x) -> y { value: x.by(Real::exp), derivative: y, check: [-300.0, -1.0, 0.0, 2.0] }
     /// `y = eˣ − 1`, accurate for tiny x; `dy/dx = eˣ`.
-    exp_m1: ExpM1(x) -> y { value: x.exp_m1(), derivative: x.exp(), check: [-3.0, 0.0, 1e-6, 2.0] }
+    exp_m1: ExpM1(x) -> y { value: x.by(Real::exp_m1), derivative: x.exp(), check: [-3.0, 0.0, 1e-6, 2.0] }
     /// The natural logarithm: `y = ln x`, `dy/dx = 1/x`. −∞ at 0, NaN below.
     ///
     /// ```
@@ -22,11 +23,11 @@ elementwise! {
     /// let x = tape.var(2.0);
     /// assert_eq!(x.ln().backward().wrt(x)[[]], 0.5);
     /// ```
-    ln: Ln(x) -> y { value: x.ln(), derivative: 1 / x, check: [0.1, 1.0, 30.0] }
+    ln: Ln(x) -> y { value: x.by(Real::ln), derivative: 1 / x, check: [0.1, 1.0, 30.0] }
     /// `y = ln(1 + x)`, accurate for tiny x; `dy/dx = 1/(1 + x)`.
-    ln_1p: Ln1p(x) -> y { value: x.ln_1p(), derivative: 1 / (x + 1), check: [-0.7, 0.0, 1e-6, 30.0] }
+    ln_1p: Ln1p(x) -> y { value: x.by(Real::ln_1p), derivative: 1 / (x + 1), check: [-0.7, 0.0, 1e-6, 30.0] }
     /// `y = √x`, `dy/dx = 1/(2y)`: infinite at 0. NaN below.
-    sqrt: Sqrt(x) -> y { value: x.sqrt(), derivative: 0.5 / y, check: [0.2, 1.0, 9.0] }
+    sqrt: Sqrt(x) -> y { value: x.by(Real::sqrt), derivative: 0.5 / y, check: [0.2, 1.0, 9.0] }
     /// `y = x²`, `dy/dx = 2x`.
     ///
     /// ```
@@ -38,7 +39,7 @@ elementwise! {
     /// `y = xᵖ` for a plain number p, `dy/dx = p xᵖ⁻¹`. Written `x.pow(p)`. With p = 0 the value is 1 and the
     /// derivative 0, also at 0.
     pow_number: PowNumber(x; exponent) -> y {
-        value: if exponent == 2.0 { x * x } else { x.pow_number(exponent) },
+        value: if exponent == 2.0 { x * x } else { x.by(|x| x.pow_number(exponent)) },
         derivative: if exponent == 0.0 {
             x.literal(0.0)
         } else if exponent == 1.0 {
@@ -52,7 +53,7 @@ elementwise! {
     }
     /// The error function: `y = 2/√π ∫₀ˣ e^(−t²) dt`, `dy/dx = 2/√π e^(−x²)`.
     erf: Erf(x) -> y {
-        value: x.erf(),
+        value: x.by(Real::erf),
         derivative: (-(x * x)).exp() * std::f64::consts::FRAC_2_SQRT_PI,
         check: [-1.2, 0.0, 0.8, 2.0],
     }
@@ -61,10 +62,10 @@ elementwise! {
 elementwise_binary! {
     /// The rule of [`Var::pow`] between variables.
     pow_var: Pow(a, b) -> y {
-        value: a.pow(b),
+        value: Num(a.0.pow(b.0)),
         // 0⁰⁻¹ must not be formed: it is infinite, and b times it NaN
         derivative: {
-            b * (b.is(b.literal(0.0)) * a.is(a.literal(0.0))).choose(a.literal(1.0), a).pow(b - 1),
+            b * (b.is(b.literal(0.0)) * a.is(a.literal(0.0))).choose(a.literal(1.0), a).pow_var(b - 1),
             {
                 // 0ᵇ is 0 for every b ≥ 0 (0⁰ is 1), so its logarithm must not be formed
                 let zero = a.is(a.literal(0.0)) * (1 - b.below(0.0));

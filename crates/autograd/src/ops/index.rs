@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::axes::axis_of;
-use crate::{Float, Operation, Output, Shape, Tensor, Var, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// `y[…, j, …] = x[…, index[j], …]` along an axis.
 #[derive(Debug)]
@@ -44,6 +44,9 @@ impl<T: Float> Operation<T> for IndexSelect {
         let back = IndexAdd { axis: self.axis, index: self.index.clone(), size };
         cx.add(0, || V::apply(back, &[&cx.grad()]));
     }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
+    }
 }
 
 /// `y[…, i, …] = Σ x[…, j, …]` over all j with `index[j] = i`: the transpose of [`IndexSelect`].
@@ -76,6 +79,9 @@ impl<T: Float> Operation<T> for IndexAdd {
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         cx.add(0, || V::apply(IndexSelect { axis: self.axis, index: self.index.clone() }, &[&cx.grad()]));
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
     }
 }
 
@@ -137,6 +143,9 @@ impl<T: Float> Operation<T> for Gather {
         let back = || ScatterAdd { places: self.places.clone(), whole: cx.input(0).shape().into() };
         cx.add(0, || V::apply(back(), &[&cx.grad()]));
     }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
+    }
 }
 
 /// Zeros, with each x added at its place: the transpose of [`Gather`].
@@ -160,6 +169,9 @@ impl<T: Float> Operation<T> for ScatterAdd {
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         cx.add(0, || V::apply(Gather { places: self.places.clone() }, &[&cx.grad()]));
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::axes::axis_of;
 use crate::ops::slice::{Range, Slice};
-use crate::{Float, Operation, Output, Shape, Tensor, Var, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// The inputs one after the other along an axis.
 #[derive(Debug)]
@@ -56,6 +56,9 @@ impl<T: Float> Operation<T> for Concat {
             cx.add(i, || V::apply(Slice { ranges: (0..input.shape().len()).map(ranges).collect() }, &[&cx.grad()]));
             start += len;
         }
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::kernels::matmul::Product;
 use crate::ops::broadcast::{broadcast_shape, broadcast_strides};
-use crate::{Float, IntoVar, Operation, Output, Shape, Tensor, Var, View, Vjp};
+use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// `C = A · B` over the last two axes, each operand stored transposed where `transposed` says so. Axes before those
 /// are batches and broadcast.
@@ -18,6 +18,19 @@ fn parts(shape: &[usize], transposed: bool) -> (&[usize], usize, usize) {
 }
 
 impl MatMul {
+    /// `c ← c + A · B`, if both are single matrices; else does nothing and says so.
+    pub(crate) fn add_to<T: Float>(&self, [a, b]: [View<'_, T>; 2], shape: &[usize], c: &mut [T]) -> bool {
+        let [a_transposed, b_transposed] = self.transposed;
+        let (a_batch, m, k) = parts(a.shape(), a_transposed);
+        let (b_batch, _, n) = parts(b.shape(), b_transposed);
+        let single = a_batch.is_empty() && b_batch.is_empty() && *shape == [m, n];
+        if single && m * n > 0 {
+            let (a, b) = (a.data(), b.data());
+            (T::kernels().product)(Product { m, k, n, a, a_transposed, b, b_transposed, c, accumulate: true });
+        }
+        single
+    }
+
     /// Multiplies matrix by matrix. A right operand that is one matrix for the whole batch takes all rows at once.
     fn run<T: Float>(&self, a: View<'_, T>, b: View<'_, T>, shape: &[usize], c: &mut [T]) {
         let [a_transposed, b_transposed] = self.transposed;
@@ -71,27 +84,26 @@ impl<T: Float> Operation<T> for MatMul {
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         // C = A B gives dA = G Bᵀ and dB = Aᵀ G; a transposed operand takes the transpose of that
         let [ta, tb] = self.transposed;
-        cx.add(0, || {
-            let (g, b) = (cx.grad(), cx.input(1));
-            if ta { b.matmul(&g, [tb, true]) } else { g.matmul(&b, [false, !tb]) }
-        });
-        cx.add(1, || {
-            let (g, a) = (cx.grad(), cx.input(0));
-            match (tb, a.shape().len() > 2 && cx.input(1).shape().len() == 2 && !ta) {
-                // one right matrix for a whole batch: its gradient is one product over all rows
-                (_, true) => {
-                    let rows = |x: V| {
-                        let columns = x.shape()[x.shape().len() - 1];
-                        let count = x.shape()[..x.shape().len() - 1].iter().product();
-                        x.reshape(&[count, columns])
-                    };
-                    let (a, g) = (rows(a), rows(g));
-                    if tb { g.matmul(&a, [true, false]) } else { a.matmul(&g, [true, false]) }
-                }
-                (true, _) => g.matmul(&a, [true, ta]),
-                (false, _) => a.matmul(&g, [!ta, false]),
-            }
-        });
+        let (g, a, b) = (|| cx.grad(), || cx.input(0), || cx.input(1));
+        match ta {
+            true => cx.add_product(0, [tb, true], || [b(), g()]),
+            false => cx.add_product(0, [false, !tb], || [g(), b()]),
+        }
+        // one right matrix for a whole batch: its gradient is one product over all rows
+        let rows = |x: V| {
+            let columns = x.shape()[x.shape().len() - 1];
+            let count = x.shape()[..x.shape().len() - 1].iter().product();
+            x.reshape(&[count, columns])
+        };
+        let shared = !ta && a().shape().len() > 2 && b().shape().len() == 2;
+        let flat = |x: V| if shared { rows(x) } else { x };
+        match tb {
+            true => cx.add_product(1, [true, ta], || [flat(g()), flat(a())]),
+            false => cx.add_product(1, [!ta, false], || [flat(a()), flat(g())]),
+        }
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.multilinear(self)
     }
 }
 
@@ -148,12 +160,27 @@ impl<T: Float> Operation<T> for LinearOperation {
             x.reshape(&[count, columns])
         };
         let (outputs, features) = (cx.input(1).shape()[0], cx.input(1).shape()[1]);
-        cx.add(0, || {
-            let g = rows(cx.grad(), outputs).matmul(&cx.input(1), [false, false]);
-            g.reshape(cx.input(0).shape())
-        });
-        cx.add(1, || rows(cx.grad(), outputs).matmul(&rows(cx.input(0), features), [true, false]));
+        if cx.input(0).shape().len() == 2 {
+            cx.add_product(0, [false, false], || [cx.grad(), cx.input(1)]);
+        } else {
+            cx.add(0, || {
+                let g = rows(cx.grad(), outputs).matmul(&cx.input(1), [false, false]);
+                g.reshape(cx.input(0).shape())
+            });
+        }
+        cx.add_product(1, [true, false], || [rows(cx.grad(), outputs), rows(cx.input(0), features)]);
         cx.add(2, || cx.grad());
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        let rows = |x: Value<'s, T>| {
+            let columns = x.shape()[x.shape().len() - 1];
+            let count = x.shape()[..x.shape().len() - 1].iter().product();
+            x.reshape(&[count, columns])
+        };
+        let product = |x: Value<'s, T>, w: &Value<'s, T>| rows(x).matmul(w, [false, true]).reshape(cx.output().shape());
+        let by_input = cx.tangent(0).map(|x| product(x, &cx.input(1)));
+        let by_weight = cx.tangent(1).map(|w| product(cx.input(0), &w));
+        cx.sum([by_input, by_weight, cx.tangent(2)].into_iter().flatten())
     }
 }
 

@@ -34,6 +34,7 @@ operations! {
     join;
     index;
     softmax;
+    fused;
 }
 
 /// A function of operations, and a point at which its derivatives are checked.

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::axes::Axes;
 use crate::ops::choose::Where;
 use crate::ops::shape::Reshape;
-use crate::{Float, Operation, Output, Shape, Tensor, Var, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// A shape with the given axes at size 1.
 fn reduced(shape: &[usize], axes: &[usize]) -> Shape {
@@ -57,6 +57,9 @@ impl<T: Float> Operation<T> for Sum {
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         cx.add(0, || cx.take_grad().broadcast_to(cx.input(0).shape()));
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
     }
 }
 
@@ -120,6 +123,9 @@ impl<T: Float> Operation<T> for Ties {
         }
     }
     fn vjp<V: Tensor<T>>(&self, _: &Vjp<'_, T, V>) {}
+    fn jvp<'s>(&self, _: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        None
+    }
 }
 
 impl<'t, T: Float> Var<'t, T> {

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::axes::{Axes, axis_of};
 use crate::kernels::strided::Strided;
 use crate::ops::broadcast::{broadcast_shape, broadcast_strides, signed, strides};
-use crate::{Float, Operation, Output, Shape, Tensor, Var, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// `y = x`, repeated. Its gradient is the sum over the repetitions, which the engine takes.
 #[derive(Debug)]
@@ -36,6 +36,9 @@ impl<T: Float> Operation<T> for BroadcastTo {
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         cx.add(0, || cx.take_grad());
     }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
+    }
 }
 
 /// `y = x` in another shape.
@@ -56,6 +59,9 @@ impl<T: Float> Operation<T> for Reshape {
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         cx.add(0, || cx.take_grad().reshape(cx.input(0).shape()));
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
     }
 }
 
@@ -82,6 +88,9 @@ impl<T: Float> Operation<T> for Permute {
         let mut back: Shape = self.axes.clone();
         self.axes.iter().enumerate().for_each(|(k, &axis)| back[axis] = k);
         cx.add(0, || cx.grad().permute(&back));
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
     }
 }
 

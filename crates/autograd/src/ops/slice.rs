@@ -7,7 +7,7 @@ use crate::axes::axis_of;
 use crate::kernels::strided::Strided;
 use crate::ops::broadcast::strides;
 use crate::ops::shape::Reshape;
-use crate::{Float, Operation, Output, Shape, Tensor, Var, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// Where a slice reads along one axis: `len` places from `start`, `step` apart.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,9 @@ impl<T: Float> Operation<T> for Slice {
         let back = || Unslice { ranges: self.ranges.clone(), shape: cx.input(0).shape().into() };
         cx.add(0, || V::apply(back(), &[&cx.grad()]));
     }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
+    }
 }
 
 /// Zeros, but for x at the places that the ranges name: the transpose of [`Slice`].
@@ -79,6 +82,9 @@ impl<T: Float> Operation<T> for Unslice {
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         cx.add(0, || V::apply(Slice { ranges: self.ranges.clone() }, &[&cx.grad()]));
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::axes::{Axes, axis_of};
-use crate::{Float, Operation, Output, Shape, Tensor, Var, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// Calls `f(first place, stride)` for each row along an axis.
 fn rows(shape: &[usize], axis: usize, mut f: impl FnMut(usize, usize)) {
@@ -58,6 +58,10 @@ impl<T: Float> Operation<T> for Softmax {
             (g.clone() - (g * y.clone()).sum_keep(&[self.axis])) * y
         });
     }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        let (dx, y) = (cx.tangent(0)?, cx.output()); // the Jacobian is symmetric
+        Some((dx.clone() - (dx * y.clone()).sum_keep(&[self.axis])) * y)
+    }
 }
 
 /// `yᵢ = xᵢ − ln Σ e^xⱼ` along an axis.
@@ -86,6 +90,10 @@ impl<T: Float> Operation<T> for LogSoftmax {
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         // g − e^y Σ g
         cx.add(0, || cx.grad() - cx.output().exp() * cx.grad().sum_keep(&[self.axis]));
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        let dx = cx.tangent(0)?;
+        Some(dx.clone() - (cx.output().exp() * dx).sum_keep(&[self.axis]))
     }
 }
 
@@ -118,6 +126,9 @@ impl<T: Float> Operation<T> for LogSumExp {
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         // g ⊙ softmax: one over several axes is that of a flat row, e^(x − y)
         cx.add(0, || cx.grad() * (cx.input(0) - cx.output()).exp());
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        Some((cx.tangent(0)? * (cx.input(0) - cx.output()).exp()).sum_keep(&self.axes))
     }
 }
 
@@ -154,16 +165,23 @@ impl<T: Float> Operation<T> for CrossEntropy {
         }
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
-        // softmax(x) − onehot(label), each row times its g
-        cx.add(0, || {
-            let x = cx.input(0);
-            let (rows, classes) = (x.shape()[0], x.shape()[1]);
-            let target = x.constant(&[rows, classes], |target| {
-                target.fill(T::default());
-                self.labels.iter().enumerate().for_each(|(i, &label)| target[i * classes + label] = T::from_f64(1.0));
-            });
-            (V::apply(Softmax { axis: 1 }, &[&x]) - target) * cx.grad().reshape(&[rows, 1])
+        cx.add(0, || self.slope(&cx.input(0)) * cx.grad().reshape(&[self.labels.len(), 1]));
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        let dy = (self.slope(&cx.input(0)) * cx.tangent(0)?).sum_keep(&[1]);
+        Some(dy.reshape(&[self.labels.len()]))
+    }
+}
+
+impl CrossEntropy {
+    /// `softmax(x) − onehot(label)`
+    fn slope<T: Float, V: Tensor<T>>(&self, x: &V) -> V {
+        let (rows, classes) = (x.shape()[0], x.shape()[1]);
+        let target = x.constant(&[rows, classes], |target| {
+            target.fill(T::default());
+            self.labels.iter().enumerate().for_each(|(i, &label)| target[i * classes + label] = T::from_f64(1.0));
         });
+        V::apply(Softmax { axis: 1 }, &[x]) - target
     }
 }
 

@@ -1,5 +1,6 @@
 //! Circular and hyperbolic functions. Angles are in radians.
 
+use crate::kernels::Real;
 use crate::kernels::math::TRIGONOMETRIC_LIMIT;
 use crate::ops::elementwise::elementwise;
 
@@ -12,11 +13,11 @@ elementwise! {
     /// assert_eq!(x.sin().backward().wrt(x)[[]], 1.0);
     /// ```
     sin: Sin(x) -> y {
-        value: x.sin(), derivative: x.cos(), limit: TRIGONOMETRIC_LIMIT, check: [-300.0, 0.0, 0.7, 2.0]
+        value: x.by(Real::sin), derivative: x.cos(), limit: TRIGONOMETRIC_LIMIT, check: [-300.0, 0.0, 0.7, 2.0]
     }
     /// `y = cos x`, `dy/dx = −sin x`.
     cos: Cos(x) -> y {
-        value: x.cos(), derivative: -x.sin(), limit: TRIGONOMETRIC_LIMIT, check: [-300.0, 0.0, 0.7, 2.0]
+        value: x.by(Real::cos), derivative: -x.sin(), limit: TRIGONOMETRIC_LIMIT, check: [-300.0, 0.0, 0.7, 2.0]
     }
     /// Hyperbolic tangent: `y = tanh x`, `dy/dx = 1 − y²`.
     ///
@@ -25,7 +26,7 @@ elementwise! {
     /// let x = tape.var(0.0);
     /// assert_eq!(x.tanh().backward().wrt(x)[[]], 1.0);
     /// ```
-    tanh: Tanh(x) -> y { value: x.tanh(), derivative: 1 - y * y, check: [-300.0, 0.0, 0.7, 2.0] }
+    tanh: Tanh(x) -> y { value: x.by(Real::tanh), derivative: 1 - y * y, check: [-300.0, 0.0, 0.7, 2.0] }
 }
 
 #[cfg(test)]

@@ -1,0 +1,173 @@
+//! Arrays that carry how fast they move: what the rules run over in the sweep that computes Hessian-vector products.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use smallvec::SmallVec;
+
+use crate::Float;
+use crate::kernels::{BinaryRule, UnaryRule};
+use crate::operation::{Jvp, Operation, View};
+use crate::ops;
+use crate::ops::fused::FusedRule;
+use crate::tensor::{Tensor, Value, ValueContext};
+
+/// An array and its derivative along the direction asked for; `None` where it does not move.
+///
+/// It is [`Dual`](crate::kernels::Dual) for arrays: rules that run over it give a gradient and how fast that moves.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct DualValue<'s, T: Float> {
+    pub(crate) value: Value<'s, T>,
+    pub(crate) tangent: Option<Value<'s, T>>,
+}
+
+/// Where the sweep over dual values reads: the tape, and how fast its nodes move.
+#[doc(hidden)]
+pub struct DualContext<'s, T: Float> {
+    pub(crate) values: ValueContext<'s, T>,
+    pub(crate) tangents: &'s [Option<Value<'s, T>>],
+}
+impl<T: Float> Clone for DualContext<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T: Float> Copy for DualContext<'_, T> {}
+
+impl<'s, T: Float> DualValue<'s, T> {
+    fn map(self, f: impl Fn(Value<'s, T>) -> Value<'s, T>) -> Self {
+        DualValue { value: f(self.value), tangent: self.tangent.map(f) }
+    }
+    /// The tangent, written out.
+    fn moved(&self) -> Value<'s, T> {
+        self.tangent.clone().unwrap_or_else(|| self.value.zeros())
+    }
+}
+
+impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
+    fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
+        let values: SmallVec<[Value<'s, T>; 3]> = inputs.iter().map(|x| x.value.clone()).collect();
+        let value = Value::run(&operation, &values);
+        let moves = inputs.iter().any(|x| x.tangent.is_some());
+        let tangent = moves.then(|| {
+            let tangents: SmallVec<[_; 3]> = inputs.iter().map(|x| x.tangent.clone()).collect();
+            operation.jvp(&Jvp::new(&values, &tangents, &value))
+        });
+        DualValue { value, tangent: tangent.flatten() }
+    }
+    fn shape(&self) -> &[usize] {
+        self.value.shape()
+    }
+    fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
+        DualValue { value: self.value.constant(shape, fill), tangent: None }
+    }
+    fn reshape(self, shape: &[usize]) -> Self {
+        self.map(|x| x.reshape(shape))
+    }
+    fn broadcast_to(self, shape: &[usize]) -> Self {
+        self.map(|x| x.broadcast_to(shape))
+    }
+
+    type Context = DualContext<'s, T>;
+
+    fn load(context: Self::Context, node: u32) -> Self {
+        DualValue { value: Value::load(context.values, node), tangent: context.tangents[node as usize].clone() }
+    }
+    fn is_differentiated(context: Self::Context, node: u32) -> bool {
+        Value::is_differentiated(context.values, node)
+    }
+    fn sum_to_node(self, context: Self::Context, node: u32) -> Self {
+        self.map(|x| x.sum_to_node(context.values, node))
+    }
+    fn accumulate(sum: Self, term: Self) -> Self {
+        let tangent = match (sum.tangent, term.tangent) {
+            (Some(sum), Some(term)) => Some(Value::accumulate(sum, term)),
+            (sum, term) => sum.or(term),
+        };
+        DualValue { value: Value::accumulate(sum.value, term.value), tangent }
+    }
+    fn add_product(
+        sum: Option<Self>,
+        [a, b]: [Self; 2],
+        transposed: [bool; 2],
+        context: Self::Context,
+        node: u32,
+    ) -> Self {
+        let (sum, mut tangent) = sum.map_or((None, None), |sum| (Some(sum.value), sum.tangent));
+        let products = [(a.tangent, Some(b.value.clone())), (Some(a.value.clone()), b.tangent)];
+        for (a, b) in products {
+            if let (Some(a), Some(b)) = (a, b) {
+                tangent = Some(Value::add_product(tangent, [a, b], transposed, context.values, node));
+            }
+        }
+        // nobody looks at the gradient of a leaf here, only at how it moves
+        let value = match sum {
+            None if context.values.is_leaf(node) => Value::load(context.values, node).zeros(),
+            sum if context.values.is_leaf(node) => sum.expect("the other case is above"),
+            sum => Value::add_product(sum, [a.value, b.value], transposed, context.values, node),
+        };
+        DualValue { value, tangent }
+    }
+
+    fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self {
+        if x.tangent.is_none() {
+            return g.map(|g| Value::chain(rule, g, x.value.clone(), y.value.clone()));
+        }
+        let (run, dg, dx, dy) = (T::unary(R::loops()).second, g.moved(), x.moved(), y.moved());
+        let arrays = [x.value, dx, y.value, dy];
+        let [value, tangent] = Value::second([g.value, dg], arrays, |x, g, dg| run(rule, x, g, dg));
+        DualValue { value, tangent: Some(tangent) }
+    }
+    fn chain_binary<R: BinaryRule>(rule: R, second: bool, g: Self, [a, b]: [Self; 2], y: Self) -> Self {
+        if a.tangent.is_none() && b.tangent.is_none() {
+            return g
+                .map(|g| Value::chain_binary(rule, second, g, [a.value.clone(), b.value.clone()], y.value.clone()));
+        }
+        let [a, b] = [a, b].map(|x| x.broadcast_to(y.value.shape()));
+        let kernels = T::binary(R::loops());
+        let run = if second { kernels.second_b } else { kernels.second_a };
+        let (dg, da, db, dy) = (g.moved(), a.moved(), b.moved(), y.moved());
+        let arrays = [a.value, da, b.value, db, y.value, dy];
+        let [value, tangent] = Value::second([g.value, dg], arrays, |x, g, dg| run(rule, x, g, dg));
+        DualValue { value, tangent: Some(tangent) }
+    }
+    fn chain_fused<R: FusedRule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], slope: Self) -> Self {
+        let moves = x.each_ref().map(Self::moved);
+        let arrays = x.into_iter().map(|x| x.value).chain(moves).chain([g.moved(), g.value].into_iter().rev());
+        let arrays: SmallVec<[Value<'s, T>; 8]> = arrays.map(Value::dense).collect();
+        let views: SmallVec<[View<'_, T>; 8]> = arrays.iter().map(Value::view).collect();
+        let [value, tangent] = slope.value.pair(|shape, outs| ops::fused::second_order(rule, i, &views, shape, outs));
+        DualValue { value, tangent: Some(tangent) }
+    }
+}
+
+macro_rules! operators {
+    ($($trait:ident $method:ident $operation:expr, |$x:ident, $c:ident| $moved:expr;)*) => {
+        $(impl<T: Float> $trait for DualValue<'_, T> {
+            type Output = Self;
+            fn $method(self, other: Self) -> Self {
+                Self::apply($operation, &[&self, &other])
+            }
+        }
+        impl<T: Float> $trait<f64> for DualValue<'_, T> {
+            type Output = Self;
+            fn $method(self, $c: f64) -> Self {
+                DualValue { value: $trait::$method(self.value, $c), tangent: self.tangent.map(|$x| $moved) }
+            }
+        }
+        )*
+    };
+}
+operators! {
+    Add add ops::arithmetic::Add {}, |x, _c| x;
+    Sub sub ops::arithmetic::Sub {}, |x, _c| x;
+    Mul mul ops::arithmetic::Mul {}, |x, c| x * c;
+    Div div ops::arithmetic::Div {}, |x, c| x / c;
+}
+
+impl<T: Float> Neg for DualValue<'_, T> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self.map(Neg::neg)
+    }
+}

@@ -1,0 +1,121 @@
+//! A rule's numbers, 64 at a time.
+//!
+//! A rule over [`Block`]s runs each of its operations over 64 numbers that stay in the first-level cache. The loops are
+//! compiled here, at this crate's optimisation level and for each instruction set, so a rule written in a user's crate
+//! is as fast in a debug build as in a release build, and needs no code of its own for each instruction set.
+
+use super::lane::{Element, Lane, PRECISE};
+use super::math::TRIGONOMETRIC_LIMIT;
+use super::num::{Num, Real};
+use super::simd::dispatch;
+use super::{BinaryRule, UnaryRule};
+
+/// Numbers of a block.
+pub(crate) const BLOCK: usize = 64;
+
+/// Numbers that a rule computes with together.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct Block<T>(pub(crate) [T; BLOCK]);
+
+/// The block of a number type, in code that is generic over it.
+#[doc(hidden)]
+pub trait Lanes<T>: Real {
+    /// One number in every place.
+    fn splat(x: T) -> Self;
+    /// Numbers of a slice of 1 to 64; behind them stands the last one.
+    fn read(x: &[T]) -> Self;
+    /// Writes as many numbers as the slice holds.
+    fn write(&self, out: &mut [T]);
+}
+
+impl<T: Copy> Lanes<T> for Block<T>
+where
+    Block<T>: Real,
+{
+    fn splat(x: T) -> Self {
+        Block([x; BLOCK])
+    }
+    fn read(x: &[T]) -> Self {
+        if let Ok(x) = x.try_into() {
+            return Block(x);
+        }
+        let mut block = Block([x[x.len() - 1]; BLOCK]);
+        block.0[..x.len()].copy_from_slice(x);
+        block
+    }
+    fn write(&self, out: &mut [T]) {
+        let len = out.len();
+        out.copy_from_slice(&self.0[..len]);
+    }
+}
+
+#[inline(always)]
+fn map<L: Element>(x: Block<L::T>, f: impl Fn(L) -> L) -> Block<L::T> {
+    let mut y = x;
+    for y in &mut y.0 {
+        *y = f(L::new(*y)).get();
+    }
+    y
+}
+
+#[inline(always)]
+fn zip<L: Element>(a: Block<L::T>, b: Block<L::T>, f: impl Fn(L, L) -> L) -> Block<L::T> {
+    let mut y = a;
+    for (y, &b) in y.0.iter_mut().zip(&b.0) {
+        *y = f(L::new(*y), L::new(b)).get();
+    }
+    y
+}
+
+macro_rules! block {
+    ($t:ident, one: $($one:ident)*, two: $($two:ident)*, number: $($number:ident)*, trigonometric: $($trigonometric:ident)*) => {
+        impl Real for Block<$t> {
+            #[inline(always)]
+            fn unary<R: UnaryRule>(self, rule: R) -> Self {
+                rule.value(Num(self)).0
+            }
+            #[inline(always)]
+            fn binary<R: BinaryRule>(self, other: Self, rule: R) -> Self {
+                rule.value(Num(self), Num(other)).0
+            }
+            fn literal(self, c: f64) -> Self {
+                Block([c as $t; BLOCK])
+            }
+            fn choose(self, yes: Self, no: Self) -> Self {
+                dispatch!(MODE => {
+                    let mut y = no;
+                    for ((y, &yes), &condition) in y.0.iter_mut().zip(&yes.0).zip(&self.0) {
+                        *y = Lane::<$t, MODE>(condition).choose(Lane(yes), Lane(*y)).0;
+                    }
+                    y
+                })
+            }
+            $(fn $one(self) -> Self {
+                dispatch!(MODE => map(self, Lane::<$t, MODE>::$one))
+            })*
+            $(fn $two(self, other: Self) -> Self {
+                dispatch!(MODE => zip(self, other, Lane::<$t, MODE>::$two))
+            })*
+            $(fn $number(self, c: f64) -> Self {
+                dispatch!(MODE => map(self, |x: Lane<$t, MODE>| x.$number(c)))
+            })*
+            $(fn $trigonometric(self) -> Self {
+                if self.0.iter().any(|x| x.abs() > TRIGONOMETRIC_LIMIT as $t) {
+                    return map(self, Lane::<$t, PRECISE>::$trigonometric);
+                }
+                dispatch!(MODE => map(self, Lane::<$t, MODE>::$trigonometric))
+            })*
+        }
+    };
+    ($($t:ident)*) => {
+        $(block!(
+            $t,
+            one: neg abs exp exp_m1 ln ln_1p sqrt tanh erf,
+            two: add sub mul div gt is pow,
+            number: shift scale per over above below pow_number,
+            trigonometric: sin cos
+        );)*
+    };
+}
+block!(f32 f64);

@@ -1,0 +1,63 @@
+//! A lane that notices when a function is asked for a number past the range in which its polynomial holds.
+//!
+//! The loop that it runs in is then run again with the standard library's functions. An expression without such
+//! functions carries no check: the compiler sees that it never fails.
+
+use super::lane::Element;
+use super::math::TRIGONOMETRIC_LIMIT;
+use super::num::{Num, Real};
+use super::{BinaryRule, UnaryRule};
+
+/// A lane, and whether something that went into it was past a polynomial's range.
+#[derive(Clone, Copy)]
+pub(crate) struct Checked<L> {
+    pub(crate) lane: L,
+    pub(crate) past: bool,
+}
+
+macro_rules! functions {
+    (one: $($one:ident)*, two: $($two:ident)*, number: $($number:ident)*, trigonometric: $($trigonometric:ident)*) => {
+        $(#[inline(always)]
+        fn $one(self) -> Self {
+            Checked { lane: self.lane.$one(), ..self }
+        })*
+        $(#[inline(always)]
+        fn $two(self, other: Self) -> Self {
+            Checked { lane: self.lane.$two(other.lane), past: self.past | other.past }
+        })*
+        $(#[inline(always)]
+        fn $number(self, c: f64) -> Self {
+            Checked { lane: self.lane.$number(c), ..self }
+        })*
+        $(#[inline(always)]
+        fn $trigonometric(self) -> Self {
+            let past = self.past | (self.lane.abs().above(TRIGONOMETRIC_LIMIT).get() != L::zero().get());
+            Checked { lane: self.lane.$trigonometric(), past }
+        })*
+    };
+}
+
+impl<L: Element<T: PartialEq>> Real for Checked<L> {
+    #[inline(always)]
+    fn unary<R: UnaryRule>(self, rule: R) -> Self {
+        rule.value(Num(self)).0
+    }
+    #[inline(always)]
+    fn binary<R: BinaryRule>(self, other: Self, rule: R) -> Self {
+        rule.value(Num(self), Num(other)).0
+    }
+    #[inline(always)]
+    fn literal(self, c: f64) -> Self {
+        Checked { lane: self.lane.literal(c), past: false }
+    }
+    #[inline(always)]
+    fn choose(self, yes: Self, no: Self) -> Self {
+        Checked { lane: self.lane.choose(yes.lane, no.lane), past: self.past | yes.past | no.past }
+    }
+    functions!(
+        one: neg abs exp exp_m1 ln ln_1p sqrt tanh erf,
+        two: add sub mul div gt is pow,
+        number: shift scale per over above below pow_number,
+        trigonometric: sin cos
+    );
+}
