@@ -191,7 +191,9 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     #[inline]
     pub fn wants(&self, i: usize) -> bool {
         let input = self.inputs[i];
-        V::is_differentiated(self.context, input) && self.wanted.is_none_or(|w| w[input as usize])
+        // an operation is swept only if some input is differentiated
+        let differentiated = self.inputs.len() == 1 || V::is_differentiated(self.context, input);
+        differentiated && self.wanted.is_none_or(|w| w[input as usize])
     }
     /// Adds the matrix product `a · b`, each operand transposed first where asked, to the gradient of input `i`: straight
     /// into what is already there, if anything is. `operands` runs only if somebody needs it.

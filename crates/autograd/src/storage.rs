@@ -437,7 +437,8 @@ impl<T: Float> Nodes<T> {
     pub(crate) fn alloc(&self, len: usize) -> &mut [T] {
         // SAFETY: the arena hands out each block once until `clear(&mut self)`, and lives as long as `self`.
         let block = unsafe { self.numbers.alloc(len).write() };
-        block[len..].fill(T::default()); // padding of earlier steps must not matter
+        let last = block.len() - PAD;
+        block[last..].fill(T::default()); // padding of earlier steps must not matter
         block
     }
 

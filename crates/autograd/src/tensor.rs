@@ -13,7 +13,7 @@ use crate::ops::{
     self,
     broadcast::{broadcast_axes, broadcast_shape},
 };
-use crate::storage::{Frozen, Pool, Slot, padded};
+use crate::storage::{Frozen, PAD, Pool, Slot, padded};
 use crate::{Float, Tape, Var};
 
 /// An array ([`Value`]) or a variable ([`Var`]): what [`Operation::vjp`] computes with.
@@ -44,7 +44,7 @@ pub trait Tensor<T: Float>:
 
     /// Summed over `axes`, which keep size 1.
     fn sum_keep(&self, axes: &[usize]) -> Self {
-        Self::apply(ops::reduce::Sum { axes: axes.into() }, &[self])
+        Self::apply(ops::reduce::Sum { axes: axes.into(), keep: true, divisor: 1.0 }, &[self])
     }
     /// Axis `k` of the result is axis `axes[k]` of this.
     fn permute(&self, axes: &[usize]) -> Self {
@@ -147,10 +147,10 @@ impl<'s, T: Float> Value<'s, T> {
 
     /// A block of the pool, written by `fill`, padding included.
     fn fresh(shape: &'s [usize], pool: &'s Pool<T>, fill: impl FnOnce(&mut [T])) -> Self {
-        let (len, numbers) = (padded(count(shape)), count(shape));
+        let len = padded(count(shape));
         let mut slot = pool.alloc(len);
         let block = &mut slot.write().expect("a new block has one slot")[..len];
-        block[numbers..].fill(T::default()); // what stood there before must not matter
+        block[len - PAD..].fill(T::default()); // what stood in the padding before must not matter
         fill(block);
         Value { source: Source::Pool(slot), shape, pool }
     }
@@ -213,7 +213,7 @@ impl<'s, T: Float> Value<'s, T> {
         let arrays = arrays.map(Self::dense);
         let arrays = arrays.each_ref().map(|x| x.view().padded());
         let (mut g, mut dg) = (g.owned(), dg.owned());
-        split_many(&mut [g.write(), dg.write()], GRAIN, &|start, outs| {
+        split_many(&mut [g.write(), dg.write()], GRAIN, |start, outs| {
             if let [g, dg] = outs {
                 run(arrays.map(|x| &x[start..start + g.len()]), g, dg);
             }
@@ -250,7 +250,7 @@ impl<'s, T: Float> Value<'s, T> {
         }
         let numbers = self.padded();
         Self::fresh(self.shape, self.pool, |out| {
-            split(out, GRAIN, &|start, out| {
+            split(out, GRAIN, |start, out| {
                 for (block, out) in out.chunks_mut(COPY).enumerate() {
                     let start = start + block * COPY;
                     match numbers {
@@ -280,7 +280,7 @@ impl<'s, T: Float> Value<'s, T> {
             && let Some(total) = slot.write()
         {
             let add = T::kernels().add_assign;
-            split(&mut total[..numbers.len()], GRAIN, &|start, out| add(out, &numbers[start..start + out.len()]));
+            split(&mut total[..numbers.len()], GRAIN, |start, out| add(out, &numbers[start..start + out.len()]));
             return true;
         }
         false
@@ -369,6 +369,17 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
         Self::apply(ops::shape::BroadcastTo { shape: shape.into() }, &[&self])
     }
 
+    fn matmul(&self, other: &Self, transposed: [bool; 2]) -> Self {
+        let product = ops::matmul::MatMul { transposed };
+        let (a, b) = (self.clone().dense(), other.clone().dense());
+        match product.single(a.shape, b.shape) {
+            Some([m, _, n]) => Self::fresh(self.pool.shape(&[m, n]), self.pool, |c| {
+                product.multiply([a.view(), b.view()], c, false);
+            }),
+            None => Self::run(&product, &[a, b]),
+        }
+    }
+
     type Context = ValueContext<'s, T>;
 
     #[inline]
@@ -382,6 +393,18 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
         let shape = context.nodes.node(node).value.shape();
         if std::ptr::eq(self.shape, shape) {
             return self;
+        }
+        // the gradient of something that was repeated for every row, such as a bias
+        if let ([rows, columns], [n]) = (self.shape, shape)
+            && columns == n
+            && n > &1
+            && let Ok(numbers) = self.padded()
+        {
+            let layout = [1, *rows, *columns];
+            return match rows {
+                1 => Value { shape, ..self },
+                _ => Self::fresh(shape, self.pool, |out| (T::kernels().sum)(numbers, layout, &mut out[..*n])),
+            };
         }
         // from here on all gradients of this shape share one slice, and the comparison above tells
         Value { shape, ..self.sum_to(shape) }
@@ -412,10 +435,13 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
     ) -> Self {
         let Some(mut sum) = sum else { return a.matmul(&b, transposed).sum_to_node(context, node) };
         let product = ops::matmul::MatMul { transposed };
+        let (a, b) = (a.dense(), b.dense());
         if let Source::Pool(slot) = &mut sum.source
+            && let Some([m, _, n]) = product.single(a.shape, b.shape)
+            && *sum.shape == [m, n]
             && let Some(c) = slot.write()
-            && product.add_to([&a.clone().dense(), &b.clone().dense()].map(|x| x.view()), sum.shape, c)
         {
+            product.multiply([a.view(), b.view()], c, true);
             return sum;
         }
         Self::accumulate(sum, a.matmul(&b, transposed).sum_to_node(context, node))

@@ -31,13 +31,13 @@ macro_rules! functions {
         })*
         $(#[inline(always)]
         fn $trigonometric(self) -> Self {
-            let past = self.past | (self.lane.abs().above(TRIGONOMETRIC_LIMIT).get() != L::zero().get());
+            let past = self.past | self.lane.abs().exceeds(TRIGONOMETRIC_LIMIT);
             Checked { lane: self.lane.$trigonometric(), past }
         })*
     };
 }
 
-impl<L: Element<T: PartialEq>> Real for Checked<L> {
+impl<L: Element> Real for Checked<L> {
     #[inline(always)]
     fn unary<R: UnaryRule>(self, rule: R) -> Self {
         rule.value(Num(self)).0

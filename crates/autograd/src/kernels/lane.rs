@@ -28,6 +28,8 @@ pub trait Element: Real {
     fn new(value: Self::T) -> Self;
     fn get(self) -> Self::T;
     fn zero() -> Self;
+    /// Whether it is greater than c.
+    fn exceeds(self, c: f64) -> bool;
     /// `a · b + c`
     fn mul_add(self, b: Self, c: Self) -> Self;
 }
@@ -47,6 +49,10 @@ macro_rules! lane {
             #[inline(always)]
             fn zero() -> Self {
                 Lane(0.0)
+            }
+            #[inline(always)]
+            fn exceeds(self, c: f64) -> bool {
+                self.0 > c as $t
             }
             #[inline(always)]
             fn mul_add(self, b: Self, c: Self) -> Self {

@@ -86,15 +86,37 @@ pub struct BinaryLoops<R> {
     pub(crate) f64: BinaryKernels<R, f64>,
 }
 
+/// `y ← f(x)`. Says whether some |x| was past the rule's limit.
 #[inline(always)]
-fn value<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &mut [L::T]) {
+fn value<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &mut [L::T]) -> bool {
+    let mut past = false;
     for (y, &x) in y.iter_mut().zip(x) {
+        past |= is_past::<L, R>(x);
         *y = rule.value(Num(L::new(x))).0.get();
     }
+    past
 }
 
 #[inline(always)]
-fn chain<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &[L::T], g: &mut [L::T]) {
+fn is_past<L: Element, R: UnaryRule>(x: L::T) -> bool {
+    R::LIMIT < f64::INFINITY && L::new(x).abs().exceeds(R::LIMIT)
+}
+
+/// `g ← g · f′(x, y)`, unless some |x| is past the rule's limit, and says so.
+#[inline(always)]
+fn chain<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &[L::T], g: &mut [L::T]) -> bool {
+    if R::LIMIT < f64::INFINITY && x.iter().fold(false, |past, &x| past | is_past::<L, R>(x)) {
+        return true;
+    }
+    for ((g, &x), &y) in g.iter_mut().zip(x).zip(y) {
+        let slope = rule.derivative(Num(L::new(x)), Num(L::new(y))).0;
+        *g = L::new(*g).mul(slope).get();
+    }
+    false
+}
+
+/// `g ← g · f′(x, y)` with the standard library's functions.
+fn chain_precise<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &[L::T], g: &mut [L::T]) {
     for ((g, &x), &y) in g.iter_mut().zip(x).zip(y) {
         let slope = rule.derivative(Num(L::new(x)), Num(L::new(y))).0;
         *g = L::new(*g).mul(slope).get();
@@ -159,22 +181,18 @@ macro_rules! compiled {
         pub(crate) mod $t {
             use super::*;
 
-            fn past_limit<R: UnaryRule>(x: &[$t]) -> bool {
-                R::LIMIT < f64::INFINITY && x.iter().any(|x| x.abs() > R::LIMIT as $t)
-            }
-
             fn forward<R: UnaryRule>(rule: R, x: &[$t], y: &mut [$t]) {
-                if past_limit::<R>(x) {
-                    return value::<Lane<$t, PRECISE>, R>(rule, x, y);
+                let past = dispatch!(MODE => value::<Lane<$t, MODE>, R>(rule, x, y));
+                if past {
+                    value::<Lane<$t, PRECISE>, R>(rule, x, y);
                 }
-                dispatch!(MODE => value::<Lane<$t, MODE>, R>(rule, x, y))
             }
 
             fn backward<R: UnaryRule>(rule: R, x: &[$t], y: &[$t], g: &mut [$t]) {
-                if past_limit::<R>(x) {
-                    return chain::<Lane<$t, PRECISE>, R>(rule, x, y, g);
+                let past = dispatch!(MODE => chain::<Lane<$t, MODE>, R>(rule, x, y, g));
+                if past {
+                    chain_precise::<Lane<$t, PRECISE>, R>(rule, x, y, g);
                 }
-                dispatch!(MODE => chain::<Lane<$t, MODE>, R>(rule, x, y, g))
             }
 
             fn second<R: UnaryRule>(rule: R, arrays: [&[$t]; 4], g: &mut [$t], dg: &mut [$t]) {

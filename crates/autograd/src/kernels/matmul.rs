@@ -162,7 +162,7 @@ macro_rules! compiled {
                 let multiplications = m.saturating_mul(k).saturating_mul(n);
                 if m == 1 {
                     let (a, b, transposed) = (&p.a[..k], p.b, p.b_transposed);
-                    return threads::split(&mut p.c[..n], ROW_GRAIN.div_ceil(k.max(1)), &|start, c| {
+                    return threads::split(&mut p.c[..n], ROW_GRAIN.div_ceil(k.max(1)), |start, c| {
                         dispatch!(MODE => row::<Lane<$t, MODE>>(a, b, [n, start], accumulate, c, transposed))
                     });
                 }

@@ -105,7 +105,7 @@ macro_rules! compiled {
                     return;
                 }
                 // each slice of the output is of one slice of the input: cut between them
-                split_by(&mut out[..outer * inner], inner.max(1), (GRAIN / n.max(1)).max(1), &|start, out| {
+                split_by(&mut out[..outer * inner], inner.max(1), (GRAIN / n.max(1)).max(1), |start, out| {
                     let (first, outer) = (start / inner.max(1), out.len() / inner.max(1));
                     let x = &x[first * n * inner..][..outer * n * inner];
                     dispatch!(MODE => super::sum::<Lane<$t, MODE>>(x, [outer, n, inner], out))
@@ -119,7 +119,7 @@ macro_rules! compiled {
                     return part(x);
                 }
                 let mut sums = vec![0.0; x.len().div_ceil(GRAIN)];
-                split_by(&mut sums, 1, 1, &|start, sums| {
+                split_by(&mut sums, 1, 1, |start, sums| {
                     for (sum, x) in sums.iter_mut().zip(x[start * GRAIN..].chunks(GRAIN)) {
                         *sum = part(x);
                     }

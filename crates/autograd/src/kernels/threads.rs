@@ -39,15 +39,16 @@ pub fn with_threads<R>(threads: usize, f: impl FnOnce() -> R) -> R {
 }
 
 /// How many pieces to cut work into: one a thread, if there is at least `grain` work for each.
+#[inline]
 pub(crate) fn pieces(work: usize, grain: usize) -> usize {
-    if work < 2 * grain {
-        return 1;
-    }
-    let threads = match (THREADS.get(), DEFAULT_THREADS.load(Ordering::Relaxed)) {
+    if work < 2 * grain { 1 } else { threads().min(work / grain) }
+}
+
+fn threads() -> usize {
+    match (THREADS.get(), DEFAULT_THREADS.load(Ordering::Relaxed)) {
         (0, 0) => rayon::current_num_threads(),
         (0, threads) | (threads, _) => threads,
-    };
-    threads.min(work / grain)
+    }
 }
 
 /// Numbers of a loop that a thread must have to itself before a second one is woken.
@@ -65,12 +66,16 @@ pub(crate) fn run(pieces: usize, f: &(dyn Fn(usize) + Sync)) {
 
 /// Runs `f(start, piece)` over pieces of `out`, side by side if each has at least `grain` numbers. Pieces are multiples
 /// of `unit`.
-pub(crate) fn split_by<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
-    let pieces = pieces(out.len(), grain);
-    if pieces == 1 {
-        return f(0, out);
+#[inline]
+pub(crate) fn split_by<T: Send>(out: &mut [T], unit: usize, grain: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    match pieces(out.len(), grain) {
+        1 => f(0, out),
+        pieces => side_by_side(out, out.len().div_ceil(pieces).next_multiple_of(unit), &f),
     }
-    let len = out.len().div_ceil(pieces).next_multiple_of(unit);
+}
+
+#[inline(never)]
+fn side_by_side<T: Send>(out: &mut [T], len: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
     rayon::in_place_scope(|scope| {
         let mut parts = out.chunks_mut(len).enumerate();
         let first = parts.next();
@@ -82,18 +87,23 @@ pub(crate) fn split_by<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(d
 }
 
 /// [`split_by`] whole lines of the cache, so that no two threads write to one.
-pub(crate) fn split<T: Send>(out: &mut [T], grain: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
+#[inline]
+pub(crate) fn split<T: Send>(out: &mut [T], grain: usize, f: impl Fn(usize, &mut [T]) + Sync) {
     split_by(out, LINE, grain, f);
 }
 
 /// [`split`] over several slices of one length, cut at the same places.
-pub(crate) fn split_many<T: Send>(outs: &mut [&mut [T]], grain: usize, f: &(dyn Fn(usize, &mut [&mut [T]]) + Sync)) {
-    let len = outs[0].len();
-    let pieces = pieces(len, grain);
-    if pieces == 1 {
-        return f(0, outs);
+#[inline]
+pub(crate) fn split_many<T: Send>(outs: &mut [&mut [T]], grain: usize, f: impl Fn(usize, &mut [&mut [T]]) + Sync) {
+    match pieces(outs[0].len(), grain) {
+        1 => f(0, outs),
+        pieces => many_side_by_side(outs, outs[0].len().div_ceil(pieces).next_multiple_of(LINE), &f),
     }
-    let size = len.div_ceil(pieces).next_multiple_of(LINE);
+}
+
+#[inline(never)]
+fn many_side_by_side<T: Send>(outs: &mut [&mut [T]], size: usize, f: &(dyn Fn(usize, &mut [&mut [T]]) + Sync)) {
+    let len = outs[0].len();
     let mut chunks: Vec<_> = outs.iter_mut().map(|out| out.chunks_mut(size)).collect();
     let mut parts = (0..len.div_ceil(size)).map(|i| (i, chunks.iter_mut().filter_map(Iterator::next).collect()));
     rayon::in_place_scope(|scope| {

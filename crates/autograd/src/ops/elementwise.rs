@@ -248,7 +248,7 @@ pub(crate) use elementwise_binary;
 /// Runs a unary rule over an array.
 pub(crate) fn forward_unary<T: Float, R: UnaryRule>(rule: R, x: &[T], y: &mut [T]) {
     let forward = T::unary(R::loops()).forward;
-    split(y, GRAIN, &|start, y| forward(rule, &x[start..start + y.len()], y));
+    split(y, GRAIN, |start, y| forward(rule, &x[start..start + y.len()], y));
 }
 
 /// Runs a binary rule over two arrays, broadcasting.
@@ -257,7 +257,7 @@ pub(crate) fn forward_binary<T: Float, R: BinaryRule>(rule: R, inputs: &[View<'_
     let (a, b) = (inputs[0], inputs[1]);
     if a.shape() == b.shape() {
         let (a, b) = (a.padded(), b.padded());
-        return split(output.padded(), GRAIN, &|start, out| {
+        return split(output.padded(), GRAIN, |start, out| {
             let range = start..start + out.len();
             (kernels.forward)(rule, &a[range.clone()], &b[range], out);
         });
@@ -268,13 +268,13 @@ pub(crate) fn forward_binary<T: Float, R: BinaryRule>(rule: R, inputs: &[View<'_
     }
     if b.data().len() == 1 && a.shape() == shape {
         let (a, b) = (a.padded(), b.data()[0]);
-        return split(output.padded(), GRAIN, &|start, out| {
+        return split(output.padded(), GRAIN, |start, out| {
             (kernels.forward_right)(rule, &a[start..start + out.len()], b, out);
         });
     }
     if a.data().len() == 1 && b.shape() == shape {
         let (a, b) = (a.data()[0], b.padded());
-        return split(output.padded(), GRAIN, &|start, out| {
+        return split(output.padded(), GRAIN, |start, out| {
             (kernels.forward_left)(rule, a, &b[start..start + out.len()], out);
         });
     }

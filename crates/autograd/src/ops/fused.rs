@@ -162,7 +162,7 @@ fn run<T: Float, R: FusedRule<N>, const N: usize>(
         });
     }
     let readers: [Reader<'_, T>; N] = std::array::from_fn(|i| Reader::new(&inputs[i], shape));
-    split_many(outs, GRAIN, &|start, outs| {
+    split_many(outs, GRAIN, |start, outs| {
         let zeros = [T::default(); CHUNK];
         let mut chunk = Numbers { x: [zeros; N], y: zeros, slopes: [zeros; N] };
         let len = outs[0].len();
@@ -214,7 +214,7 @@ fn each_block<T: Float>(
     f: impl Fn(&[T::Lanes]) -> Blocks<T> + Sync,
 ) {
     let readers: SmallVec<[Reader<'_, T>; 4]> = inputs.iter().map(|x| Reader::new(x, shape)).collect();
-    split_many(outs, GRAIN, &|start, outs| {
+    split_many(outs, GRAIN, |start, outs| {
         let mut buffer = [T::default(); BLOCK];
         let len = outs[0].len();
         for at in (0..len).step_by(BLOCK) {

@@ -18,17 +18,20 @@ fn parts(shape: &[usize], transposed: bool) -> (&[usize], usize, usize) {
 }
 
 impl MatMul {
-    /// `c ← c + A · B`, if both are single matrices; else does nothing and says so.
-    pub(crate) fn add_to<T: Float>(&self, [a, b]: [View<'_, T>; 2], shape: &[usize], c: &mut [T]) -> bool {
+    /// The sizes m, k, n if both operands are single matrices that fit.
+    pub(crate) fn single(&self, a: &[usize], b: &[usize]) -> Option<[usize; 3]> {
+        let (&[a_rows, a_columns], &[b_rows, b_columns]) = (a, b) else { return None };
+        let [m, k] = if self.transposed[0] { [a_columns, a_rows] } else { [a_rows, a_columns] };
+        let [inner, n] = if self.transposed[1] { [b_columns, b_rows] } else { [b_rows, b_columns] };
+        (k == inner && m > 0 && k > 0 && n > 0).then_some([m, k, n])
+    }
+
+    /// `c ← A · B` or, with `accumulate`, `c ← c + A · B`, for [`single`](Self::single) matrices.
+    pub(crate) fn multiply<T: Float>(&self, [a, b]: [View<'_, T>; 2], c: &mut [T], accumulate: bool) {
         let [a_transposed, b_transposed] = self.transposed;
-        let (a_batch, m, k) = parts(a.shape(), a_transposed);
-        let (b_batch, _, n) = parts(b.shape(), b_transposed);
-        let single = a_batch.is_empty() && b_batch.is_empty() && *shape == [m, n];
-        if single && m * n > 0 {
-            let (a, b) = (a.data(), b.data());
-            (T::kernels().product)(Product { m, k, n, a, a_transposed, b, b_transposed, c, accumulate: true });
-        }
-        single
+        let [m, k, n] = self.single(a.shape(), b.shape()).expect("two matrices that fit");
+        let (a, b) = (a.data(), b.data());
+        (T::kernels().product)(Product { m, k, n, a, a_transposed, b, b_transposed, c, accumulate });
     }
 
     /// Multiplies matrix by matrix. A right operand that is one matrix for the whole batch takes all rows at once.

@@ -39,10 +39,12 @@ fn reduce<T: Float>(kernel: fn(&[T], [usize; 3], &mut [T]), x: View<'_, T>, axes
     out.copy_from_slice(&numbers);
 }
 
-/// `y = Σ x` over `axes`, which keep size 1.
+/// `y = Σ x / divisor` over `axes`, which keep size 1 or disappear.
 #[derive(Debug)]
 pub(crate) struct Sum {
     pub(crate) axes: Shape,
+    pub(crate) keep: bool,
+    pub(crate) divisor: f64,
 }
 
 impl<T: Float> Operation<T> for Sum {
@@ -50,13 +52,24 @@ impl<T: Float> Operation<T> for Sum {
         "sum"
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-        Ok(reduced(inputs[0], &self.axes))
+        if self.keep {
+            return Ok(reduced(inputs[0], &self.axes));
+        }
+        Ok((0..inputs[0].len()).filter(|k| !self.axes.contains(k)).map(|k| inputs[0][k]).collect())
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
         reduce(T::kernels().sum, inputs[0], &self.axes, output.data());
+        if self.divisor != 1.0 {
+            (T::kernels().div_number)(output.data(), T::from_f64(self.divisor));
+        }
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
-        cx.add(0, || cx.take_grad().broadcast_to(cx.input(0).shape()));
+        cx.add(0, || {
+            let (g, x) = (cx.take_grad(), cx.input(0));
+            let g = if self.divisor == 1.0 { g } else { g / self.divisor };
+            let g = if self.keep { g } else { g.reshape(&reduced(x.shape(), &self.axes)) };
+            g.broadcast_to(x.shape())
+        });
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
         cx.linear(self)
@@ -150,14 +163,13 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn sum_axis(self, axes: impl Axes) -> Self {
-        let axes = axes.list("sum", self.shape());
-        self.unary(Sum { axes: axes.clone() }).without(&axes)
+        self.unary(Sum { axes: axes.list("sum", self.shape()), keep: false, divisor: 1.0 })
     }
 
     /// The sum over one or more axes, which keep size 1.
     #[track_caller]
     pub fn sum_keep(self, axes: impl Axes) -> Self {
-        self.unary(Sum { axes: axes.list("sum", self.shape()) })
+        self.unary(Sum { axes: axes.list("sum", self.shape()), keep: true, divisor: 1.0 })
     }
 
     /// The mean of all numbers. NaN if there are none.
@@ -175,20 +187,19 @@ impl<'t, T: Float> Var<'t, T> {
     /// The mean over one or more axes, which disappear.
     #[track_caller]
     pub fn mean_axis(self, axes: impl Axes) -> Self {
-        let axes = axes.list("mean", self.shape());
-        self.mean_list(&axes).without(&axes)
+        self.mean_list(axes.list("mean", self.shape()), false)
     }
 
     /// The mean over one or more axes, which keep size 1.
     #[track_caller]
     pub fn mean_keep(self, axes: impl Axes) -> Self {
-        self.mean_list(&axes.list("mean", self.shape()))
+        self.mean_list(axes.list("mean", self.shape()), true)
     }
 
     #[track_caller]
-    fn mean_list(self, axes: &[usize]) -> Self {
+    fn mean_list(self, axes: Shape, keep: bool) -> Self {
         let count: usize = axes.iter().map(|&axis| self.shape()[axis]).product();
-        self.unary(Sum { axes: axes.into() }) / count as f64
+        self.unary(Sum { axes, keep, divisor: count as f64 })
     }
 
     /// The variance of all numbers: `Σ (x − mean)² / (n − correction)`. With correction 1, PyTorch's default, it is
@@ -207,21 +218,21 @@ impl<'t, T: Float> Var<'t, T> {
     /// The variance over one or more axes, which disappear.
     #[track_caller]
     pub fn var_axis(self, axes: impl Axes, correction: f64) -> Self {
-        let axes = axes.list("var", self.shape());
-        self.var_list(&axes, correction).without(&axes)
+        self.var_list(&axes.list("var", self.shape()), correction, false)
     }
 
     /// The variance over one or more axes, which keep size 1.
     #[track_caller]
     pub fn var_keep(self, axes: impl Axes, correction: f64) -> Self {
-        self.var_list(&axes.list("var", self.shape()), correction)
+        self.var_list(&axes.list("var", self.shape()), correction, true)
     }
 
     #[track_caller]
-    fn var_list(self, axes: &[usize], correction: f64) -> Self {
+    fn var_list(self, axes: &[usize], correction: f64, keep: bool) -> Self {
         let count: usize = axes.iter().map(|&axis| self.shape()[axis]).product();
-        let deviation = self - self.mean_list(axes);
-        deviation.square().unary(Sum { axes: axes.into() }) / (count as f64 - correction).max(0.0)
+        let deviation = self - self.mean_list(axes.into(), true);
+        let divisor = (count as f64 - correction).max(0.0);
+        deviation.square().unary(Sum { axes: axes.into(), keep, divisor })
     }
 
     /// The largest of all numbers. Numbers that tie share the gradient. NaN if one is NaN.
