@@ -79,6 +79,7 @@ pub mod functions {
 #[doc(hidden)]
 pub mod internal {
     pub use crate::dual::{DualContext, DualValue};
+    pub use crate::kernels::threads::{split_by, split_many};
     pub use crate::kernels::{
         BinaryKernels, BinaryLoops, BinaryRule, Block, Dual, Element, Kernels, Lane, Lanes, UnaryKernels, UnaryLoops,
         UnaryRule,

@@ -70,13 +70,13 @@ settings!(AdamWRule {
 
 /// The loop of both. `l2` stands in the gradient, `shrink` before the step.
 #[inline(always)]
-fn update<T: Float>(u: Update<'_, T>, betas: (f64, f64), eps: f64, l2: f64, shrink: f64) {
+fn update<T: Float>(u: Update<'_, '_, T>, betas: (f64, f64), eps: f64, l2: f64, shrink: f64) {
     let t = u.step as i32;
     let (unbias_m, unbias_v) = (1.0 - betas.0.powi(t), (1.0 - betas.1.powi(t)).sqrt());
     let [b1, c1, b2, c2] = [betas.0, 1.0 - betas.0, betas.1, 1.0 - betas.1].map(T::from_f64);
     let [rate, unbias_v, eps, l2, shrink] = [u.lr / unbias_m, 1.0 / unbias_v, eps, l2, shrink].map(T::from_f64);
-    let (m, v) = u.state.split_at_mut(u.theta.len());
-    for (((theta, &g), m), v) in u.theta.iter_mut().zip(u.grad).zip(m).zip(v) {
+    let [m, v] = u.state else { unreachable!("STATES slices") };
+    for (((theta, &g), m), v) in u.theta.iter_mut().zip(u.grad).zip(m.iter_mut()).zip(v.iter_mut()) {
         let g = g * u.scale + l2 * *theta;
         *m = flush(b1 * *m + c1 * g);
         *v = flush(b2 * *v + c2 * g * g);
@@ -90,7 +90,7 @@ macro_rules! rule {
             const NAME: &'static str = $name;
             const STATES: usize = 2;
 
-            fn update_f32(&self, u: Update<'_, f32>) {
+            fn update_f32(&self, u: Update<'_, '_, f32>) {
                 let ($rule, $lr) = (self, u.lr);
                 let (l2, shrink) = ($l2, $shrink);
                 vectorize(
@@ -98,7 +98,7 @@ macro_rules! rule {
                     || update(u, self.betas, self.eps, l2, shrink),
                 );
             }
-            fn update_f64(&self, u: Update<'_, f64>) {
+            fn update_f64(&self, u: Update<'_, '_, f64>) {
                 let ($rule, $lr) = (self, u.lr);
                 let (l2, shrink) = ($l2, $shrink);
                 vectorize(

@@ -2,10 +2,11 @@
 
 use std::fmt::Debug;
 
-use gradus_autograd::internal::Typed;
-use gradus_autograd::{Float, Gradients, LeafMut, Module, Param, ParamId, Visitor, path_fits};
+use gradus_autograd::internal::{Typed, split_by, split_many};
+use gradus_autograd::{Float, Gradients, LeafMut, Module, Param, ParamId, Visitor, path_fits, vectorize};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::{Schedule, constant};
 
@@ -13,29 +14,29 @@ use crate::{Schedule, constant};
 ///
 /// It is one loop over parameter, gradient and state, written once for both number types; the two methods compile it
 /// for each: see a rule's file.
-pub trait Rule: Clone + Debug + PartialEq + Send + Serialize + DeserializeOwned + 'static {
+pub trait Rule: Clone + Debug + PartialEq + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// What messages and saved states call it.
     const NAME: &'static str;
     /// How many numbers of state it keeps for each number of a parameter.
     const STATES: usize;
     /// One step of one parameter.
-    fn update_f32(&self, update: Update<'_, f32>);
+    fn update_f32(&self, update: Update<'_, '_, f32>);
     /// One step of one parameter.
-    fn update_f64(&self, update: Update<'_, f64>);
+    fn update_f64(&self, update: Update<'_, '_, f64>);
 }
 
-/// One step of one parameter, as a [`Rule`] sees it. All slices have the same padded length, the state that times
-/// [`Rule::STATES`].
+/// One step of one parameter, or of a piece of it, as a [`Rule`] sees it. All slices have the same length. What becomes
+/// of a number must not depend on the others: large parameters are updated in pieces, side by side.
 #[derive(Debug)]
-pub struct Update<'a, T> {
+pub struct Update<'a, 'b, T> {
     /// the parameter, to be changed
     pub theta: &'a mut [T],
     /// its gradient
     pub grad: &'a [T],
     /// what the gradient is to be multiplied by first (clipping)
     pub scale: T,
-    /// zeros before the first step
-    pub state: &'a mut [T],
+    /// [`Rule::STATES`] slices, zeros before the first step
+    pub state: &'a mut [&'b mut [T]],
     /// the learning rate of this step
     pub lr: f64,
     /// 1 for the first step of this parameter
@@ -267,10 +268,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                 let slot = &mut slots[place];
                 let group = slot.group.map_or(&*base, |i| &groups[i].1);
                 slot.steps += 1;
-                let (lr, step, state) = (group.lr * factor, slot.steps, &mut slot.state);
-                param.update_padded(|theta| {
-                    update(&group.rule, Update { theta, grad, scale: T::from_f64(scale), state, lr, step });
-                });
+                let step = Step { scale, lr: group.lr * factor, step: slot.steps };
+                param.update_padded(|theta| update(&group.rule, theta, grad, &mut slot.state, step));
             }
         }));
         self.steps += 1;
@@ -375,17 +374,49 @@ fn slot<R: Rule, T: Float>(
     place
 }
 
-fn update<R: Rule, T: Float>(rule: &R, u: Update<'_, T>) {
-    let scale = u.scale.to_f64();
-    match (T::typed_mut(u.theta), T::typed(u.grad), T::typed_mut(u.state)) {
+/// The settings of one step.
+#[derive(Clone, Copy)]
+struct Step {
+    scale: f64,
+    lr: f64,
+    step: u64,
+}
+
+/// Numbers of a parameter that a thread must have to itself before a second one is woken.
+const GRAIN: usize = 1 << 17;
+
+/// Updates a parameter; the state is one slice behind the other.
+fn update<R: Rule, T: Float>(rule: &R, theta: &mut [T], grad: &[T], state: &mut [T], step: Step) {
+    let Step { scale, lr, step } = step;
+    match (T::typed_mut(theta), T::typed(grad), T::typed_mut(state)) {
         (Typed::F32(theta), Typed::F32(grad), Typed::F32(state)) => {
-            rule.update_f32(Update { theta, grad, scale: scale as f32, state, lr: u.lr, step: u.step });
+            pieces(theta, grad, state, |theta, grad, state| {
+                rule.update_f32(Update { theta, grad, scale: scale as f32, state, lr, step });
+            });
         }
         (Typed::F64(theta), Typed::F64(grad), Typed::F64(state)) => {
-            rule.update_f64(Update { theta, grad, scale, state, lr: u.lr, step: u.step });
+            pieces(theta, grad, state, |theta, grad, state| {
+                rule.update_f64(Update { theta, grad, scale, state, lr, step });
+            });
         }
         _ => unreachable!("all three are of the same type"),
     }
+}
+
+/// Runs `f(parameter, gradient, state)` on pieces of a parameter, side by side if it is large.
+fn pieces<T: Send + Sync>(
+    theta: &mut [T],
+    grad: &[T],
+    state: &mut [T],
+    f: impl Fn(&mut [T], &[T], &mut [&mut [T]]) + Sync,
+) {
+    let len = theta.len();
+    let mut slices: SmallVec<[&mut [T]; 5]> = std::iter::once(theta).chain(state.chunks_exact_mut(len)).collect();
+    split_many(&mut slices, GRAIN, |start, slices| {
+        if let [theta, state @ ..] = slices {
+            f(theta, &grad[start..start + theta.len()], state);
+        }
+    });
 }
 
 /// The 2-norm of the gradients of all the model's parameters together.
@@ -395,18 +426,32 @@ fn global_norm<T: Float, M: Module<T> + ?Sized>(model: &M, grads: &Gradients<T>)
         if let gradus_autograd::Leaf::Param(param) = leaf
             && let Some(grad) = grads.padded(param)
         {
-            sum += match T::typed(&grad[..param.len()]) {
-                Typed::F32(grad) => squares_f32(grad),
-                Typed::F64(grad) => grad.iter().map(|g| g * g).sum(),
-            };
+            sum += squares(&grad[..param.len()]);
         }
     }));
     sum.sqrt()
 }
 
+/// Numbers whose squares are summed before the sum goes to those of the others.
+const BLOCK: usize = 1 << 15;
+
+/// The sum of squares: of the sums of blocks, in their order, so that it does not depend on the number of threads.
+fn squares<T: Float>(x: &[T]) -> f64 {
+    let mut sums: SmallVec<[f64; 8]> = SmallVec::from_elem(0.0, x.len().div_ceil(BLOCK));
+    split_by(&mut sums, 1, 8, |start, sums| {
+        for (sum, x) in sums.iter_mut().zip(x[start * BLOCK..].chunks(BLOCK)) {
+            *sum = match T::typed(x) {
+                Typed::F32(x) => squares_f32(x),
+                Typed::F64(x) => x.iter().map(|x| x * x).sum(),
+            };
+        }
+    });
+    sums.iter().sum()
+}
+
 /// Sums squares in 16 lanes and blocks, so that it is fast and the rounding error small.
 fn squares_f32(x: &[f32]) -> f64 {
-    gradus_autograd::vectorize(
+    vectorize(
         #[inline(always)]
         || {
             let mut total = 0.0;

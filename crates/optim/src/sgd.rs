@@ -38,13 +38,13 @@ impl Rule for SgdRule {
     const NAME: &'static str = "sgd";
     const STATES: usize = 1;
 
-    fn update_f32(&self, u: Update<'_, f32>) {
+    fn update_f32(&self, u: Update<'_, '_, f32>) {
         vectorize(
             #[inline(always)]
             || self.update(u),
         );
     }
-    fn update_f64(&self, u: Update<'_, f64>) {
+    fn update_f64(&self, u: Update<'_, '_, f64>) {
         vectorize(
             #[inline(always)]
             || self.update(u),
@@ -54,7 +54,7 @@ impl Rule for SgdRule {
 
 impl SgdRule {
     #[inline(always)]
-    fn update<T: Float>(&self, u: Update<'_, T>) {
+    fn update<T: Float>(&self, u: Update<'_, '_, T>) {
         let [lr, mu, decay] = [u.lr, self.momentum, self.weight_decay].map(T::from_f64);
         if self.momentum == 0.0 {
             for (theta, &g) in u.theta.iter_mut().zip(u.grad) {
@@ -64,7 +64,7 @@ impl SgdRule {
             return;
         }
         let (ahead, straight) = if self.nesterov { (T::from_f64(1.0), mu) } else { (T::default(), T::from_f64(1.0)) };
-        for ((theta, &g), b) in u.theta.iter_mut().zip(u.grad).zip(u.state) {
+        for ((theta, &g), b) in u.theta.iter_mut().zip(u.grad).zip(u.state[0].iter_mut()) {
             let g = g * u.scale + decay * *theta;
             *b = flush(mu * *b + g);
             *theta = *theta - lr * (ahead * g + straight * *b);

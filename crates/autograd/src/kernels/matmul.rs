@@ -4,10 +4,11 @@
 //! The library is `private-gemm-x86`, the one that `faer` multiplies with: AVX2 and AVX-512 kernels that read either
 //! operand transposed at nearly full speed. Where the processor has neither, it is `matrixmultiply`.
 
+use pulp::{Simd, WithSimd};
+
 use super::lane::{Element, Lane};
 use super::reduce::fold;
 use super::simd::dispatch;
-#[cfg(target_arch = "x86_64")]
 use super::simd::{Level, level};
 use super::threads;
 
@@ -30,7 +31,7 @@ pub(crate) struct Product<'a, T> {
 /// Multiplications that a thread must have to itself before a second one is woken.
 const GRAIN: usize = 1 << 21;
 /// The same for a row times a matrix, whose every number comes from memory.
-const ROW_GRAIN: usize = 1 << 16;
+const ROW_GRAIN: usize = 1 << 20;
 /// The side of a piece is a multiple of this, the larger side of the library's tiles.
 const TILE: usize = 96;
 
@@ -69,37 +70,34 @@ fn small<L: Element>(p: &mut Product<'_, L::T>) {
     }
 }
 
+const WIDTH: usize = 16;
+
 #[inline(always)]
 fn dot<L: Element>(a: &[L::T], b: &[L::T]) -> L {
-    let mut lanes = [L::zero(); 16];
-    let (mut a, mut b) = (a.chunks_exact(16), b.chunks_exact(16));
-    for (a, b) in (&mut a).zip(&mut b) {
-        for i in 0..16 {
+    let mut lanes = [L::zero(); WIDTH];
+    for (a, b) in a.chunks_exact(WIDTH).zip(b.chunks_exact(WIDTH)) {
+        for i in 0..WIDTH {
             lanes[i] = L::new(a[i]).mul_add(L::new(b[i]), lanes[i]);
         }
     }
+    finish(lanes, a, b)
+}
+
+/// The sum of the lanes, and the products behind the last whole block.
+#[inline(always)]
+fn finish<L: Element>(lanes: [L; WIDTH], a: &[L::T], b: &[L::T]) -> L {
+    let whole = a.len() / WIDTH * WIDTH;
     let mut sum = fold(lanes);
-    for (&a, &b) in a.remainder().iter().zip(b.remainder()) {
+    for (&a, &b) in a[whole..].iter().zip(&b[whole..]) {
         sum = L::new(a).mul_add(L::new(b), sum);
     }
     sum
 }
 
-/// A row times a matrix. Every number of the matrix is read once, so memory sets the pace; each thread takes a range
-/// of the output.
+/// A row times a matrix: `c ← c + a · b` for the columns from `start` on. Every number of the matrix is read once, so
+/// memory sets the pace.
 #[inline(always)]
-fn row<L: Element>(a: &[L::T], b: &[L::T], [n, start]: [usize; 2], accumulate: bool, c: &mut [L::T], transposed: bool) {
-    let k = a.len();
-    if transposed {
-        for (j, c) in c.iter_mut().enumerate() {
-            let product = dot::<L>(a, &b[(start + j) * k..][..k]);
-            *c = if accumulate { L::new(*c).add(product).get() } else { product.get() };
-        }
-        return;
-    }
-    if !accumulate {
-        c.fill(L::zero().get());
-    }
+fn row<L: Element>(a: &[L::T], b: &[L::T], [n, start]: [usize; 2], c: &mut [L::T]) {
     for (rows, a) in b.chunks(4 * n).zip(a.chunks(4)) {
         let row = |i: usize| &rows[i * n + start..][..c.len()];
         if let [a0, a1, a2, a3] = *a {
@@ -152,7 +150,7 @@ impl<T> Matrix<T> {
 }
 
 macro_rules! compiled {
-    ($t:ident, $type:ident, $portable:path) => {
+    ($t:ident, $type:ident, $portable:path, $as_simd:ident, $splat:ident, $mul_add:ident, $sum:ident) => {
         pub(crate) mod $t {
             use super::*;
 
@@ -163,7 +161,14 @@ macro_rules! compiled {
                 if m == 1 {
                     let (a, b, transposed) = (&p.a[..k], p.b, p.b_transposed);
                     return threads::split(&mut p.c[..n], ROW_GRAIN.div_ceil(k.max(1)), |start, c| {
-                        dispatch!(MODE => row::<Lane<$t, MODE>>(a, b, [n, start], accumulate, c, transposed))
+                        if !accumulate {
+                            c.fill(0.0);
+                        }
+                        if transposed {
+                            add_dots(a, &b[start * k..], c);
+                        } else {
+                            dispatch!(MODE => row::<Lane<$t, MODE>>(a, b, [n, start], c));
+                        }
                     });
                 }
                 if multiplications <= SMALL {
@@ -189,6 +194,54 @@ macro_rules! compiled {
                         }
                     }
                 });
+            }
+
+            /// `c ← c + a · b` for a row a and a matrix that is stored as its transpose b.
+            fn add_dots(a: &[$t], b: &[$t], c: &mut [$t]) {
+                let k = a.len();
+                for (block, c) in c.chunks_mut(4).enumerate() {
+                    // behind the last row it stands again: a row gives the same wherever it stands
+                    let row = |j: usize| &b[(4 * block + j.min(c.len() - 1)) * k..][..k];
+                    let dots = Dots { a, b: [row(0), row(1), row(2), row(3)] };
+                    let sums = match level() {
+                        #[cfg(target_arch = "x86_64")]
+                        Level::V4(simd) => Simd::vectorize(simd, dots),
+                        #[cfg(target_arch = "x86_64")]
+                        Level::V3(simd) => Simd::vectorize(simd, dots),
+                        Level::Baseline => Simd::vectorize(pulp::Scalar, dots),
+                    };
+                    c.iter_mut().zip(sums).for_each(|(c, sum)| *c += sum);
+                }
+            }
+
+            /// The products of a row with four others, whose sums go on side by side.
+            struct Dots<'a> {
+                a: &'a [$t],
+                b: [&'a [$t]; 4],
+            }
+
+            impl WithSimd for Dots<'_> {
+                type Output = [$t; 4];
+                #[inline(always)]
+                fn with_simd<S: Simd>(self, simd: S) -> [$t; 4] {
+                    let (a, a_rest) = S::$as_simd(self.a);
+                    let [b0, b1, b2, b3] = self.b.map(|b| S::$as_simd(b).0);
+                    let [mut s0, mut s1, mut s2, mut s3] = [simd.$splat(0.0); 4];
+                    for ((&a, (&b0, &b1)), (&b2, &b3)) in a.iter().zip(b0.iter().zip(b1)).zip(b2.iter().zip(b3)) {
+                        s0 = simd.$mul_add(a, b0, s0);
+                        s1 = simd.$mul_add(a, b1, s1);
+                        s2 = simd.$mul_add(a, b2, s2);
+                        s3 = simd.$mul_add(a, b3, s3);
+                    }
+                    // written out: a closure would not be compiled for the instruction set
+                    let mut sums = [simd.$sum(s0), simd.$sum(s1), simd.$sum(s2), simd.$sum(s3)];
+                    for (sum, b) in sums.iter_mut().zip(self.b) {
+                        for (&a, &b) in a_rest.iter().zip(&b[b.len() - a_rest.len()..]) {
+                            *sum += a * b;
+                        }
+                    }
+                    sums
+                }
             }
 
             /// `c ← a · b` or, with `accumulate`, `c ← c + a · b`.
@@ -250,8 +303,8 @@ macro_rules! compiled {
         }
     };
 }
-compiled!(f32, F32, matrixmultiply::sgemm);
-compiled!(f64, F64, matrixmultiply::dgemm);
+compiled!(f32, F32, matrixmultiply::sgemm, as_simd_f32s, splat_f32s, mul_add_e_f32s, reduce_sum_f32s);
+compiled!(f64, F64, matrixmultiply::dgemm, as_simd_f64s, splat_f64s, mul_add_e_f64s, reduce_sum_f64s);
 
 /// The kernels of the library that this processor can run.
 #[cfg(target_arch = "x86_64")]

@@ -119,7 +119,7 @@ macro_rules! compiled {
                     return part(x);
                 }
                 let mut sums = vec![0.0; x.len().div_ceil(GRAIN)];
-                split_by(&mut sums, 1, 1, |start, sums| {
+                split_by(&mut sums, 1, 4, |start, sums| {
                     for (sum, x) in sums.iter_mut().zip(x[start * GRAIN..].chunks(GRAIN)) {
                         *sum = part(x);
                     }

@@ -67,7 +67,8 @@ pub(crate) fn run(pieces: usize, f: &(dyn Fn(usize) + Sync)) {
 /// Runs `f(start, piece)` over pieces of `out`, side by side if each has at least `grain` numbers. Pieces are multiples
 /// of `unit`.
 #[inline]
-pub(crate) fn split_by<T: Send>(out: &mut [T], unit: usize, grain: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+#[doc(hidden)]
+pub fn split_by<T: Send>(out: &mut [T], unit: usize, grain: usize, f: impl Fn(usize, &mut [T]) + Sync) {
     match pieces(out.len(), grain) {
         1 => f(0, out),
         pieces => side_by_side(out, out.len().div_ceil(pieces).next_multiple_of(unit), &f),
@@ -94,7 +95,8 @@ pub(crate) fn split<T: Send>(out: &mut [T], grain: usize, f: impl Fn(usize, &mut
 
 /// [`split`] over several slices of one length, cut at the same places.
 #[inline]
-pub(crate) fn split_many<T: Send>(outs: &mut [&mut [T]], grain: usize, f: impl Fn(usize, &mut [&mut [T]]) + Sync) {
+#[doc(hidden)]
+pub fn split_many<T: Send>(outs: &mut [&mut [T]], grain: usize, f: impl Fn(usize, &mut [&mut [T]]) + Sync) {
     match pieces(outs[0].len(), grain) {
         1 => f(0, outs),
         pieces => many_side_by_side(outs, outs[0].len().div_ceil(pieces).next_multiple_of(LINE), &f),

@@ -1,0 +1,256 @@
+"""`pytorch.py PEER WORKLOAD THREADS`: the workloads in PyTorch, run eagerly ("PyTorch") or compiled ("torch.compile").
+
+Each is written the way that measured fastest on a CPU: eagerly, SGD is three calls of `torch._foreach_*` rather than
+an optimizer (whose bookkeeping costs more than the update) while Adam is the fused one; compiled, the whole training
+step, gradients and update included, is one graph.
+"""
+
+import os
+import sys
+
+import common
+
+# compile in this process: no idle workers beside the measurement
+os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+
+def tensors(layers):
+    """Weight (outputs × inputs, as `nn.Linear` stores it) and bias of every layer, in one list."""
+    return [torch.from_numpy(np.array(a, order="C")) for weight, bias in layers for a in (weight.T, bias)]
+
+
+def forward(params, x, activation):
+    for l in range(0, len(params) - 2, 2):
+        x = activation(F.linear(x, params[l], params[l + 1]))
+    return F.linear(x, params[-2], params[-1])
+
+
+def cross_entropy(params, x, y):
+    return F.cross_entropy(forward(params, x, torch.relu), y)
+
+
+def mse(params, x, y):
+    return F.mse_loss(forward(params, x, torch.tanh), y)
+
+
+def chain(x):
+    for _ in range(250):
+        x = torch.sin(torch.tanh(x * 1.01 + 0.001))
+    return x.sum()
+
+
+def elementwise(x):
+    return (torch.tanh(x) * torch.exp(-x * x) + torch.sigmoid(x)).mean()
+
+
+def compiled(function, **options):
+    """Compiled for these shapes only. The inputs never change in kind, so that checking them at each call can go."""
+    options["guard_filter_fn"] = torch.compiler.skip_all_guards_unsafe
+    return torch.compile(function, fullgraph=True, dynamic=False, options=options)
+
+
+def squares(tensors):
+    return sum(float((t.double() ** 2).sum()) for t in tensors)
+
+
+class Train:
+    """Training steps. `step_function(params, state, x, y)` updates both and returns the loss."""
+
+    def __init__(self, params, state, step_function, batches):
+        self.params, self.state, self.step_function, self.batches = params, state, step_function, batches
+        self.i = 0
+        self.loss = None
+
+    def step(self):
+        x, y = self.batches[self.i]
+        self.i = (self.i + 1) % len(self.batches)
+        self.loss = self.step_function(self.params, self.state, x, y)
+
+    def finish(self):
+        return self.loss.item()
+
+
+def adam_(params, grads, state):
+    """The textbook's update, which the compiler fuses."""
+    t, firsts, seconds = state
+    t.add_(1)
+    scale, root = 1e-3 / (1 - 0.9**t), (1 - 0.999**t).sqrt()
+    for p, g, m, v in zip(params, grads, firsts, seconds):
+        m.lerp_(g, 0.1)
+        v.mul_(0.999).addcmul_(g, g, value=0.001)
+        p.sub_(scale * m / (v.sqrt() / root + 1e-8))
+
+
+def momentum_(params, grads, state):
+    torch._foreach_mul_(state, 0.9)
+    torch._foreach_add_(state, grads)
+    torch._foreach_sub_(params, state, alpha=0.01)
+
+
+def sgd_(rate):
+    return lambda params, grads, _: torch._foreach_sub_(params, grads, alpha=rate)
+
+
+UPDATES = {"mlp_big": adam_, "mlp_small": momentum_, "wide": sgd_(0.01), "tiny": sgd_(0.05)}
+
+
+def zeros(params):
+    return [torch.zeros_like(p) for p in params]
+
+
+def train(peer, workload):
+    """How to make a fresh training workload."""
+    sizes, size = common.MLPS[workload]
+    data = common.tiny_samples() if workload == "tiny" else common.batches(size, sizes[0])
+    batches = [(torch.from_numpy(x.copy()), torch.from_numpy(y.copy())) for x, y in data]
+    layers = common.layers(sizes)
+    loss_function = mse if workload == "tiny" else cross_entropy
+    update = UPDATES[workload]
+
+    def eager(params, state, x, y):
+        loss = loss_function(params, x, y)
+        grads = torch.autograd.grad(loss, params)
+        with torch.no_grad():
+            update(params, grads, state)
+        return loss
+
+    def eager_adam(params, optimizer, x, y):
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_function(params, x, y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def functional(params, state, x, y):
+        grads, loss = torch.func.grad_and_value(loss_function)(params, x, y)
+        update(params, grads, state)
+        return loss
+
+    # a C++ wrapper of the kernels saves calls from Python
+    whole_step = compiled(functional, cpp_wrapper=True)
+
+    def start():
+        params = tensors(layers)
+        if peer == "PyTorch":
+            for p in params:
+                p.requires_grad_()
+        state = None
+        if workload == "mlp_small":
+            state = zeros(params)
+        elif workload == "mlp_big" and peer == "PyTorch":
+            return Train(params, torch.optim.Adam(params, lr=1e-3, fused=True), eager_adam, batches)
+        elif workload == "mlp_big":
+            state = (torch.zeros(()), zeros(params), zeros(params))
+        return Train(params, state, eager if peer == "PyTorch" else whole_step, batches)
+
+    return start
+
+
+class Call:
+    """A function without state, called again and again."""
+
+    def __init__(self, function, check):
+        self.function, self.checker = function, check
+        self.result = None
+
+    def step(self):
+        self.result = self.function()
+
+    def finish(self):
+        return 0.0
+
+    def check(self):
+        return self.checker(self.result)
+
+
+def gradient(peer, workload):
+    """`chain` and `elementwise`: the gradient to x."""
+    x = torch.from_numpy(common.chain_x() if workload == "chain" else common.elementwise_x())
+    function = chain if workload == "chain" else elementwise
+    if peer == "PyTorch":
+        x.requires_grad_()
+        call = lambda: torch.autograd.grad(function(x), x)[0]
+    else:
+        compiled_gradient = compiled(torch.func.grad(function))
+        call = lambda: compiled_gradient(x)
+    check = (lambda g: float(g.sum())) if workload == "chain" else (lambda g: 1e6 * squares([g]))
+    return lambda: Call(call, check)
+
+
+def hvp(peer):
+    sizes, size = common.MLPS["hvp"]
+    params = tensors(common.layers(sizes))
+    direction = tensors(common.directions(sizes))
+    x, y = map(torch.from_numpy, common.batches(size, sizes[0])[0])
+
+    # backward twice: faster than forward over backward, in both ways
+    def product(params):
+        for p in params:
+            p.requires_grad_()
+        grads = torch.autograd.grad(cross_entropy(params, x, y), params, create_graph=True)
+        return torch.autograd.grad(grads, params, grad_outputs=direction)
+
+    def functional(params, direction, x, y):
+        def slope(params):
+            grads = torch.func.grad(cross_entropy)(params, x, y)
+            return sum((g * d).sum() for g, d in zip(grads, direction))
+
+        return torch.func.grad(slope)(params)
+
+    if peer == "PyTorch":
+        call = lambda: product(params)
+    else:
+        whole = compiled(functional)
+        call = lambda: whole(params, direction, x, y)
+    return lambda: Call(call, squares)
+
+
+class Network(torch.nn.Module):
+    """A module, so that the compiler may take its weights for constants."""
+
+    def __init__(self, params):
+        super().__init__()
+        self.params = torch.nn.ParameterList(params)
+
+    def forward(self, x):
+        return forward(self.params, x, torch.relu)
+
+
+def infer(peer, workload):
+    sizes, rows = common.MLPS[workload]
+    params = tensors(common.layers(sizes))
+    x = torch.from_numpy(common.infer_x(rows))
+    if peer == "PyTorch":
+        call = lambda: forward(params, x, torch.relu)
+    else:
+        network = compiled(Network(params).eval(), freezing=True)
+        call = lambda: network(x)
+    return lambda: Call(call, lambda logits: float(logits.double().sum()))
+
+
+def run(peer, workload, threads):
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)
+    mode = torch.enable_grad()
+    if workload in ("chain", "elementwise"):
+        start = gradient(peer, workload)
+    elif workload == "hvp":
+        start = hvp(peer)
+    elif workload.startswith("infer"):
+        start = infer(peer, workload)
+        mode = torch.inference_mode()
+    else:
+        start = train(peer, workload)
+    if peer == "torch.compile" and not workload.startswith("infer"):
+        # its gradients are `torch.func`'s
+        mode = torch.no_grad()
+    with mode:
+        common.report(peer, torch.__version__.split("+")[0], workload, threads, start)
+
+
+if __name__ == "__main__":
+    common.main(["PyTorch", "torch.compile"], run)
