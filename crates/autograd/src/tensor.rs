@@ -448,6 +448,9 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
     }
 
     fn chain_fused<R: FusedRule<N>, const N: usize>(_: R, _: usize, g: Self, _: [Self; N], slope: Self) -> Self {
+        if let Source::Uniform(number) = g.source {
+            return Self::run(&ops::arithmetic::Scale { number: number.to_f64() }, &[slope]);
+        }
         let multiply = T::kernels().mul_assign;
         let slope = slope.view().padded();
         g.mapped(|start, g| multiply(g, &slope[start..start + g.len()]))

@@ -19,6 +19,7 @@ pub(crate) mod matmul;
 pub(crate) mod num;
 pub(crate) mod reduce;
 pub(crate) mod simd;
+pub(crate) mod softmax;
 pub(crate) mod strided;
 pub(crate) mod threads;
 
@@ -38,6 +39,10 @@ pub struct Kernels<T: 'static> {
     pub(crate) sum: fn(&[T], [usize; 3], &mut [T]),
     pub(crate) max: fn(&[T], [usize; 3], &mut [T]),
     pub(crate) min: fn(&[T], [usize; 3], &mut [T]),
+    /// the largest of a row, and the logarithm of the sum of exponentials relative to it
+    pub(crate) log_sum_exp: fn(&[T]) -> (T, T),
+    /// `y ← e^(x − ln Σ eˣ)`
+    pub(crate) softmax: fn(&[T], &mut [T]),
     /// `x ← x + y`
     pub(crate) add_assign: fn(&mut [T], &[T]),
     /// `x ← x · y`
@@ -56,6 +61,8 @@ pub(crate) static F32: Kernels<f32> = Kernels {
     sum: reduce::f32::sum,
     max: reduce::f32::max,
     min: reduce::f32::min,
+    log_sum_exp: softmax::f32::log_sum_exp,
+    softmax: softmax::f32::softmax,
     add_assign: in_place::f32::add_assign,
     mul_assign: in_place::f32::mul_assign,
     add_number: in_place::f32::add_number,
@@ -71,6 +78,8 @@ pub(crate) static F64: Kernels<f64> = Kernels {
     sum: reduce::f64::sum,
     max: reduce::f64::max,
     min: reduce::f64::min,
+    log_sum_exp: softmax::f64::log_sum_exp,
+    softmax: softmax::f64::softmax,
     add_assign: in_place::f64::add_assign,
     mul_assign: in_place::f64::mul_assign,
     add_number: in_place::f64::add_number,

@@ -5,27 +5,23 @@ use std::sync::Arc;
 use crate::axes::{Axes, axis_of};
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
-/// Calls `f(first place, stride)` for each row along an axis.
-fn rows(shape: &[usize], axis: usize, mut f: impl FnMut(usize, usize)) {
-    let inner: usize = shape[axis + 1..].iter().product();
-    let outer: usize = shape[..axis].iter().product();
-    for o in 0..outer {
+/// Calls `f(row of x, row of y)` for each row along an axis; a row whose numbers lie apart is copied together and back.
+fn rows<T: Float>(shape: &[usize], axis: usize, x: &[T], y: &mut [T], mut f: impl FnMut(&[T], &mut [T])) {
+    let (n, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
+    if n == 0 || inner == 0 {
+        return;
+    }
+    if inner == 1 {
+        return x.chunks_exact(n).zip(y.chunks_exact_mut(n)).for_each(|(x, y)| f(x, y));
+    }
+    let (mut from, mut to) = (vec![T::default(); n], vec![T::default(); n]);
+    for (x, y) in x.chunks_exact(n * inner).zip(y.chunks_exact_mut(n * inner)) {
         for i in 0..inner {
-            f(o * shape[axis] * inner + i, inner);
+            from.iter_mut().zip(x[i..].iter().step_by(inner)).for_each(|(from, &x)| *from = x);
+            f(&from, &mut to);
+            y[i..].iter_mut().step_by(inner).zip(&to).for_each(|(y, &to)| *y = to);
         }
     }
-}
-
-/// The largest of a row and the logarithm of the sum of exponentials relative to it. A row of only −∞ has (0, −∞), so
-/// that its logsumexp is −∞; its softmax is NaN, as in PyTorch.
-fn log_sum_exp<T: Float>(row: impl Iterator<Item = T> + Clone) -> (T, f64) {
-    let max = row.clone().map(T::to_f64).fold(f64::NEG_INFINITY, |m, x| if x > m || x.is_nan() { x } else { m });
-    let max = if max == f64::NEG_INFINITY { 0.0 } else { max };
-    if max == f64::INFINITY {
-        return (T::from_f64(max), 0.0);
-    }
-    let sum: f64 = row.map(|x| (x.to_f64() - max).exp()).sum();
-    (T::from_f64(max), sum.ln())
 }
 
 /// `yᵢ = e^xᵢ / Σ e^xⱼ` along an axis.
@@ -42,14 +38,7 @@ impl<T: Float> Operation<T> for Softmax {
         Ok(inputs[0].into())
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-        let (x, y, n) = (inputs[0].data(), output.data(), inputs[0].shape()[self.axis]);
-        rows(inputs[0].shape(), self.axis, |first, stride| {
-            let (max, log) = log_sum_exp((0..n).map(|i| x[first + i * stride]));
-            let total = max.to_f64() + log;
-            for i in 0..n {
-                y[first + i * stride] = T::from_f64((x[first + i * stride].to_f64() - total).exp());
-            }
-        });
+        rows(inputs[0].shape(), self.axis, inputs[0].data(), output.data(), T::kernels().softmax);
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         // y ⊙ (g − Σ g y)
@@ -78,13 +67,10 @@ impl<T: Float> Operation<T> for LogSoftmax {
         Ok(inputs[0].into())
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-        let (x, y, n) = (inputs[0].data(), output.data(), inputs[0].shape()[self.axis]);
-        rows(inputs[0].shape(), self.axis, |first, stride| {
-            let (max, log) = log_sum_exp((0..n).map(|i| x[first + i * stride]));
-            for i in 0..n {
-                // the largest first: it is exact, and log may be far smaller
-                y[first + i * stride] = (x[first + i * stride] - max) - T::from_f64(log);
-            }
+        rows(inputs[0].shape(), self.axis, inputs[0].data(), output.data(), |x, y| {
+            let (max, log) = (T::kernels().log_sum_exp)(x);
+            // the largest first: it is exact, and log may be far smaller
+            y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - max) - log);
         });
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
@@ -119,8 +105,8 @@ impl<T: Float> Operation<T> for LogSumExp {
         let n: usize = self.axes.iter().map(|&k| shape[k]).product();
         let x: Vec<T> = x.iter().copied().collect();
         for (i, y) in output.data().iter_mut().enumerate() {
-            let (max, log) = log_sum_exp(x[i * n..(i + 1) * n].iter().copied());
-            *y = T::from_f64(max.to_f64() + log);
+            let (max, log) = (T::kernels().log_sum_exp)(&x[i * n..(i + 1) * n]);
+            *y = max + log;
         }
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
@@ -160,8 +146,8 @@ impl<T: Float> Operation<T> for CrossEntropy {
         let classes = inputs[0].shape()[1];
         let logits = inputs[0].data().chunks_exact(classes.max(1));
         for ((y, row), &label) in output.data().iter_mut().zip(logits).zip(self.labels.iter()) {
-            let (max, log) = log_sum_exp(row.iter().copied());
-            *y = (max - row[label]) + T::from_f64(log);
+            let (max, log) = (T::kernels().log_sum_exp)(row);
+            *y = (max - row[label]) + log;
         }
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
