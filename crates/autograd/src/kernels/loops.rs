@@ -37,6 +37,9 @@ pub trait BinaryRule: Copy + Send + Sync + 'static {
     fn loops() -> &'static BinaryLoops<Self>;
 }
 
+/// Changes a gradient and how fast it moves, given arrays.
+type Second<R, T, const N: usize> = fn(R, [&[T]; N], &mut [T], &mut [T]);
+
 /// The compiled loops of a unary rule for one number type.
 #[doc(hidden)]
 pub struct UnaryKernels<R, T> {
@@ -45,7 +48,7 @@ pub struct UnaryKernels<R, T> {
     /// `g ← g · f′(x, y)`
     pub(crate) backward: fn(R, &[T], &[T], &mut [T]),
     /// `g ← g · f′` and `dg ← dg · f′ + g · df′`, given x, dx, y, dy
-    pub(crate) second: fn(R, [&[T]; 4], &mut [T], &mut [T]),
+    pub(crate) second: Second<R, T, 4>,
 }
 
 /// The compiled loops of a unary rule.
@@ -57,8 +60,6 @@ pub struct UnaryLoops<R> {
 
 /// `g ← g · slope(a, b, y)`
 type Chain<R, T> = fn(R, &[T], &[T], &[T], &mut [T]);
-
-type Second<R, T> = fn(R, [&[T]; 6], &mut [T], &mut [T]);
 
 /// The compiled loops of a binary rule for one number type.
 #[doc(hidden)]
@@ -74,9 +75,9 @@ pub struct BinaryKernels<R, T> {
     /// `g ← g · ∂f/∂b`
     pub(crate) backward_b: Chain<R, T>,
     /// `g ← g · f′` and `dg ← dg · f′ + g · df′` with `f′ = ∂f/∂a`, given a, da, b, db, y, dy
-    pub(crate) second_a: Second<R, T>,
+    pub(crate) second_a: Second<R, T, 6>,
     /// the same with `f′ = ∂f/∂b`
-    pub(crate) second_b: Second<R, T>,
+    pub(crate) second_b: Second<R, T, 6>,
 }
 
 /// The compiled loops of a binary rule.
@@ -102,21 +103,14 @@ fn is_past<L: Element, R: UnaryRule>(x: L::T) -> bool {
     R::LIMIT < f64::INFINITY && L::new(x).abs().exceeds(R::LIMIT)
 }
 
-/// `g ← g · f′(x, y)`, unless some |x| is past the rule's limit, and says so.
 #[inline(always)]
-fn chain<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &[L::T], g: &mut [L::T]) -> bool {
-    if R::LIMIT < f64::INFINITY && x.iter().fold(false, |past, &x| past | is_past::<L, R>(x)) {
-        return true;
-    }
-    for ((g, &x), &y) in g.iter_mut().zip(x).zip(y) {
-        let slope = rule.derivative(Num(L::new(x)), Num(L::new(y))).0;
-        *g = L::new(*g).mul(slope).get();
-    }
-    false
+fn any_past<L: Element, R: UnaryRule>(x: &[L::T]) -> bool {
+    R::LIMIT < f64::INFINITY && x.iter().fold(false, |past, &x| past | is_past::<L, R>(x))
 }
 
-/// `g ← g · f′(x, y)` with the standard library's functions.
-fn chain_precise<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &[L::T], g: &mut [L::T]) {
+/// `g ← g · f′(x, y)`
+#[inline(always)]
+fn chain<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &[L::T], g: &mut [L::T]) {
     for ((g, &x), &y) in g.iter_mut().zip(x).zip(y) {
         let slope = rule.derivative(Num(L::new(x)), Num(L::new(y))).0;
         *g = L::new(*g).mul(slope).get();
@@ -189,9 +183,15 @@ macro_rules! compiled {
             }
 
             fn backward<R: UnaryRule>(rule: R, x: &[$t], y: &[$t], g: &mut [$t]) {
-                let past = dispatch!(MODE => chain::<Lane<$t, MODE>, R>(rule, x, y, g));
+                let past = dispatch!(MODE => {
+                    let past = any_past::<Lane<$t, MODE>, R>(x);
+                    if !past {
+                        chain::<Lane<$t, MODE>, R>(rule, x, y, g);
+                    }
+                    past
+                });
                 if past {
-                    chain_precise::<Lane<$t, PRECISE>, R>(rule, x, y, g);
+                    chain::<Lane<$t, PRECISE>, R>(rule, x, y, g);
                 }
             }
 

@@ -1,0 +1,60 @@
+//! The number of threads decides how fast, never what.
+
+use gradus::optim::{Adam, Optimizer};
+use gradus::{Param, Tape, fused, with_threads};
+use ndarray::{Array, Array1, Array2, ArrayD};
+
+fused! {
+    fn wave(x, shift) { (x + shift).tanh() * (-x * x).exp() }
+}
+
+/// Arrays large enough to be cut: loops with one, two and several operands, sums of every kind, products, a fused
+/// function, a Hessian-vector product, steps of an optimizer with clipping.
+fn run() -> Vec<ArrayD<f32>> {
+    let n = 400_003; // no multiple of anything
+    let at = |i: usize| ((i * 7919 % 1013) as f32 / 500.0 - 1.0) * 1.7;
+    let x = Param::new(Array1::from_shape_fn(n, at));
+    let y = Array1::from_shape_fn(n, |i| at(i + 1));
+    let w = Param::new(Array2::from_shape_fn((700, 300), |(i, j)| at(i * 300 + j)));
+    let row = Array2::from_shape_fn((1, 300), |(_, j)| at(j));
+    let mut results = Vec::new();
+
+    let mut tape = Tape::new();
+    let (cost, grads) = tape.gradients(|t| {
+        let v = t.param(&x);
+        let w = t.param(&w);
+        let loops = (v.sin() * &y + v.exp() / (v.abs() + 1.5) - 0.5).mean();
+        let sums = w.square().sum_axis(0).sum() + w.tanh().sum_axis(1).square().mean();
+        let products = w.matmul(w.t()).mean() + t.constant(&row).matmul(w.t()).square().sum();
+        loops + sums + products + wave(v, &Array1::from_elem(1, 0.3)).sum() + v.maximum(0.1).sum()
+    });
+    results.push(ArrayD::from_elem(vec![], cost));
+    results.extend([grads.wrt(&x), grads.wrt(&w)]);
+
+    tape.clear();
+    let cost = (tape.param(&x).tanh() * tape.param(&x)).square().mean() + wave(tape.param(&x), 0.2).mean();
+    results.push(cost.hvp([(&x, &y)]).wrt(&x));
+
+    let mut optimizer: Optimizer<_, f32> = Adam::new(0.01).clip_norm(0.5);
+    let mut model = vec![x, w];
+    for _ in 0..3 {
+        let (_, grads) = tape.gradients(|t| {
+            (t.param(&model[0]).square().sum() + t.param(&model[1]).square().sum() * 0.5).sqrt()
+        });
+        optimizer.step(&mut model, &grads);
+    }
+    results.extend(model.iter().map(|p| p.value().to_owned()));
+    results
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let bits = |threads| {
+        let results = with_threads(threads, run);
+        results.iter().flat_map(|a: &ArrayD<f32>| a.iter().map(|x| x.to_bits())).collect::<Array<_, _>>()
+    };
+    let one = bits(1);
+    for threads in [2, 3, 5] {
+        assert!(bits(threads) == one, "{threads} threads give other bits than one");
+    }
+}
