@@ -38,9 +38,8 @@ fn run() -> Vec<ArrayD<f32>> {
     let mut optimizer: Optimizer<_, f32> = Adam::new(0.01).clip_norm(0.5);
     let mut model = vec![x, w];
     for _ in 0..3 {
-        let (_, grads) = tape.gradients(|t| {
-            (t.param(&model[0]).square().sum() + t.param(&model[1]).square().sum() * 0.5).sqrt()
-        });
+        let (_, grads) =
+            tape.gradients(|t| (t.param(&model[0]).square().sum() + t.param(&model[1]).square().sum() * 0.5).sqrt());
         optimizer.step(&mut model, &grads);
     }
     results.extend(model.iter().map(|p| p.value().to_owned()));

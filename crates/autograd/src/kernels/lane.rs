@@ -1,6 +1,6 @@
 //! One number of a fused loop: `f32` or `f64`, with the functions that vectorise.
 
-use super::math;
+use super::math::{double, single};
 use super::num::{Num, Real};
 use super::{BinaryRule, UnaryRule};
 
@@ -154,23 +154,23 @@ macro_rules! lane {
 }
 
 lane!(f32, {
-    exp => math::exp::<MODE>,
-    exp_m1 => math::exp_m1::<MODE>,
-    ln => math::ln::<MODE>,
-    ln_1p => math::ln_1p::<MODE>,
-    sin => math::sin::<MODE>,
-    cos => math::cos::<MODE>,
-    tanh => math::tanh::<MODE>,
-    erf => math::erf::<MODE>,
+    exp => single::exp::<MODE>,
+    exp_m1 => single::exp_m1::<MODE>,
+    ln => single::ln::<MODE>,
+    ln_1p => single::ln_1p::<MODE>,
+    sin => single::sin::<MODE>,
+    cos => single::cos::<MODE>,
+    tanh => single::tanh::<MODE>,
+    erf => single::erf::<MODE>,
 }, pow: f32::powf);
 
 lane!(f64, {
-    exp => f64::exp,
-    exp_m1 => f64::exp_m1,
-    ln => f64::ln,
-    ln_1p => f64::ln_1p,
-    sin => f64::sin,
-    cos => f64::cos,
-    tanh => f64::tanh,
-    erf => libm::erf,
+    exp => double::exp::<MODE>,
+    exp_m1 => double::exp_m1::<MODE>,
+    ln => double::ln::<MODE>,
+    ln_1p => double::ln_1p::<MODE>,
+    sin => double::sin::<MODE>,
+    cos => double::cos::<MODE>,
+    tanh => double::tanh::<MODE>,
+    erf => double::erf::<MODE>,
 }, pow: f64::powf);

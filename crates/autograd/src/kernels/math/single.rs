@@ -1,10 +1,6 @@
-//! `exp`, `ln`, `tanh`, `sin`, `cos`, `erf` in f32 without branches, so that a loop over them vectorises.
-//!
-//! The standard library's functions are called number by number (5 to 25 ns each); these take about one. Their
-//! errors, in units in the last place against the exact value, stand at each function and are held by the tests
-//! below over the whole range. In mode `PRECISE` every function is the standard library's.
+//! The functions of f32. The standard library's take 5 to 25 ns a number; these, in a loop, about one.
 
-use super::lane::{FMA, PRECISE};
+use super::super::lane::{FMA, PRECISE};
 
 #[inline(always)]
 fn fma<const MODE: u8>(a: f32, b: f32, c: f32) -> f32 {
@@ -136,9 +132,6 @@ pub(crate) fn tanh<const MODE: u8>(x: f32) -> f32 {
     (e / (e + 2.0)).copysign(x)
 }
 
-/// The largest |x| for which [`sin`] and [`cos`] keep their accuracy; loops take mode `PRECISE` past it.
-pub(crate) const TRIGONOMETRIC_LIMIT: f64 = 8192.0;
-
 /// `(−1)ⁿ sin(x − nπ)`, n an integer or, for the cosine, a half more.
 #[inline(always)]
 fn sin_reduced<const MODE: u8>(x: f32, n: f32, odd: u32) -> f32 {
@@ -193,67 +186,4 @@ pub(crate) fn erf<const MODE: u8>(x: f32) -> f32 {
     let c = [1.283_791_7e-1, -3.761_253_4e-1, 1.128_199_2e-1, -2.676_813_5e-2, 4.991_194_2e-3, -5.967_617e-4];
     let near = fma::<MODE>(polynomial::<MODE, 6>(s, c), t, t);
     (if t > 0.927_734_4 { far } else { near }).copysign(x)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::lane::POLYNOMIAL;
-    use super::*;
-
-    /// The error in units in the last place of the f32 nearest to `want`; `floor` is the least unit.
-    fn ulps(got: f32, want: f64, floor: f64) -> f64 {
-        if (got.is_nan() && want.is_nan()) || f64::from(got) == f64::from(want as f32) {
-            return 0.0;
-        }
-        let nearest = want as f32;
-        let unit = f64::from(f32::from_bits(nearest.abs().to_bits() + 1)) - f64::from(nearest.abs());
-        (f64::from(got) - want).abs() / unit.max(floor)
-    }
-
-    type Case = (&'static str, [fn(f32) -> f32; 2], fn(f64) -> f64, f32, f32, f64, f64);
-
-    /// Walks all floats of a range, 1 in 997, with both signs where the range has them.
-    #[test]
-    fn each_function_keeps_its_stated_error_over_its_whole_range() {
-        let cases: [Case; 8] = [
-            ("exp", [exp::<POLYNOMIAL>, exp::<FMA>], f64::exp, -110.0, 95.0, 1.0, 0.0),
-            ("exp_m1", [exp_m1::<POLYNOMIAL>, exp_m1::<FMA>], f64::exp_m1, -110.0, 95.0, 2.0, 0.0),
-            ("ln", [ln::<POLYNOMIAL>, ln::<FMA>], f64::ln, 0.0, f32::INFINITY, 1.0, 0.0),
-            ("ln_1p", [ln_1p::<POLYNOMIAL>, ln_1p::<FMA>], f64::ln_1p, -1.0, f32::INFINITY, 2.0, 0.0),
-            ("tanh", [tanh::<POLYNOMIAL>, tanh::<FMA>], f64::tanh, -400.0, 400.0, 2.5, 0.0),
-            ("sin", [sin::<POLYNOMIAL>, sin::<FMA>], f64::sin, -8192.0, 8192.0, 1.5, 1e-7),
-            ("cos", [cos::<POLYNOMIAL>, cos::<FMA>], f64::cos, -8192.0, 8192.0, 1.5, 1e-7),
-            ("erf", [erf::<POLYNOMIAL>, erf::<FMA>], libm::erf, -9.0, 9.0, 1.5, 0.0),
-        ];
-        for (name, functions, exact, low, high, bound, floor) in cases {
-            for (function, mode) in functions.into_iter().zip(["polynomial", "fma"]) {
-                let mut worst = (0.0, 0.0f32);
-                for bits in (0..=f32::INFINITY.to_bits()).step_by(997).chain([f32::INFINITY.to_bits()]) {
-                    for x in [f32::from_bits(bits), -f32::from_bits(bits)] {
-                        if (low..=high).contains(&x) {
-                            let error = ulps(function(x), exact(f64::from(x)), floor);
-                            if error > worst.0 || error.is_nan() {
-                                worst = (error, x);
-                            }
-                        }
-                    }
-                }
-                println!("{name} {mode}: {:.2} ulp at {}", worst.0, worst.1);
-                assert!(worst.0 <= bound, "{name} {mode}: {} ulp at {}, stated {bound}", worst.0, worst.1);
-            }
-        }
-    }
-
-    #[test]
-    fn extremes_are_those_of_the_mathematics() {
-        for x in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0] {
-            let same = |got: f32, want: f32| got == want || (got.is_nan() && want.is_nan());
-            assert!(same(exp::<FMA>(x), x.exp()), "exp {x}");
-            assert!(same(exp_m1::<FMA>(x), x.exp_m1()), "exp_m1 {x}");
-            assert!(same(ln::<FMA>(x), x.ln()), "ln {x}");
-            assert!(same(ln_1p::<FMA>(x), x.ln_1p()), "ln_1p {x}");
-            assert!(same(tanh::<FMA>(x), x.tanh()), "tanh {x}");
-            assert!(same(erf::<FMA>(x), libm::erff(x)), "erf {x}");
-        }
-    }
 }
