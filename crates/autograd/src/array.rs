@@ -27,7 +27,7 @@ pub trait IntoArray<T: Float> {
 
 impl<T: Float, S: Data<Elem = T>, D: Dimension> IntoArray<T> for &ArrayBase<S, D> {
     fn shape(&self) -> Shape {
-        self.raw_dim().slice().into()
+        Shape::from_slice(self.raw_dim().slice())
     }
     fn write(&self, out: &mut [T]) {
         match self.as_slice() {

@@ -47,7 +47,7 @@ impl<'s, T: Float> DualValue<'s, T> {
 impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
     fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
         let values: SmallVec<[Value<'s, T>; 3]> = inputs.iter().map(|x| x.value.clone()).collect();
-        let value = Value::run(&operation, &values);
+        let value = Value::run(&operation, &values.iter().collect::<SmallVec<[_; 3]>>());
         let moves = inputs.iter().any(|x| x.tangent.is_some());
         let tangent = moves.then(|| {
             let tangents: SmallVec<[_; 3]> = inputs.iter().map(|x| x.tangent.clone()).collect();

@@ -257,7 +257,8 @@ impl<'a, 's, T: Float> Jvp<'a, 's, T> {
     pub fn linear<O: Operation<T>>(&self, operation: &O) -> Option<Value<'s, T>> {
         self.tangents.iter().any(Option::is_some).then(|| {
             let tangents = self.tangents.iter().zip(self.inputs).map(|(t, x)| t.clone().unwrap_or_else(|| x.zeros()));
-            Value::run(operation, &tangents.collect::<SmallVec<[_; 3]>>())
+            let tangents: Vec<Value<'s, T>> = tangents.collect();
+            Value::run(operation, &tangents.iter().collect::<Vec<_>>())
         })
     }
     /// The rule of an operation that is linear in each input by itself, as a product is: the sum of what it gives with
@@ -266,7 +267,7 @@ impl<'a, 's, T: Float> Jvp<'a, 's, T> {
         let mut inputs = self.inputs.to_vec();
         self.sum(self.tangents.iter().enumerate().filter_map(|(i, tangent)| {
             let input = std::mem::replace(&mut inputs[i], tangent.clone()?);
-            let term = Value::run(operation, &inputs);
+            let term = Value::run(operation, &inputs.iter().collect::<Vec<_>>());
             inputs[i] = input;
             Some(term)
         }))

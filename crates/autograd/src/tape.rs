@@ -380,8 +380,8 @@ impl<T: Float> Tape<T> {
     pub fn apply<'t, O: Operation<T>, const N: usize>(&'t self, operation: O, inputs: [Var<'t, T>; N]) -> Var<'t, T> {
         self.check_tapes(operation.name(), &inputs);
         let nodes = inputs.map(|v| self.nodes.node(v.index()));
-        let views = std::array::from_fn::<_, N, _>(|i| nodes[i].value);
-        let (value, shape) = self.run(&operation, &views);
+        let views = nodes.each_ref().map(|node| node.value);
+        let (value, shape) = self.run(&operation, &views.each_ref().map(View::shape), &views);
         let differentiated = nodes.iter().any(|n| n.differentiated);
         self.push(operation, differentiated.then(|| self.nodes.inputs(inputs.map(Var::index))), value, shape)
     }
@@ -391,7 +391,8 @@ impl<T: Float> Tape<T> {
     pub fn apply_many<'t, O: Operation<T>>(&'t self, operation: O, inputs: &[Var<'t, T>]) -> Var<'t, T> {
         self.check_tapes(operation.name(), inputs);
         let views: Vec<View<'_, T>> = inputs.iter().map(|v| self.nodes.node(v.index()).value).collect();
-        let (value, shape) = self.run(&operation, &views);
+        let shapes: Vec<&[usize]> = views.iter().map(View::shape).collect();
+        let (value, shape) = self.run(&operation, &shapes, &views);
         let differentiated = inputs.iter().any(|v| v.is_differentiated());
         self.push(
             operation,
@@ -414,7 +415,7 @@ impl<T: Float> Tape<T> {
     ) -> Var<'t, T> {
         self.check_tapes(operation.name(), inputs);
         let views: SmallVec<[View<'_, T>; 3]> = inputs.iter().map(|v| self.nodes.node(v.index()).value).collect();
-        let shape = self.output_shape(&operation, &views);
+        let shape = self.output_shape(&operation, &views.iter().map(View::shape).collect::<SmallVec<[_; 3]>>());
         let len = count(shape);
         let mut blocks: SmallVec<[&mut [T]; 4]> = (0..=kept).map(|_| self.nodes.alloc(len)).collect();
         {
@@ -428,20 +429,25 @@ impl<T: Float> Tape<T> {
         self.push(operation, Some(self.nodes.input_list(indices.into_iter())), value, shape)
     }
 
-    /// Checks the shapes and gives the output's.
+    /// Checks the shapes and gives the output's. One that an input has already is not stored again: gradients of a shape
+    /// that is stored once are told by its place.
     #[track_caller]
-    fn output_shape<O: Operation<T>>(&self, operation: &O, views: &[View<'_, T>]) -> &[usize] {
-        let shapes: SmallVec<[&[usize]; 3]> = views.iter().map(View::shape).collect();
-        match operation.shape(&shapes) {
-            Ok(shape) => self.nodes.shape(&shape),
+    fn output_shape<'t, O: Operation<T>>(&'t self, operation: &O, shapes: &[&'t [usize]]) -> &'t [usize] {
+        match operation.shape(shapes) {
+            Ok(shape) => shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| self.nodes.shape(&shape)),
             Err(reason) => panic!("{}: {reason}", operation.name()),
         }
     }
 
     /// Checks the shapes and computes the output.
     #[track_caller]
-    fn run<O: Operation<T>>(&self, operation: &O, views: &[View<'_, T>]) -> (&[T], &[usize]) {
-        let shape = self.output_shape(operation, views);
+    fn run<'t, O: Operation<T>>(
+        &'t self,
+        operation: &O,
+        shapes: &[&'t [usize]],
+        views: &[View<'_, T>],
+    ) -> (&'t [T], &'t [usize]) {
+        let shape = self.output_shape(operation, shapes);
         let numbers = self.nodes.alloc(count(shape));
         operation.forward(views, Output::new(numbers, shape));
         (numbers, shape)

@@ -3,7 +3,6 @@
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use ndarray::ArrayD;
-use smallvec::SmallVec;
 
 use crate::kernels::threads::{GRAIN, split, split_many};
 use crate::kernels::{BinaryRule, UnaryRule};
@@ -156,14 +155,56 @@ impl<'s, T: Float> Value<'s, T> {
     }
 
     /// Applies an operation.
-    pub(crate) fn run<O: Operation<T>>(operation: &O, inputs: &[Self]) -> Self {
-        let pool = inputs[0].pool;
-        let dense: SmallVec<[Self; 3]> = inputs.iter().map(|v| v.clone().dense()).collect();
-        let shapes: SmallVec<[&[usize]; 3]> = dense.iter().map(|v| v.shape).collect();
-        let shape = operation.shape(&shapes).unwrap_or_else(|e| panic!("in a derivative: {}: {e}", operation.name()));
+    pub(crate) fn run<O: Operation<T>>(operation: &O, inputs: &[&Self]) -> Self {
+        match *inputs {
+            [a] => Self::run_array(operation, [a]),
+            [a, b] => Self::run_array(operation, [a, b]),
+            [a, b, c] => Self::run_array(operation, [a, b, c]),
+            _ => {
+                let dense: Vec<Self> = inputs.iter().map(|&x| x.clone().dense()).collect();
+                let shapes: Vec<&[usize]> = dense.iter().map(|x| x.shape).collect();
+                let views: Vec<View<'_, T>> = dense.iter().map(Value::view).collect();
+                Self::run_on(operation, inputs[0].pool, &shapes, &views)
+            }
+        }
+    }
+
+    #[inline]
+    fn run_array<O: Operation<T>, const N: usize>(operation: &O, inputs: [&Self; N]) -> Self {
+        if inputs.iter().any(|x| matches!(x.source, Source::Uniform(_))) {
+            let dense = inputs.map(|x| x.clone().dense());
+            return Self::run_array(operation, dense.each_ref());
+        }
+        Self::run_on(operation, inputs[0].pool, &inputs.map(|x| x.shape), &inputs.map(Value::view))
+    }
+
+    fn run_on<O: Operation<T>>(
+        operation: &O,
+        pool: &'s Pool<T>,
+        shapes: &[&'s [usize]],
+        views: &[View<'_, T>],
+    ) -> Self {
+        let shape = operation.shape(shapes).unwrap_or_else(|e| panic!("in a derivative: {}: {e}", operation.name()));
+        // a shape that is there already needs no place of its own
         let shape = shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| pool.shape(&shape));
-        let views: SmallVec<[View<'_, T>; 3]> = dense.iter().map(Value::view).collect();
-        Self::fresh(shape, pool, |out| operation.forward(&views, Output::new(out, shape)))
+        Self::fresh(shape, pool, |out| operation.forward(views, Output::new(out, shape)))
+    }
+
+    /// [`sum_to`](Tensor::sum_to) the shape of a node. From here on all gradients of that shape share one slice, by which
+    /// they are told.
+    fn sum_to_shape(self, shape: &'s [usize]) -> Self {
+        // the gradient of something that was repeated for every row, such as a bias
+        if let (&[rows, columns], &[n]) = (self.shape, shape)
+            && columns == n
+            && n > 1
+            && let Ok(numbers) = self.padded()
+        {
+            return match rows {
+                1 => Value { shape, ..self },
+                _ => Self::fresh(shape, self.pool, |out| (T::kernels().sum)(numbers, [1, rows, n], &mut out[..n])),
+            };
+        }
+        Value { shape, ..self.sum_to(shape) }
     }
 
     /// Zeros in the shape of this.
@@ -332,8 +373,7 @@ impl<'s, T: Float> ValueContext<'s, T> {
 
 impl<'s, T: Float> Tensor<T> for Value<'s, T> {
     fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
-        let inputs: SmallVec<[Self; 3]> = inputs.iter().map(|&v| v.clone()).collect();
-        Self::run(&operation, &inputs)
+        Self::run(&operation, inputs)
     }
 
     fn shape(&self) -> &[usize] {
@@ -376,7 +416,7 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
             Some([m, _, n]) => Self::fresh(self.pool.shape(&[m, n]), self.pool, |c| {
                 product.multiply([a.view(), b.view()], c, false);
             }),
-            None => Self::run(&product, &[a, b]),
+            None => Self::run(&product, &[&a, &b]),
         }
     }
 
@@ -391,23 +431,7 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
     #[inline]
     fn sum_to_node(self, context: Self::Context, node: u32) -> Self {
         let shape = context.nodes.node(node).value.shape();
-        if std::ptr::eq(self.shape, shape) {
-            return self;
-        }
-        // the gradient of something that was repeated for every row, such as a bias
-        if let ([rows, columns], [n]) = (self.shape, shape)
-            && columns == n
-            && n > &1
-            && let Ok(numbers) = self.padded()
-        {
-            let layout = [1, *rows, *columns];
-            return match rows {
-                1 => Value { shape, ..self },
-                _ => Self::fresh(shape, self.pool, |out| (T::kernels().sum)(numbers, layout, &mut out[..*n])),
-            };
-        }
-        // from here on all gradients of this shape share one slice, and the comparison above tells
-        Value { shape, ..self.sum_to(shape) }
+        if std::ptr::eq(self.shape, shape) { self } else { self.sum_to_shape(shape) }
     }
 
     #[inline]
@@ -449,7 +473,7 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
 
     fn chain_fused<R: FusedRule<N>, const N: usize>(_: R, _: usize, g: Self, _: [Self; N], slope: Self) -> Self {
         if let Source::Uniform(number) = g.source {
-            return Self::run(&ops::arithmetic::Scale { number: number.to_f64() }, &[slope]);
+            return Self::run(&ops::arithmetic::Scale { number: number.to_f64() }, &[&slope]);
         }
         let multiply = T::kernels().mul_assign;
         let slope = slope.view().padded();

@@ -1,28 +1,30 @@
 //! Arithmetic on numbers where they stand.
 
+use super::loops::each;
 use super::simd::dispatch;
+use crate::storage::PAD;
 
 macro_rules! compiled {
     ($t:ident) => {
         pub(crate) mod $t {
             use super::*;
             pub(crate) fn add_assign(x: &mut [$t], y: &[$t]) {
-                dispatch!(_MODE => x.iter_mut().zip(y).for_each(|(x, &y)| *x += y))
+                dispatch!(_MODE => each!(x, y => { *x += y; }))
             }
             pub(crate) fn mul_assign(x: &mut [$t], y: &[$t]) {
-                dispatch!(_MODE => x.iter_mut().zip(y).for_each(|(x, &y)| *x *= y))
+                dispatch!(_MODE => each!(x, y => { *x *= y; }))
             }
             pub(crate) fn add_number(x: &mut [$t], c: $t) {
-                dispatch!(_MODE => x.iter_mut().for_each(|x| *x += c))
+                dispatch!(_MODE => each!(x => { *x += c; }))
             }
             pub(crate) fn sub_number(x: &mut [$t], c: $t) {
-                dispatch!(_MODE => x.iter_mut().for_each(|x| *x -= c))
+                dispatch!(_MODE => each!(x => { *x -= c; }))
             }
             pub(crate) fn mul_number(x: &mut [$t], c: $t) {
-                dispatch!(_MODE => x.iter_mut().for_each(|x| *x *= c))
+                dispatch!(_MODE => each!(x => { *x *= c; }))
             }
             pub(crate) fn div_number(x: &mut [$t], c: $t) {
-                dispatch!(_MODE => x.iter_mut().for_each(|x| *x /= c))
+                dispatch!(_MODE => each!(x => { *x /= c; }))
             }
         }
     };

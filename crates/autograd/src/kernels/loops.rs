@@ -9,6 +9,7 @@ use super::lane::{Element, Lane, PRECISE};
 use super::num::Num;
 use super::num::Real;
 use super::simd::dispatch;
+use crate::storage::PAD;
 use crate::{Float, Var};
 
 /// An elementwise function of one number, written once over [`Num`].
@@ -87,14 +88,37 @@ pub struct BinaryLoops<R> {
     pub(crate) f64: BinaryKernels<R, f64>,
 }
 
+/// Runs a body for each place of some slices. Arrays of one line of 16 numbers, which small models are made of, take
+/// straight code that becomes one vector; a loop would take them for its remainder and go number by number.
+macro_rules! each {
+    ($out:ident $(, $x:ident)* => $body:block) => {
+        if $out.len() == PAD {
+            let $out: &mut [_; PAD] = $out.try_into().expect("as many as just counted");
+            $(let $x: &[_; PAD] = $x[..PAD].try_into().expect("as many as the output");)*
+            for i in 0..PAD {
+                let ($out, $($x),*) = (&mut $out[i], $($x[i]),*);
+                $body
+            }
+        } else {
+            let len = $out.len();
+            $(let $x = &$x[..len];)*
+            for i in 0..len {
+                let ($out, $($x),*) = (&mut $out[i], $($x[i]),*);
+                $body
+            }
+        }
+    };
+}
+pub(crate) use each;
+
 /// `y ← f(x)`. Says whether some |x| was past the rule's limit.
 #[inline(always)]
 fn value<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &mut [L::T]) -> bool {
     let mut past = false;
-    for (y, &x) in y.iter_mut().zip(x) {
+    each!(y, x => {
         past |= is_past::<L, R>(x);
         *y = rule.value(Num(L::new(x))).0.get();
-    }
+    });
     past
 }
 
@@ -111,40 +135,40 @@ fn any_past<L: Element, R: UnaryRule>(x: &[L::T]) -> bool {
 /// `g ← g · f′(x, y)`
 #[inline(always)]
 fn chain<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &[L::T], g: &mut [L::T]) {
-    for ((g, &x), &y) in g.iter_mut().zip(x).zip(y) {
+    each!(g, x, y => {
         let slope = rule.derivative(Num(L::new(x)), Num(L::new(y))).0;
         *g = L::new(*g).mul(slope).get();
-    }
+    });
 }
 
 #[inline(always)]
 fn value2<L: Element, R: BinaryRule>(rule: R, a: &[L::T], b: &[L::T], y: &mut [L::T]) {
-    for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+    each!(y, a, b => {
         *y = rule.value(Num(L::new(a)), Num(L::new(b))).0.get();
-    }
+    });
 }
 
 #[inline(always)]
 fn value2_right<L: Element, R: BinaryRule>(rule: R, a: &[L::T], b: L::T, y: &mut [L::T]) {
-    for (y, &a) in y.iter_mut().zip(a) {
+    each!(y, a => {
         *y = rule.value(Num(L::new(a)), Num(L::new(b))).0.get();
-    }
+    });
 }
 
 #[inline(always)]
 fn value2_left<L: Element, R: BinaryRule>(rule: R, a: L::T, b: &[L::T], y: &mut [L::T]) {
-    for (y, &b) in y.iter_mut().zip(b) {
+    each!(y, b => {
         *y = rule.value(Num(L::new(a)), Num(L::new(b))).0.get();
-    }
+    });
 }
 
 #[inline(always)]
 fn chain2<L: Element, const A: bool, R: BinaryRule>(rule: R, a: &[L::T], b: &[L::T], y: &[L::T], g: &mut [L::T]) {
-    for (((g, &a), &b), &y) in g.iter_mut().zip(a).zip(b).zip(y) {
+    each!(g, a, b, y => {
         let (a, b, y) = (Num(L::new(a)), Num(L::new(b)), Num(L::new(y)));
         let slope = if A { rule.derivative_a(a, b, y) } else { rule.derivative_b(a, b, y) };
         *g = L::new(*g).mul(slope.0).get();
-    }
+    });
 }
 
 /// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where `slope` makes f′ of blocks of the arrays.

@@ -7,11 +7,11 @@ use crate::Shape;
 /// The shape that two shapes broadcast to, aligned at their last axes as in numpy.
 pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Shape, String> {
     if a == b {
-        return Ok(a.into());
+        return Ok(Shape::from_slice(a));
     }
     let (long, short) = if a.len() >= b.len() { (a, b) } else { (b, a) };
     let skip = long.len() - short.len();
-    let mut shape: Shape = long.into();
+    let mut shape = Shape::from_slice(long);
     for (i, &size) in short.iter().enumerate() {
         let other = &mut shape[skip + i];
         match (*other, size) {

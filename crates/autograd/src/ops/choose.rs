@@ -142,7 +142,7 @@ impl<T: Float> Operation<T> for Where {
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
         let moved = |i: usize| cx.tangent(i).unwrap_or_else(|| cx.input(i).zeros());
-        Some(Value::run(self, &[cx.input(0), moved(1), moved(2)]))
+        Some(Value::run(self, &[&cx.input(0), &moved(1), &moved(2)]))
     }
 }
 

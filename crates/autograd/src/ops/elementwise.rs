@@ -66,7 +66,7 @@ macro_rules! elementwise {
                     stringify!($name)
                 }
                 fn shape(&self, inputs: &[&[usize]]) -> Result<$crate::Shape, String> {
-                    Ok(inputs[0].into())
+                    Ok($crate::Shape::from_slice(inputs[0]))
                 }
                 fn forward(&self, inputs: &[$crate::View<'_, T>], mut output: $crate::Output<'_, T>) {
                     $crate::ops::elementwise::forward_unary(*self, inputs[0].padded(), output.padded());

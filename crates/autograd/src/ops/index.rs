@@ -26,7 +26,7 @@ impl<T: Float> Operation<T> for IndexSelect {
         if let Some((place, &i)) = self.index.iter().enumerate().find(|(_, i)| **i >= size) {
             return Err(format!("index[{place}] is {i}, but axis {} of {:?} has size {size}", self.axis, inputs[0]));
         }
-        let mut shape: Shape = inputs[0].into();
+        let mut shape = Shape::from_slice(inputs[0]);
         shape[self.axis] = self.index.len();
         Ok(shape)
     }
@@ -62,7 +62,7 @@ impl<T: Float> Operation<T> for IndexAdd {
         "index_add"
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-        let mut shape: Shape = inputs[0].into();
+        let mut shape = Shape::from_slice(inputs[0]);
         shape[self.axis] = self.size;
         Ok(shape)
     }

@@ -15,7 +15,7 @@ impl<T: Float> Operation<T> for Concat {
         "concat"
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-        let mut shape: Shape = inputs[0].into();
+        let mut shape = Shape::from_slice(inputs[0]);
         for (i, input) in inputs.iter().enumerate().skip(1) {
             let fits = input.len() == shape.len()
                 && (0..shape.len()).all(|axis| axis == self.axis || input[axis] == shape[axis]);

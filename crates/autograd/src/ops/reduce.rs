@@ -125,7 +125,7 @@ impl<T: Float> Operation<T> for Ties {
         "ties"
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-        Ok(inputs[0].into())
+        Ok(Shape::from_slice(inputs[0]))
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
         let (x, y) = (inputs[0], inputs[1]);

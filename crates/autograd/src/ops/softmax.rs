@@ -35,7 +35,7 @@ impl<T: Float> Operation<T> for Softmax {
         "softmax"
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-        Ok(inputs[0].into())
+        Ok(Shape::from_slice(inputs[0]))
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
         rows(inputs[0].shape(), self.axis, inputs[0].data(), output.data(), T::kernels().softmax);
@@ -64,7 +64,7 @@ impl<T: Float> Operation<T> for LogSoftmax {
         "log_softmax"
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-        Ok(inputs[0].into())
+        Ok(Shape::from_slice(inputs[0]))
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
         rows(inputs[0].shape(), self.axis, inputs[0].data(), output.data(), |x, y| {
