@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use gradus::prelude::*;
 use ndarray::Array2;
 
-/// Counts allocations of at least [`LARGE`] bytes.
+/// Counts allocations of at least [`LARGE`] bytes: arrays, not the thread pool's list of jobs.
 struct Counting;
 
-const LARGE: usize = 2048;
+const LARGE: usize = 4096;
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: everything is handed on to the system's allocator.
@@ -53,15 +53,37 @@ fn a_steady_step_allocates_no_array() {
     });
     assert_eq!(count, 0, "in 20 steps of a small model");
 
-    // large: only gemm's own workspace, at most one for each of its products (2 + 3 here)
+    // large enough for the library of products, on one thread and on two
     let mut model = Mlp::builder([512, 256, 10]).build::<f32>();
     let (x, y): (_, Vec<usize>) = (Array2::ones((64, 512)), (0..64).map(|i| i % 10).collect());
-    let mut opt = Sgd::new(1e-3).momentum(0.9);
+    for threads in [1, 2] {
+        gradus::set_threads(threads);
+        let mut opt = Sgd::new(1e-3).momentum(0.9).clip_norm(1.0);
+        let count = steady(|| {
+            let (_, grads) = tape.gradients(|t| model.forward(t.constant(&x)).cross_entropy(&y));
+            opt.step(&mut model, &grads);
+        });
+        assert_eq!(count, 0, "in 20 steps of a large model on {threads} threads");
+    }
+
+    // a Hessian-vector product
+    let directions: Vec<_> = model.params().iter().map(|(_, p)| p.value().to_owned()).collect();
+    let mut tape = Tape::new();
     let count = steady(|| {
-        let (_, grads) = tape.gradients(|t| model.forward(t.constant(&x)).cross_entropy(&y));
-        opt.step(&mut model, &grads);
+        tape.clear();
+        let cost = model.forward(tape.constant(&x)).cross_entropy(&y);
+        cost.hvp(model.params().iter().map(|(_, param)| *param).zip(&directions));
     });
-    assert!(count <= 20 * 5, "{count} in 20 steps of a large model");
+    assert_eq!(count, 0, "in 20 Hessian-vector products");
+
+    // a fused function of two arrays, large enough for two threads
+    gradus::fused! { fn wave(a, b) { a.tanh() * (-b * b).exp() } }
+    let a = ndarray::Array1::ones(300_000);
+    let count = steady(|| {
+        tape.gradients(|t| wave(t.var(&a), t.var(0.5)).mean());
+    });
+    assert_eq!(count, 0, "in 20 fused functions");
+    gradus::set_threads(1);
 
     // a chain of elementwise operations
     let x = ndarray::Array1::ones(4096);

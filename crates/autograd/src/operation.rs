@@ -1,6 +1,6 @@
 //! What an operation is: how it computes its output, and how a gradient flows back through it.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use ndarray::{ArrayViewD, ArrayViewMutD};
 use smallvec::SmallVec;
@@ -140,14 +140,16 @@ pub trait Operation<T: Float>: Sized + Send + 'static {
     }
 }
 
+const TAKEN: &str = "take_grad is the last use of the gradient";
+
 /// What [`Operation::vjp`] works with: inputs, output, the gradient that arrives at the output, and where to add
 /// those of the inputs.
 pub struct Vjp<'a, T: Float, V: Tensor<T>> {
     context: V::Context,
     node: u32,
     inputs: &'a [u32],
-    grad: Cell<Option<V>>,
-    slots: &'a [Cell<Option<V>>],
+    /// the gradients of the nodes
+    slots: &'a [RefCell<Option<V>>],
     wanted: Option<&'a [bool]>,
 }
 
@@ -155,11 +157,10 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     pub(crate) fn new(
         context: V::Context,
         (node, inputs): (u32, &'a [u32]),
-        grad: V,
-        slots: &'a [Cell<Option<V>>],
+        slots: &'a [RefCell<Option<V>>],
         wanted: Option<&'a [bool]>,
     ) -> Self {
-        Vjp { context, node, inputs, grad: Cell::new(Some(grad)), slots, wanted }
+        Vjp { context, node, inputs, slots, wanted }
     }
 
     /// Input number `i`.
@@ -178,14 +179,12 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     }
     /// The gradient of the cost by the output, in the output's shape.
     pub fn grad(&self) -> V {
-        let grad = self.take_grad();
-        self.grad.set(Some(grad.clone()));
-        grad
+        self.slots[self.node as usize].borrow().clone().expect(TAKEN)
     }
     /// [`grad`](Self::grad), the last time it is asked for: its memory may be used for the result.
     #[inline]
     pub fn take_grad(&self) -> V {
-        self.grad.take().expect("take_grad is the last use of the gradient")
+        self.slots[self.node as usize].borrow_mut().take().expect(TAKEN)
     }
     /// Whether somebody needs the gradient of input `i`.
     #[inline]
@@ -201,8 +200,9 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         if !self.wants(i) {
             return;
         }
-        let slot = &self.slots[self.inputs[i] as usize];
-        slot.set(Some(V::add_product(slot.take(), operands(), transposed, self.context, self.inputs[i])));
+        let operands = operands();
+        let mut slot = self.slots[self.inputs[i] as usize].borrow_mut();
+        *slot = Some(V::add_product(slot.take(), operands, transposed, self.context, self.inputs[i]));
     }
     /// Adds to the gradient of input `i`. The closure runs only if somebody needs it. A gradient in a shape to which
     /// the input was broadcast is summed back to the input's own.
@@ -212,11 +212,11 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
             return;
         }
         let gradient = V::sum_to_node(gradient(), self.context, self.inputs[i]);
-        let slot = &self.slots[self.inputs[i] as usize];
-        slot.set(Some(match slot.take() {
+        let mut slot = self.slots[self.inputs[i] as usize].borrow_mut();
+        *slot = Some(match slot.take() {
             Some(sum) => V::accumulate(sum, gradient),
             None => gradient,
-        }));
+        });
     }
 }
 
@@ -279,8 +279,9 @@ impl<'a, 's, T: Float> Jvp<'a, 's, T> {
         let output = tape.constant(self.output.array());
         let g = tape.var(self.output.zeros().array());
         let indices: Vec<u32> = inputs.iter().map(|v| v.index()).collect();
-        let slots: Vec<Cell<Option<Var<'_, T>>>> = vec![Cell::new(None); inputs.len()];
-        operation.vjp(&Vjp::new(&tape, (output.index(), &indices), g, &slots, None));
+        let mut slots: Vec<RefCell<Option<Var<'_, T>>>> = vec![RefCell::new(None); output.index() as usize];
+        slots.push(RefCell::new(Some(g)));
+        operation.vjp(&Vjp::new(&tape, (output.index(), &indices), &slots, None));
         let terms = slots
             .iter()
             .zip(self.tangents)

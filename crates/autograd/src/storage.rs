@@ -477,6 +477,8 @@ impl<T: Float> Nodes<T> {
     ///
     /// The parts of `node` come from this `Nodes` (from `alloc`, `share`, `shape`, `inputs`, `operation` or another
     /// node): [`Tape`](crate::Tape) is the only caller, and keeps to that.
+    // inline: read back from memory in other pieces than it was written in, the node would wait for the store
+    #[inline(always)]
     pub(crate) fn push(&self, node: NewNode<'_, T>) -> u32 {
         let mut list = self.list.borrow_mut();
         let index = u32::try_from(list.len()).expect("a tape holds fewer than 2³² operations");

@@ -1,6 +1,6 @@
 //! The three sweeps over a tape: one computes gradients, one records them, one computes how they move.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +20,7 @@ use crate::{Float, Tape, Var};
 pub(crate) struct Workspace<T: Float> {
     pool: Pool<T>,
     entries: Vec<Entry>,
-    slots: Recycled<Cell<Option<Value<'static, T>>>>,
+    slots: Recycled<RefCell<Option<Value<'static, T>>>>,
 }
 
 impl<T: Float> Workspace<T> {
@@ -49,24 +49,28 @@ impl Entry {
 pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
     let Workspace { pool, mut entries, slots } = workspace(tape);
     let nodes = &tape.nodes().frozen();
-    let mut slots: Vec<Cell<Option<Value<'_, T>>>> = slots.into_vec();
-    slots.resize_with(output as usize + 1, || Cell::new(None));
+    let mut slots: Vec<RefCell<Option<Value<'_, T>>>> = slots.into_vec();
+    slots.resize_with(output as usize + 1, || RefCell::new(None));
     {
         let pool = &pool;
         let context = ValueContext::new(nodes, pool);
         let kept = tape.kept().clone();
         let result = nodes.node(output);
         if result.differentiated {
-            slots[output as usize].set(Some(Value::uniform(T::from_f64(1.0), result.value.shape(), pool)));
+            slots[output as usize].replace(Some(Value::uniform(T::from_f64(1.0), result.value.shape(), pool)));
         }
         for index in (0..=output).rev() {
             let node = nodes.node(index);
             let Some(operation) = node.operation else { continue };
-            let Some(gradient) = slots[index as usize].take() else { continue };
-            if !kept.is_empty() && kept.contains(&index) {
-                entries.push(Entry::new(index, None, gradient.clone()));
+            match &*slots[index as usize].borrow() {
+                None => continue,
+                Some(gradient) if !kept.is_empty() && kept.contains(&index) => {
+                    entries.push(Entry::new(index, None, gradient.clone()));
+                }
+                Some(_) => {}
             }
-            operation.vjp_values(&Vjp::new(context, (index, node.inputs), gradient, &slots, None));
+            operation.vjp_values(&Vjp::new(context, (index, node.inputs), &slots, None));
+            slots[index as usize].take(); // its memory serves the next
         }
         for &(node, param) in tape.leaves().iter().take_while(|(node, _)| *node <= output) {
             if let Some(gradient) = slots[node as usize].take() {
@@ -105,18 +109,20 @@ pub(crate) fn hvp<T: Float>(
             }
         }
         let context = DualContext { values, tangents: &tangents };
-        let mut duals: Vec<Cell<Option<DualValue<'_, T>>>> = Vec::new();
-        duals.resize_with(output as usize + 1, || Cell::new(None));
+        let mut duals: Vec<RefCell<Option<DualValue<'_, T>>>> = Vec::new();
+        duals.resize_with(output as usize + 1, || RefCell::new(None));
         let result = nodes.node(output);
         if result.differentiated {
             let one = Value::uniform(T::from_f64(1.0), result.value.shape(), &pool);
-            duals[output as usize].set(Some(DualValue { value: one, tangent: None }));
+            duals[output as usize].replace(Some(DualValue { value: one, tangent: None }));
         }
         for index in (0..=output).rev() {
             let node = nodes.node(index);
             let Some(operation) = node.operation else { continue };
-            let Some(gradient) = duals[index as usize].take() else { continue };
-            operation.vjp_duals(&Vjp::new(context, (index, node.inputs), gradient, &duals, None));
+            if duals[index as usize].borrow().is_some() {
+                operation.vjp_duals(&Vjp::new(context, (index, node.inputs), &duals, None));
+                duals[index as usize].take();
+            }
         }
         for &(node, param) in tape.leaves().iter().take_while(|(node, _)| *node <= output) {
             if let Some(DualValue { tangent: Some(moved), .. }) = duals[node as usize].take() {
@@ -161,20 +167,23 @@ pub(crate) fn grad<'t, T: Float>(
     for index in 0..=output.index() {
         wanted[index as usize] |= nodes.node(index).inputs.iter().any(|&i| wanted[i as usize]);
     }
-    let slots: Vec<Cell<Option<Var<'t, T>>>> = vec![Cell::new(None); end as usize + 1];
+    let slots: Vec<RefCell<Option<Var<'t, T>>>> = vec![RefCell::new(None); end as usize + 1];
     tape.at(location, || {
-        slots[output.index() as usize].set(Some(tape.constant_with(output.shape(), |one| one.fill(T::from_f64(1.0)))));
+        slots[output.index() as usize]
+            .replace(Some(tape.constant_with(output.shape(), |one| one.fill(T::from_f64(1.0)))));
         for index in (0..=output.index()).rev() {
-            let Some(gradient) = slots[index as usize].get() else { continue };
             let node = nodes.node(index);
-            if let Some(operation) = node.operation
+            let gradient = *slots[index as usize].borrow();
+            if gradient.is_some()
+                && let Some(operation) = node.operation
                 && node.inputs.iter().any(|&i| wanted[i as usize])
             {
-                operation.vjp_vars(&Vjp::new(tape, (index, node.inputs), gradient, &slots, Some(&wanted)));
+                operation.vjp_vars(&Vjp::new(tape, (index, node.inputs), &slots, Some(&wanted)));
+                slots[index as usize].replace(gradient); // it may be asked for
             }
         }
         let zeros = |v: &Var<'t, T>| tape.constant_with(v.shape(), |zeros| zeros.fill(T::default()));
-        inputs.iter().map(|v| slots[v.index() as usize].get().unwrap_or_else(|| zeros(v))).collect()
+        inputs.iter().map(|v| slots[v.index() as usize].borrow().unwrap_or_else(|| zeros(v))).collect()
     })
 }
 

@@ -379,10 +379,9 @@ impl<T: Float> Tape<T> {
     #[track_caller]
     pub fn apply<'t, O: Operation<T>, const N: usize>(&'t self, operation: O, inputs: [Var<'t, T>; N]) -> Var<'t, T> {
         self.check_tapes(operation.name(), &inputs);
-        let nodes = inputs.map(|v| self.nodes.node(v.index()));
-        let views = nodes.each_ref().map(|node| node.value);
+        let views = inputs.map(|v| self.nodes.node(v.index()).value);
         let (value, shape) = self.run(&operation, &views.each_ref().map(View::shape), &views);
-        let differentiated = nodes.iter().any(|n| n.differentiated);
+        let differentiated = inputs.iter().any(|v| v.is_differentiated());
         self.push(operation, differentiated.then(|| self.nodes.inputs(inputs.map(Var::index))), value, shape)
     }
 

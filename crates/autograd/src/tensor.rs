@@ -140,6 +140,10 @@ impl<'s, T: Float> Value<'s, T> {
         Value { source: Source::Uniform(number), shape, pool }
     }
 
+    fn is_uniform(&self) -> bool {
+        matches!(self.source, Source::Uniform(_))
+    }
+
     fn len(&self) -> usize {
         self.shape.iter().product()
     }
@@ -171,7 +175,7 @@ impl<'s, T: Float> Value<'s, T> {
 
     #[inline]
     fn run_array<O: Operation<T>, const N: usize>(operation: &O, inputs: [&Self; N]) -> Self {
-        if inputs.iter().any(|x| matches!(x.source, Source::Uniform(_))) {
+        if inputs.iter().any(|x| x.is_uniform()) {
             let dense = inputs.map(|x| x.clone().dense());
             return Self::run_array(operation, dense.each_ref());
         }
@@ -411,12 +415,13 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
 
     fn matmul(&self, other: &Self, transposed: [bool; 2]) -> Self {
         let product = ops::matmul::MatMul { transposed };
-        let (a, b) = (self.clone().dense(), other.clone().dense());
-        match product.single(a.shape, b.shape) {
-            Some([m, _, n]) => Self::fresh(self.pool.shape(&[m, n]), self.pool, |c| {
-                product.multiply([a.view(), b.view()], c, false);
-            }),
-            None => Self::run(&product, &[&a, &b]),
+        match product.single(self.shape, other.shape) {
+            Some([m, _, n]) if !self.is_uniform() && !other.is_uniform() => {
+                Self::fresh(self.pool.shape(&[m, n]), self.pool, |c| {
+                    product.multiply([self.view(), other.view()], c, false);
+                })
+            }
+            _ => Self::run(&product, &[self, other]),
         }
     }
 
@@ -459,8 +464,9 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
     ) -> Self {
         let Some(mut sum) = sum else { return a.matmul(&b, transposed).sum_to_node(context, node) };
         let product = ops::matmul::MatMul { transposed };
-        let (a, b) = (a.dense(), b.dense());
-        if let Source::Pool(slot) = &mut sum.source
+        if !a.is_uniform()
+            && !b.is_uniform()
+            && let Source::Pool(slot) = &mut sum.source
             && let Some([m, _, n]) = product.single(a.shape, b.shape)
             && *sum.shape == [m, n]
             && let Some(c) = slot.write()
