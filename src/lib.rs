@@ -31,8 +31,8 @@ pub use gradus_train as train;
 /// What most programs need: `use gradus::prelude::*`.
 pub mod prelude {
     pub use gradus_autograd::{
-        Buffer, Float, Gradients, IntoVar, Operation, Output, Param, Shape, Tape, Tensor, Var, View, Vjp, concat, grad,
-        gradcheck, hessian, stack, value_and_grad, where_,
+        Buffer, Float, Gradients, IntoVar, Operation, Output, Param, Shape, Tape, Tensor, Var, View, Vjp, concat,
+        fused, grad, gradcheck, hessian, stack, value_and_grad, where_,
     };
     pub use gradus_nn::{
         Activation, Dropout, Forward, Init, Linear, Mlp, Perceptron, Reduction, Sequential, lambda, loss,
