@@ -121,13 +121,21 @@ impl<'a, T: Float> Reader<'a, T> {
             (None, numbers) => out.copy_from_slice(&numbers[start..start + out.len()]),
             (_, &[number]) => out.fill(number),
             (Some(strides), numbers) => {
-                for (i, out) in out.iter_mut().enumerate() {
-                    let (mut rest, mut at) = (start + i, 0);
-                    for axis in (0..self.shape.len()).rev() {
+                let (last, row) = (self.shape.len() - 1, self.shape[self.shape.len() - 1]);
+                let mut done = 0;
+                while done < out.len() {
+                    let (mut rest, column) = ((start + done) / row, (start + done) % row);
+                    let mut at = 0;
+                    for axis in (0..last).rev() {
                         at += (rest % self.shape[axis]) * strides[axis];
                         rest /= self.shape[axis];
                     }
-                    *out = numbers[at];
+                    let len = (row - column).min(out.len() - done);
+                    match strides[last] {
+                        0 => out[done..done + len].fill(numbers[at]),
+                        _ => out[done..done + len].copy_from_slice(&numbers[at + column..][..len]),
+                    }
+                    done += len;
                 }
             }
         }
