@@ -276,6 +276,9 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
         matmul(&[2, 3], &[3, 4]),
         matmul(&[2, 2, 3], &[3, 2]),
         matmul(&[2, 1, 2, 3], &[2, 3, 2]),
+        // a matrix used twice, whose second gradient is added to the first
+        Check::new("matmul", vec![x(&[2, 3], 0.3), x(&[3, 3], 7.1)], |v| v[0].square().matmul(v[1]).matmul(v[1])),
+        Check::new("matmul", vec![x(&[3, 3], 0.3)], |v| v[0].matmul(v[0]) * v[0]),
         transposed(&[3, 2], &[3, 2], [true, false]),
         transposed(&[2, 3], &[4, 3], [false, true]),
         transposed(&[3, 2], &[4, 3], [true, true]),
