@@ -348,7 +348,7 @@ impl<'s, T: Float> Value<'s, T> {
                 _ => unreachable!("fresh values are in the pool"),
             },
         };
-        (Pool::keep(numbers), shape.into())
+        (Pool::keep(numbers), Shape::from_slice(shape))
     }
 }
 
@@ -462,19 +462,29 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
         context: Self::Context,
         node: u32,
     ) -> Self {
-        let Some(mut sum) = sum else { return a.matmul(&b, transposed).sum_to_node(context, node) };
         let product = ops::matmul::MatMul { transposed };
+        let shape = context.nodes.node(node).value.shape();
         if !a.is_uniform()
             && !b.is_uniform()
-            && let Source::Pool(slot) = &mut sum.source
             && let Some([m, _, n]) = product.single(a.shape, b.shape)
-            && *sum.shape == [m, n]
-            && let Some(c) = slot.write()
+            && *shape == [m, n]
         {
-            product.multiply([a.view(), b.view()], c, true);
-            return sum;
+            let Some(mut sum) = sum else {
+                return Self::fresh(shape, context.pool, |c| product.multiply([a.view(), b.view()], c, false));
+            };
+            if let Source::Pool(slot) = &mut sum.source
+                && let Some(c) = slot.write()
+            {
+                product.multiply([a.view(), b.view()], c, true);
+                return sum;
+            }
+            return Self::accumulate(sum, a.matmul(&b, transposed));
         }
-        Self::accumulate(sum, a.matmul(&b, transposed).sum_to_node(context, node))
+        let product = a.matmul(&b, transposed).sum_to_node(context, node);
+        match sum {
+            Some(sum) => Self::accumulate(sum, product),
+            None => product,
+        }
     }
 
     fn chain_fused<R: FusedRule<N>, const N: usize>(_: R, _: usize, g: Self, _: [Self; N], slope: Self) -> Self {

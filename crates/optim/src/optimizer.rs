@@ -411,7 +411,14 @@ fn pieces<T: Send + Sync>(
     f: impl Fn(&mut [T], &[T], &mut [&mut [T]]) + Sync,
 ) {
     let len = theta.len();
-    let mut slices: SmallVec<[&mut [T]; 5]> = std::iter::once(theta).chain(state.chunks_exact_mut(len)).collect();
+    let mut slices = SmallVec::<[&mut [T]; 5]>::new();
+    slices.push(theta);
+    let mut rest = state;
+    while !rest.is_empty() {
+        let (part, behind) = rest.split_at_mut(len);
+        slices.push(part);
+        rest = behind;
+    }
     split_many(&mut slices, GRAIN, |start, slices| {
         if let [theta, state @ ..] = slices {
             f(theta, &grad[start..start + theta.len()], state);

@@ -2,7 +2,6 @@
 
 use super::loops::each;
 use super::simd::dispatch;
-use crate::storage::PAD;
 
 macro_rules! compiled {
     ($t:ident) => {

@@ -9,7 +9,6 @@ use super::lane::{Element, Lane, PRECISE};
 use super::num::Num;
 use super::num::Real;
 use super::simd::dispatch;
-use crate::storage::PAD;
 use crate::{Float, Var};
 
 /// An elementwise function of one number, written once over [`Num`].
@@ -92,10 +91,10 @@ pub struct BinaryLoops<R> {
 /// straight code that becomes one vector; a loop would take them for its remainder and go number by number.
 macro_rules! each {
     ($out:ident $(, $x:ident)* => $body:block) => {
-        if $out.len() == PAD {
-            let $out: &mut [_; PAD] = $out.try_into().expect("as many as just counted");
-            $(let $x: &[_; PAD] = $x[..PAD].try_into().expect("as many as the output");)*
-            for i in 0..PAD {
+        if $out.len() == $crate::storage::PAD {
+            let $out: &mut [_; $crate::storage::PAD] = $out.try_into().expect("as many as just counted");
+            $(let $x: &[_; $crate::storage::PAD] = $x[..$crate::storage::PAD].try_into().expect("as many as the output");)*
+            for i in 0..$crate::storage::PAD {
                 let ($out, $($x),*) = (&mut $out[i], $($x[i]),*);
                 $body
             }

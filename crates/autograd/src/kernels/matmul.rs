@@ -4,9 +4,8 @@
 //! The library is `private-gemm-x86`, the one that `faer` multiplies with: AVX2 and AVX-512 kernels that read either
 //! operand transposed at nearly full speed. Where the processor has neither, it is `matrixmultiply`.
 
-use pulp::{Simd, WithSimd};
-
 use super::lane::{Element, Lane};
+use super::loops::each;
 use super::reduce::fold;
 use super::simd::dispatch;
 use super::simd::{Level, level};
@@ -41,6 +40,9 @@ const SMALL: usize = 12 * 12 * 12;
 #[inline(always)]
 fn small<L: Element>(p: &mut Product<'_, L::T>) {
     let Product { m, k, n, .. } = *p;
+    if k == 1 {
+        return outer::<L>(p);
+    }
     let (a_row, a_column) = if p.a_transposed { (1, m) } else { (k, 1) };
     for i in 0..m {
         let row = &mut p.c[i * n..(i + 1) * n];
@@ -70,6 +72,21 @@ fn small<L: Element>(p: &mut Product<'_, L::T>) {
     }
 }
 
+/// A column times a row: the gradient of a weight by one sample. Transposed or not, both are stored as they are.
+#[inline(always)]
+fn outer<L: Element>(p: &mut Product<'_, L::T>) {
+    let Product { m, n, accumulate, .. } = *p;
+    let row = &p.b[..n];
+    for (c, &a) in p.c.chunks_exact_mut(n).zip(&p.a[..m]) {
+        let a = L::new(a);
+        if accumulate {
+            each!(c, row => { *c = a.mul_add(L::new(row), L::new(*c)).get(); });
+        } else {
+            each!(c, row => { *c = a.mul(L::new(row)).get(); });
+        }
+    }
+}
+
 const WIDTH: usize = 16;
 
 #[inline(always)]
@@ -94,10 +111,60 @@ fn finish<L: Element>(lanes: [L; WIDTH], a: &[L::T], b: &[L::T]) -> L {
     sum
 }
 
+/// The products of a row with four others, whose sums go on side by side.
+#[inline(always)]
+fn dots<L: Element>(a: &[L::T], b: [&[L::T]; 4]) -> [L; 4] {
+    let blocks = |x| <[L::T]>::as_chunks::<WIDTH>(x).0.iter();
+    let [b0, b1, b2, b3] = [blocks(b[0]), blocks(b[1]), blocks(b[2]), blocks(b[3])];
+    // by value: the compiler keeps in memory what goes on through `&mut`
+    let [mut s0, mut s1, mut s2, mut s3] = [[L::zero(); WIDTH]; 4];
+    for ((((a, b0), b1), b2), b3) in blocks(a).zip(b0).zip(b1).zip(b2).zip(b3) {
+        s0 = add_product(a, b0, s0);
+        s1 = add_product(a, b1, s1);
+        s2 = add_product(a, b2, s2);
+        s3 = add_product(a, b3, s3);
+    }
+    // what becomes of the sums must not decide how the compiler lays them out in the loop
+    let [s0, s1, s2, s3] = std::hint::black_box([s0, s1, s2, s3]);
+    [finish(s0, a, b[0]), finish(s1, a, b[1]), finish(s2, a, b[2]), finish(s3, a, b[3])]
+}
+
+#[inline(always)]
+fn add_product<L: Element>(a: &[L::T; WIDTH], b: &[L::T; WIDTH], mut sum: [L; WIDTH]) -> [L; WIDTH] {
+    for i in 0..WIDTH {
+        sum[i] = L::new(a[i]).mul_add(L::new(b[i]), sum[i]);
+    }
+    sum
+}
+
+/// `c ← c + a · b` for a row a and a matrix that is stored as its transpose b.
+#[inline(always)]
+fn add_dots<L: Element>(a: &[L::T], b: &[L::T], c: &mut [L::T]) {
+    let k = a.len();
+    for (block, c) in c.chunks_mut(4).enumerate() {
+        // behind the last row it stands again: a row gives the same wherever it stands
+        let row = |j: usize| &b[(4 * block + j.min(c.len() - 1)) * k..][..k];
+        let sums = dots(a, [row(0), row(1), row(2), row(3)]);
+        for (c, sum) in c.iter_mut().zip(sums) {
+            *c = L::new(*c).add(sum).get();
+        }
+    }
+}
+
 /// A row times a matrix: `c ← c + a · b` for the columns from `start` on. Every number of the matrix is read once, so
 /// memory sets the pace.
 #[inline(always)]
 fn row<L: Element>(a: &[L::T], b: &[L::T], [n, start]: [usize; 2], c: &mut [L::T]) {
+    if n == WIDTH
+        && let Ok(c) = <&mut [_; WIDTH]>::try_from(&mut *c)
+    {
+        let mut sums = c.map(L::new);
+        for (&a, row) in a.iter().zip(b.as_chunks::<WIDTH>().0) {
+            sums = add_product(&[a; WIDTH], row, sums);
+        }
+        *c = sums.map(L::get);
+        return;
+    }
     for (rows, a) in b.chunks(4 * n).zip(a.chunks(4)) {
         let row = |i: usize| &rows[i * n + start..][..c.len()];
         if let [a0, a1, a2, a3] = *a {
@@ -150,7 +217,7 @@ impl<T> Matrix<T> {
 }
 
 macro_rules! compiled {
-    ($t:ident, $type:ident, $portable:path, $as_simd:ident, $splat:ident, $mul_add:ident, $sum:ident) => {
+    ($t:ident, $type:ident, $portable:path) => {
         pub(crate) mod $t {
             use super::*;
 
@@ -165,7 +232,7 @@ macro_rules! compiled {
                             c.fill(0.0);
                         }
                         if transposed {
-                            add_dots(a, &b[start * k..], c);
+                            dispatch!(MODE => add_dots::<Lane<$t, MODE>>(a, &b[start * k..], c));
                         } else {
                             dispatch!(MODE => row::<Lane<$t, MODE>>(a, b, [n, start], c));
                         }
@@ -194,54 +261,6 @@ macro_rules! compiled {
                         }
                     }
                 });
-            }
-
-            /// `c ← c + a · b` for a row a and a matrix that is stored as its transpose b.
-            fn add_dots(a: &[$t], b: &[$t], c: &mut [$t]) {
-                let k = a.len();
-                for (block, c) in c.chunks_mut(4).enumerate() {
-                    // behind the last row it stands again: a row gives the same wherever it stands
-                    let row = |j: usize| &b[(4 * block + j.min(c.len() - 1)) * k..][..k];
-                    let dots = Dots { a, b: [row(0), row(1), row(2), row(3)] };
-                    let sums = match level() {
-                        #[cfg(target_arch = "x86_64")]
-                        Level::V4(simd) => Simd::vectorize(simd, dots),
-                        #[cfg(target_arch = "x86_64")]
-                        Level::V3(simd) => Simd::vectorize(simd, dots),
-                        Level::Baseline => Simd::vectorize(pulp::Scalar, dots),
-                    };
-                    c.iter_mut().zip(sums).for_each(|(c, sum)| *c += sum);
-                }
-            }
-
-            /// The products of a row with four others, whose sums go on side by side.
-            struct Dots<'a> {
-                a: &'a [$t],
-                b: [&'a [$t]; 4],
-            }
-
-            impl WithSimd for Dots<'_> {
-                type Output = [$t; 4];
-                #[inline(always)]
-                fn with_simd<S: Simd>(self, simd: S) -> [$t; 4] {
-                    let (a, a_rest) = S::$as_simd(self.a);
-                    let [b0, b1, b2, b3] = self.b.map(|b| S::$as_simd(b).0);
-                    let [mut s0, mut s1, mut s2, mut s3] = [simd.$splat(0.0); 4];
-                    for ((&a, (&b0, &b1)), (&b2, &b3)) in a.iter().zip(b0.iter().zip(b1)).zip(b2.iter().zip(b3)) {
-                        s0 = simd.$mul_add(a, b0, s0);
-                        s1 = simd.$mul_add(a, b1, s1);
-                        s2 = simd.$mul_add(a, b2, s2);
-                        s3 = simd.$mul_add(a, b3, s3);
-                    }
-                    // written out: a closure would not be compiled for the instruction set
-                    let mut sums = [simd.$sum(s0), simd.$sum(s1), simd.$sum(s2), simd.$sum(s3)];
-                    for (sum, b) in sums.iter_mut().zip(self.b) {
-                        for (&a, &b) in a_rest.iter().zip(&b[b.len() - a_rest.len()..]) {
-                            *sum += a * b;
-                        }
-                    }
-                    sums
-                }
             }
 
             /// `c ← a · b` or, with `accumulate`, `c ← c + a · b`.
@@ -303,8 +322,8 @@ macro_rules! compiled {
         }
     };
 }
-compiled!(f32, F32, matrixmultiply::sgemm, as_simd_f32s, splat_f32s, mul_add_e_f32s, reduce_sum_f32s);
-compiled!(f64, F64, matrixmultiply::dgemm, as_simd_f64s, splat_f64s, mul_add_e_f64s, reduce_sum_f64s);
+compiled!(f32, F32, matrixmultiply::sgemm);
+compiled!(f64, F64, matrixmultiply::dgemm);
 
 /// The kernels of the library that this processor can run.
 #[cfg(target_arch = "x86_64")]

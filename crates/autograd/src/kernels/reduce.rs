@@ -36,13 +36,16 @@ fn sum_slice<L: Element>(x: &[L::T]) -> L {
 
 /// The sum of the lanes, by halves.
 #[inline(always)]
-pub(crate) fn fold<L: Element>(mut lanes: [L; 16]) -> L {
-    for width in [8, 4, 2, 1] {
-        for i in 0..width {
-            lanes[i] = lanes[i].add(lanes[i + width]);
-        }
+pub(crate) fn fold<L: Element>(lanes: [L; 16]) -> L {
+    // sizes known to the compiler, and no writing over what is read: it stays in registers
+    let (mut eight, mut four) = ([L::zero(); 8], [L::zero(); 4]);
+    for i in 0..8 {
+        eight[i] = lanes[i].add(lanes[i + 8]);
     }
-    lanes[0]
+    for i in 0..4 {
+        four[i] = eight[i].add(eight[i + 4]);
+    }
+    four[0].add(four[2]).add(four[1].add(four[3]))
 }
 
 #[inline(always)]

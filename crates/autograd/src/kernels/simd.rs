@@ -6,9 +6,6 @@
 
 use std::sync::OnceLock;
 
-#[cfg(target_arch = "x86_64")]
-use pulp::x86::{V3, V4};
-
 /// An instruction set, with the proof that this processor has it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Level {
@@ -16,10 +13,46 @@ pub(crate) enum Level {
     Baseline,
     /// AVX2 with fused multiply-add.
     #[cfg(target_arch = "x86_64")]
-    V3(V3),
+    V3(x86::V3),
     /// AVX-512.
     #[cfg(target_arch = "x86_64")]
-    V4(V4),
+    V4(x86::V4),
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86 {
+    macro_rules! instruction_set {
+        ($name:ident, $features:tt, [$($feature:tt),*]) => {
+            /// The proof that this processor has the instructions: only [`Self::try_new`] makes one.
+            #[derive(Clone, Copy, Debug)]
+            pub(crate) struct $name(());
+
+            impl $name {
+                pub(crate) fn try_new() -> Option<Self> {
+                    ($(is_x86_feature_detected!($feature))&&*).then_some($name(()))
+                }
+                /// Runs `f`, which must be `#[inline(always)]`, compiled for these instructions.
+                #[inline(always)]
+                pub(crate) fn vectorize<R>(self, f: impl FnOnce() -> R) -> R {
+                    #[target_feature(enable = $features)]
+                    fn compiled<R>(f: impl FnOnce() -> R) -> R {
+                        f()
+                    }
+                    // SAFETY: `self` is the proof that this processor has the features.
+                    #[allow(unsafe_code)]
+                    unsafe {
+                        compiled(f)
+                    }
+                }
+            }
+        };
+    }
+    instruction_set!(V3, "avx2,fma,bmi1,bmi2,lzcnt,popcnt", ["avx2", "fma", "bmi1", "bmi2", "lzcnt", "popcnt"]);
+    instruction_set!(
+        V4,
+        "avx2,fma,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl",
+        ["avx2", "fma", "bmi1", "bmi2", "lzcnt", "popcnt", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"]
+    );
 }
 
 /// The best instruction set of this processor.
@@ -32,8 +65,8 @@ pub(crate) fn level() -> Level {
 #[cfg(target_arch = "x86_64")]
 fn detect() -> Level {
     let asked = std::env::var("GRADUS_SIMD").unwrap_or_default();
-    let v4 = (asked.is_empty() || asked == "avx512").then(V4::try_new).flatten().map(Level::V4);
-    let v3 = (asked != "baseline").then(V3::try_new).flatten().map(Level::V3);
+    let v4 = (asked.is_empty() || asked == "avx512").then(x86::V4::try_new).flatten().map(Level::V4);
+    let v3 = (asked != "baseline").then(x86::V3::try_new).flatten().map(Level::V3);
     v4.or(v3).unwrap_or(Level::Baseline)
 }
 

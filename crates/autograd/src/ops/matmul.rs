@@ -158,9 +158,12 @@ impl<T: Float> Operation<T> for LinearOperation {
         }
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
-        let rows = |x: V, columns: usize| {
-            let count = x.shape()[..x.shape().len() - 1].iter().product();
-            x.reshape(&[count, columns])
+        let rows = |x: V, columns: usize| match x.shape() {
+            [_, _] => x,
+            shape => {
+                let count = shape[..shape.len() - 1].iter().product();
+                x.reshape(&[count, columns])
+            }
         };
         let (outputs, features) = (cx.input(1).shape()[0], cx.input(1).shape()[1]);
         if cx.input(0).shape().len() == 2 {

@@ -9,7 +9,9 @@ use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp}
 
 /// A shape with the given axes at size 1.
 fn reduced(shape: &[usize], axes: &[usize]) -> Shape {
-    shape.iter().enumerate().map(|(k, &size)| if axes.contains(&k) { 1 } else { size }).collect()
+    let mut shape = Shape::from_slice(shape);
+    axes.iter().for_each(|&axis| shape[axis] = 1);
+    shape
 }
 
 /// The reduction seen as `outer × n × inner`, if its axes are neighbours.
