@@ -46,7 +46,7 @@ pub(crate) fn pieces(work: usize, grain: usize) -> usize {
 
 fn threads() -> usize {
     match (THREADS.get(), DEFAULT_THREADS.load(Ordering::Relaxed)) {
-        (0, 0) => rayon::current_num_threads(),
+        (0, 0) => rayon_core::current_num_threads(),
         (0, threads) | (threads, _) => threads,
     }
 }
@@ -58,7 +58,7 @@ const LINE: usize = 64;
 
 /// Runs `f(0)` to `f(pieces − 1)`, the first on this thread and the others beside it.
 pub(crate) fn run(pieces: usize, f: &(dyn Fn(usize) + Sync)) {
-    rayon::in_place_scope(|scope| {
+    rayon_core::in_place_scope(|scope| {
         (1..pieces).for_each(|i| scope.spawn(move |_| f(i)));
         f(0);
     });
@@ -77,7 +77,7 @@ pub fn split_by<T: Send>(out: &mut [T], unit: usize, grain: usize, f: impl Fn(us
 
 #[inline(never)]
 fn side_by_side<T: Send>(out: &mut [T], len: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
-    rayon::in_place_scope(|scope| {
+    rayon_core::in_place_scope(|scope| {
         let mut parts = out.chunks_mut(len).enumerate();
         let first = parts.next();
         parts.for_each(|(i, part)| scope.spawn(move |_| f(i * len, part)));
@@ -108,7 +108,7 @@ fn many_side_by_side<T: Send>(outs: &mut [&mut [T]], size: usize, f: &(dyn Fn(us
     let len = outs[0].len();
     let mut chunks: Vec<_> = outs.iter_mut().map(|out| out.chunks_mut(size)).collect();
     let mut parts = (0..len.div_ceil(size)).map(|i| (i, chunks.iter_mut().filter_map(Iterator::next).collect()));
-    rayon::in_place_scope(|scope| {
+    rayon_core::in_place_scope(|scope| {
         let first: Option<(usize, Vec<&mut [T]>)> = parts.next();
         parts.for_each(|(i, mut part)| scope.spawn(move |_| f(i * size, &mut part)));
         if let Some((_, mut part)) = first {

@@ -171,9 +171,6 @@ pub(crate) fn cos<const MODE: u8>(x: f32) -> f32 {
 /// Minimax coefficients by N. Juffa (<https://stackoverflow.com/a/35148199>).
 #[inline(always)]
 pub(crate) fn erf<const MODE: u8>(x: f32) -> f32 {
-    if MODE == PRECISE {
-        return libm::erff(x);
-    }
     let t = clamp(x.abs(), 0.0, 5.0);
     let s = t * t;
     let far_high = fma::<MODE>(-1.728_534_7e-5, t, 3.831_974_6e-4);
