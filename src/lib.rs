@@ -49,3 +49,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The examples of the chapter on operations of one's own.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/custom_operations.md")]
+struct CustomOperations;

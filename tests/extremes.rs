@@ -202,3 +202,73 @@ fn padding_is_never_seen() {
         assert!(g.iter().all(|g| (g - 1.0 / 3.0 - 1.0 / n as f32).abs() < 1e-5), "{n}: {g:?}");
     }
 }
+
+#[test]
+fn nothing_in_the_later_operations() {
+    let tape = Tape::new();
+    let (none, wide) = (tape.var(Array1::zeros(0)), tape.var(Array2::zeros((0, 3))));
+    assert_eq!((none.prod().item(), none.norm(2.0).item(), none.norm(1.0).item()), (1.0, 0.0, 0.0));
+    assert_eq!(none.prod().sum().backward().wrt(none).shape(), [0]);
+    assert_eq!(wide.prod_axis(0).data(), [1.0; 3]);
+    assert!(none.std(1.0).item().is_nan());
+    assert_eq!((none.cumsum(0).len(), wide.cumsum(0).shape(), wide.cumsum(1).shape()), (0, &[0, 3][..], &[0, 3][..]));
+    assert_eq!((wide.flip([0, 1]).shape(), wide.tril(0).shape()), (&[0, 3][..], &[0, 3][..]));
+    assert_eq!((wide.diag(0).len(), none.diag(0).shape(), none.diag(1).data()), (0, &[0, 0][..], &[0.0][..]));
+    assert_eq!(none.pad(&[[1, 1]], 2.0).data(), [2.0, 2.0]);
+    assert_eq!(wide.layer_norm(1, 1e-5).shape(), [0, 3]);
+    assert_eq!(wide.batch_norm(1e-5).shape(), [0, 3]);
+    assert_eq!(none.dot(none).item(), 0.0);
+    assert_eq!(none.outer(tape.var([1.0, 2.0])).shape(), [0, 2]);
+    assert_eq!(gradus::einsum("ij,ik->jk", &[wide, wide]).data(), [0.0; 9]);
+    assert_eq!(none.topk(0, 0).0.len(), 0);
+    let table = tape.var(array![[1.0, 2.0]]);
+    let rows = table.embedding(&Array2::<usize>::zeros((2, 0)));
+    assert_eq!(rows.shape(), [2, 0, 2]);
+    assert_eq!(rows.sum().backward().wrt(table), array![[0.0, 0.0]].into_dyn());
+    let x = tape.var([1.0, 2.0]);
+    assert_eq!(x.scatter_add(0, &Array1::<usize>::zeros(0), none).data(), [1.0, 2.0]);
+}
+
+#[test]
+fn no_axes_in_the_later_operations() {
+    let tape = Tape::new();
+    let x = tape.var(-3.0);
+    assert_eq!((x.prod().item(), x.norm(2.0).item(), x.norm(f64::INFINITY).item()), (-3.0, 3.0, 3.0));
+    assert_eq!((x.std(0.0).item(), x.flip(..).item(), x.pad(&[], 1.0).item()), (0.0, -3.0, -3.0));
+    assert_eq!(x.layer_norm(0, 0.5).item(), 0.0);
+    assert_eq!(gradus::einsum(",->", &[x, x]).item(), 9.0);
+    assert_eq!(x.norm(2.0).backward().wrt(x)[[]], -1.0);
+}
+
+/// The conventions at points where a derivative has no single value.
+#[test]
+fn subgradients_at_zeros_and_ties() {
+    let zeros = || Array1::<f64>::zeros(3).into_dyn();
+    assert_eq!(gradient(zeros(), |x| x.norm(2.0)).1, [0.0; 3]);
+    assert_eq!(gradient(zeros(), |x| x.norm(1.0)).1, [0.0; 3]);
+    assert_eq!(gradient(zeros(), |x| x.norm(0.5)).1, [0.0; 3]);
+    assert_eq!(gradient(zeros(), |x| x.norm(3.0)).1, [0.0; 3]);
+    assert_eq!(gradient(zeros(), |x| x.std(1.0)).1, [0.0; 3]);
+    let third = 1.0 / 3.0;
+    assert_eq!(gradient(array![2.0, -2.0, 2.0].into_dyn(), |x| x.norm(f64::INFINITY)).1, [third, -third, third]);
+    assert_eq!(gradient(array![1.0, 7.0, 7.0].into_dyn(), |x| x.max(0).0).1, [0.0, 1.0, 0.0]);
+    assert_eq!(gradient(array![7.0, 1.0, 1.0].into_dyn(), |x| x.min(0).0).1, [0.0, 1.0, 0.0]);
+    assert_eq!(gradient(array![1.0, 7.0, 7.0].into_dyn(), |x| x.topk(1, 0).0).1, [0.0, 1.0, 0.0]);
+    assert_eq!(gradient(array![-0.0, 0.0, 3.0].into_dyn(), |x| x.sign()).1, [0.0; 3]);
+    assert_eq!(gradient(array![0.0, 0.0, 3.0].into_dyn(), |x| x.prod()).1, [0.0; 3]);
+    // the Hessian of a product with two zeros is not zero: ∂²/∂x₀∂x₁ is the third
+    let product = hessian(|x| x.prod(), &array![0.0, 0.0, 3.0]);
+    assert_eq!(product, array![[0.0, 3.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.0]]);
+}
+
+#[test]
+fn far_out_in_the_later_operations() {
+    let x = || array![-1e4, 1e4].into_dyn();
+    assert_eq!(gradient::<f64>(x(), |x| x.logsigmoid()).0, [-1e4, 0.0]);
+    assert_eq!(gradient::<f32>(array![-1e4f32, 1e4].into_dyn(), |x| x.mish()).0, [0.0, 1e4]);
+    let (y, slope) = gradient::<f64>(x(), |x| x.asinh());
+    assert!((y[1] - 9.903_487_55).abs() < 1e-8 && (slope[0] - 1e-4).abs() < 1e-10, "{y:?} {slope:?}");
+    assert!(gradient::<f64>(x(), |x| x.cosh()).0.iter().all(|y| y.is_infinite()));
+    assert_eq!(gradient::<f64>(array![0.0].into_dyn(), |x| x.rsqrt()), (vec![f64::INFINITY], vec![f64::NEG_INFINITY]));
+    assert_eq!(gradient::<f64>(array![1.0].into_dyn(), |x| x.asin()).1, [f64::INFINITY]);
+}

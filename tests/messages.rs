@@ -6,7 +6,8 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gradus::prelude::*;
-use ndarray::{Array1, Array2, array, s};
+use gradus::{Convolution, Pooling, einsum, explain};
+use ndarray::{Array1, Array2, Array4, array, s};
 
 thread_local! {
     static CAUGHT: RefCell<Option<(String, u32, String)>> = const { RefCell::new(None) };
@@ -52,6 +53,7 @@ fn each_mistake_is_explained_at_the_users_line() {
     let w = tape.var(Array2::zeros((128, 784)));
     let v = tape.var(Array1::zeros(3));
     let n = tape.var(2.0);
+    let (images, filters) = (tape.var(Array4::zeros((1, 4, 8, 8))), tape.var(Array4::zeros((6, 4, 3, 3))));
     let foreign = other.var(2.0);
     let constant = tape.constant(1.0);
     let layer = Linear::new(784, 128, &mut gradus::nn::rng(0));
@@ -77,6 +79,32 @@ fn each_mistake_is_explained_at_the_users_line() {
         a.permute([0]);
         a.mean_axis([1, -1]);
         n.reshape([(1 << 63) + 1, (1 << 63) + 1usize]);
+        v.norm(0.0);
+        v.dot(a);
+        a.outer(v);
+        v.max(1);
+        tape.var(Array2::zeros((2, 0))).argmax(1);
+        v.topk(4, 0);
+        v.pad(&[[1, 1], [0, 0]], 0.0);
+        n.diag(0);
+        v.tril(0);
+        v.layer_norm(2, 1e-5);
+        v.batch_norm(1e-5);
+        v.embedding(&array![0]);
+        a.embedding(&array![31, 32]);
+        v.scatter_add(0, &array![5], v);
+        v.scatter_add(0, &array![0, 0, 0, 0], v);
+        einsum("ij,jk->ik", &[a, w]);
+        a.conv2d(w, Convolution::default());
+        images.conv2d(filters, Convolution { groups: 2, ..Convolution::default() });
+        images.conv2d(filters, Convolution { stride: [0, 1], ..Convolution::default() });
+        tape.var(Array4::zeros((1, 4, 2, 2))).conv2d(filters, Convolution::default());
+        a.max_pool2d(Pooling::new([2, 2]));
+        images.avg_pool2d(Pooling { padding: [2, 0], ..Pooling::new([2, 2]) });
+        images.max_pool2d(Pooling::new([9, 1]));
+        v.backward_with(&array![1.0]);
+        v.jvp([(v, array![1.0])]);
+        explain(v);
         tape.constant_with(&[1 << 40, 1 << 40], |_| {});
         a.transpose(0, 2);
         v.t();

@@ -1,8 +1,8 @@
 //! Derivatives of functions that a user writes as closures.
 
-use ndarray::{Array, Array2, ArrayD, Dimension, Ix1, IxDyn};
+use ndarray::{Array, Array2, ArrayD, Axis, Dimension, Ix1, IxDyn};
 
-use crate::{Float, Tape, Var};
+use crate::{Float, Param, Tape, Var};
 
 /// The gradient of a function of one array, at a point.
 ///
@@ -36,8 +36,135 @@ pub fn value_and_grad<T: Float, D: Dimension>(
     let tape = Tape::mathematics();
     let x = tape.var(at);
     let y = f(x);
-    let gradient: ArrayD<T> = y.backward().wrt(x);
-    (y.item(), gradient.into_dimensionality().expect("a gradient has its variable's shape"))
+    (y.item(), like(y.backward().wrt(x)))
+}
+
+/// All first derivatives of a function from arrays to arrays: `J[…, …] = ∂f[…] / ∂x[…]`, with the axes of the output first
+/// and those of x behind them.
+///
+/// One sweep back for each number of the output. For the Jacobian times a vector, [`jvp`] takes one sweep forward; for
+/// a vector times the Jacobian, [`vjp`] one sweep back.
+///
+/// ```
+/// use gradus_autograd::jacobian;
+/// use ndarray::array;
+/// let j = jacobian(|x| x * x.at(0), &array![2.0, 3.0]); // (x₀², x₁ x₀)
+/// assert_eq!(j, array![[4.0, 0.0], [3.0, 2.0]].into_dyn());
+/// ```
+#[track_caller]
+pub fn jacobian<T: Float, D: Dimension>(f: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T>, at: &Array<T, D>) -> ArrayD<T> {
+    let tape = Tape::mathematics();
+    let x = tape.var(at);
+    let y = f(x);
+    let shape: Vec<usize> = y.shape().iter().chain(at.shape()).copied().collect();
+    let (numbers, mut jacobian) = (y.flatten(), Vec::with_capacity(y.len() * at.len()));
+    for i in 0..y.len() {
+        jacobian.extend(numbers.at(i).backward().wrt(x));
+    }
+    ArrayD::from_shape_vec(shape, jacobian).expect("a gradient for each number of the output")
+}
+
+/// The value of a function at a point, and the vector-Jacobian product there: `Jᵀ g` for a gradient g that arrives at the
+/// output.
+///
+/// # Panics
+/// If the gradient is not of the output's shape.
+///
+/// ```
+/// use gradus_autograd::vjp;
+/// use ndarray::array;
+/// let (y, back) = vjp(|x| x.square(), &array![1.0, 2.0], &array![1.0, 10.0].into_dyn());
+/// assert_eq!((y, back), (array![1.0, 4.0].into_dyn(), array![2.0, 40.0]));
+/// ```
+#[track_caller]
+pub fn vjp<T: Float, D: Dimension>(
+    f: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T>,
+    at: &Array<T, D>,
+    gradient: &ArrayD<T>,
+) -> (ArrayD<T>, Array<T, D>) {
+    let tape = Tape::mathematics();
+    let x = tape.var(at);
+    let y = f(x);
+    (y.value().to_owned(), like(y.backward_with(gradient).wrt(x)))
+}
+
+/// The value of a function at a point, and the Jacobian-vector product there: how it moves when x moves along a
+/// direction, `J d`, by one sweep forward.
+///
+/// ```
+/// use gradus_autograd::jvp;
+/// use ndarray::array;
+/// let (y, moved) = jvp(|x| x.square(), &array![1.0, 2.0], &array![1.0, 10.0]);
+/// assert_eq!((y, moved), (array![1.0, 4.0].into_dyn(), array![2.0, 40.0].into_dyn()));
+/// ```
+#[track_caller]
+pub fn jvp<T: Float, D: Dimension>(
+    f: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T>,
+    at: &Array<T, D>,
+    direction: &Array<T, D>,
+) -> (ArrayD<T>, ArrayD<T>) {
+    let tape = Tape::mathematics();
+    let x = tape.var(at);
+    let y = f(x);
+    (y.value().to_owned(), y.jvp([(x, direction)]))
+}
+
+/// The Hessian of a function at a point times a vector, without forming the Hessian: see [`Var::hvp`].
+///
+/// ```
+/// use gradus_autograd::hvp;
+/// use ndarray::array;
+/// let product = hvp(|x| (x * x * x).sum(), &array![1.0, 2.0], &array![1.0, 10.0]);
+/// assert_eq!(product, array![6.0, 120.0]);
+/// ```
+#[track_caller]
+pub fn hvp<T: Float, D: Dimension>(
+    f: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T>,
+    at: &Array<T, D>,
+    direction: &Array<T, D>,
+) -> Array<T, D> {
+    let tape = Tape::mathematics();
+    let x = tape.var(at);
+    like(f(x).hvp([(x, direction)]).wrt(x))
+}
+
+/// The gradient of the cost of each of `n` examples by each parameter: an array a parameter, examples first. For
+/// clipping each example's gradient, measuring their noise, finding the examples that a model learns most from.
+///
+/// One sweep an example, on one tape after the other; the sum over the examples is what one sweep from the summed cost
+/// gives.
+///
+/// ```
+/// use gradus_autograd::{Param, per_example_gradients};
+/// use ndarray::array;
+/// let w = Param::new([2.0]);
+/// let x = [1.0, 3.0];
+/// let g = per_example_gradients(&[&w], x.len(), |tape, i| (tape.param(&w) * x[i]).square().sum());
+/// assert_eq!(g[0], array![[4.0], [36.0]].into_dyn());
+/// ```
+#[track_caller]
+pub fn per_example_gradients<T: Float>(
+    params: &[&Param<T>],
+    n: usize,
+    cost: impl for<'t> Fn(&'t Tape<T>, usize) -> Var<'t, T>,
+) -> Vec<ArrayD<T>> {
+    let shape = |param: &&Param<T>| [&[n], param.shape()].concat();
+    let mut all: Vec<ArrayD<T>> = params.iter().map(|p| ArrayD::zeros(shape(p))).collect();
+    let mut tape = Tape::mathematics();
+    for example in 0..n {
+        let (_, gradients) = tape.gradients(|t| cost(t, example));
+        for (all, param) in all.iter_mut().zip(params) {
+            if let Some(gradient) = gradients.get(param) {
+                all.index_axis_mut(Axis(0), example).assign(&gradient);
+            }
+        }
+    }
+    all
+}
+
+/// A gradient as an array of as many axes as its variable's.
+fn like<T: Float, D: Dimension>(gradient: ArrayD<T>) -> Array<T, D> {
+    gradient.into_dimensionality().expect("a gradient has its variable's shape")
 }
 
 /// The matrix of second derivatives of a function of one vector: `Hᵢⱼ = ∂²f / ∂xᵢ∂xⱼ`.

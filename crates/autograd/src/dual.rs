@@ -6,10 +6,10 @@ use smallvec::SmallVec;
 
 use crate::Float;
 use crate::kernels::{BinaryRule, UnaryRule};
-use crate::operation::{Jvp, Operation, View};
+use crate::operation::{Jvp, Operation, Output, View};
 use crate::ops;
 use crate::ops::fused::FusedRule;
-use crate::tensor::{Tensor, Value, ValueContext};
+use crate::tensor::{Tensor, Value, ValueContext, only_numbers};
 
 /// An array and its derivative along the direction asked for; `None` where it does not move.
 ///
@@ -109,6 +109,15 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
         DualValue { value, tangent }
     }
 
+    fn numbers(
+        context: Self::Context,
+        node: u32,
+        _: &[Self],
+        _: &[usize],
+        _: impl FnOnce(&[View<'_, T>], Output<'_, T>),
+    ) -> Self {
+        only_numbers(context.values.node(node))
+    }
     fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self {
         if x.tangent.is_none() {
             return g.map(|g| Value::chain(rule, g, x.value.clone(), y.value.clone()));

@@ -164,13 +164,36 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::ops;
+    use crate::{Float, ops};
 
     #[test]
     fn every_registered_operation_passes_to_second_order() {
         for check in ops::checks() {
             if let Err(e) = gradcheck(&check.run, &check.inputs) {
                 panic!("{}: {e}", check.name);
+            }
+        }
+    }
+
+    /// Value, gradient and Hessian-vector product in single precision are those in double precision, but for rounding.
+    #[test]
+    fn every_registered_operation_agrees_in_single_precision() {
+        fn results<T: Float>(run: &dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>, inputs: &[ArrayD<f64>]) -> Vec<f64> {
+            let cast = |x: &ArrayD<f64>| x.mapv(|x| T::from_f64(x));
+            let tape = Tape::<T>::mathematics();
+            let vars: Vec<_> = inputs.iter().map(|x| tape.var(cast(x))).collect();
+            let y = run(&vars);
+            let cost = (y * &cast(&fixed(y.shape(), 3))).sum();
+            let directions = inputs.iter().enumerate().map(|(i, x)| cast(&fixed(x.shape(), 11 + i)));
+            let (gradients, products) = (cost.backward(), cost.hvp(vars.iter().copied().zip(directions)));
+            let arrays = vars.iter().flat_map(|&x| [gradients.wrt(x), products.wrt(x)]);
+            y.value().iter().copied().chain(arrays.flatten()).map(|x| x.to_f64()).collect()
+        }
+        for check in ops::checks() {
+            let (double, single) = (results(&check.run, &check.inputs), results(&check.run_f32, &check.inputs));
+            let size = double.iter().fold(1.0, |size: f64, x| size.max(x.abs()));
+            for (i, (want, got)) in double.iter().zip(&single).enumerate() {
+                assert!((want - got).abs() <= 3e-5 * size, "{}: number {i} is {got}, not {want}", check.name);
             }
         }
     }
@@ -212,6 +235,39 @@ mod tests {
         assert!(defined.len() >= 45, "found only {} definitions: {defined:?}", defined.len());
         let missing: Vec<_> = defined.difference(&exercised).collect();
         assert!(missing.is_empty(), "operations without check points: {missing:?}");
+    }
+
+    /// Elsewhere a missing rule is a zero that nobody notices.
+    #[test]
+    fn a_missing_rule_is_an_error() {
+        use crate::{Float, Operation, Output, Shape, Tensor, View, Vjp};
+        struct Product;
+        impl<T: Float> Operation<T> for Product {
+            fn name(&self) -> &'static str {
+                "product"
+            }
+            fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+                Ok(inputs[0].into())
+            }
+            fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+                output.data()[0] = inputs[0].data()[0] * inputs[1].data()[0];
+            }
+            fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+                cx.add(0, || cx.grad() * cx.input(1)); // and nothing for input 1
+            }
+        }
+        let tape = Tape::<f64>::mathematics();
+        let (a, b, c) = (tape.var(2.0), tape.var(3.0), tape.constant(3.0));
+        assert_eq!(tape.apply(Product, [a, c]).backward().wrt(a)[[]], 3.0); // nobody asks for the other
+        let product = tape.apply(Product, [a, b]);
+        let sweeps: [&dyn Fn(); 3] = [&|| drop(product.backward()), &|| drop(product.grad_many(&[a, b])), &|| {
+            drop(product.hvp([(a, ndarray::arr0(1.0))]))
+        }];
+        for sweep in sweeps {
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(sweep)).expect_err("a panic");
+            let message = caught.downcast_ref::<String>().expect("a text");
+            assert!(message.starts_with("product: its rule gives no gradient of input 1"), "{message}");
+        }
     }
 
     #[test]

@@ -19,10 +19,13 @@
 //! `ops/fused.rs` makes them of expressions), `param.rs` and `module.rs` (what a model is made of), `derivatives.rs` and
 //! `gradcheck.rs`. `kernels/` and `storage.rs` are about speed and can be skipped.
 
+mod anomaly;
 mod array;
 mod axes;
+mod checkpoint;
 mod derivatives;
 mod dual;
+mod explain;
 mod gradcheck;
 mod kernels;
 mod module;
@@ -40,22 +43,26 @@ mod var;
 
 pub use array::IntoArray;
 pub use axes::Axes;
-pub use derivatives::{grad, hessian, value_and_grad};
+pub use checkpoint::Part;
+pub use derivatives::{grad, hessian, hvp, jacobian, jvp, per_example_gradients, value_and_grad, vjp};
+pub use explain::{Input, Numbers, Step, Trace, explain};
 pub use functions::where_;
 pub use gradcheck::{GradCheckError, gradcheck};
 pub use kernels::{Num, Real, set_threads, vectorize, with_threads};
 pub use module::{Leaf, LeafMut, Module, Path, Segment, Visitor, path_fits};
 pub use operand::{IntoVar, Operand};
 pub use operation::{Jvp, Operation, Output, Shape, View, Vjp};
+pub use ops::einsum::einsum;
 pub use ops::fused::FusedRule;
 pub use ops::join::{concat, stack};
 pub use ops::shape::Sizes;
 pub use ops::slice::Place;
+pub use ops::window::{Convolution, Pooling};
 pub use param::{Buffer, Param, ParamId};
 pub use scalar::Float;
 pub use stream::Stream;
 pub use sweep::{Differentiable, Gradients};
-pub use tape::{Mode, Tape};
+pub use tape::{Memory, Mode, Tape};
 pub use tensor::{Tensor, Value};
 pub use var::Var;
 

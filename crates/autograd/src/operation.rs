@@ -1,6 +1,6 @@
 //! What an operation is: how it computes its output, and how a gradient flows back through it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use ndarray::{ArrayViewD, ArrayViewMutD};
 use smallvec::SmallVec;
@@ -151,6 +151,8 @@ pub struct Vjp<'a, T: Float, V: Tensor<T>> {
     /// the gradients of the nodes
     slots: &'a [RefCell<Option<V>>],
     wanted: Option<&'a [bool]>,
+    /// the inputs that the rule has spoken of, a bit each; those behind the 63rd are not counted
+    spoken: Cell<u64>,
 }
 
 impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
@@ -160,7 +162,7 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         slots: &'a [RefCell<Option<V>>],
         wanted: Option<&'a [bool]>,
     ) -> Self {
-        Vjp { context, node, inputs, slots, wanted }
+        Vjp { context, node, inputs, slots, wanted, spoken: Cell::new(0) }
     }
 
     /// Input number `i`.
@@ -194,9 +196,37 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         let differentiated = self.inputs.len() == 1 || V::is_differentiated(self.context, input);
         differentiated && self.wanted.is_none_or(|w| w[input as usize])
     }
+    #[inline]
+    fn speak(&self, i: usize) {
+        self.spoken.set(self.spoken.get() | 1 << i.min(63));
+    }
+    /// Says that the gradient of input `i` is 0 everywhere, as that of a comparison is. An input that a rule neither adds to
+    /// nor says this of stops the sweep: a missing rule is never a zero.
+    pub fn none(&self, i: usize) {
+        self.speak(i);
+    }
+    /// Panics if the rule has left out an input that somebody needs.
+    #[inline]
+    fn check(&self, name: &str) {
+        let all = (1u64 << self.inputs.len().min(63)) - 1;
+        if self.spoken.get() & all != all {
+            self.missing(name);
+        }
+    }
+    #[cold]
+    fn missing(&self, name: &str) {
+        for i in (0..self.inputs.len().min(63)).filter(|i| self.spoken.get() & 1 << i == 0) {
+            assert!(
+                !self.wants(i),
+                "{name}: its rule gives no gradient of input {i}; add it with `cx.add({i}, …)`, or say with `cx.none({i})` \
+                 that it is 0"
+            );
+        }
+    }
     /// Adds the matrix product `a · b`, each operand transposed first where asked, to the gradient of input `i`: straight
     /// into what is already there, if anything is. `operands` runs only if somebody needs it.
     pub fn add_product(&self, i: usize, transposed: [bool; 2], operands: impl FnOnce() -> [V; 2]) {
+        self.speak(i);
         if !self.wants(i) {
             return;
         }
@@ -204,10 +234,24 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         let mut slot = self.slots[self.inputs[i] as usize].borrow_mut();
         *slot = Some(V::add_product(slot.take(), operands, transposed, self.context, self.inputs[i]));
     }
+    /// Adds to the gradient of input `i` the numbers that `compute` writes, in the input's shape, given the inputs, the
+    /// output and the gradient that arrives, in that order. It is for rules that cannot be written over [`Tensor`]: the
+    /// gradient is right, but it cannot be differentiated again.
+    ///
+    /// # Panics
+    /// When a derivative of the gradient is asked for, by [`Var::grad`] or [`Var::hvp`]; the message names the operation.
+    pub fn add_numbers(&self, i: usize, compute: impl FnOnce(&[View<'_, T>], Output<'_, T>)) {
+        self.add(i, || {
+            let inputs = (0..self.inputs()).map(|k| self.input(k));
+            let arrays: Vec<V> = inputs.chain([self.output(), self.grad()]).collect();
+            V::numbers(self.context, self.node, &arrays, self.input(i).shape(), compute)
+        });
+    }
     /// Adds to the gradient of input `i`. The closure runs only if somebody needs it. A gradient in a shape to which
     /// the input was broadcast is summed back to the input's own.
     #[inline]
     pub fn add(&self, i: usize, gradient: impl FnOnce() -> V) {
+        self.speak(i);
         if !self.wants(i) {
             return;
         }
@@ -281,7 +325,9 @@ impl<'a, 's, T: Float> Jvp<'a, 's, T> {
         let indices: Vec<u32> = inputs.iter().map(|v| v.index()).collect();
         let mut slots: Vec<RefCell<Option<Var<'_, T>>>> = vec![RefCell::new(None); output.index() as usize];
         slots.push(RefCell::new(Some(g)));
-        operation.vjp(&Vjp::new(&tape, (output.index(), &indices), &slots, None));
+        let cx = Vjp::new(&tape, (output.index(), &indices), &slots, None);
+        operation.vjp(&cx);
+        cx.check(operation.name());
         let terms = slots
             .iter()
             .zip(self.tangents)
@@ -296,6 +342,8 @@ impl<'a, 's, T: Float> Jvp<'a, 's, T> {
 
 /// An operation with its type forgotten, as the tape keeps it: one rule, three sweeps.
 pub(crate) trait AnyOperation<T: Float>: Send {
+    /// [`Operation::name`], under a name of its own
+    fn title(&self) -> &'static str;
     #[cfg(test)]
     fn type_name(&self) -> &'static str {
         std::any::type_name::<Self>()
@@ -307,14 +355,20 @@ pub(crate) trait AnyOperation<T: Float>: Send {
 }
 
 impl<T: Float, O: Operation<T>> AnyOperation<T> for O {
+    fn title(&self) -> &'static str {
+        self.name()
+    }
     fn vjp_values<'s>(&self, cx: &Vjp<'_, T, Value<'s, T>>) {
         self.vjp(cx);
+        cx.check(self.name());
     }
     fn vjp_vars<'t>(&self, cx: &Vjp<'_, T, Var<'t, T>>) {
         self.vjp(cx);
+        cx.check(self.name());
     }
     fn vjp_duals<'s>(&self, cx: &Vjp<'_, T, DualValue<'s, T>>) {
         self.vjp(cx);
+        cx.check(self.name());
     }
     fn jvp_values<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
         self.jvp(cx)

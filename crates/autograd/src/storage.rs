@@ -65,13 +65,16 @@ impl<T> Block<T> {
 /// the padding too, is initialised (a block that is used again holds whatever stood there).
 struct Arena<T> {
     chunks: RefCell<Vec<Block<T>>>,
+    /// behind the chunk that blocks come from
+    open: Cell<usize>,
     next: Cell<NonNull<T>>,
     left: Cell<usize>,
 }
 
 impl<T: Float> Arena<T> {
     fn new() -> Self {
-        Arena { chunks: RefCell::default(), next: Cell::new(NonNull::dangling()), left: Cell::new(0) }
+        let (open, next, left) = (Cell::new(0), Cell::new(NonNull::dangling()), Cell::new(0));
+        Arena { chunks: RefCell::default(), open, next, left }
     }
 
     #[inline]
@@ -87,10 +90,23 @@ impl<T: Float> Arena<T> {
         Block { start, len }
     }
 
+    /// Opens the next chunk that holds `len` numbers, a new one if there is none.
     #[cold]
     fn grow(&self, len: usize) {
+        while let Some(&chunk) = self.chunks.borrow().get(self.open.get()) {
+            self.enter(chunk);
+            if chunk.len >= len {
+                return;
+            }
+        }
         let held: usize = self.chunks.borrow().iter().map(|c| c.len).sum();
-        self.add_chunk(len.max(held).max(FIRST_CHUNK));
+        self.add_chunk(len.max(held / 2).max(FIRST_CHUNK));
+    }
+
+    fn enter(&self, chunk: Block<T>) {
+        self.open.set(self.open.get() + 1);
+        self.next.set(chunk.start);
+        self.left.set(chunk.len);
     }
 
     fn layout(len: usize) -> Layout {
@@ -103,34 +119,23 @@ impl<T: Float> Arena<T> {
         let start = unsafe { alloc_zeroed(layout) };
         let start = NonNull::new(start.cast::<T>()).unwrap_or_else(|| handle_alloc_error(layout));
         self.chunks.borrow_mut().push(Block { start, len });
-        self.next.set(start);
-        self.left.set(len);
+        self.enter(Block { start, len });
     }
 
-    fn free_chunks(&mut self) {
-        for chunk in self.chunks.get_mut().drain(..) {
-            // SAFETY: the chunk came from `alloc_zeroed` with this layout, and `&mut self` says that no block of
-            // it is borrowed.
-            unsafe { dealloc(chunk.start.as_ptr().cast(), Self::layout(chunk.len)) };
-        }
-        self.left.set(0);
-    }
-
-    /// Takes every block back. Several chunks become one, so that the next round fits into it.
+    /// Takes every block back. The next round walks through the same chunks.
     fn reset(&mut self) {
-        let chunks = self.chunks.get_mut();
-        if chunks.len() > 1 {
-            let held = chunks.iter().map(|c| c.len).sum();
-            self.free_chunks();
-            self.add_chunk(held);
-        } else if let Some(chunk) = chunks.first() {
-            self.next.set(chunk.start);
-            self.left.set(chunk.len);
-        }
+        self.open.set(0);
+        self.left.set(0);
     }
 
     fn bytes(&self) -> usize {
         self.chunks.borrow().iter().map(|c| c.len).sum::<usize>() * size_of::<T>()
+    }
+
+    /// Bytes of the blocks that were handed out.
+    fn used(&self) -> usize {
+        let opened: usize = self.chunks.borrow()[..self.open.get()].iter().map(|c| c.len).sum();
+        (opened - self.left.get()) * size_of::<T>()
     }
 }
 
@@ -138,7 +143,7 @@ impl<T> Drop for Arena<T> {
     fn drop(&mut self) {
         for chunk in self.chunks.get_mut().drain(..) {
             let layout = Layout::array::<T>(chunk.len).and_then(|l| l.align_to(ALIGN)).expect("a layout made before");
-            // SAFETY: as in `free_chunks`.
+            // SAFETY: the chunk came from `alloc_zeroed` with this layout, and nobody borrows a block of a dropped arena.
             unsafe { dealloc(chunk.start.as_ptr().cast(), layout) };
         }
     }
@@ -193,6 +198,10 @@ impl<T: Float> Pool<T> {
 
     pub(crate) fn shape(&self, shape: &[usize]) -> &[usize] {
         self.shapes.alloc_slice_copy(shape)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.arena.bytes()
     }
 
     /// Takes every block back.
@@ -513,9 +522,14 @@ impl<T: Float> Nodes<T> {
         Frozen(self.list.borrow())
     }
 
-    /// Bytes held for values, in use or kept for the next round.
-    pub(crate) fn bytes(&self) -> usize {
-        self.numbers.bytes()
+    /// Bytes held for values, and those of them in use.
+    pub(crate) fn bytes(&self) -> (usize, usize) {
+        (self.numbers.bytes(), self.numbers.used())
+    }
+
+    /// Bytes held for shapes, inputs and operations.
+    pub(crate) fn object_bytes(&self) -> usize {
+        self.objects.allocated_bytes() + self.list.borrow().capacity() * size_of::<Stored<T>>()
     }
 
     pub(crate) fn clear(&mut self) {

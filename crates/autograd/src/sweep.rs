@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use smallvec::SmallVec;
 
+use crate::anomaly::range;
 use crate::array::IntoArray;
 use crate::dual::{DualContext, DualValue};
 use crate::operation::{Jvp, Shape, View, Vjp};
 use crate::param::{Buffer, Param, ParamId};
-use crate::storage::{Kept, Pool, Recycled, padded};
+use crate::storage::{Frozen, Kept, Pool, Recycled, padded};
 use crate::tape::Update;
 use crate::tensor::{Tensor, Value, ValueContext};
 use crate::{Float, Tape, Var};
@@ -45,7 +46,14 @@ impl Entry {
     }
 }
 
+/// The range of a gradient, in words.
+fn described<T: Float>(slot: &RefCell<Option<Value<'_, T>>>) -> String {
+    let gradient = slot.borrow().clone().map(Value::dense);
+    gradient.map_or(String::new(), |gradient| format!("was {}", range(gradient.view())))
+}
+
 /// Sweeps from node `output`, a single number, and computes gradients.
+#[track_caller]
 pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
     let Workspace { pool, mut entries, slots } = workspace(tape);
     let nodes = &tape.nodes().frozen();
@@ -69,8 +77,16 @@ pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
                 }
                 Some(_) => {}
             }
+            let arriving = tape.detects().get().then(|| described(&slots[index as usize]));
             operation.vjp_values(&Vjp::new(context, (index, node.inputs), &slots, None));
             slots[index as usize].take(); // its memory serves the next
+            if let Some(arriving) = arriving {
+                for &input in node.inputs {
+                    if let Some(gradient) = &*slots[input as usize].borrow() {
+                        tape.check_gradient(&node, input, &arriving, gradient);
+                    }
+                }
+            }
         }
         for &(node, param) in tape.leaves().iter().take_while(|(node, _)| *node <= output) {
             if let Some(gradient) = slots[node as usize].take() {
@@ -93,21 +109,7 @@ pub(crate) fn hvp<T: Float>(
     let nodes = &tape.nodes().frozen();
     {
         let values = ValueContext::new(nodes, &pool);
-        let mut tangents: Vec<Option<Value<'_, T>>> = vec![None; output as usize + 1];
-        for (node, direction) in directions.filter(|(node, _)| *node <= output) {
-            let written = Value::load(values, node).constant(&direction.shape(), |out| direction.write(out));
-            tangents[node as usize] = Some(written);
-        }
-        for index in 0..=output {
-            let node = nodes.node(index);
-            let Some(operation) = node.operation else { continue };
-            let moved: SmallVec<[_; 4]> = node.inputs.iter().map(|&i| tangents[i as usize].clone()).collect();
-            if moved.iter().any(Option::is_some) {
-                let inputs: SmallVec<[_; 4]> = node.inputs.iter().map(|&i| Value::load(values, i)).collect();
-                tangents[index as usize] =
-                    operation.jvp_values(&Jvp::new(&inputs, &moved, &Value::load(values, index)));
-            }
-        }
+        let tangents = tangents(values, nodes, output, directions);
         let context = DualContext { values, tangents: &tangents };
         let mut duals: Vec<RefCell<Option<DualValue<'_, T>>>> = Vec::new();
         duals.resize_with(output as usize + 1, || RefCell::new(None));
@@ -131,6 +133,123 @@ pub(crate) fn hvp<T: Float>(
         }
     }
     Gradients::new(tape, Vec::new(), Workspace { pool, entries, slots })
+}
+
+/// How node `output` moves when the leaves move along `directions`; nothing if it stands still.
+pub(crate) fn jvp<T: Float>(
+    tape: &Tape<T>,
+    output: u32,
+    directions: impl Iterator<Item = (u32, impl IntoArray<T>)>,
+) -> Option<ArrayD<T>> {
+    let Workspace { pool, entries, slots } = workspace(tape);
+    let nodes = &tape.nodes().frozen();
+    let values = ValueContext::new(nodes, &pool);
+    let moved = tangents(values, nodes, output, directions).pop().flatten().map(|moved| moved.array());
+    lock(tape.workspaces()).push(Workspace { pool, entries, slots });
+    moved
+}
+
+/// How each node up to `output` moves when the leaves move along `directions`.
+fn tangents<'s, T: Float>(
+    values: ValueContext<'s, T>,
+    nodes: &'s Frozen<'s, T>,
+    output: u32,
+    directions: impl Iterator<Item = (u32, impl IntoArray<T>)>,
+) -> Vec<Option<Value<'s, T>>> {
+    let mut tangents: Vec<Option<Value<'s, T>>> = vec![None; output as usize + 1];
+    for (node, direction) in directions.filter(|(node, _)| *node <= output) {
+        let written = Value::load(values, node).constant(&direction.shape(), |out| direction.write(out));
+        tangents[node as usize] = Some(written);
+    }
+    for index in 0..=output {
+        let node = nodes.node(index);
+        let Some(operation) = node.operation else { continue };
+        let moved: SmallVec<[_; 4]> = node.inputs.iter().map(|&i| tangents[i as usize].clone()).collect();
+        if moved.iter().any(Option::is_some) {
+            let inputs: SmallVec<[_; 4]> = node.inputs.iter().map(|&i| Value::load(values, i)).collect();
+            tangents[index as usize] = operation.jvp_values(&Jvp::new(&inputs, &moved, &Value::load(values, index)));
+        }
+    }
+    tangents
+}
+
+/// A step on the way back from a cost, for [`explain`](crate::explain()).
+pub(crate) struct Contributions<T> {
+    pub(crate) node: u32,
+    /// the cost's gradient by it
+    pub(crate) gradient: Option<ArrayD<T>>,
+    pub(crate) inputs: Vec<Contribution<T>>,
+}
+
+/// The local derivative by an input, if it is small, and what is added to the input's gradient.
+type Contribution<T> = (Option<ArrayD<T>>, Option<ArrayD<T>>);
+
+/// The steps that a number depends on, in their order, with local derivatives of up to `limit` numbers.
+pub(crate) fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Contributions<T>> {
+    let (pool, nodes) = (Pool::new(), &tape.nodes().frozen());
+    let context = ValueContext::new(nodes, &pool);
+    // what a rule makes of a gradient, for each input
+    let pulled = |index: u32, gradient: &ArrayD<T>| -> Vec<Option<ArrayD<T>>> {
+        let node = nodes.node(index);
+        let slots: Vec<_> = (0..=index).map(|_| RefCell::new(None)).collect();
+        let gradient = Value::load(context, index).constant(gradient.shape(), |out| gradient.write(out));
+        slots[index as usize].replace(Some(gradient));
+        if let Some(operation) = node.operation {
+            operation.vjp_values(&Vjp::new(context, (index, node.inputs), &slots, None));
+        }
+        // an operand that stands twice got both parts in one
+        let first = |k: usize| !node.inputs[..k].contains(&node.inputs[k]);
+        let part = |(k, &i): (usize, &u32)| slots[i as usize].borrow().as_ref().filter(|_| first(k)).map(Value::array);
+        node.inputs.iter().enumerate().map(part).collect()
+    };
+    let mut gradients: Vec<Option<ArrayD<T>>> = vec![None; output as usize + 1];
+    let mut needed = vec![false; output as usize + 1];
+    needed[output as usize] = true;
+    let shape = |index: u32| IxDyn(nodes.node(index).value.shape());
+    gradients[output as usize] = Some(ArrayD::from_elem(shape(output), T::from_f64(1.0)));
+    let mut found = Vec::new();
+    for index in (0..=output).rev() {
+        if !needed[index as usize] {
+            continue;
+        }
+        let node = nodes.node(index);
+        node.inputs.iter().for_each(|&i| needed[i as usize] = true);
+        let gradient = gradients[index as usize].take().filter(|_| node.differentiated);
+        let parts = gradient.as_ref().map_or(vec![None; node.inputs.len()], |gradient| pulled(index, gradient));
+        let len = node.value.data().len();
+        let mut derivatives = vec![None; node.inputs.len()];
+        for (derivative, &input) in derivatives.iter_mut().zip(node.inputs) {
+            let numbers = nodes.node(input).value.data().len() * len;
+            *derivative = (1..=limit).contains(&numbers).then(|| Vec::with_capacity(numbers));
+        }
+        if gradient.is_some() && derivatives.iter().any(Option::is_some) {
+            for i in 0..len {
+                let mut unit = ArrayD::zeros(shape(index));
+                unit.iter_mut().skip(i).take(1).for_each(|x| *x = T::from_f64(1.0));
+                for ((rows, part), &input) in derivatives.iter_mut().zip(pulled(index, &unit)).zip(node.inputs) {
+                    if let Some(rows) = rows {
+                        let len = nodes.node(input).value.data().len();
+                        rows.extend(part.map_or(vec![T::default(); len], |part| part.into_iter().collect()));
+                    }
+                }
+            }
+        }
+        for (part, &input) in parts.iter().zip(node.inputs) {
+            if let Some(part) = part {
+                let sum = &mut gradients[input as usize];
+                *sum = Some(sum.take().map_or_else(|| part.clone(), |sum| sum + part));
+            }
+        }
+        let local = |(rows, &input): (Option<Vec<T>>, &u32)| {
+            let shape = [node.value.shape(), nodes.node(input).value.shape()].concat();
+            rows.and_then(|rows| ArrayD::from_shape_vec(shape, rows).ok())
+        };
+        let local: Vec<_> = derivatives.into_iter().zip(node.inputs).map(local).collect();
+        let inputs = local.into_iter().zip(parts).map(|(local, part)| (local.filter(|_| part.is_some()), part));
+        found.push(Contributions { node: index, gradient, inputs: inputs.collect() });
+    }
+    found.reverse();
+    found
 }
 
 /// A workspace of the tape's, with nothing in it.
@@ -185,6 +304,11 @@ pub(crate) fn grad<'t, T: Float>(
         let zeros = |v: &Var<'t, T>| tape.constant_with(v.shape(), |zeros| zeros.fill(T::default()));
         inputs.iter().map(|v| slots[v.index() as usize].borrow().unwrap_or_else(|| zeros(v))).collect()
     })
+}
+
+/// Bytes of the workspaces that wait for the next sweep.
+pub(crate) fn held<T: Float>(tape: &Tape<T>) -> usize {
+    lock(tape.workspaces()).iter().map(|workspace| workspace.pool.bytes()).sum()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -364,13 +488,24 @@ impl<T: Float> Gradients<T> {
         }
     }
 
-    /// Adds the gradients of the same parameters from another tape, such as that of another shard of the batch.
-    /// Gradients of variables, which belong to one tape, stay as they are. Moves of buffers are appended.
+    /// Adds the gradients of another sweep: of another batch, whose gradients add up to one step's, of another shard, or of
+    /// another cost on the same tape. Gradients of parameters are added from any tape, those of variables only from
+    /// their own, before it was cleared. Moves of buffers are appended.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(3.0);
+    /// let mut sum = x.square().backward();
+    /// sum.add(&(x * 10.0).backward());
+    /// assert_eq!(sum.wrt(x).first(), Some(&16.0));
+    /// ```
     pub fn add(&mut self, other: &Self) {
+        let one_tape = self.generation == other.generation;
         let Workspace { pool, entries, .. } = self.workspace.as_mut().expect("there until dropped");
-        for theirs in other.workspace().entries.iter().filter(|e| e.param.is_some()) {
+        for theirs in other.workspace().entries.iter().filter(|e| e.param.is_some() || one_tape) {
             let numbers = other.workspace().pool.kept(theirs.numbers);
-            match entries.iter().find(|e| e.param == theirs.param) {
+            let same = |e: &&Entry| e.param == theirs.param && (e.param.is_some() || e.node == theirs.node);
+            match entries.iter().find(same) {
                 Some(ours) => {
                     let len: usize = ours.shape.iter().product();
                     (T::kernels().add_assign)(&mut pool.kept_mut(ours.numbers)[..len], &numbers[..len]);
@@ -381,7 +516,8 @@ impl<T: Float> Gradients<T> {
                     slot.write().expect("a new block has one slot")[..len].copy_from_slice(numbers);
                     let numbers = Pool::keep(slot);
                     let shape = theirs.shape.clone();
-                    entries.push(Entry { node: u32::MAX, param: theirs.param, numbers, shape });
+                    let node = if one_tape { theirs.node } else { u32::MAX };
+                    entries.push(Entry { node, param: theirs.param, numbers, shape });
                 }
             }
         }

@@ -31,6 +31,19 @@ pub enum Mode {
     Inference,
 }
 
+/// What a tape holds, in bytes: see [`Tape::memory`]. Parameters are shared with it, not held by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// values of the operations on the tape
+    pub values: usize,
+    /// room for values, in use or for the next step
+    pub reserved: usize,
+    /// the record itself: operations, shapes, what went in
+    pub operations: usize,
+    /// room for gradients, of sweeps whose [`Gradients`] were dropped
+    pub gradients: usize,
+}
+
 /// A record of operations, in the order in which they ran, that gradients are swept back through.
 ///
 /// Two ways to use it. By hand, for mathematics and to see how it works:
@@ -64,6 +77,10 @@ pub struct Tape<T: Float = f32> {
     /// the line that asked for a recorded gradient, while its operations are recorded
     location: Cell<Option<&'static Location<'static>>>,
     workspaces: Arc<Mutex<Vec<Workspace<T>>>>,
+    /// whether numbers that are not finite stop the program
+    detects: Cell<bool>,
+    /// the paths of a model's parameters, for messages
+    names: RefCell<HashMap<ParamId, String>>,
 }
 
 impl<T: Float> std::fmt::Debug for Tape<T> {
@@ -135,6 +152,8 @@ impl<T: Float> Tape<T> {
             updates: RefCell::default(),
             location: Cell::default(),
             workspaces: Arc::default(),
+            detects: Cell::new(false),
+            names: RefCell::default(),
         }
     }
 
@@ -189,9 +208,23 @@ impl<T: Float> Tape<T> {
         self.len() == 0
     }
 
-    /// Bytes held for values, those in use and those kept for the next step.
-    pub fn bytes(&self) -> usize {
-        self.nodes.bytes()
+    /// What the tape holds, in bytes. Memory is not given back but used again: after the first steps of a training loop it
+    /// no longer grows.
+    ///
+    /// Every value stays readable until the tape is cleared, whether a rule needs it or not; to store less, see
+    /// [`checkpointed_gradients`](Tape::checkpointed_gradients).
+    ///
+    /// ```
+    /// let mut tape = gradus_autograd::Tape::new();
+    /// let x = tape.constant_with(&[1000], |x| x.fill(1.0));
+    /// x.square();
+    /// assert!(tape.memory().values >= 2 * 4000);
+    /// tape.clear();
+    /// assert_eq!(tape.memory().values, 0);
+    /// ```
+    pub fn memory(&self) -> Memory {
+        let (reserved, values) = self.nodes.bytes();
+        Memory { values, reserved, operations: self.nodes.object_bytes(), gradients: sweep::held(self) }
     }
 
     /// Takes everything off the tape and moves on to the next step of the random stream.
@@ -323,6 +356,9 @@ impl<T: Float> Tape<T> {
 
     #[track_caller]
     fn push_leaf<'t>(&'t self, numbers: &'t [T], shape: &[usize], differentiated: bool) -> Var<'t, T> {
+        if self.detects.get() {
+            self.check_finite("a leaf", None, numbers, shape);
+        }
         let index = self.nodes.push(NewNode {
             value: numbers,
             shape: self.nodes.shape(shape),
@@ -380,7 +416,7 @@ impl<T: Float> Tape<T> {
     pub fn apply<'t, O: Operation<T>, const N: usize>(&'t self, operation: O, inputs: [Var<'t, T>; N]) -> Var<'t, T> {
         self.check_tapes(operation.name(), &inputs);
         let views = inputs.map(|v| self.nodes.node(v.index()).value);
-        let (value, shape) = self.run(&operation, &views.each_ref().map(View::shape), &views);
+        let (value, shape) = self.run(&operation, &inputs, &views.each_ref().map(View::shape), &views);
         let differentiated = inputs.iter().any(|v| v.is_differentiated());
         self.push(operation, differentiated.then(|| self.nodes.inputs(inputs.map(Var::index))), value, shape)
     }
@@ -391,7 +427,7 @@ impl<T: Float> Tape<T> {
         self.check_tapes(operation.name(), inputs);
         let views: Vec<View<'_, T>> = inputs.iter().map(|v| self.nodes.node(v.index()).value).collect();
         let shapes: Vec<&[usize]> = views.iter().map(View::shape).collect();
-        let (value, shape) = self.run(&operation, &shapes, &views);
+        let (value, shape) = self.run(&operation, inputs, &shapes, &views);
         let differentiated = inputs.iter().any(|v| v.is_differentiated());
         self.push(
             operation,
@@ -414,7 +450,8 @@ impl<T: Float> Tape<T> {
     ) -> Var<'t, T> {
         self.check_tapes(operation.name(), inputs);
         let views: SmallVec<[View<'_, T>; 3]> = inputs.iter().map(|v| self.nodes.node(v.index()).value).collect();
-        let shape = self.output_shape(&operation, &views.iter().map(View::shape).collect::<SmallVec<[_; 3]>>());
+        let shapes: SmallVec<[_; 3]> = views.iter().map(View::shape).collect();
+        let shape = self.output_shape(&operation, inputs, &shapes);
         let len = count(shape);
         let mut blocks: SmallVec<[&mut [T]; 4]> = (0..=kept).map(|_| self.nodes.alloc(len)).collect();
         {
@@ -431,10 +468,15 @@ impl<T: Float> Tape<T> {
     /// Checks the shapes and gives the output's. One that an input has already is not stored again: gradients of a shape
     /// that is stored once are told by its place.
     #[track_caller]
-    fn output_shape<'t, O: Operation<T>>(&'t self, operation: &O, shapes: &[&'t [usize]]) -> &'t [usize] {
+    fn output_shape<'t, O: Operation<T>>(
+        &'t self,
+        operation: &O,
+        inputs: &[Var<'t, T>],
+        shapes: &[&'t [usize]],
+    ) -> &'t [usize] {
         match operation.shape(shapes) {
             Ok(shape) => shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| self.nodes.shape(&shape)),
-            Err(reason) => panic!("{}: {reason}", operation.name()),
+            Err(reason) => panic!("{}: {reason}{}", operation.name(), self.layer_of(inputs)),
         }
     }
 
@@ -443,10 +485,11 @@ impl<T: Float> Tape<T> {
     fn run<'t, O: Operation<T>>(
         &'t self,
         operation: &O,
+        inputs: &[Var<'t, T>],
         shapes: &[&'t [usize]],
         views: &[View<'_, T>],
     ) -> (&'t [T], &'t [usize]) {
-        let shape = self.output_shape(operation, shapes);
+        let shape = self.output_shape(operation, inputs, shapes);
         let numbers = self.nodes.alloc(count(shape));
         operation.forward(views, Output::new(numbers, shape));
         (numbers, shape)
@@ -486,6 +529,9 @@ impl<T: Float> Tape<T> {
         shape: &'t [usize],
     ) -> Var<'t, T> {
         let location = self.location.get().unwrap_or(Location::caller());
+        if self.detects.get() {
+            self.check_finite(operation.name(), inputs, value, shape);
+        }
         let index = self.nodes.push(NewNode {
             value,
             shape,
@@ -509,6 +555,12 @@ impl<T: Float> Tape<T> {
 
     // ------------------------------------------------------------------ sweeps
 
+    pub(crate) fn detects(&self) -> &Cell<bool> {
+        &self.detects
+    }
+    pub(crate) fn names(&self) -> &RefCell<HashMap<ParamId, String>> {
+        &self.names
+    }
     pub(crate) fn nodes(&self) -> &Nodes<T> {
         &self.nodes
     }
@@ -543,6 +595,7 @@ impl<T: Float> Tape<T> {
         f()
     }
 
+    #[track_caller]
     pub(crate) fn backward(&self, output: u32) -> Gradients<T> {
         sweep::backward(self, output)
     }

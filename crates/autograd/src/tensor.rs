@@ -12,7 +12,7 @@ use crate::ops::{
     self,
     broadcast::{broadcast_axes, broadcast_shape},
 };
-use crate::storage::{Frozen, PAD, Pool, Slot, padded};
+use crate::storage::{Frozen, Node, PAD, Pool, Slot, padded};
 use crate::{Float, Tape, Var};
 
 /// An array ([`Value`]) or a variable ([`Var`]): what [`Operation::vjp`] computes with.
@@ -88,6 +88,16 @@ pub trait Tensor<T: Float>:
     fn accumulate(sum: Self, term: Self) -> Self {
         sum + term
     }
+    /// An array that `compute` writes, given the numbers of others, for the gradient of a node's input. Where derivatives
+    /// are recorded there is none.
+    #[doc(hidden)]
+    fn numbers(
+        context: Self::Context,
+        node: u32,
+        arrays: &[Self],
+        shape: &[usize],
+        compute: impl FnOnce(&[View<'_, T>], Output<'_, T>),
+    ) -> Self;
     /// `g · f′(x, y)`
     #[doc(hidden)]
     fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self;
@@ -370,6 +380,9 @@ impl<'s, T: Float> ValueContext<'s, T> {
     pub(crate) fn new(nodes: &'s Frozen<'s, T>, pool: &'s Pool<T>) -> Self {
         ValueContext { nodes, pool }
     }
+    pub(crate) fn node(self, node: u32) -> Node<'s, T> {
+        self.nodes.node(node)
+    }
     pub(crate) fn is_leaf(self, node: u32) -> bool {
         self.nodes.node(node).operation.is_none()
     }
@@ -487,6 +500,19 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
         }
     }
 
+    fn numbers(
+        context: Self::Context,
+        _: u32,
+        arrays: &[Self],
+        shape: &[usize],
+        compute: impl FnOnce(&[View<'_, T>], Output<'_, T>),
+    ) -> Self {
+        let dense: Vec<Self> = arrays.iter().map(|x| x.clone().dense()).collect();
+        let views: Vec<View<'_, T>> = dense.iter().map(Value::view).collect();
+        let shape = context.pool.shape(shape);
+        Self::fresh(shape, context.pool, |out| compute(&views, Output::new(out, shape)))
+    }
+
     fn chain_fused<R: FusedRule<N>, const N: usize>(_: R, _: usize, g: Self, _: [Self; N], slope: Self) -> Self {
         if let Source::Uniform(number) = g.source {
             return Self::run(&ops::arithmetic::Scale { number: number.to_f64() }, &[&slope]);
@@ -515,6 +541,16 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
             backward(rule, &a[range.clone()], &b[range.clone()], &y[range], g);
         })
     }
+}
+
+/// The mistake of differentiating a gradient that was never recorded.
+pub(crate) fn only_numbers<T: Float>(node: Node<'_, T>) -> ! {
+    let name = node.operation.map_or("the operation", |operation| operation.title());
+    panic!(
+        "{name} ({}) gives its gradient as numbers only (`Vjp::add_numbers`), so it cannot be differentiated again; write \
+         its `vjp` with `Vjp::add` over tensors to have every order",
+        node.location
+    )
 }
 
 macro_rules! operators {
@@ -580,6 +616,15 @@ impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     }
     fn is_differentiated(tape: &'t Tape<T>, node: u32) -> bool {
         tape.nodes().is_differentiated(node)
+    }
+    fn numbers(
+        tape: &'t Tape<T>,
+        node: u32,
+        _: &[Self],
+        _: &[usize],
+        _: impl FnOnce(&[View<'_, T>], Output<'_, T>),
+    ) -> Self {
+        only_numbers(tape.nodes().node(node))
     }
     fn chain_fused<R: FusedRule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], _: Self) -> Self {
         let slope = ops::fused::dual(rule, x, std::array::from_fn(|k| k == i)).slopes[i];

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayD, ArrayViewD};
 
 use crate::array::IntoArray;
 use crate::kernels::{BinaryRule, Real, UnaryRule};
@@ -140,6 +140,27 @@ impl<'t, T: Float> Var<'t, T> {
         self.tape.backward(self.index)
     }
 
+    /// The gradients of `Σ gradient ⊙ this` by all leaves: [`backward`](Self::backward) from an array of any shape, given the
+    /// gradient that arrives at it from elsewhere. For several such outputs, add up `(output * &gradient).sum()` and
+    /// sweep back from that.
+    ///
+    /// # Panics
+    /// If the gradient is not of this variable's shape, or the tape is for inference.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var([1.0, 2.0]);
+    /// let grads = x.square().backward_with(&array![1.0, 10.0]);
+    /// assert_eq!(grads.wrt(x), array![2.0, 40.0].into_dyn());
+    /// ```
+    #[track_caller]
+    pub fn backward_with(self, gradient: impl IntoArray<T>) -> Gradients<T> {
+        let (own, given) = (self.shape(), gradient.shape());
+        assert!(*given == *own, "backward_with: the gradient is {given:?}, but the output is {own:?}");
+        (self * self.tape.constant(gradient)).sum().backward()
+    }
+
     /// The gradients of this number by the given variables, recorded on the tape: use them in a cost, differentiate
     /// them again. Zeros where nothing flows.
     ///
@@ -199,25 +220,61 @@ impl<'t, T: Float> Var<'t, T> {
         directions: impl IntoIterator<Item = (L, A)>,
     ) -> Gradients<T> {
         self.check_scalar("hvp");
-        let place = |(i, (leaf, direction)): (usize, (L, A))| {
+        sweep::hvp(self.tape, self.index, self.placed("hvp", directions).into_iter())
+    }
+
+    /// How this moves when the leaves move along the given directions: the Jacobian times the directions, `Σ ∂this/∂xⱼ dⱼ`,
+    /// in this variable's shape. Leaves without a direction stand still.
+    ///
+    /// It is forward-mode differentiation, over the same record: one sweep, from the leaves on.
+    ///
+    /// # Panics
+    /// If the tape is for inference, a direction is not of its leaf's shape, or it is for no leaf.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var([1.0, 2.0]);
+    /// assert_eq!(x.square().jvp([(x, array![1.0, 10.0])]), array![2.0, 40.0].into_dyn());
+    /// ```
+    #[track_caller]
+    pub fn jvp<L: Differentiable<T>, A: IntoArray<T>>(self, directions: impl IntoIterator<Item = (L, A)>) -> ArrayD<T> {
+        self.check_recorded("jvp");
+        let placed = self.placed("jvp", directions);
+        sweep::jvp(self.tape, self.index, placed.into_iter()).unwrap_or_else(|| ArrayD::zeros(self.shape()))
+    }
+
+    /// Directions by the nodes of their leaves.
+    #[track_caller]
+    fn placed<L: Differentiable<T>, A: IntoArray<T>>(
+        self,
+        name: &str,
+        directions: impl IntoIterator<Item = (L, A)>,
+    ) -> Vec<(u32, A)> {
+        let mut placed = Vec::new();
+        for (i, (leaf, direction)) in directions.into_iter().enumerate() {
             let ((node, shape), given) = (leaf.leaf_on(self.tape), direction.shape());
-            assert!(given == shape, "hvp: direction {i} is {given:?}, but its leaf is {shape:?}");
-            node.map(|node| (node, direction))
-        };
-        let placed: Vec<(u32, A)> = directions.into_iter().enumerate().filter_map(place).collect();
-        sweep::hvp(self.tape, self.index, placed.into_iter())
+            assert!(given == shape, "{name}: direction {i} is {given:?}, but its leaf is {shape:?}");
+            placed.extend(node.map(|node| (node, direction)));
+        }
+        placed
     }
 
     #[track_caller]
-    fn check_scalar(self, name: &str) {
-        assert!(
-            self.tape.mode() != crate::Mode::Inference,
-            "{name}: an inference tape records nothing to differentiate; use `Tape::training(seed)` or `Tape::new()`"
-        );
+    pub(crate) fn check_scalar(self, name: &str) {
+        self.check_recorded(name);
         assert!(
             self.len() == 1,
             "{name}: the cost is {:?}, not a single number; reduce it first, with `.sum()` or `.mean()`",
             self.shape()
+        );
+    }
+
+    #[track_caller]
+    fn check_recorded(self, name: &str) {
+        assert!(
+            self.tape.mode() != crate::Mode::Inference,
+            "{name}: an inference tape records nothing to differentiate; use `Tape::training(seed)` or `Tape::new()`"
         );
     }
 

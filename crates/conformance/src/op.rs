@@ -1,6 +1,6 @@
 //! Cases of kinds `op`, `loss` and `hvp`.
 
-use gradus_autograd::{Tape, Var, concat, stack, where_};
+use gradus_autograd::{Convolution, Pooling, Tape, Var, concat, einsum, stack, where_};
 use gradus_nn::{Reduction, loss};
 use ndarray::{ArrayD, SliceInfoElem};
 use serde_json::{Map, Value, json};
@@ -150,22 +150,27 @@ fn evaluate<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, 
         "log1p" => x()?.ln_1p(),
         "expm1" => x()?.exp_m1(),
         "sqrt" => x()?.sqrt(),
-        "rsqrt" => x()?.pow(-0.5),
+        "rsqrt" => x()?.rsqrt(),
         "abs" => x()?.abs(),
         "sin" => x()?.sin(),
         "cos" => x()?.cos(),
-        "tan" => x()?.sin() / x()?.cos(),
+        "tan" => x()?.tan(),
+        "asin" => x()?.asin(),
+        "acos" => x()?.acos(),
+        "atan" => x()?.atan(),
+        "sinh" => x()?.sinh(),
+        "cosh" => x()?.cosh(),
         "tanh" => x()?.tanh(),
         "erf" => x()?.erf(),
         "relu" => x()?.relu(),
-        "sign" => x()?.gt(0.0) - x()?.lt(0.0),
+        "sign" => x()?.sign(),
         "reciprocal" => x()?.recip(),
         "square" => x()?.square(),
         "sigmoid" => x()?.sigmoid(),
         "silu" => x()?.silu(),
         "softsign" => x()?.softsign(),
-        "logsigmoid" => -(-x()?).softplus(),
-        "mish" => x()? * x()?.softplus().tanh(),
+        "logsigmoid" => x()?.logsigmoid(),
+        "mish" => x()?.mish(),
         "leaky_relu" => x()?.leaky_relu(get(args, "negative_slope")?),
         "elu" => x()?.elu(get(args, "alpha")?),
         "selu" => x()?.selu(),
@@ -194,7 +199,7 @@ fn evaluate<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, 
         },
         "where" => where_(inputs.get("condition")?, x()?, inputs.get("other")?),
         "masked_fill" => where_(inputs.get("mask")?, get(args, "value")?, x()?),
-        "sum" | "mean" | "amax" | "amin" | "logsumexp" | "var" | "std" => {
+        "sum" | "mean" | "amax" | "amin" | "logsumexp" | "var" | "std" | "prod" | "norm" => {
             let x = x()?;
             let axes = axes(&args["dim"], x.ndim())?;
             let axes = axes.as_slice();
@@ -211,14 +216,36 @@ fn evaluate<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, 
                 ("logsumexp", false) => x.logsumexp(axes),
                 ("var", true) => x.var_keep(axes, get(args, "correction")?),
                 ("var", false) => x.var_axis(axes, get(args, "correction")?),
-                ("std", true) => x.var_keep(axes, get(args, "correction")?).sqrt(),
-                _ => x.var_axis(axes, get(args, "correction")?).sqrt(),
+                ("std", true) => x.std_keep(axes, get(args, "correction")?),
+                ("std", false) => x.std_axis(axes, get(args, "correction")?),
+                ("prod", true) => x.prod_keep(axes),
+                ("prod", false) => x.prod_axis(axes),
+                (_, true) => x.norm_keep(get(args, "p")?, axes),
+                (_, false) => x.norm_axis(get(args, "p")?, axes),
             }
         }
+        "max" | "min" => {
+            let (value, places) = if name == "max" { x()?.max(dim()?) } else { x()?.min(dim()?) };
+            let both = [value, x()?.tape().constant(places.mapv(|i| i as f64))];
+            return keeping(both, flag(args, "keepdim")?, dim()?);
+        }
         "softmax" => x()?.softmax(dim()?),
+        "cumsum" => x()?.cumsum(dim()?),
         "log_softmax" => x()?.log_softmax(dim()?),
-        "matmul" | "dot" => two().map(|(a, b)| a.matmul(b))?,
-        "outer" => two().map(|(a, b)| a.unsqueeze(1) * b)?,
+        "argmax" => {
+            let x = x()?;
+            let (flat, dim) = if args["dim"].is_null() { (x.flatten(), 0) } else { (x, dim()?) };
+            let places = x.tape().constant(flat.argmax(dim).mapv(|i| i as f64));
+            match (args["dim"].is_null(), flag(args, "keepdim")?) {
+                (true, true) => places.reshape(vec![1; x.ndim()].as_slice()),
+                (false, true) => places.unsqueeze(dim),
+                _ => places,
+            }
+        }
+        "matmul" => two().map(|(a, b)| a.matmul(b))?,
+        "dot" => two().map(|(a, b)| a.dot(b))?,
+        "outer" => two().map(|(a, b)| a.outer(b))?,
+        "einsum" => einsum(text(args, "equation")?, &inputs.several("operands.")),
         "linear" => match inputs.find("bias") {
             Some(bias) => x()?.linear(inputs.get("weight")?, bias.operand),
             None => x()?.matmul(inputs.get("weight")?.t()),
@@ -243,12 +270,11 @@ fn evaluate<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, 
             let parts = list(args, "slices")?.iter().map(part).collect::<Option<Vec<_>>>();
             x()?.slice(parts.ok_or_else(|| missing("slices"))?)
         }
-        "flip" => {
-            let x = x()?;
-            let flipped = axes(&args["dims"], 0)?;
-            let flips = |k: isize| flipped.contains(&k) || flipped.contains(&(k - x.ndim() as isize));
-            let part = |k| SliceInfoElem::Slice { start: 0, end: None, step: if flips(k) { -1 } else { 1 } };
-            x.slice((0..x.ndim() as isize).map(part).collect::<Vec<_>>())
+        "flip" => x()?.flip(axes(&args["dims"], 0)?.as_slice()),
+        "pad" => {
+            let pair = |w: &Value| integers(w).and_then(|w| Some([*w.first()? as usize, *w.get(1)? as usize]));
+            let widths = list(args, "pad")?.iter().map(pair).collect::<Option<Vec<_>>>();
+            x()?.pad(&widths.ok_or_else(|| missing("pad"))?, get(args, "value")?)
         }
         "concat" => concat(&inputs.several("tensors."), dim()?),
         "stack" => stack(&inputs.several("tensors."), dim()?),
@@ -263,12 +289,36 @@ fn evaluate<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, 
             x()?.index_select(dim()?, &index)
         }
         "gather" => x()?.gather(dim()?, inputs.places("index")?),
-        "embedding" => {
-            let (index, weight) = (inputs.places("input")?, inputs.get("weight")?);
-            let flat: Vec<usize> = index.iter().copied().collect();
-            let sizes: Vec<usize> = index.shape().iter().copied().chain([weight.shape()[1]]).collect();
-            weight.index_select(0, &flat).reshape(sizes.as_slice())
+        "scatter_add" => x()?.scatter_add(dim()?, inputs.places("index")?, inputs.get("src")?),
+        "embedding" => inputs.get("weight")?.embedding(inputs.places("input")?),
+        "conv2d" => {
+            let settings = Convolution {
+                stride: pair(args, "stride")?,
+                padding: pair(args, "padding")?,
+                dilation: pair(args, "dilation")?,
+                groups: integer(args, "groups")? as usize,
+            };
+            let y = x()?.conv2d(inputs.get("weight")?, settings);
+            match inputs.find("bias") {
+                Some(bias) => y + bias.operand.reshape([-1, 1, 1]),
+                None => y,
+            }
         }
+        "max_pool2d" | "avg_pool2d" => {
+            let pooling = Pooling {
+                kernel: pair(args, "kernel_size")?,
+                stride: pair(args, "stride")?,
+                padding: pair(args, "padding")?,
+                count_padding: flag(args, "count_include_pad").unwrap_or(true),
+            };
+            if name == "max_pool2d" { x()?.max_pool2d(pooling) } else { x()?.avg_pool2d(pooling) }
+        }
+        "layer_norm" => {
+            let y = x()?.layer_norm(usizes(args, "normalized_shape")?.len(), get(args, "eps")?);
+            let y = inputs.find("weight").map_or(y, |weight| y * weight.operand);
+            inputs.find("bias").map_or(y, |bias| y + bias.operand)
+        }
+        "batch_norm" => return batch_norm(case, inputs),
         "mse_loss" => loss::mse(x()?, inputs.get("target")?, reduction(args)?),
         "cross_entropy" => cross_entropy(case, inputs)?,
         "binary_cross_entropy_with_logits"
@@ -279,6 +329,38 @@ fn evaluate<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, 
         _ => return unsupported(format!("no {name}")),
     };
     Ok(vec![one])
+}
+
+/// The outputs, with the reduced axis put back if it is to be kept.
+fn keeping<'t>(outputs: [Var<'t, f64>; 2], keep: bool, dim: isize) -> Result<Vec<Var<'t, f64>>, Stop> {
+    Ok(outputs.into_iter().map(|y| if keep { y.unsqueeze(dim) } else { y }).collect())
+}
+
+fn pair(args: &Value, field: &str) -> Result<[usize; 2], Stop> {
+    usizes(args, field)?.try_into().map_err(|_| missing(field))
+}
+
+/// Batch normalisation with its running statistics.
+fn batch_norm<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, Stop> {
+    let (x, args) = (inputs.get("input")?, &case["args"]);
+    let (training, momentum, eps) = (flag(args, "training")?, get(args, "momentum")?, get(args, "eps")?);
+    let others: Vec<isize> = (0..x.ndim() as isize).filter(|&k| k != 1).collect();
+    let sizes: Vec<usize> = (0..x.ndim()).map(|k| if k == 1 { x.shape()[1] } else { 1 }).collect();
+    let channels = |v: Var<'t, f64>| v.reshape(sizes.as_slice());
+    let running = inputs.find("running_mean").zip(inputs.find("running_var")).map(|(m, v)| (m.operand, v.operand));
+    let y = match running {
+        Some((mean, variance)) if !training => (x - channels(mean)) * (channels(variance) + eps).rsqrt(),
+        _ => x.batch_norm(eps),
+    };
+    let y = inputs.find("weight").map_or(y, |weight| y * channels(weight.operand));
+    let y = inputs.find("bias").map_or(y, |bias| y + channels(bias.operand));
+    let Some((mean, variance)) = running else { return Ok(vec![y]) };
+    if !training {
+        return Ok(vec![y, mean, variance]);
+    }
+    let moved = |old: Var<'t, f64>, batch: Var<'t, f64>| old * (1.0 - momentum) + batch.detach() * momentum;
+    let (batch_mean, batch_variance) = (x.mean_axis(others.as_slice()), x.var_axis(others.as_slice(), 1.0));
+    Ok(vec![y, moved(mean, batch_mean), moved(variance, batch_variance)])
 }
 
 /// Cross-entropy of a matrix of logits against integer labels. Weights, smoothing and other shapes are not offered.

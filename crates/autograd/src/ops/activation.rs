@@ -27,6 +27,14 @@ elementwise! {
     relu: Relu(x) -> y { value: x.below(0.0).choose(x.literal(0.0), x), derivative: y.above(0.0), check: [-1.5, 0.7, 2.0] }
     /// `y = x` where x > 0, else `negative_slope · x`, whose derivative is `negative_slope` at 0 too. PyTorch's
     /// default slope is 0.01.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(-2.0);
+    /// let y = x.leaky_relu(0.1);
+    /// assert!((y.item() - -0.200000).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 0.100000).abs() < 1e-6);
+    /// ```
     leaky_relu: LeakyRelu(x; negative_slope) -> y {
         value: x.above(0.0).choose(x, x * negative_slope),
         derivative: x.above(0.0).choose(x.literal(1.0), x.literal(negative_slope)),
@@ -34,6 +42,14 @@ elementwise! {
     }
     /// Exponential linear unit: `y = x` where x > 0, else `alpha (eˣ − 1)`; the derivative at 0 is `alpha`.
     /// PyTorch's default `alpha` is 1 (Clevert et al. 2015, <https://arxiv.org/abs/1511.07289>).
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(-1.0);
+    /// let y = x.elu(1.0);
+    /// assert!((y.item() - -0.632121).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 0.367879).abs() < 1e-6);
+    /// ```
     elu: Elu(x; alpha) -> y {
         value: x.above(0.0).choose(x, x.above(0.0).choose(x.literal(0.0), x).exp_m1() * alpha),
         derivative: x.above(0.0).choose(x.literal(1.0), x.above(0.0).choose(x.literal(0.0), x).exp() * alpha),
@@ -41,6 +57,14 @@ elementwise! {
     }
     /// Scaled [`elu`](Self::elu), whose two constants keep mean 0 and variance 1 through a deep network
     /// (Klambauer et al. 2017, <https://arxiv.org/abs/1706.02515>).
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(-1.0);
+    /// let y = x.selu();
+    /// assert!((y.item() - -1.111331).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 0.646769).abs() < 1e-6);
+    /// ```
     selu: Selu(x) -> y {
         value: x.above(0.0).choose(x, x.above(0.0).choose(x.literal(0.0), x).exp_m1() * SELU_ALPHA) * SELU_SCALE,
         derivative: x.above(0.0).choose(
@@ -51,6 +75,14 @@ elementwise! {
     }
     /// Gaussian error linear unit: `y = x Φ(x) = x (1 + erf(x/√2)) / 2` (Hendrycks, Gimpel 2016,
     /// <https://arxiv.org/abs/1606.08415>); `dy/dx = Φ(x) + x φ(x)`.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(1.0);
+    /// let y = x.gelu();
+    /// assert!((y.item() - 0.841345).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 1.083315).abs() < 1e-6);
+    /// ```
     gelu: Gelu(x) -> y {
         value: x * 0.5 * ((x * std::f64::consts::FRAC_1_SQRT_2).erf() + 1),
         derivative: 0.5 * ((x * std::f64::consts::FRAC_1_SQRT_2).erf() + 1)
@@ -58,6 +90,14 @@ elementwise! {
         check: [-3.0, -0.5, 0.0, 0.7, 2.0],
     }
     /// [`gelu`](Self::gelu)'s approximation `y = x (1 + tanh u) / 2`, `u = √(2/π) (x + 0.044715 x³)`.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(1.0);
+    /// let y = x.gelu_tanh();
+    /// assert!((y.item() - 0.841192).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 1.082964).abs() < 1e-6);
+    /// ```
     gelu_tanh: GeluTanh(x) -> y {
         value: x * 0.5 * ((x * (x * x * 0.044715 + 1) * (2.0 / std::f64::consts::PI).sqrt()).tanh() + 1),
         derivative: {
@@ -69,6 +109,14 @@ elementwise! {
     }
     /// Also called swish: `y = x σ(x)`, `dy/dx = σ(x) (1 + x (1 − σ(x)))` (Elfwing et al. 2017,
     /// <https://arxiv.org/abs/1702.03118>).
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(1.0);
+    /// let y = x.silu();
+    /// assert!((y.item() - 0.731059).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 0.927671).abs() < 1e-6);
+    /// ```
     silu: Silu(x) -> y {
         value: x * x.sigmoid(),
         derivative: x.sigmoid() * (x * (1 - x.sigmoid()) + 1),
@@ -76,12 +124,61 @@ elementwise! {
     }
     /// A smooth [`relu`](Self::relu): `y = ln(1 + eˣ)`, `dy/dx = σ(x)`. Computed as `max(x, 0) + ln(1 + e^(−|x|))`,
     /// so it overflows nowhere (PyTorch switches to `y = x` at 20 instead).
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(1.0);
+    /// let y = x.softplus();
+    /// assert!((y.item() - 1.313262).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 0.731059).abs() < 1e-6);
+    /// ```
     softplus: Softplus(x) -> y {
         value: x.above(0.0).choose(x, x.literal(0.0)) + (-x.abs()).exp().ln_1p(),
         derivative: x.sigmoid(),
         check: [-800.0, -2.0, 0.0, 1.5, 800.0],
     }
+    /// The logarithm of [`sigmoid`](Self::sigmoid): `y = −ln(1 + e⁻ˣ)`, `dy/dx = σ(−x)`. Finite where the sigmoid
+    /// underflows.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(1.0);
+    /// let y = x.logsigmoid();
+    /// assert!((y.item() - -0.313262).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 0.268941).abs() < 1e-6);
+    /// ```
+    logsigmoid: Logsigmoid(x) -> y {
+        value: -(-x).softplus(),
+        derivative: (-x).sigmoid(),
+        check: [-800.0, -2.0, 0.0, 1.5, 800.0],
+    }
+    /// `y = x tanh(ln(1 + eˣ))` (Misra 2019, <https://arxiv.org/abs/1908.08681>); with `t = tanh(ln(1 + eˣ))`,
+    /// `dy/dx = t + x (1 − t²) σ(x)`.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(1.0);
+    /// let y = x.mish();
+    /// assert!((y.item() - 0.865098).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 1.049036).abs() < 1e-6);
+    /// ```
+    mish: Mish(x) -> y {
+        value: x * x.softplus().tanh(),
+        derivative: {
+            let t = x.softplus().tanh();
+            t + x * (1 - t * t) * x.sigmoid()
+        },
+        check: [-3.0, -0.5, 0.0, 0.7, 2.0],
+    }
     /// `y = x / (1 + |x|)`, `dy/dx = 1 / (1 + |x|)²`.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(3.0);
+    /// let y = x.softsign();
+    /// assert!((y.item() - 0.750000).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 0.062500).abs() < 1e-6);
+    /// ```
     softsign: Softsign(x) -> y {
         value: x / (x.abs() + 1),
         derivative: 1 / (x.abs() + 1).square(),

@@ -125,19 +125,18 @@ impl<'t, T: Float> NegOp for Var<'t, T> {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    use crate::ops::Check;
     use ndarray::array;
     let pair = || vec![array![[1.5, -2.0], [0.3, 4.0]].into_dyn(), array![0.7, -1.3].into_dyn()];
     let column = || vec![array![[1.5], [-0.4]].into_dyn(), array![0.7, -1.3, 2.0].into_dyn()];
     let mut checks = unary_checks();
     checks.extend([
-        Check::new("add", pair(), |v| v[0] + v[1]),
-        Check::new("sub", pair(), |v| v[0] - v[1]),
-        Check::new("mul", pair(), |v| v[0] * v[1]),
-        Check::new("mul", column(), |v| v[0] * v[1]),
-        Check::new("mul", vec![array![2.0, 3.0].into_dyn()], |v| v[0] * v[0] * v[0]),
-        Check::new("div", pair(), |v| v[0] / v[1]),
-        Check::new("div", column(), |v| v[0] / v[1]),
+        check!("add", pair(), |v| v[0] + v[1]),
+        check!("sub", pair(), |v| v[0] - v[1]),
+        check!("mul", pair(), |v| v[0] * v[1]),
+        check!("mul", column(), |v| v[0] * v[1]),
+        check!("mul", vec![array![2.0, 3.0].into_dyn()], |v| v[0] * v[0] * v[0]),
+        check!("div", pair(), |v| v[0] / v[1]),
+        check!("div", column(), |v| v[0] / v[1]),
     ]);
     checks
 }

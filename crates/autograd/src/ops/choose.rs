@@ -14,8 +14,24 @@ elementwise! {
     /// assert_eq!(x.abs().sum().backward().wrt(x), ndarray::array![-1.0, 0.0, 1.0].into_dyn());
     /// ```
     abs: Abs(x) -> y { value: x.by(Real::abs), derivative: x.above(0.0) - x.below(0.0), check: [-1.5, 0.7] }
+    /// `y = 1` where x > 0, −1 where x < 0, else 0. Its derivative is 0 everywhere.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// assert_eq!(tape.var([-3.0, 0.0, 2.0]).sign().data(), [-1.0, 0.0, 1.0]);
+    /// ```
+    sign: Sign(x) -> y { value: x.above(0.0) - x.below(0.0), derivative: x.literal(0.0), check: [-1.5, 0.7] }
     /// `y = min(max(x, low), high)`, `dy/dx = 1` strictly between the bounds, 0 at them and outside (PyTorch since
     /// 2.14). NaN stays NaN. For one bound give the other as ±∞, or use [`maximum`](Self::maximum).
+    ///
+    /// With −1 and 1 it is the activation that PyTorch calls `hardtanh`, with 0 and 6 `relu6`.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var([-3.0, 0.5, 1.0]);
+    /// assert_eq!(x.clamp(-1.0, 1.0).data(), [-1.0, 0.5, 1.0]);
+    /// assert_eq!(x.clamp(-1.0, 1.0).sum().backward().wrt(x), ndarray::array![0.0, 1.0, 0.0].into_dyn());
+    /// ```
     clamp: Clamp(x; low, high) -> y {
         value: {
             let raised = x.below(low).choose(x.literal(low), x);
@@ -40,6 +56,11 @@ elementwise_binary! {
         check: [[1.0, 2.0], [2.0, -1.0]],
     }
     /// The smaller of two, element by element. Where they are equal, each gets half the gradient. NaN where either is.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// assert_eq!(tape.var([1.0, 2.0]).minimum(1.5).data(), [1.0, 1.5]);
+    /// ```
     minimum: Minimum(a, b) -> y {
         value: b.gt(a).choose(a, b.is(b).choose(a.is(a).choose(b, a), b)),
         derivative: { b.gt(a) + a.is(b) * 0.5, a.gt(b) + a.is(b) * 0.5 },
@@ -137,6 +158,7 @@ impl<T: Float> Operation<T> for Where {
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         // chosen, not multiplied by 0: an infinite gradient on the other side must not turn into NaN
         let zero = || cx.grad().constant(&[], |zero| zero[0] = T::default());
+        cx.none(0);
         cx.add(1, || V::apply(Where {}, &[&cx.input(0), &cx.grad(), &zero()]));
         cx.add(2, || V::apply(Where {}, &[&cx.input(0), &zero(), &cx.grad()]));
     }
@@ -173,7 +195,7 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     let mut checks = unary_checks();
     checks.extend(binary_checks());
     let inputs = vec![array![[1.5, -2.0], [0.3, 4.0]].into_dyn(), array![0.7, -1.3].into_dyn()];
-    checks.push(crate::ops::Check::new("where", inputs, |v| {
+    checks.push(check!("where", inputs, |v| {
         where_(v[0].tape().constant(array![[1.0, 0.0], [0.0, 1.0]]), v[0] * v[0], v[1] * v[1] * v[0])
     }));
     checks

@@ -107,7 +107,7 @@ macro_rules! elementwise {
         /// The points at which the derivatives of this file are checked.
         #[cfg(test)]
         pub(crate) fn unary_checks() -> Vec<$crate::ops::Check> {
-            vec![$($crate::ops::Check::new(
+            vec![$(check!(
                 stringify!($name),
                 vec![ndarray::arr1(&[$($point as f64),+]).into_dyn()],
                 |v| v[0].$name($($($at as f64),+)?),
@@ -165,7 +165,7 @@ macro_rules! elementwise_binary {
         pub(crate) fn binary_checks() -> Vec<$crate::ops::Check> {
             vec![$({
                 let (a, b): (Vec<f64>, Vec<f64>) = [$($point),+].into_iter().map(|[a, b]: [f64; 2]| (a, b)).unzip();
-                $crate::ops::Check::new(
+                check!(
                     stringify!($name),
                     vec![ndarray::arr1(&a).into_dyn(), ndarray::arr1(&b).into_dyn()],
                     |v| v[0].$name(v[1]),

@@ -15,6 +15,14 @@ elementwise! {
     /// ```
     exp: Exp(x) -> y { value: x.by(Real::exp), derivative: y, check: [-300.0, -1.0, 0.0, 2.0] }
     /// `y = eˣ − 1`, accurate for tiny x; `dy/dx = eˣ`.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(1.0);
+    /// let y = x.exp_m1();
+    /// assert!((y.item() - 1.718282).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 2.718282).abs() < 1e-6);
+    /// ```
     exp_m1: ExpM1(x) -> y { value: x.by(Real::exp_m1), derivative: x.exp(), check: [-3.0, 0.0, 1e-6, 2.0] }
     /// The natural logarithm: `y = ln x`, `dy/dx = 1/x`. −∞ at 0, NaN below.
     ///
@@ -25,9 +33,35 @@ elementwise! {
     /// ```
     ln: Ln(x) -> y { value: x.by(Real::ln), derivative: 1 / x, check: [0.1, 1.0, 30.0] }
     /// `y = ln(1 + x)`, accurate for tiny x; `dy/dx = 1/(1 + x)`.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(1.0);
+    /// let y = x.ln_1p();
+    /// assert!((y.item() - 0.693147).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 0.500000).abs() < 1e-6);
+    /// ```
     ln_1p: Ln1p(x) -> y { value: x.by(Real::ln_1p), derivative: 1 / (x + 1), check: [-0.7, 0.0, 1e-6, 30.0] }
     /// `y = √x`, `dy/dx = 1/(2y)`: infinite at 0. NaN below.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(2.0);
+    /// let y = x.sqrt();
+    /// assert!((y.item() - 1.414214).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 0.353553).abs() < 1e-6);
+    /// ```
     sqrt: Sqrt(x) -> y { value: x.by(Real::sqrt), derivative: 0.5 / y, check: [0.2, 1.0, 9.0] }
+    /// `y = 1/√x`, `dy/dx = −y³/2`. Infinite at 0, NaN below.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(2.0);
+    /// let y = x.rsqrt();
+    /// assert!((y.item() - 0.707107).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - -0.176777).abs() < 1e-6);
+    /// ```
+    rsqrt: Rsqrt(x) -> y { value: 1 / x.sqrt(), derivative: y * y * y * -0.5, check: [0.2, 1.0, 9.0] }
     /// `y = x²`, `dy/dx = 2x`.
     ///
     /// ```
@@ -52,6 +86,14 @@ elementwise! {
         check: (3.0) [-1.5, 0.0, 2.0],
     }
     /// The error function: `y = 2/√π ∫₀ˣ e^(−t²) dt`, `dy/dx = 2/√π e^(−x²)`.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// let x = tape.var(0.5);
+    /// let y = x.erf();
+    /// assert!((y.item() - 0.520500).abs() < 1e-6);
+    /// assert!((y.backward().wrt(x)[[]] - 0.878783).abs() < 1e-6);
+    /// ```
     erf: Erf(x) -> y {
         value: x.by(Real::erf),
         derivative: (-(x * x)).exp() * std::f64::consts::FRAC_2_SQRT_PI,
@@ -103,7 +145,7 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     checks.extend(binary_checks());
     for exponent in [-1.5, 0.0, 0.5, 1.0, 2.0, 4.0] {
         let x = vec![ndarray::arr1(&[0.3, 1.7]).into_dyn()];
-        checks.push(crate::ops::Check::new("pow_number", x, move |v| v[0].pow(exponent)));
+        checks.push(check!("pow_number", x, move |v| v[0].pow(exponent)));
     }
     checks
 }

@@ -318,7 +318,6 @@ pub(crate) fn second_order<T: Float, R: FusedRule<N>, const N: usize>(
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    use crate::ops::Check;
     use ndarray::array;
     fused! {
         fn wave(x) { x.tanh() * (-x * x).exp() + x.sigmoid() }
@@ -331,13 +330,13 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     }
     let matrix = || array![[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]].into_dyn();
     vec![
-        Check::new("fused", vec![array![-1.5, -0.2, 0.0, 0.7].into_dyn()], |v| wave(v[0])),
-        Check::new("fused", vec![matrix(), array![0.1, 0.2, -0.3].into_dyn(), array![[1.5], [0.6]].into_dyn()], |v| {
+        check!("fused", vec![array![-1.5, -0.2, 0.0, 0.7].into_dyn()], |v| wave(v[0])),
+        check!("fused", vec![matrix(), array![0.1, 0.2, -0.3].into_dyn(), array![[1.5], [0.6]].into_dyn()], |v| {
             density(v[0], v[1], v[2])
         }),
-        Check::new("fused", vec![matrix()], |v| density(v[0], 0.3, v[0].square() + 1.0)),
-        Check::new("fused", vec![matrix(), array![[0.5], [-0.8]].into_dyn()], |v| mixed(v[0], v[1], 1.5)),
-        Check::new("fused", vec![array![0.5].into_dyn(), matrix()], |v| straight(v[0], v[1]).square()),
+        check!("fused", vec![matrix()], |v| density(v[0], 0.3, v[0].square() + 1.0)),
+        check!("fused", vec![matrix(), array![[0.5], [-0.8]].into_dyn()], |v| mixed(v[0], v[1], 1.5)),
+        check!("fused", vec![array![0.5].into_dyn(), matrix()], |v| straight(v[0], v[1]).square()),
     ]
 }
 

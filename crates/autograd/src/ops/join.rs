@@ -104,12 +104,11 @@ pub fn stack<'t, T: Float>(parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    use crate::ops::Check;
     use ndarray::array;
     let x = || vec![array![[[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]], [[0.1, 0.9, -0.7], [1.1, 0.6, -0.3]]].into_dyn()];
     let two = || vec![array![[1.5, -0.2, 0.3]].into_dyn(), array![[0.4, 2.0, -1.0], [0.1, 0.9, -0.7]].into_dyn()];
     vec![
-        Check::new("concat", two(), |v| concat(&[v[0], v[1] * v[1], v[0]], 0)),
-        Check::new("stack", x(), |v| stack(&[v[0], v[0] * v[0]], -1)),
+        check!("concat", two(), |v| concat(&[v[0], v[1] * v[1], v[0]], 0)),
+        check!("stack", x(), |v| stack(&[v[0], v[0] * v[0]], -1)),
     ]
 }

@@ -233,6 +233,42 @@ impl<'t, T: Float> Var<'t, T> {
         if right { product.squeeze(-1) } else { product }
     }
 
+    /// The dot product of two vectors, `Σ aᵢ bᵢ`, a 0-dimensional variable.
+    ///
+    /// # Panics
+    /// If they are not vectors of one length.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let (a, b) = (tape.var([1.0, 2.0]), tape.var([3.0, 4.0]));
+    /// assert_eq!(a.dot(b).item(), 11.0);
+    /// ```
+    #[track_caller]
+    pub fn dot(self, other: impl IntoVar<'t, T>) -> Self {
+        let other = other.into_var(self.tape());
+        let (a, b) = (self.shape(), other.shape());
+        assert!(a.len() == 1 && a == b, "dot: {a:?} and {b:?} are not two vectors of one length");
+        self.matmul(other)
+    }
+
+    /// The outer product of two vectors: `yᵢⱼ = aᵢ bⱼ`.
+    ///
+    /// # Panics
+    /// If they are not vectors.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let (a, b) = (tape.var([1.0, 2.0]), tape.var([3.0, 4.0]));
+    /// assert_eq!(a.outer(b).value(), ndarray::array![[3.0, 4.0], [6.0, 8.0]].into_dyn());
+    /// ```
+    #[track_caller]
+    pub fn outer(self, other: impl IntoVar<'t, T>) -> Self {
+        let other = other.into_var(self.tape());
+        let (a, b) = (self.shape(), other.shape());
+        assert!(a.len() == 1 && b.len() == 1, "outer: {a:?} and {b:?} are not two vectors");
+        self.unsqueeze(1) * other
+    }
+
     /// `x Wᵀ + b` for a weight of outputs × inputs and a bias of outputs, over the last axis: what a fully connected
     /// layer computes, in one operation (PyTorch's `linear`).
     ///
@@ -255,7 +291,6 @@ impl<'t, T: Float> Var<'t, T> {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    use crate::ops::Check;
     use ndarray::{ArrayD, IxDyn, array};
     let x = |shape: &[usize], seed: f64| {
         let mut i = seed;
@@ -265,10 +300,10 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
         })
     };
     let matmul = |a: &[usize], b: &[usize]| {
-        Check::new("matmul", vec![x(a, 0.3), x(b, 7.1)], |v: &[Var<'_, f64>]| v[0].square().matmul(v[1].square()))
+        check!("matmul", vec![x(a, 0.3), x(b, 7.1)], |v| v[0].square().matmul(v[1].square()))
     };
     let transposed = |a: &[usize], b: &[usize], transposed| {
-        Check::new("matmul", vec![x(a, 0.3), x(b, 7.1)], move |v: &[Var<'_, f64>]| {
+        check!("matmul", vec![x(a, 0.3), x(b, 7.1)], move |v| {
             v[0].tape().apply(MatMul { transposed }, [v[0].square(), v[1].square()])
         })
     };
@@ -280,14 +315,14 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
         matmul(&[2, 2, 3], &[3, 2]),
         matmul(&[2, 1, 2, 3], &[2, 3, 2]),
         // a matrix used twice, whose second gradient is added to the first
-        Check::new("matmul", vec![x(&[2, 3], 0.3), x(&[3, 3], 7.1)], |v| v[0].square().matmul(v[1]).matmul(v[1])),
-        Check::new("matmul", vec![x(&[3, 3], 0.3)], |v| v[0].matmul(v[0]) * v[0]),
+        check!("matmul", vec![x(&[2, 3], 0.3), x(&[3, 3], 7.1)], |v| v[0].square().matmul(v[1]).matmul(v[1])),
+        check!("matmul", vec![x(&[3, 3], 0.3)], |v| v[0].matmul(v[0]) * v[0]),
         transposed(&[3, 2], &[3, 2], [true, false]),
         transposed(&[2, 3], &[4, 3], [false, true]),
         transposed(&[3, 2], &[4, 3], [true, true]),
         transposed(&[2, 3, 2], &[4, 3], [true, true]),
         transposed(&[2, 2, 3], &[4, 3], [false, true]),
-        Check::new("linear", vec![x(&[2, 3], 0.3), x(&[4, 3], 3.3), array![0.5, -1.0, 0.2, 2.0].into_dyn()], |v| {
+        check!("linear", vec![x(&[2, 3], 0.3), x(&[4, 3], 3.3), array![0.5, -1.0, 0.2, 2.0].into_dyn()], |v| {
             v[0].square().linear(v[1].square(), v[2].square())
         }),
     ]

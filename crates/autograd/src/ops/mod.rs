@@ -1,14 +1,22 @@
 //! The operations, a family a file. Adding one means a row or a struct in one of these files: its documentation, its
 //! rule and its check points stand there together. A new file is named in the list below, once.
 
-pub(crate) mod broadcast;
-pub(crate) mod elementwise;
-
 #[cfg(test)]
 use ndarray::ArrayD;
 
 #[cfg(test)]
 use crate::Var;
+
+/// A [`Check`]: the function is written once, and compiled for both number types.
+#[cfg(test)]
+macro_rules! check {
+    ($name:expr, $inputs:expr, $run:expr $(,)?) => {
+        $crate::ops::Check { name: $name, inputs: $inputs, run: Box::new($run), run_f32: Box::new($run) }
+    };
+}
+
+pub(crate) mod broadcast;
+pub(crate) mod elementwise;
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $family:ident;)*) => {
@@ -28,12 +36,18 @@ operations! {
     activation;
     choose;
     reduce;
+    extreme;
+    scan;
     matmul;
+    einsum;
     shape;
     slice;
+    arrange;
     join;
     index;
     softmax;
+    normalize;
+    window;
     fused;
 }
 
@@ -42,17 +56,10 @@ operations! {
 pub(crate) struct Check {
     pub(crate) name: &'static str,
     pub(crate) inputs: Vec<ArrayD<f64>>,
-    #[allow(clippy::type_complexity)]
-    pub(crate) run: Box<dyn for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>>,
+    pub(crate) run: Run<f64>,
+    /// the same in single precision
+    pub(crate) run_f32: Run<f32>,
 }
 
 #[cfg(test)]
-impl Check {
-    pub(crate) fn new(
-        name: &'static str,
-        inputs: Vec<ArrayD<f64>>,
-        run: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64> + 'static,
-    ) -> Self {
-        Check { name, inputs, run: Box::new(run) }
-    }
-}
+type Run<T> = Box<dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>>;

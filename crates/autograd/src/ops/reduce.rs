@@ -1,14 +1,16 @@
-//! Reductions: sum, mean, variance, extremes.
+//! Reductions: sum, mean, variance and deviation, product, norms.
 
 use smallvec::SmallVec;
 
 use crate::axes::Axes;
-use crate::ops::choose::Where;
+use crate::ops::choose::where_;
+use crate::ops::extreme::{Amax, Amin};
+use crate::ops::join::concat;
 use crate::ops::shape::Reshape;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// A shape with the given axes at size 1.
-fn reduced(shape: &[usize], axes: &[usize]) -> Shape {
+pub(crate) fn reduced(shape: &[usize], axes: &[usize]) -> Shape {
     let mut shape = Shape::from_slice(shape);
     axes.iter().for_each(|&axis| shape[axis] = 1);
     shape
@@ -27,7 +29,7 @@ fn neighbours(shape: &[usize], axes: &[usize]) -> Option<[usize; 3]> {
 }
 
 /// Runs a kernel over the middle of `outer × n × inner`, axis by axis if the axes are not neighbours.
-fn reduce<T: Float>(kernel: fn(&[T], [usize; 3], &mut [T]), x: View<'_, T>, axes: &[usize], out: &mut [T]) {
+pub(crate) fn reduce<T: Float>(kernel: fn(&[T], [usize; 3], &mut [T]), x: View<'_, T>, axes: &[usize], out: &mut [T]) {
     if let Some(layout) = neighbours(x.shape(), axes) {
         return kernel(x.data(), layout, out);
     }
@@ -51,7 +53,7 @@ pub(crate) struct Sum {
 
 impl<T: Float> Operation<T> for Sum {
     fn name(&self) -> &'static str {
-        "sum"
+        if self.divisor == 1.0 { "sum" } else { "mean" }
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         if self.keep {
@@ -75,71 +77,6 @@ impl<T: Float> Operation<T> for Sum {
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
         cx.linear(self)
-    }
-}
-
-macro_rules! extremes {
-    ($($(#[$doc:meta])* $Type:ident $name:literal $kernel:ident;)*) => {
-        $($(#[$doc])*
-        #[derive(Debug)]
-        pub(crate) struct $Type {
-            pub(crate) axes: Shape,
-        }
-
-        impl<T: Float> Operation<T> for $Type {
-            fn name(&self) -> &'static str {
-                $name
-            }
-            fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-                match self.axes.iter().find(|&&axis| inputs[0][axis] == 0) {
-                    Some(axis) => Err(format!("axis {axis} of {:?} is empty, so it has no extreme", inputs[0])),
-                    None => Ok(reduced(inputs[0], &self.axes)),
-                }
-            }
-            fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-                reduce(T::kernels().$kernel, inputs[0], &self.axes, output.data());
-            }
-            fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
-                // all elements that tie share: the mask of the extremes over their count
-                cx.add(0, || {
-                    let (x, y) = (cx.input(0), cx.output());
-                    let ties = V::apply(Ties {}, &[&x, &y]);
-                    let count = ties.sum_keep(&self.axes);
-                    V::apply(Where {}, &[&ties, &(cx.grad() / count), &x.constant(&[], |zero| zero[0] = T::default())])
-                });
-            }
-        })*
-    };
-}
-extremes! {
-    /// `y = max x` over `axes`, which keep size 1.
-    Amax "amax" max;
-    /// `y = min x` over `axes`, which keep size 1.
-    Amin "amin" min;
-}
-
-/// 1 where x equals y, which broadcasts, else 0. Its derivative is 0 everywhere.
-#[derive(Debug)]
-pub(crate) struct Ties {}
-
-impl<T: Float> Operation<T> for Ties {
-    fn name(&self) -> &'static str {
-        "ties"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-        Ok(Shape::from_slice(inputs[0]))
-    }
-    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-        let (x, y) = (inputs[0], inputs[1]);
-        let y = y.array();
-        let y = y.broadcast(x.shape()).expect("the extremes of x");
-        for ((out, &x), &y) in output.data().iter_mut().zip(x.data()).zip(y.iter()) {
-            *out = if x == y { T::from_f64(1.0) } else { T::default() };
-        }
-    }
-    fn vjp<V: Tensor<T>>(&self, _: &Vjp<'_, T, V>) {}
-    fn jvp<'s>(&self, _: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-        None
     }
 }
 
@@ -169,6 +106,12 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The sum over one or more axes, which keep size 1.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.sum_keep(0).shape(), [1, 2]);
+    /// ```
     #[track_caller]
     pub fn sum_keep(self, axes: impl Axes) -> Self {
         self.unary(Sum { axes: axes.list("sum", self.shape()), keep: true, divisor: 1.0 })
@@ -187,12 +130,24 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The mean over one or more axes, which disappear.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.mean_axis(0).data(), [2.0, 3.5]);
+    /// ```
     #[track_caller]
     pub fn mean_axis(self, axes: impl Axes) -> Self {
         self.mean_list(axes.list("mean", self.shape()), false)
     }
 
     /// The mean over one or more axes, which keep size 1.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.mean_keep(1).shape(), [2, 1]);
+    /// ```
     #[track_caller]
     pub fn mean_keep(self, axes: impl Axes) -> Self {
         self.mean_list(axes.list("mean", self.shape()), true)
@@ -218,12 +173,24 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The variance over one or more axes, which disappear.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.var_axis(0, 1.0).data(), [2.0, 4.5]);
+    /// ```
     #[track_caller]
     pub fn var_axis(self, axes: impl Axes, correction: f64) -> Self {
         self.var_list(&axes.list("var", self.shape()), correction, false)
     }
 
     /// The variance over one or more axes, which keep size 1.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.var_keep(0, 1.0).shape(), [1, 2]);
+    /// ```
     #[track_caller]
     pub fn var_keep(self, axes: impl Axes, correction: f64) -> Self {
         self.var_list(&axes.list("var", self.shape()), correction, true)
@@ -237,54 +204,173 @@ impl<'t, T: Float> Var<'t, T> {
         deviation.square().unary(Sum { axes: axes.into(), keep, divisor })
     }
 
-    /// The largest of all numbers. Numbers that tie share the gradient. NaN if one is NaN.
-    ///
-    /// # Panics
-    /// If there are none.
+    /// The standard deviation of all numbers: the root of [`var`](Self::var). Where it is 0 its gradient is 0, as in
+    /// PyTorch.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var([3.0, 1.0, 3.0]);
-    /// assert_eq!(x.amax().backward().wrt(x), ndarray::array![0.5, 0.0, 0.5].into_dyn());
+    /// let x = tape.var([1.0, 3.0]);
+    /// assert_eq!(x.std(0.0).item(), 1.0);
     /// ```
     #[track_caller]
-    pub fn amax(self) -> Self {
-        self.amax_axis(..)
+    pub fn std(self, correction: f64) -> Self {
+        self.std_axis(.., correction)
     }
 
-    /// The largest over one or more axes, which disappear.
+    /// The standard deviation over one or more axes, which disappear.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.std_axis(0, 0.0).data(), [1.0, 1.5]);
+    /// ```
     #[track_caller]
-    pub fn amax_axis(self, axes: impl Axes) -> Self {
-        let axes = axes.list("amax", self.shape());
-        self.unary(Amax { axes: axes.clone() }).without(&axes)
+    pub fn std_axis(self, axes: impl Axes, correction: f64) -> Self {
+        self.var_list(&axes.list("std", self.shape()), correction, false).root(2.0)
     }
 
-    /// The largest over one or more axes, which keep size 1.
+    /// The standard deviation over one or more axes, which keep size 1.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.std_keep(0, 0.0).shape(), [1, 2]);
+    /// ```
     #[track_caller]
-    pub fn amax_keep(self, axes: impl Axes) -> Self {
-        self.unary(Amax { axes: axes.list("amax", self.shape()) })
+    pub fn std_keep(self, axes: impl Axes, correction: f64) -> Self {
+        self.var_list(&axes.list("std", self.shape()), correction, true).root(2.0)
     }
 
-    /// The smallest of all numbers. Numbers that tie share the gradient. NaN if one is NaN.
+    /// `x^(1/p)`, whose slope at 0 is infinite; here it is 0.
+    #[track_caller]
+    fn root(self, p: f64) -> Self {
+        let zero = self.eq(0.0);
+        let safe = where_(zero, 1.0, self);
+        where_(zero, 0.0, if p == 2.0 { safe.sqrt() } else { safe.pow(1.0 / p) })
+    }
+
+    /// The product of all numbers, 1 if there are none. Its gradient by each is the product of the others, right with
+    /// zeros among them too.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var([2.0, 0.0, 5.0]);
+    /// assert_eq!(x.prod().backward().wrt(x), ndarray::array![0.0, 10.0, 0.0].into_dyn());
+    /// ```
+    #[track_caller]
+    pub fn prod(self) -> Self {
+        self.prod_axis(..)
+    }
+
+    /// The product over one or more axes, which disappear.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.prod_axis(1).data(), [5.0, 6.0]);
+    /// ```
+    #[track_caller]
+    pub fn prod_axis(self, axes: impl Axes) -> Self {
+        let axes = axes.list("prod", self.shape());
+        self.prod_list(&axes).without(&axes)
+    }
+
+    /// The product over one or more axes, which keep size 1.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.prod_keep(1).shape(), [2, 1]);
+    /// ```
+    #[track_caller]
+    pub fn prod_keep(self, axes: impl Axes) -> Self {
+        self.prod_list(&axes.list("prod", self.shape()))
+    }
+
+    /// Halves of an axis are multiplied until one number is left: every derivative is then that of a plain product, and
+    /// none divides by x.
+    #[track_caller]
+    fn prod_list(self, axes: &[usize]) -> Self {
+        axes.iter().fold(self, |mut x, &axis| {
+            let along = axis as isize;
+            while x.shape()[axis] > 1 {
+                let (n, half) = (x.shape()[axis], x.shape()[axis] / 2);
+                let pairs = x.narrow(along, 0, half) * x.narrow(along, half, half);
+                x = if n % 2 == 1 { concat(&[pairs, x.narrow(along, n - 1, 1)], along) } else { pairs };
+            }
+            match x.shape()[axis] {
+                0 => x.tape().constant_with(&reduced(x.shape(), &[axis]), |ones| ones.fill(T::from_f64(1.0))),
+                _ => x,
+            }
+        })
+    }
+
+    /// The p-norm of all numbers: `(Σ |x|ᵖ)^(1/p)`; for p = ∞ the largest |x|, for −∞ the smallest.
+    ///
+    /// Where the norm is 0, and at zeros for p = 1, the gradient is 0 (a subgradient, PyTorch's). For p = ±∞, numbers
+    /// that tie share it.
     ///
     /// # Panics
-    /// If there are none.
+    /// If p is 0 or NaN.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var([3.0, -4.0]);
+    /// assert_eq!(x.norm(2.0).item(), 5.0);
+    /// assert_eq!(x.norm(2.0).backward().wrt(x), ndarray::array![0.6, -0.8].into_dyn());
+    /// assert_eq!((x.norm(1.0).item(), x.norm(f64::INFINITY).item()), (7.0, 4.0));
+    /// ```
     #[track_caller]
-    pub fn amin(self) -> Self {
-        self.amin_axis(..)
+    pub fn norm(self, p: f64) -> Self {
+        self.norm_axis(p, ..)
     }
 
-    /// The smallest over one or more axes, which disappear.
+    /// The p-norm over one or more axes, which disappear.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.norm_axis(1.0, 0).data(), [4.0, 7.0]);
+    /// ```
     #[track_caller]
-    pub fn amin_axis(self, axes: impl Axes) -> Self {
-        let axes = axes.list("amin", self.shape());
-        self.unary(Amin { axes: axes.clone() }).without(&axes)
+    pub fn norm_axis(self, p: f64, axes: impl Axes) -> Self {
+        let axes = axes.list("norm", self.shape());
+        self.norm_list(p, &axes).without(&axes)
     }
 
-    /// The smallest over one or more axes, which keep size 1.
+    /// The p-norm over one or more axes, which keep size 1.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.norm_keep(2.0, 0).shape(), [1, 2]);
+    /// ```
     #[track_caller]
-    pub fn amin_keep(self, axes: impl Axes) -> Self {
-        self.unary(Amin { axes: axes.list("amin", self.shape()) })
+    pub fn norm_keep(self, p: f64, axes: impl Axes) -> Self {
+        self.norm_list(p, &axes.list("norm", self.shape()))
+    }
+
+    #[track_caller]
+    fn norm_list(self, p: f64, axes: &[usize]) -> Self {
+        assert!(p != 0.0 && !p.is_nan(), "norm: there is no {p}-norm; p is a number other than 0, or ±∞");
+        if p == f64::INFINITY {
+            return self.abs().unary(Amax { axes: axes.into() });
+        }
+        if p == f64::NEG_INFINITY {
+            return self.abs().unary(Amin { axes: axes.into() });
+        }
+        let sum = |terms: Self| terms.unary(Sum { axes: axes.into(), keep: true, divisor: 1.0 });
+        if p == 1.0 {
+            return sum(self.abs());
+        }
+        if p == 2.0 {
+            return sum(self.square()).root(2.0);
+        }
+        // a power of 0 may have an infinite slope
+        let zero = self.eq(0.0);
+        let powers = where_(zero, 1.0, self.abs()).pow(p);
+        let at_zero = if p > 0.0 { 0.0 } else { f64::INFINITY };
+        sum(where_(zero, at_zero, powers)).root(p)
     }
 
     /// Drops axes that a reduction left at size 1.
@@ -298,17 +384,22 @@ impl<'t, T: Float> Var<'t, T> {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    use crate::ops::Check;
     use ndarray::array;
     let x = || vec![array![[[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]], [[0.1, 0.9, -0.7], [1.1, 0.6, -0.3]]].into_dyn()];
     vec![
-        Check::new("sum", x(), |v| v[0].square().sum().square()),
-        Check::new("sum", x(), |v| v[0].square().sum_axis([0, 2])),
-        Check::new("sum", x(), |v| v[0].square().sum_keep([1, 2])),
-        Check::new("mean", x(), |v| v[0].square().mean_axis(1)),
-        Check::new("var", x(), |v| v[0].var_axis(-1, 1.0)),
-        Check::new("amax", x(), |v| v[0].square().amax_axis([0, 2])),
-        Check::new("amin", x(), |v| v[0].square().amin_keep(1)),
-        Check::new("ties", x(), |v| v[0] * v[0].tape().apply(Ties {}, [v[0], v[0].amax_keep(2)])),
+        check!("sum", x(), |v| v[0].square().sum().square()),
+        check!("sum", x(), |v| v[0].square().sum_axis([0, 2])),
+        check!("sum", x(), |v| v[0].square().sum_keep([1, 2])),
+        check!("mean", x(), |v| v[0].square().mean_axis(1)),
+        check!("var", x(), |v| v[0].var_axis(-1, 1.0)),
+        check!("std", x(), |v| v[0].std_axis([0, 1], 1.0)),
+        check!("prod", x(), |v| v[0].prod_axis([1, 2])),
+        check!("prod", vec![array![0.0, 2.0, -1.5].into_dyn()], |v| v[0].prod()),
+        check!("prod", vec![array![0.0, 2.0, 0.0, -1.5].into_dyn()], |v| v[0].prod()),
+        check!("norm", x(), |v| v[0].norm_axis(2.0, [0, 2])),
+        check!("norm", x(), |v| v[0].norm_keep(1.0, 1)),
+        check!("norm", x(), |v| v[0].norm(3.5)),
+        check!("norm", x(), |v| v[0].norm_axis(-1.0, -1)),
+        check!("norm", x(), |v| v[0].norm_axis(f64::INFINITY, -1) * v[0].norm_axis(f64::NEG_INFINITY, 2)),
     ]
 }

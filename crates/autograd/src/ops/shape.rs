@@ -117,6 +117,12 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// All axes as one.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.flatten().data(), [1.0, 5.0, 3.0, 2.0]);
+    /// ```
     #[track_caller]
     pub fn flatten(self) -> Self {
         self.reshape([self.len()])
@@ -163,6 +169,12 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// Two axes exchanged.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.transpose(0, 1).data(), [1.0, 3.0, 5.0, 2.0]);
+    /// ```
     #[track_caller]
     pub fn transpose(self, a: isize, b: isize) -> Self {
         let shape = self.shape();
@@ -175,6 +187,12 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// # Panics
     /// With fewer than two axes.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.t().data(), [1.0, 3.0, 5.0, 2.0]);
+    /// ```
     #[track_caller]
     pub fn t(self) -> Self {
         assert!(self.ndim() >= 2, "t: {:?} has no two axes to exchange", self.shape());
@@ -201,6 +219,11 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// # Panics
     /// If its size is not 1.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// assert_eq!(tape.var([1.0, 2.0]).unsqueeze(0).squeeze(0).shape(), [2]);
+    /// ```
     #[track_caller]
     pub fn squeeze(self, axis: isize) -> Self {
         let axis = axis_of("squeeze", axis, self.shape());
@@ -258,12 +281,11 @@ impl<const N: usize> Sizes for [usize; N] {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    use crate::ops::Check;
     use ndarray::array;
     let x = || vec![array![[[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]], [[0.1, 0.9, -0.7], [1.1, 0.6, -0.3]]].into_dyn()];
     vec![
-        Check::new("broadcast_to", vec![array![[0.5], [-1.5]].into_dyn()], |v| v[0].square().broadcast_to(&[2, 2, 3])),
-        Check::new("reshape", x(), |v| v[0].square().reshape([3, -1])),
-        Check::new("permute", x(), |v| v[0].square().permute([2, 0, 1])),
+        check!("broadcast_to", vec![array![[0.5], [-1.5]].into_dyn()], |v| v[0].square().broadcast_to(&[2, 2, 3])),
+        check!("reshape", x(), |v| v[0].square().reshape([3, -1])),
+        check!("permute", x(), |v| v[0].square().permute([2, 0, 1])),
     ]
 }

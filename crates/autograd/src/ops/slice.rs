@@ -165,6 +165,12 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// # Panics
     /// If they are not all there.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.narrow(0, 1, 1).data(), [3.0, 2.0]);
+    /// ```
     #[track_caller]
     pub fn narrow(self, axis: isize, start: usize, len: usize) -> Self {
         let shape = self.shape();
@@ -210,12 +216,11 @@ impl<'t, T: Float> Var<'t, T> {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    use crate::ops::Check;
     use ndarray::{array, s};
     let x = || vec![array![[[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]], [[0.1, 0.9, -0.7], [1.1, 0.6, -0.3]]].into_dyn()];
     vec![
-        Check::new("slice", x(), |v| v[0].square().slice(s![..;-1, 1, 0..3;2])),
-        Check::new("unslice", x(), |v| {
+        check!("slice", x(), |v| v[0].square().slice(s![..;-1, 1, 0..3;2])),
+        check!("unslice", x(), |v| {
             // a slice's gradient, once more differentiated by the incoming gradient
             v[0].tape().apply(
                 Unslice {
@@ -228,6 +233,6 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
                 [v[0].square()],
             )
         }),
-        Check::new("at", x(), |v| v[0].square().at([1, 0])),
+        check!("at", x(), |v| v[0].square().at([1, 0])),
     ]
 }

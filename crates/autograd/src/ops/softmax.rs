@@ -186,6 +186,12 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The logarithm of [`softmax`](Self::softmax), `yᵢ = xᵢ − ln Σ e^xⱼ`, finite where that underflows.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var([1e4, 0.0]);
+    /// assert_eq!(x.log_softmax(-1).data(), [0.0, -1e4]);
+    /// ```
     #[track_caller]
     pub fn log_softmax(self, axis: isize) -> Self {
         self.unary(LogSoftmax { axis: axis_of("log_softmax", axis, self.shape()) })
@@ -205,6 +211,12 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// `ln Σ eˣ` over axes, which keep size 1.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
+    /// assert_eq!(x.logsumexp_keep(0).shape(), [1, 2]);
+    /// ```
     #[track_caller]
     pub fn logsumexp_keep(self, axes: impl Axes) -> Self {
         self.unary(LogSumExp { axes: axes.list("logsumexp", self.shape()) })
@@ -230,6 +242,12 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The mean of [`cross_entropy_rows`](Self::cross_entropy_rows): the cost of a classifier.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let logits = tape.var(ndarray::array![[0.0, 0.0], [1e4, 0.0]]);
+    /// assert_eq!(logits.cross_entropy(&[0, 0]).item(), 2f32.ln() / 2.0);
+    /// ```
     #[track_caller]
     pub fn cross_entropy(self, labels: &[usize]) -> Self {
         self.cross_entropy_rows(labels).mean()
@@ -238,16 +256,15 @@ impl<'t, T: Float> Var<'t, T> {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    use crate::ops::Check;
     use ndarray::array;
     let x = || vec![array![[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]].into_dyn()];
     vec![
-        Check::new("softmax", x(), |v| v[0].softmax(1)),
-        Check::new("softmax", x(), |v| v[0].square().softmax(0)),
-        Check::new("log_softmax", x(), |v| v[0].log_softmax(0)),
-        Check::new("log_softmax", x(), |v| v[0].square().log_softmax(1)),
-        Check::new("logsumexp", x(), |v| v[0].logsumexp(1)),
-        Check::new("logsumexp", x(), |v| v[0].square().logsumexp_keep([1, 0])),
-        Check::new("cross_entropy", x(), |v| v[0].square().cross_entropy_rows(&[2, 0])),
+        check!("softmax", x(), |v| v[0].softmax(1)),
+        check!("softmax", x(), |v| v[0].square().softmax(0)),
+        check!("log_softmax", x(), |v| v[0].log_softmax(0)),
+        check!("log_softmax", x(), |v| v[0].square().log_softmax(1)),
+        check!("logsumexp", x(), |v| v[0].logsumexp(1)),
+        check!("logsumexp", x(), |v| v[0].square().logsumexp_keep([1, 0])),
+        check!("cross_entropy", x(), |v| v[0].square().cross_entropy_rows(&[2, 0])),
     ]
 }

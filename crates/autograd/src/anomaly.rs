@@ -1,0 +1,176 @@
+//! What messages know beside shapes: which layer it was, and where the first NaN or infinity came from.
+
+use std::fmt::Write;
+
+use crate::module::{Leaf, Module, Visitor};
+use crate::operation::View;
+use crate::storage::Node;
+use crate::tensor::Value;
+use crate::{Float, Tape, Var};
+
+impl<T: Float> Tape<T> {
+    /// Stops with an explanation at the first number that is not finite, in a leaf, in the result of an operation, or
+    /// in a gradient on the way back: which operation and which line of the program it was, what went in, and, for a
+    /// model that was [named](Self::name_parameters), in which layer.
+    ///
+    /// It reads every number once more, so turn it on to look for a mistake, not in every run. Masks that are meant to be
+    /// infinite stop it too; 10³⁰ serves as well.
+    ///
+    /// # Panics
+    /// From then on, at the line of the operation, or of the `backward`, that meets a number that is not finite.
+    ///
+    /// ```should_panic
+    /// let tape = gradus_autograd::Tape::new();
+    /// tape.detect_anomaly();
+    /// let x = tape.var([1.0, 0.0]);
+    /// x.ln(); // anomaly: ln made −∞ …
+    /// ```
+    pub fn detect_anomaly(&self) {
+        self.detects().set(true);
+    }
+
+    /// Tells the tape the paths of a model's parameters, which it then uses in messages. Once is enough: they stay when the
+    /// tape is cleared.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// let (tape, model) = (Tape::new(), vec![Param::new([1.0, 2.0]), Param::new([3.0])]);
+    /// tape.name_parameters(&model);
+    /// ```
+    pub fn name_parameters<M: Module<T> + ?Sized>(&self, model: &M) {
+        let mut names = self.names().borrow_mut();
+        model.visit(&mut Visitor::new(&mut |path, leaf| {
+            let id = match leaf {
+                Leaf::Param(param) => param.id(),
+                Leaf::Buffer(buffer) => buffer.id(),
+            };
+            names.insert(id, path.to_string());
+        }));
+    }
+
+    /// The path of the parameter that a node is, if it is one with a name.
+    pub(crate) fn name_of(&self, node: u32) -> Option<String> {
+        let param = self.leaves().iter().find(|(index, _)| *index == node)?.1?;
+        self.names().borrow().get(&param).cloned()
+    }
+
+    /// ` (layer `path`)`, if one of the inputs is a parameter with a name.
+    pub(crate) fn layer_of(&self, inputs: &[Var<'_, T>]) -> String {
+        let path = inputs.iter().find_map(|v| self.name_of(v.index()));
+        path.map(|path| format!(" (layer `{}`)", path.rsplit_once('.').map_or("", |(layer, _)| layer)))
+            .unwrap_or_default()
+    }
+
+    /// Panics if an operation made a number that is not finite.
+    #[cold]
+    #[track_caller]
+    pub(crate) fn check_finite(&self, name: &str, inputs: Option<&[u32]>, value: &[T], shape: &[usize]) {
+        let value = View::new(value, shape);
+        let Some(found) = not_finite(value) else { return };
+        let mut message = format!("anomaly: {name} made {found}");
+        for (i, &input) in inputs.unwrap_or_default().iter().enumerate() {
+            let _ = write!(message, "; operand {i} is {}", self.described(input));
+        }
+        panic!("{message}");
+    }
+
+    /// Panics if the gradient of an operation's input is not finite.
+    #[cold]
+    #[track_caller]
+    pub(crate) fn check_gradient(&self, node: &Node<'_, T>, input: u32, arriving: &str, gradient: &Value<'_, T>) {
+        let gradient = gradient.clone().dense();
+        let Some(found) = not_finite(gradient.view()) else { return };
+        let name = node.operation.map_or("a leaf", |operation| operation.title());
+        panic!(
+            "anomaly: on the way back, the gradient of the operand of {name} ({}) became {found}; the operand is {}; the \
+             gradient that arrived {arriving}",
+            node.location,
+            self.described(input)
+        );
+    }
+
+    /// A node in words: what it is, its shape and range.
+    fn described(&self, node: u32) -> String {
+        let name = self.name_of(node).map(|name| format!("`{name}`, ")).unwrap_or_default();
+        let node = self.nodes().node(node);
+        format!("{name}{:?} {} ({})", node.value.shape(), range(node.value), node.location)
+    }
+}
+
+/// The first number that is not finite, and where it stands.
+fn not_finite<T: Float>(value: View<'_, T>) -> Option<String> {
+    let (place, number) = value.data().iter().enumerate().find(|(_, x)| !x.to_f64().is_finite())?;
+    let (mut rest, mut index) = (place, vec![0; value.shape().len()]);
+    for (i, &size) in index.iter_mut().zip(value.shape()).rev() {
+        (*i, rest) = (rest % size, rest / size);
+    }
+    Some(format!("{} at {index:?} of {:?}", number.to_f64(), value.shape()))
+}
+
+/// `from a to b`, and how many are NaN.
+pub(crate) fn range<T: Float>(value: View<'_, T>) -> String {
+    let (mut low, mut high, mut nan) = (f64::INFINITY, f64::NEG_INFINITY, 0);
+    for x in value.data().iter().map(|x| x.to_f64()) {
+        nan += usize::from(x.is_nan());
+        (low, high) = (low.min(x), high.max(x));
+    }
+    match (value.data().len() - nan, nan) {
+        (0, 0) => "of nothing".into(),
+        (0, nan) => format!("of {nan} NaN"),
+        (_, 0) => format!("from {low} to {high}"),
+        (_, nan) => format!("from {low} to {high} and {nan} NaN"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use crate::{Param, Tape, Var};
+
+    fn message(f: impl FnOnce()) -> String {
+        *catch_unwind(AssertUnwindSafe(f)).expect_err("a panic").downcast::<String>().expect("a text")
+    }
+
+    fn without_places(message: &str) -> String {
+        let mut text = message.to_owned();
+        while let Some(start) = text.find(" (crates").or(text.find(" (src")) {
+            let end = text[start..].find(')').map_or(text.len(), |e| start + e + 1);
+            text.replace_range(start..end, "");
+        }
+        text
+    }
+
+    #[test]
+    fn the_first_number_that_is_not_finite_is_explained() {
+        let tape = Tape::new();
+        tape.detect_anomaly();
+        let x = tape.var(ndarray::array![[1.0, 2.0], [0.0, 3.0]]);
+        let forward = message(|| drop(x.ln().sum().backward()));
+        assert_eq!(
+            without_places(&forward),
+            "anomaly: ln made -inf at [1, 0] of [2, 2]; operand 0 is [2, 2] from 0 to 3"
+        );
+        let leaf = message(|| drop(tape.constant([0.0, f32::NAN]).sum().item().to_string()));
+        assert_eq!(leaf, "anomaly: a leaf made NaN at [1] of [2]");
+        let back = message(|| drop(x.sqrt().sum().backward()));
+        assert_eq!(
+            without_places(&back),
+            "anomaly: on the way back, the gradient of the operand of sqrt became inf at [1, 0] of [2, 2]; the operand is \
+             [2, 2] from 0 to 3; the gradient that arrived was from 1 to 1"
+        );
+    }
+
+    #[test]
+    fn parameters_with_names_are_called_by_them() {
+        let model = vec![vec![Param::new(ndarray::array![[1.0, 2.0]]), Param::new([0.0, 0.0])]];
+        let tape = Tape::new();
+        tape.name_parameters(&model);
+        let x = tape.var([1.0, 2.0, 3.0]);
+        let shapes = message(|| drop(Var::shape(x.linear(&model[0][0], &model[0][1])).to_vec()));
+        assert!(shapes.ends_with("(layer `0`)"), "{shapes}");
+        tape.detect_anomaly();
+        let ln = message(|| drop(tape.param(&model[0][1]).ln().item().to_string()));
+        assert!(ln.contains("operand 0 is `0.1`, [2] from 0 to 0"), "{ln}");
+    }
+}

@@ -1,0 +1,269 @@
+//! A tape, made visible: what each step computed, and how the gradient came back to it.
+
+use std::fmt::{self, Display, Write};
+
+use ndarray::ArrayD;
+use serde::{Deserialize, Serialize};
+
+use crate::operation::View;
+use crate::sweep;
+use crate::{Float, Var};
+
+/// What [`explain`] found: the steps that a cost depends on, in the order in which they ran.
+///
+/// Printed, it is a table. [`graphviz`](Trace::graphviz) and [`mermaid`](Trace::mermaid) draw it as a graph. It
+/// serialises (with `serde_json`, say) as `{"cost": …, "steps": [{"step", "operation", "name", "inputs": [{"step",
+/// "derivative", "contribution"}], "value", "gradient", "line"}]}`, numbers as `{"shape", "mean", "min", "max", "data"}`;
+/// what is not there is `null`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// the step whose gradients these are
+    pub cost: u32,
+    /// what it depends on, itself included
+    pub steps: Vec<Step>,
+}
+
+/// One step of a [`Trace`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// its place on the tape
+    pub step: u32,
+    /// the operation; `leaf` for what is differentiated by, `constant` for what is not differentiated
+    pub operation: String,
+    /// the path of a parameter, if the tape was told (see [`Tape::name_parameters`](crate::Tape::name_parameters))
+    pub name: Option<String>,
+    /// what went in
+    pub inputs: Vec<Input>,
+    /// what came out
+    pub value: Numbers,
+    /// the gradient of the cost by it: the sum of what all steps that use it contribute
+    pub gradient: Option<Numbers>,
+    /// the line of the program that made it, as `file:line`
+    pub line: String,
+}
+
+/// An operand of a [`Step`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// the step that made it
+    pub step: u32,
+    /// the local derivative: how each number of the output (the leading axes) moves with each of the input (the axes
+    /// behind). Only for small arrays.
+    pub derivative: Option<Numbers>,
+    /// the local derivative times the gradient that arrives: what this step adds to the operand's gradient
+    pub contribution: Option<Numbers>,
+}
+
+/// An array: written out if it is small, else in summary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// the sizes of the axes
+    pub shape: Vec<usize>,
+    /// the mean; `null` if there are no numbers
+    pub mean: Option<f64>,
+    /// the smallest
+    pub min: Option<f64>,
+    /// the largest
+    pub max: Option<f64>,
+    /// all numbers, row by row
+    pub data: Option<Vec<f64>>,
+}
+
+/// Arrays of up to so many numbers are written out.
+const SMALL: usize = 64;
+/// Local derivatives of up to so many numbers are computed.
+const SMALL_DERIVATIVE: usize = 1024;
+
+impl Numbers {
+    fn new<T: Float>(value: View<'_, T>, limit: usize) -> Self {
+        let numbers: Vec<f64> = value.data().iter().map(|x| x.to_f64()).collect();
+        let some = |x: f64| (!numbers.is_empty()).then_some(x);
+        Numbers {
+            shape: value.shape().to_vec(),
+            mean: some(numbers.iter().sum::<f64>() / numbers.len() as f64),
+            min: some(numbers.iter().copied().fold(f64::INFINITY, f64::min)),
+            max: some(numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+            data: (numbers.len() <= limit).then_some(numbers),
+        }
+    }
+
+    fn of<T: Float>(array: &ArrayD<T>, limit: usize) -> Self {
+        let numbers: Vec<T> = array.iter().copied().collect();
+        Self::new(View::new(&numbers, array.shape()), limit)
+    }
+
+    /// Of a square derivative with zeros off the diagonal, the diagonal.
+    fn diagonal(&self) -> Option<Vec<f64>> {
+        let data = self.data.as_ref()?;
+        let n = (data.len() as f64).sqrt() as usize;
+        let diagonal = n * n == data.len() && (0..data.len()).all(|i| i / n == i % n || data[i] == 0.0);
+        diagonal.then(|| (0..n).map(|i| data[i * n + i]).collect())
+    }
+}
+
+impl Display for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.data, self.mean, self.min, self.max) {
+            (Some(data), ..) if data.len() <= 4 => f.write_str(&list(data)),
+            (_, Some(mean), Some(min), Some(max)) => {
+                write!(f, "{}…{} mean {}", short(min), short(max), short(mean))
+            }
+            _ => f.write_str("nothing"),
+        }
+    }
+}
+
+/// Four digits are enough to follow by eye.
+fn short(x: f64) -> String {
+    let text = if x == 0.0 || (1e-3..1e5).contains(&x.abs()) { format!("{x:.4}") } else { return format!("{x:.3e}") };
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn list(numbers: &[f64]) -> String {
+    let texts: Vec<String> = numbers.iter().map(|&x| short(x)).collect();
+    if let [one] = &*texts { one.clone() } else { format!("[{}]", texts.join(" ")) }
+}
+
+/// Follows a cost back through its tape, step by step: values, local derivatives, and the gradients that they multiply
+/// to. This is backpropagation, written down.
+///
+/// # Panics
+/// If the cost is not a single number, or the tape is for inference.
+///
+/// ```
+/// use gradus_autograd::{Tape, explain};
+/// let tape = Tape::new();
+/// let (w, x) = (tape.var(0.5), tape.constant(2.0));
+/// let cost = (w * x - 3.0).square();
+/// let trace = explain(cost);
+/// assert_eq!(trace.steps.len(), 5);
+/// assert_eq!(trace.steps[0].gradient.as_ref().unwrap().data, Some(vec![-8.0])); // 2 (w x − 3) x
+/// println!("{trace}");
+/// ```
+#[track_caller]
+pub fn explain<T: Float>(cost: Var<'_, T>) -> Trace {
+    cost.check_scalar("explain");
+    let tape = cost.tape();
+    let steps = sweep::contributions(tape, cost.index(), SMALL_DERIVATIVE).into_iter().map(|found| {
+        let node = tape.nodes().node(found.node);
+        let number = |array: Option<ArrayD<T>>, limit| array.map(|a| Numbers::of(&a, limit));
+        let inputs = node.inputs.iter().zip(found.inputs).map(|(&step, (derivative, contribution))| Input {
+            step,
+            derivative: number(derivative, SMALL_DERIVATIVE),
+            contribution: number(contribution, SMALL),
+        });
+        let leaf = if node.differentiated { "leaf" } else { "constant" };
+        Step {
+            step: found.node,
+            operation: node.operation.map_or(leaf, |operation| operation.title()).to_owned(),
+            name: tape.name_of(found.node),
+            inputs: inputs.collect(),
+            value: Numbers::new(node.value, SMALL),
+            gradient: number(found.gradient, SMALL),
+            line: format!("{}:{}", node.location.file(), node.location.line()),
+        }
+    });
+    Trace { cost: cost.index(), steps: steps.collect() }
+}
+
+impl Trace {
+    /// A step by its place on the tape.
+    pub fn step(&self, step: u32) -> Option<&Step> {
+        self.steps.iter().find(|s| s.step == step)
+    }
+
+    /// The graph in the language of Graphviz: `dot -Tsvg`.
+    pub fn graphviz(&self) -> String {
+        let mut text = "digraph tape {\n  rankdir=LR;\n  node [shape=box, fontname=monospace];\n".to_owned();
+        for step in &self.steps {
+            let label = step.label("\\n").replace('"', "'");
+            let _ = writeln!(text, "  s{} [label=\"{label}\"];", step.step);
+            for input in &step.inputs {
+                let _ = writeln!(text, "  s{} -> s{};", input.step, step.step);
+            }
+        }
+        text + "}\n"
+    }
+
+    /// The graph in the language of Mermaid, which Markdown pages draw.
+    pub fn mermaid(&self) -> String {
+        let mut text = "graph LR\n".to_owned();
+        for step in &self.steps {
+            let label = step.label("<br/>").replace('"', "'");
+            let _ = writeln!(text, "  s{}[\"{label}\"]", step.step);
+            for input in &step.inputs {
+                let _ = writeln!(text, "  s{} --> s{}", input.step, step.step);
+            }
+        }
+        text
+    }
+}
+
+impl Step {
+    fn title(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.operation.clone())
+    }
+
+    fn label(&self, line: &str) -> String {
+        let mut label = format!("{} {}{line}{}", self.step, self.title(), self.value);
+        if let Some(gradient) = &self.gradient {
+            let _ = write!(label, "{line}gradient {gradient}");
+        }
+        label
+    }
+
+    /// The cells of its rows: one for the step and one more for each further input.
+    fn rows(&self) -> Vec<[String; 9]> {
+        let source = |step: u32| format!("#{step}");
+        let derivative = |input: &Input| match &input.derivative {
+            None => String::new(),
+            Some(numbers) => match numbers.diagonal() {
+                Some(diagonal) if diagonal.len() <= 4 => list(&diagonal),
+                _ => numbers.to_string(),
+            },
+        };
+        let text = |numbers: &Option<Numbers>| numbers.as_ref().map_or(String::new(), Numbers::to_string);
+        let count = self.inputs.len().max(1);
+        let row = |i: usize| {
+            let input = self.inputs.get(i);
+            let cells = [
+                input.map_or(String::new(), |x| source(x.step)),
+                input.map_or(String::new(), derivative),
+                input.map_or(String::new(), |x| text(&x.contribution)),
+            ];
+            let [from, derivative, contribution] = cells;
+            let first = |text: String| if i == 0 { text } else { String::new() };
+            [
+                first(source(self.step)),
+                first(self.title()),
+                from,
+                first(format!("{:?}", self.value.shape)),
+                first(self.value.to_string()),
+                derivative,
+                first(text(&self.gradient)),
+                contribution,
+                first(self.line.clone()),
+            ]
+        };
+        (0..count).map(row).collect()
+    }
+}
+
+impl Display for Trace {
+    /// A table: a row a step, and one more for each further operand.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let heads = ["step", "operation", "of", "shape", "value", "d out/d in", "gradient", "passed on", "line"];
+        let mut rows = vec![heads.map(str::to_owned)];
+        rows.extend(self.steps.iter().flat_map(Step::rows));
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+        for (i, row) in rows.iter().enumerate() {
+            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+            writeln!(f, "{}", cells.join("  ").trim_end())?;
+            if i == 0 {
+                writeln!(f, "{}", "─".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1)))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! Sums that run along an axis.
+
+use crate::axes::axis_of;
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
+
+/// `yᵢ = Σ xⱼ` over all j ≤ i along an axis; in reverse, over all j ≥ i.
+#[derive(Debug)]
+pub(crate) struct CumSum {
+    axis: usize,
+    reverse: bool,
+}
+
+impl<T: Float> Operation<T> for CumSum {
+    fn name(&self) -> &'static str {
+        "cumsum"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        Ok(Shape::from_slice(inputs[0]))
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        let shape = inputs[0].shape();
+        let (n, inner) = (shape[self.axis], shape[self.axis + 1..].iter().product::<usize>());
+        if n * inner == 0 {
+            return;
+        }
+        let y = output.data();
+        y.copy_from_slice(inputs[0].data());
+        for block in y.chunks_exact_mut(n * inner) {
+            for i in 1..n {
+                let (this, last) = if self.reverse { (n - 1 - i, n - i) } else { (i, i - 1) };
+                for j in 0..inner {
+                    block[this * inner + j] += block[last * inner + j];
+                }
+            }
+        }
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        // yᵢ holds xⱼ for every i ≥ j
+        cx.add(0, || V::apply(CumSum { axis: self.axis, reverse: !self.reverse }, &[&cx.grad()]));
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The running sum along an axis: `yᵢ = x₀ + … + xᵢ`. The gradient runs back: `dxⱼ = Σ gᵢ` over all i ≥ j.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var([1.0, 2.0, 3.0]);
+    /// assert_eq!(x.cumsum(0).data(), [1.0, 3.0, 6.0]);
+    /// assert_eq!(x.cumsum(0).sum().backward().wrt(x), ndarray::array![3.0, 2.0, 1.0].into_dyn());
+    /// ```
+    #[track_caller]
+    pub fn cumsum(self, axis: isize) -> Self {
+        self.unary(CumSum { axis: axis_of("cumsum", axis, self.shape()), reverse: false })
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn checks() -> Vec<crate::ops::Check> {
+    use ndarray::array;
+    let x = || vec![array![[[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]], [[0.1, 0.9, -0.7], [1.1, 0.6, -0.3]]].into_dyn()];
+    vec![
+        check!("cumsum", x(), |v| v[0].square().cumsum(1)),
+        check!("cumsum", x(), |v| v[0].square().cumsum(-1).square()),
+        check!("cumsum", x(), |v| v[0].square().cumsum(0)),
+    ]
+}

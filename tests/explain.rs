@@ -1,0 +1,84 @@
+//! What `explain` tells of a tape holds: from its JSON alone every gradient can be computed again.
+
+use gradus::prelude::*;
+use gradus::{Numbers, Trace, explain};
+use ndarray::{Array1, array};
+
+/// Backpropagation from the trace alone: each step's gradient times its local derivatives, added up.
+fn replayed(trace: &Trace) -> Vec<(u32, Vec<f64>)> {
+    let len = |numbers: &Numbers| numbers.shape.iter().product::<usize>();
+    let mut gradients: Vec<(u32, Vec<f64>)> = trace.steps.iter().map(|s| (s.step, vec![0.0; len(&s.value)])).collect();
+    let place = |step: u32| trace.steps.iter().position(|s| s.step == step).expect("a step of the trace");
+    gradients[place(trace.cost)].1.fill(1.0);
+    for step in trace.steps.iter().rev() {
+        let arriving = gradients[place(step.step)].1.clone();
+        for input in &step.inputs {
+            let Some(derivative) = &input.derivative else { continue };
+            let rows = derivative.data.as_ref().expect("derivatives are written out");
+            let to = &mut gradients[place(input.step)].1;
+            for (row, g) in rows.chunks_exact(to.len()).zip(&arriving) {
+                to.iter_mut().zip(row).for_each(|(to, d)| *to += g * d);
+            }
+        }
+    }
+    gradients
+}
+
+fn trace() -> (Trace, Vec<Vec<f64>>) {
+    let tape = Tape::<f64>::mathematics();
+    let model = vec![Param::new(array![[0.5, -0.3, 0.2], [0.1, 0.7, -0.6]]), Param::new(array![[1.0, -2.0]])];
+    tape.name_parameters(&model);
+    let x = tape.constant(array![[1.0, 2.0, -1.0], [0.5, -1.5, 0.0]]);
+    let hidden = x.matmul(tape.param(&model[0]).t()).tanh();
+    let y = hidden.matmul(tape.param(&model[1]).t());
+    let cost = (y * y + hidden.sum_axis(1).unsqueeze(1).exp()).mean();
+    let gradients = cost.backward();
+    let wanted = model.iter().map(|p| gradients.wrt(p).into_iter().collect()).collect();
+    (explain(cost), wanted)
+}
+
+#[test]
+fn gradients_are_computed_again_from_the_json() {
+    let (trace, wanted) = trace();
+    let json = serde_json::to_string(&trace).unwrap();
+    let read: Trace = serde_json::from_str(&json).unwrap();
+    assert!(read == trace);
+    for (step, computed) in replayed(&read) {
+        let Some(gradient) = &read.step(step).unwrap().gradient else { continue };
+        let told = gradient.data.as_ref().unwrap();
+        assert!(computed.iter().zip(told).all(|(a, b)| (a - b).abs() < 1e-12), "step {step}: {computed:?}, {told:?}");
+    }
+    for (name, wanted) in ["0", "1"].into_iter().zip(wanted) {
+        let step = read.steps.iter().find(|s| s.name.as_deref() == Some(name)).unwrap();
+        let told = step.gradient.as_ref().unwrap().data.as_ref().unwrap();
+        assert!(told.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-15));
+    }
+}
+
+#[test]
+fn a_trace_is_readable() {
+    let tape = Tape::new();
+    let (w, b) = (tape.var(0.5), tape.var(-1.0));
+    let x = tape.constant(Array1::from_vec(vec![1.0, 2.0]));
+    let cost = (w * x + b).tanh().square().mean();
+    let trace = explain(cost);
+    let lines = |text: String| {
+        // line numbers would change with this file
+        text.lines().map(|l| l.split("tests/").next().unwrap().trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!("table", lines(trace.to_string()));
+    insta::assert_snapshot!("graphviz", trace.graphviz());
+    insta::assert_snapshot!("mermaid", trace.mermaid());
+}
+
+#[test]
+fn large_arrays_are_summed_up() {
+    let tape = Tape::new();
+    let x = tape.var(Array1::linspace(-1.0f32, 1.0, 1001));
+    let trace = explain(x.square().sum());
+    let square = &trace.steps[1];
+    assert_eq!((square.value.data.as_ref(), square.inputs[0].derivative.as_ref()), (None, None));
+    assert_eq!((square.value.min, square.value.max), (Some(0.0), Some(1.0)));
+    assert_eq!(trace.steps[0].gradient.as_ref().unwrap().max, Some(2.0));
+    assert!(trace.to_string().contains("0…1 mean"), "{trace}");
+}
