@@ -50,8 +50,7 @@ impl<T: Float> Tape<T> {
 
     /// The path of the parameter that a node is, if it is one with a name.
     pub(crate) fn name_of(&self, node: u32) -> Option<String> {
-        let param = self.leaves().iter().find(|(index, _)| *index == node)?.1?;
-        self.names().borrow().get(&param).cloned()
+        self.names().borrow().get(&self.param_at(node)?).cloned()
     }
 
     /// ` (layer `path`)`, if one of the inputs is a parameter with a name.

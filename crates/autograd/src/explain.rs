@@ -1,13 +1,16 @@
 //! A tape, made visible: what each step computed, and how the gradient came back to it.
 
+use std::cell::RefCell;
 use std::fmt::{self, Display, Write};
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, IxDyn};
 use serde::{Deserialize, Serialize};
 
-use crate::operation::View;
-use crate::sweep;
-use crate::{Float, Var};
+use crate::array::IntoArray;
+use crate::operation::{View, Vjp};
+use crate::storage::Pool;
+use crate::tensor::{Tensor, Value, ValueContext};
+use crate::{Float, Tape, Var};
 
 /// What [`explain`] found: the steps that a cost depends on, in the order in which they ran.
 ///
@@ -144,7 +147,7 @@ fn list(numbers: &[f64]) -> String {
 pub fn explain<T: Float>(cost: Var<'_, T>) -> Trace {
     cost.check_scalar("explain");
     let tape = cost.tape();
-    let steps = sweep::contributions(tape, cost.index(), SMALL_DERIVATIVE).into_iter().map(|found| {
+    let steps = contributions(tape, cost.index(), SMALL_DERIVATIVE).into_iter().map(|found| {
         let node = tape.nodes().node(found.node);
         let number = |array: Option<ArrayD<T>>, limit| array.map(|a| Numbers::of(&a, limit));
         let inputs = node.inputs.iter().zip(found.inputs).map(|(&step, (derivative, contribution))| Input {
@@ -266,4 +269,83 @@ impl Display for Trace {
         }
         Ok(())
     }
+}
+
+/// A step on the way back from a cost.
+struct Contributions<T> {
+    node: u32,
+    /// the cost's gradient by it
+    gradient: Option<ArrayD<T>>,
+    inputs: Vec<Contribution<T>>,
+}
+
+/// The local derivative by an input, if it is small, and what is added to the input's gradient.
+type Contribution<T> = (Option<ArrayD<T>>, Option<ArrayD<T>>);
+
+/// The steps that a number depends on, in their order, with local derivatives of up to `limit` numbers.
+fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Contributions<T>> {
+    let (pool, nodes) = (Pool::new(), &tape.nodes().frozen());
+    let context = ValueContext::new(nodes, &pool);
+    // what a rule makes of a gradient, for each input
+    let pulled = |index: u32, gradient: &ArrayD<T>| -> Vec<Option<ArrayD<T>>> {
+        let node = nodes.node(index);
+        let slots: Vec<_> = (0..=index).map(|_| RefCell::new(None)).collect();
+        let gradient = Value::load(context, index).constant(gradient.shape(), |out| gradient.write(out));
+        slots[index as usize].replace(Some(gradient));
+        if let Some(operation) = node.operation {
+            operation.vjp_values(&Vjp::new(context, (index, node.inputs), &slots, None));
+        }
+        // an operand that stands twice got both parts in one
+        let first = |k: usize| !node.inputs[..k].contains(&node.inputs[k]);
+        let part = |(k, &i): (usize, &u32)| slots[i as usize].borrow().as_ref().filter(|_| first(k)).map(Value::array);
+        node.inputs.iter().enumerate().map(part).collect()
+    };
+    let mut gradients: Vec<Option<ArrayD<T>>> = vec![None; output as usize + 1];
+    let mut needed = vec![false; output as usize + 1];
+    needed[output as usize] = true;
+    let shape = |index: u32| IxDyn(nodes.node(index).value.shape());
+    gradients[output as usize] = Some(ArrayD::from_elem(shape(output), T::from_f64(1.0)));
+    let mut found = Vec::new();
+    for index in (0..=output).rev() {
+        if !needed[index as usize] {
+            continue;
+        }
+        let node = nodes.node(index);
+        node.inputs.iter().for_each(|&i| needed[i as usize] = true);
+        let gradient = gradients[index as usize].take().filter(|_| node.differentiated);
+        let parts = gradient.as_ref().map_or(vec![None; node.inputs.len()], |gradient| pulled(index, gradient));
+        let len = node.value.data().len();
+        let mut derivatives = vec![None; node.inputs.len()];
+        for (derivative, &input) in derivatives.iter_mut().zip(node.inputs) {
+            let numbers = nodes.node(input).value.data().len() * len;
+            *derivative = (1..=limit).contains(&numbers).then(|| Vec::with_capacity(numbers));
+        }
+        if gradient.is_some() && derivatives.iter().any(Option::is_some) {
+            for i in 0..len {
+                let mut unit = ArrayD::zeros(shape(index));
+                unit.iter_mut().skip(i).take(1).for_each(|x| *x = T::from_f64(1.0));
+                for ((rows, part), &input) in derivatives.iter_mut().zip(pulled(index, &unit)).zip(node.inputs) {
+                    if let Some(rows) = rows {
+                        let len = nodes.node(input).value.data().len();
+                        rows.extend(part.map_or(vec![T::default(); len], |part| part.into_iter().collect()));
+                    }
+                }
+            }
+        }
+        for (part, &input) in parts.iter().zip(node.inputs) {
+            if let Some(part) = part {
+                let sum = &mut gradients[input as usize];
+                *sum = Some(sum.take().map_or_else(|| part.clone(), |sum| sum + part));
+            }
+        }
+        let local = |(rows, &input): (Option<Vec<T>>, &u32)| {
+            let shape = [node.value.shape(), nodes.node(input).value.shape()].concat();
+            rows.and_then(|rows| ArrayD::from_shape_vec(shape, rows).ok())
+        };
+        let local: Vec<_> = derivatives.into_iter().zip(node.inputs).map(local).collect();
+        let inputs = local.into_iter().zip(parts).map(|(local, part)| (local.filter(|_| part.is_some()), part));
+        found.push(Contributions { node: index, gradient, inputs: inputs.collect() });
+    }
+    found.reverse();
+    found
 }

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! To read the crate front to back: `tape.rs` (the record), `var.rs` (its handles), `operation.rs` (what an operation
-//! is), `sweep.rs` (the three sweeps), `tensor.rs` and `dual.rs` (what rules are written over), `ops/` (the operations;
+//! is), `sweep.rs` (the three sweeps), `gradients.rs` (what they return), `tensor.rs` and `dual.rs` (what rules are written over), `ops/` (the operations;
 //! `ops/fused.rs` makes them of expressions), `param.rs` and `module.rs` (what a model is made of), `derivatives.rs` and
 //! `gradcheck.rs`. `kernels/` and `storage.rs` are about speed and can be skipped.
 
@@ -27,6 +27,7 @@ mod derivatives;
 mod dual;
 mod explain;
 mod gradcheck;
+mod gradients;
 mod kernels;
 mod module;
 mod operand;
@@ -48,6 +49,7 @@ pub use derivatives::{grad, hessian, hvp, jacobian, jvp, per_example_gradients, 
 pub use explain::{Input, Numbers, Step, Trace, explain};
 pub use functions::where_;
 pub use gradcheck::{GradCheckError, gradcheck};
+pub use gradients::{Differentiable, Gradients};
 pub use kernels::{Num, Real, set_threads, vectorize, with_threads};
 pub use module::{Leaf, LeafMut, Module, Path, Segment, Visitor, path_fits};
 pub use operand::{IntoVar, Operand};
@@ -61,7 +63,6 @@ pub use ops::window::{Convolution, Pooling};
 pub use param::{Buffer, Param, ParamId};
 pub use scalar::Float;
 pub use stream::Stream;
-pub use sweep::{Differentiable, Gradients};
 pub use tape::{Memory, Mode, Tape};
 pub use tensor::{Tensor, Value};
 pub use var::Var;

@@ -11,13 +11,14 @@ use rand::rngs::Xoshiro256PlusPlus;
 use smallvec::SmallVec;
 
 use crate::array::IntoArray;
+use crate::gradients::{self, Gradients, Workspace};
 use crate::kernels::UnaryRule;
 use crate::operation::{Operation, Output, View, count};
 use crate::ops::elementwise::forward_unary;
 use crate::param::{Buffer, Param, ParamId};
 use crate::storage::{NewNode, Nodes};
 use crate::stream::Stream;
-use crate::sweep::{self, Gradients, Workspace};
+use crate::sweep;
 use crate::{Float, Var};
 
 /// What a tape is for. Layers such as dropout act by it.
@@ -224,7 +225,7 @@ impl<T: Float> Tape<T> {
     /// ```
     pub fn memory(&self) -> Memory {
         let (reserved, values) = self.nodes.bytes();
-        Memory { values, reserved, operations: self.nodes.object_bytes(), gradients: sweep::held(self) }
+        Memory { values, reserved, operations: self.nodes.object_bytes(), gradients: gradients::held(self) }
     }
 
     /// Takes everything off the tape and moves on to the next step of the random stream.
@@ -557,6 +558,10 @@ impl<T: Float> Tape<T> {
 
     pub(crate) fn detects(&self) -> &Cell<bool> {
         &self.detects
+    }
+    /// The parameter that a node is the value of.
+    pub(crate) fn param_at(&self, node: u32) -> Option<ParamId> {
+        self.params.borrow().iter().find(|(_, (_, index))| *index == node).map(|(id, _)| *id)
     }
     pub(crate) fn names(&self) -> &RefCell<HashMap<ParamId, String>> {
         &self.names

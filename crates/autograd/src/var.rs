@@ -6,9 +6,10 @@ use std::panic::Location;
 use ndarray::{ArrayD, ArrayViewD};
 
 use crate::array::IntoArray;
+use crate::gradients::{Differentiable, Gradients};
 use crate::kernels::{BinaryRule, Real, UnaryRule};
 use crate::operation::Operation;
-use crate::sweep::{self, Differentiable, Gradients};
+use crate::sweep;
 use crate::{Float, Tape, ops};
 
 /// A value on a tape, with what it was computed from.

@@ -4,7 +4,7 @@
 //! split into a fixed number of shards, each with its own tape and random stream, and their gradients are added in
 //! shard order.
 
-use gradus_autograd::{Float, Gradients, Stream, Tape, Var, with_threads};
+use gradus_autograd::{Float, Gradients, Module, Stream, Tape, Var, with_threads};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -51,6 +51,11 @@ impl<T: Float> Shards<T> {
         let pool = (threads > 1)
             .then(|| ThreadPoolBuilder::new().num_threads(threads).build().expect("the system gives no threads"));
         Shards { tapes: (0..shards).map(tape).collect(), pool }
+    }
+
+    /// Tells every tape the paths of a model's parameters: messages then name the layer.
+    pub fn name_parameters<M: Module<T> + ?Sized>(&self, model: &M) {
+        self.tapes.iter().for_each(|tape| tape.name_parameters(model));
     }
 
     /// The gradients of a cost that is a sum over rows: each shard computes its part of `0..rows`, and values and

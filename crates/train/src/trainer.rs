@@ -192,6 +192,7 @@ impl<R: Rule, T: Float> Trainer<R, T> {
             return Err(TrainError::Empty);
         }
         let mut shards = Shards::new(self.shards, self.threads, self.seed);
+        shards.name_parameters(model);
         let mut history = History::default();
         for epoch in 1..=self.epochs {
             let start = Instant::now();

@@ -1,0 +1,298 @@
+//! The gradients of a cost, and the memory of the sweeps that compute them.
+
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, Mutex};
+
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
+
+use crate::operation::{Shape, View};
+use crate::param::{Buffer, Param, ParamId};
+use crate::storage::{Kept, Pool, Recycled, padded};
+use crate::tape::Update;
+use crate::tensor::Value;
+use crate::{Float, Tape, Var};
+
+/// Memory of a sweep that goes back to its tape when the gradients are dropped.
+pub(crate) struct Workspace<T: Float> {
+    pub(crate) pool: Pool<T>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) slots: Recycled<RefCell<Option<Value<'static, T>>>>,
+}
+
+impl<T: Float> Workspace<T> {
+    fn new() -> Self {
+        Workspace { pool: Pool::new(), entries: Vec::new(), slots: Recycled::new() }
+    }
+}
+
+/// The gradient of one node.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    node: u32,
+    param: Option<ParamId>,
+    numbers: Kept,
+    shape: Shape,
+}
+
+impl Entry {
+    pub(crate) fn new<T: Float>(node: u32, param: Option<ParamId>, gradient: Value<'_, T>) -> Self {
+        let (numbers, shape) = gradient.keep();
+        Entry { node, param, numbers, shape }
+    }
+}
+
+/// A workspace of the tape's, with nothing in it.
+pub(crate) fn workspace<T: Float>(tape: &Tape<T>) -> Workspace<T> {
+    let mut workspace = lock(tape.workspaces()).pop().unwrap_or_else(Workspace::new);
+    workspace.pool.reset();
+    workspace.entries.clear();
+    workspace
+}
+
+/// The moves of buffers that the tape recorded.
+pub(crate) fn moves<T: Float>(tape: &Tape<T>) -> Vec<BufferUpdate<T>> {
+    let update = |u: &Update| BufferUpdate {
+        buffer: u.buffer,
+        rate: u.rate,
+        value: tape.nodes().node(u.value).value.data().to_vec(),
+    };
+    tape.take_updates().iter().map(update).collect()
+}
+
+/// Gives a workspace back, for the next sweep.
+pub(crate) fn put_back<T: Float>(tape: &Tape<T>, workspace: Workspace<T>) {
+    lock(tape.workspaces()).push(workspace);
+}
+
+/// Bytes of the workspaces that wait for the next sweep.
+pub(crate) fn held<T: Float>(tape: &Tape<T>) -> usize {
+    lock(tape.workspaces()).iter().map(|workspace| workspace.pool.bytes()).sum()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A move of a buffer, with the value it moves toward.
+#[derive(Clone, Debug)]
+pub(crate) struct BufferUpdate<T> {
+    buffer: ParamId,
+    rate: f64,
+    value: Vec<T>,
+}
+
+/// The gradients of a cost by the leaves of its tape.
+///
+/// [`wrt`](Gradients::wrt) reads them by variable or by parameter. They are values: to differentiate a gradient again,
+/// record it with [`Var::grad`].
+///
+/// ```
+/// use gradus_autograd::Tape;
+/// let tape = Tape::new();
+/// let (x, y) = (tape.var(3.0), tape.var(5.0));
+/// let grads = (x * y + y).backward();
+/// assert_eq!(grads.wrt(x).first(), Some(&5.0));
+/// assert_eq!(grads.wrt(y).first(), Some(&4.0));
+/// ```
+pub struct Gradients<T: Float = f32> {
+    generation: u64,
+    updates: Vec<BufferUpdate<T>>,
+    /// `None` only while being dropped
+    workspace: Option<Workspace<T>>,
+    home: Arc<Mutex<Vec<Workspace<T>>>>,
+    /// behind the entry that was last looked up
+    last_found: Cell<usize>,
+}
+
+impl<T: Float> std::fmt::Debug for Gradients<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shapes = self.workspace().entries.iter().map(|e| (e.node, &e.shape));
+        f.write_str("Gradients ")?;
+        f.debug_map().entries(shapes).finish()
+    }
+}
+
+impl<T: Float> Drop for Gradients<T> {
+    fn drop(&mut self) {
+        if let Some(workspace) = self.workspace.take() {
+            lock(&self.home).push(workspace);
+        }
+    }
+}
+
+/// What a gradient can be asked for: a variable or a parameter.
+pub trait Differentiable<T: Float> {
+    /// Its gradient, zeros where nothing flows.
+    #[doc(hidden)]
+    fn gradient_in(&self, gradients: &Gradients<T>) -> ArrayD<T>;
+    /// Its node on a tape, and its shape. A parameter that the tape has not seen has no node.
+    #[doc(hidden)]
+    fn leaf_on(&self, tape: &Tape<T>) -> (Option<u32>, Shape);
+}
+
+impl<T: Float> Differentiable<T> for Var<'_, T> {
+    #[track_caller]
+    fn gradient_in(&self, gradients: &Gradients<T>) -> ArrayD<T> {
+        assert!(
+            self.tape().generation() == gradients.generation,
+            "Gradients::wrt: this variable is not from the tape, or the step, that these gradients were computed on"
+        );
+        let found = gradients.workspace().entries.iter().find(|e| e.node == self.index());
+        if let Some(entry) = found {
+            return gradients.array(entry).to_owned();
+        }
+        let known = self.tape().leaves().iter().any(|(node, _)| *node == self.index())
+            || (self.is_differentiated() && self.tape().kept().contains(&self.index()));
+        assert!(
+            known,
+            "Gradients::wrt: the gradient of {} was not kept; {}",
+            if self.is_differentiated() { "an intermediate variable" } else { "a constant" },
+            if self.is_differentiated() {
+                "call `keep_gradient()` on it before `backward()`"
+            } else {
+                "make it with `tape.var(…)` to differentiate by it"
+            }
+        );
+        ArrayD::zeros(IxDyn(self.shape()))
+    }
+    #[track_caller]
+    fn leaf_on(&self, tape: &Tape<T>) -> (Option<u32>, Shape) {
+        assert!(std::ptr::eq(self.tape(), tape), "a direction is for a variable of another tape than the cost");
+        let leaf = tape.leaves().iter().any(|(node, _)| *node == self.index());
+        assert!(leaf, "a direction is for {self:?}, which is not a leaf: make it with `tape.var(…)`");
+        (Some(self.index()), Var::shape(*self).into())
+    }
+}
+
+impl<T: Float> Differentiable<T> for &Param<T> {
+    fn leaf_on(&self, tape: &Tape<T>) -> (Option<u32>, Shape) {
+        let id = Some(self.id());
+        let node = tape.leaves().iter().find(|(_, param)| *param == id).map(|(node, _)| *node);
+        (node, self.shape().into())
+    }
+    fn gradient_in(&self, gradients: &Gradients<T>) -> ArrayD<T> {
+        match gradients.get(self) {
+            Some(gradient) => gradient.to_owned(),
+            None => ArrayD::zeros(IxDyn(self.shape())),
+        }
+    }
+}
+
+impl<T: Float> Gradients<T> {
+    pub(crate) fn new(tape: &Tape<T>, updates: Vec<BufferUpdate<T>>, workspace: Workspace<T>) -> Self {
+        Gradients {
+            generation: tape.generation(),
+            updates,
+            workspace: Some(workspace),
+            home: Arc::clone(tape.workspaces()),
+            last_found: Cell::new(0),
+        }
+    }
+
+    fn workspace(&self) -> &Workspace<T> {
+        self.workspace.as_ref().expect("there until dropped")
+    }
+
+    fn array<'a>(&'a self, entry: &'a Entry) -> ArrayViewD<'a, T> {
+        View::new(self.workspace().pool.kept(entry.numbers), &entry.shape).array()
+    }
+
+    fn entry(&self, param: ParamId) -> Option<&Entry> {
+        // parameters are mostly asked for in the order in which they were used: look on from the last one found
+        let entries = &self.workspace().entries;
+        let start = self.last_found.get().min(entries.len());
+        let place = (start..entries.len()).chain(0..start).find(|&i| entries[i].param == Some(param))?;
+        self.last_found.set(place + 1);
+        Some(&entries[place])
+    }
+
+    /// The gradient by a variable or a parameter (`&model.weight`); zeros where nothing flows.
+    ///
+    /// # Panics
+    /// For a variable of another tape or an earlier step, a constant, or an intermediate variable whose gradient was
+    /// not kept ([`Var::keep_gradient`]).
+    #[track_caller]
+    pub fn wrt(&self, of: impl Differentiable<T>) -> ArrayD<T> {
+        of.gradient_in(self)
+    }
+
+    /// The gradient by a parameter, without a copy; `None` if nothing flows to it.
+    pub fn get(&self, param: &Param<T>) -> Option<ArrayViewD<'_, T>> {
+        self.entry(param.id()).map(|e| self.array(e))
+    }
+
+    /// The numbers of [`get`](Self::get) with the padding behind them, for loops without tails.
+    #[doc(hidden)]
+    pub fn padded(&self, param: &Param<T>) -> Option<&[T]> {
+        self.entry(param.id()).map(|e| &self.workspace().pool.kept(e.numbers)[..padded(param.len())])
+    }
+
+    /// How many parameters have a gradient.
+    pub fn param_count(&self) -> usize {
+        self.param_ids().count()
+    }
+
+    /// The identities of the parameters that have a gradient.
+    pub fn param_ids(&self) -> impl Iterator<Item = ParamId> + '_ {
+        self.workspace().entries.iter().filter_map(|e| e.param)
+    }
+
+    /// Multiplies every gradient by a number.
+    pub fn scale(&mut self, factor: f64) {
+        let factor = T::from_f64(factor);
+        let Workspace { pool, entries, .. } = self.workspace.as_mut().expect("there until dropped");
+        for entry in entries {
+            pool.kept_mut(entry.numbers).iter_mut().for_each(|g| *g *= factor);
+        }
+    }
+
+    /// Adds the gradients of another sweep: of another batch, whose gradients add up to one step's, of another shard, or of
+    /// another cost on the same tape. Gradients of parameters are added from any tape, those of variables only from
+    /// their own, before it was cleared. Moves of buffers are appended.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(3.0);
+    /// let mut sum = x.square().backward();
+    /// sum.add(&(x * 10.0).backward());
+    /// assert_eq!(sum.wrt(x).first(), Some(&16.0));
+    /// ```
+    pub fn add(&mut self, other: &Self) {
+        let one_tape = self.generation == other.generation;
+        let Workspace { pool, entries, .. } = self.workspace.as_mut().expect("there until dropped");
+        for theirs in other.workspace().entries.iter().filter(|e| e.param.is_some() || one_tape) {
+            let numbers = other.workspace().pool.kept(theirs.numbers);
+            let same = |e: &&Entry| e.param == theirs.param && (e.param.is_some() || e.node == theirs.node);
+            match entries.iter().find(same) {
+                Some(ours) => {
+                    let len: usize = ours.shape.iter().product();
+                    (T::kernels().add_assign)(&mut pool.kept_mut(ours.numbers)[..len], &numbers[..len]);
+                }
+                None => {
+                    let len = numbers.len();
+                    let mut slot = pool.alloc(len);
+                    slot.write().expect("a new block has one slot")[..len].copy_from_slice(numbers);
+                    let numbers = Pool::keep(slot);
+                    let shape = theirs.shape.clone();
+                    let node = if one_tape { theirs.node } else { u32::MAX };
+                    entries.push(Entry { node, param: theirs.param, numbers, shape });
+                }
+            }
+        }
+        self.updates.extend(other.updates.iter().cloned());
+    }
+
+    /// Carries out the moves of a buffer that the forward pass recorded, in their order. Returns how many.
+    pub fn update_buffer(&self, buffer: &mut Buffer<T>) -> usize {
+        let id = buffer.id();
+        let moves = self.updates.iter().filter(|u| u.buffer == id);
+        moves
+            .map(|u| {
+                let (keep, rate) = (T::from_f64(1.0 - u.rate), T::from_f64(u.rate));
+                buffer.inner_mut().update(|numbers| {
+                    numbers.iter_mut().zip(&u.value).for_each(|(b, &v)| *b = keep * *b + rate * v);
+                });
+            })
+            .count()
+    }
+}
