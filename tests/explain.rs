@@ -72,6 +72,18 @@ fn a_trace_is_readable() {
 }
 
 #[test]
+fn numbers_that_are_not_finite_survive_the_json() {
+    let tape = Tape::<f64>::mathematics();
+    let x = tape.var([0.0, -1.0, 4.0]);
+    let trace = explain(x.sqrt().sum());
+    let text = serde_json::to_string(&trace).unwrap();
+    let read: Trace = serde_json::from_str(&text).unwrap();
+    let told = |t: &Trace| format!("{:?}", t.steps); // NaN is not equal to itself
+    assert_eq!(told(&read), told(&trace));
+    assert!(text.contains("\"inf\"") && text.contains("\"NaN\""));
+}
+
+#[test]
 fn large_arrays_are_summed_up() {
     let tape = Tape::new();
     let x = tape.var(Array1::linspace(-1.0f32, 1.0, 1001));

@@ -255,6 +255,8 @@ fn subgradients_at_zeros_and_ties() {
     assert_eq!(gradient(array![7.0, 1.0, 1.0].into_dyn(), |x| x.min(0).0).1, [0.0, 1.0, 0.0]);
     assert_eq!(gradient(array![1.0, 7.0, 7.0].into_dyn(), |x| x.topk(1, 0).0).1, [0.0, 1.0, 0.0]);
     assert_eq!(gradient(array![-0.0, 0.0, 3.0].into_dyn(), |x| x.sign()).1, [0.0; 3]);
+    assert_eq!(gradient(array![1.0, f64::NAN].into_dyn(), |x| x.amax()).1, [0.0, 1.0]);
+    assert_eq!(gradient(array![f64::INFINITY, f64::INFINITY].into_dyn(), |x| x.norm(-1.0)).0, [f64::INFINITY]);
     assert_eq!(gradient(array![0.0, 0.0, 3.0].into_dyn(), |x| x.prod()).1, [0.0; 3]);
     // the Hessian of a product with two zeros is not zero: ∂²/∂x₀∂x₁ is the third
     let product = hessian(|x| x.prod(), &array![0.0, 0.0, 3.0]);

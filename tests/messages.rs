@@ -102,6 +102,7 @@ fn each_mistake_is_explained_at_the_users_line() {
         a.max_pool2d(Pooling::new([2, 2]));
         images.avg_pool2d(Pooling { padding: [2, 0], ..Pooling::new([2, 2]) });
         images.max_pool2d(Pooling::new([9, 1]));
+        tape.var(Array4::zeros((1, 1, 0, 2))).max_pool2d(Pooling { padding: [1, 0], ..Pooling::new([2, 2]) });
         v.backward_with(&array![1.0]);
         v.jvp([(v, array![1.0])]);
         explain(v);

@@ -239,3 +239,22 @@ fn a_loaded_optimizer_goes_on_bit_for_bit() {
         AdamW::new(0.01).group("*.bias", |g| g.weight_decay(0.0)).clip_norm(0.1)
     );
 }
+
+/// An addition hands one gradient to both operands; what is done to one of them later must not reach the other.
+#[test]
+fn gradients_of_two_parameters_share_no_memory() {
+    let (a, b) = (Param::new([1.0, 2.0]), Param::new([3.0, 4.0]));
+    let mut tape = Tape::<f32>::mathematics();
+    let mut sweep = || tape.gradients(|t| (t.param(&a) + t.param(&b)).square().sum()).1;
+    let (mut scaled, mut added, same) = (sweep(), sweep(), sweep());
+    scaled.scale(0.5);
+    assert_eq!((scaled.wrt(&a), scaled.wrt(&b)), (array![4.0, 6.0].into_dyn(), array![4.0, 6.0].into_dyn()));
+    added.add(&same);
+    assert_eq!((added.wrt(&a), added.wrt(&b)), (array![16.0, 24.0].into_dyn(), array![16.0, 24.0].into_dyn()));
+    let tape = Tape::new();
+    let x = tape.var(3.0);
+    let y = (x + 0.0).keep_gradient();
+    let mut grads = (y * 2.0).backward();
+    grads.scale(10.0);
+    assert_eq!((grads.wrt(x)[[]], grads.wrt(y)[[]]), (20.0, 20.0));
+}

@@ -14,7 +14,7 @@ impl<T: Float> Tape<T> {
     /// model that was [named](Self::name_parameters), in which layer.
     ///
     /// It reads every number once more, so turn it on to look for a mistake, not in every run. Masks that are meant to be
-    /// infinite stop it too; 10³⁰ serves as well.
+    /// infinite stop it too; 10³⁰ serves as well. Leaves without axes, which literals become, are not looked at.
     ///
     /// # Panics
     /// From then on, at the line of the operation, or of the `backward`, that meets a number that is not finite.
@@ -152,6 +152,7 @@ mod tests {
         );
         let leaf = message(|| drop(tape.constant([0.0, f32::NAN]).sum().item().to_string()));
         assert_eq!(leaf, "anomaly: a leaf made NaN at [1] of [2]");
+        assert_eq!(tape.var([1.0, 2.0]).norm(-1.0).item(), 1.0 / 1.5); // an infinite constant stands inside
         let back = message(|| drop(x.sqrt().sum().backward()));
         assert_eq!(
             without_places(&back),

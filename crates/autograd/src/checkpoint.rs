@@ -64,9 +64,10 @@ impl<T: Float> Tape<T> {
             self.clear();
             self.set_stream(of(i));
             let x = self.var(x);
-            let gradients = segment(x).backward_with(&arriving);
+            let mut gradients = segment(x).backward_with(&arriving);
             arriving = gradients.wrt(x);
-            total.add(&gradients);
+            gradients.add(&total); // in this order, so that moves of buffers stay in theirs
+            total = gradients;
         }
         self.set_stream(stream);
         self.clear();
@@ -114,6 +115,20 @@ mod tests {
     /// Tells the compiler that a closure takes a variable of any tape.
     fn segment<F: for<'t> Fn(Var<'t, f32>) -> Var<'t, f32>>(f: F) -> F {
         f
+    }
+
+    #[test]
+    fn buffers_move_in_the_order_of_the_segments() {
+        use crate::Buffer;
+        let mut buffer = Buffer::new([0.0f32]);
+        let w = Param::new([1.0f32]);
+        let moved = segment(|x| {
+            buffer.move_toward(0.5, x);
+            x * &w + 7.0
+        });
+        let (_, gradients) = Tape::training(0).checkpointed_gradients([1.0f32], &[&moved, &moved], |y| y.sum());
+        gradients.update_buffer(&mut buffer);
+        assert_eq!(buffer.value()[[0]], 0.5 * 0.5 + 0.5 * 8.0);
     }
 
     #[test]

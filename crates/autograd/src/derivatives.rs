@@ -1,4 +1,7 @@
 //! Derivatives of functions that a user writes as closures.
+//!
+//! A closure is handed over where it is written, `hessian(|x| …, &at)`; one that is used twice is better a function,
+//! `fn cost(x: Var<'_, f64>) -> Var<'_, f64>`, since a closure bound by `let` takes a variable of one tape only.
 
 use ndarray::{Array, Array2, ArrayD, Axis, Dimension, Ix1, IxDyn};
 
@@ -131,26 +134,27 @@ pub fn hvp<T: Float, D: Dimension>(
 /// The gradient of the cost of each of `n` examples by each parameter: an array a parameter, examples first. For
 /// clipping each example's gradient, measuring their noise, finding the examples that a model learns most from.
 ///
-/// One sweep an example, on one tape after the other; the sum over the examples is what one sweep from the summed cost
-/// gives.
+/// One sweep an example, on the same tape after it was cleared; the sum over the examples is what one sweep from the summed
+/// cost gives.
 ///
 /// ```
-/// use gradus_autograd::{Param, per_example_gradients};
+/// use gradus_autograd::{Param, Tape, per_example_gradients};
 /// use ndarray::array;
 /// let w = Param::new([2.0]);
 /// let x = [1.0, 3.0];
-/// let g = per_example_gradients(&[&w], x.len(), |tape, i| (tape.param(&w) * x[i]).square().sum());
+/// let mut tape = Tape::training(0);
+/// let g = per_example_gradients(&mut tape, &[&w], x.len(), |tape, i| (tape.param(&w) * x[i]).square().sum());
 /// assert_eq!(g[0], array![[4.0], [36.0]].into_dyn());
 /// ```
 #[track_caller]
 pub fn per_example_gradients<T: Float>(
+    tape: &mut Tape<T>,
     params: &[&Param<T>],
     n: usize,
     cost: impl for<'t> Fn(&'t Tape<T>, usize) -> Var<'t, T>,
 ) -> Vec<ArrayD<T>> {
     let shape = |param: &&Param<T>| [&[n], param.shape()].concat();
     let mut all: Vec<ArrayD<T>> = params.iter().map(|p| ArrayD::zeros(shape(p))).collect();
-    let mut tape = Tape::mathematics();
     for example in 0..n {
         let (_, gradients) = tape.gradients(|t| cost(t, example));
         for (all, param) in all.iter_mut().zip(params) {

@@ -17,7 +17,8 @@ use crate::{Float, Tape, Var};
 /// Printed, it is a table. [`graphviz`](Trace::graphviz) and [`mermaid`](Trace::mermaid) draw it as a graph. It
 /// serialises (with `serde_json`, say) as `{"cost": …, "steps": [{"step", "operation", "name", "inputs": [{"step",
 /// "derivative", "contribution"}], "value", "gradient", "line"}]}`, numbers as `{"shape", "mean", "min", "max", "data"}`;
-/// what is not there is `null`.
+/// what is not there is `null`, and numbers that are not
+/// finite are `"NaN"`, `"inf"`, `"-inf"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
     /// the step whose gradients these are
@@ -59,6 +60,7 @@ pub struct Input {
 
 /// An array: written out if it is small, else in summary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Told", into = "Told")]
 pub struct Numbers {
     /// the sizes of the axes
     pub shape: Vec<usize>,
@@ -70,6 +72,53 @@ pub struct Numbers {
     pub max: Option<f64>,
     /// all numbers, row by row
     pub data: Option<Vec<f64>>,
+}
+
+/// [`Numbers`] as they are serialised.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    shape: Vec<usize>,
+    mean: Option<Number>,
+    min: Option<Number>,
+    max: Option<Number>,
+    data: Option<Vec<Number>>,
+}
+
+/// JSON has no NaN and no infinity: they are texts.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Finite(f64),
+    Text(String),
+}
+
+impl From<f64> for Number {
+    fn from(x: f64) -> Self {
+        if x.is_finite() { Number::Finite(x) } else { Number::Text(x.to_string()) }
+    }
+}
+
+impl From<Number> for f64 {
+    fn from(x: Number) -> f64 {
+        match x {
+            Number::Finite(x) => x,
+            Number::Text(text) => text.parse().unwrap_or(f64::NAN),
+        }
+    }
+}
+
+impl From<Numbers> for Told {
+    fn from(Numbers { shape, mean, min, max, data }: Numbers) -> Self {
+        let [mean, min, max] = [mean, min, max].map(|x| x.map(Number::from));
+        Told { shape, mean, min, max, data: data.map(|data| data.into_iter().map(Number::from).collect()) }
+    }
+}
+
+impl From<Told> for Numbers {
+    fn from(Told { shape, mean, min, max, data }: Told) -> Self {
+        let [mean, min, max] = [mean, min, max].map(|x| x.map(f64::from));
+        Numbers { shape, mean, min, max, data: data.map(|data| data.into_iter().map(f64::from).collect()) }
+    }
 }
 
 /// Arrays of up to so many numbers are written out.
@@ -98,6 +147,10 @@ impl Numbers {
     /// Of a square derivative with zeros off the diagonal, the diagonal.
     fn diagonal(&self) -> Option<Vec<f64>> {
         let data = self.data.as_ref()?;
+        let (output, input) = self.shape.split_at(self.shape.len() / 2);
+        if output != input {
+            return None;
+        }
         let n = (data.len() as f64).sqrt() as usize;
         let diagonal = n * n == data.len() && (0..data.len()).all(|i| i / n == i % n || data[i] == 0.0);
         diagonal.then(|| (0..n).map(|i| data[i * n + i]).collect())
@@ -286,10 +339,10 @@ type Contribution<T> = (Option<ArrayD<T>>, Option<ArrayD<T>>);
 fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Contributions<T>> {
     let (pool, nodes) = (Pool::new(), &tape.nodes().frozen());
     let context = ValueContext::new(nodes, &pool);
+    let slots: Vec<_> = (0..=output).map(|_| RefCell::new(None)).collect();
     // what a rule makes of a gradient, for each input
     let pulled = |index: u32, gradient: &ArrayD<T>| -> Vec<Option<ArrayD<T>>> {
         let node = nodes.node(index);
-        let slots: Vec<_> = (0..=index).map(|_| RefCell::new(None)).collect();
         let gradient = Value::load(context, index).constant(gradient.shape(), |out| gradient.write(out));
         slots[index as usize].replace(Some(gradient));
         if let Some(operation) = node.operation {
@@ -298,7 +351,9 @@ fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Con
         // an operand that stands twice got both parts in one
         let first = |k: usize| !node.inputs[..k].contains(&node.inputs[k]);
         let part = |(k, &i): (usize, &u32)| slots[i as usize].borrow().as_ref().filter(|_| first(k)).map(Value::array);
-        node.inputs.iter().enumerate().map(part).collect()
+        let parts = node.inputs.iter().enumerate().map(part).collect();
+        node.inputs.iter().chain([&index]).for_each(|&i| drop(slots[i as usize].take()));
+        parts
     };
     let mut gradients: Vec<Option<ArrayD<T>>> = vec![None; output as usize + 1];
     let mut needed = vec![false; output as usize + 1];

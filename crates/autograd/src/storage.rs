@@ -115,7 +115,7 @@ impl<T: Float> Arena<T> {
 
     fn add_chunk(&self, len: usize) {
         let layout = Self::layout(len);
-        // SAFETY: `len` is at least FIRST_CHUNK, so the layout has a size. All-zero bits are the number 0.
+        // SAFETY: `len` is at least PAD, so the layout has a size. All-zero bits are the number 0.
         let start = unsafe { alloc_zeroed(layout) };
         let start = NonNull::new(start.cast::<T>()).unwrap_or_else(|| handle_alloc_error(layout));
         self.chunks.borrow_mut().push(Block { start, len });
@@ -132,7 +132,7 @@ impl<T: Float> Arena<T> {
         self.chunks.borrow().iter().map(|c| c.len).sum::<usize>() * size_of::<T>()
     }
 
-    /// Bytes of the blocks that were handed out.
+    /// Bytes of the blocks that were handed out, and of the gaps between them.
     fn used(&self) -> usize {
         let opened: usize = self.chunks.borrow()[..self.open.get()].iter().map(|c| c.len).sum();
         (opened - self.left.get()) * size_of::<T>()
@@ -212,7 +212,7 @@ impl<T: Float> Pool<T> {
         self.shapes.reset();
     }
 
-    /// Keeps a slot's block until the pool is reset. [`Pool::kept`] reads it.
+    /// Keeps a slot's block, which nobody else has, until the pool is reset. [`Pool::kept`] reads it.
     pub(crate) fn keep(slot: Slot<'_, T>) -> Kept {
         let kept = Kept(slot.index);
         std::mem::forget(slot); // the count stays above 0, so the block is never free

@@ -35,7 +35,7 @@ pub enum Mode {
 /// What a tape holds, in bytes: see [`Tape::memory`]. Parameters are shared with it, not held by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// values of the operations on the tape
+    /// values of the operations on the tape, with the gaps between them
     pub values: usize,
     /// room for values, in use or for the next step
     pub reserved: usize,
@@ -352,14 +352,15 @@ impl<T: Float> Tape<T> {
         let len = count(shape);
         let numbers = self.nodes.alloc(len);
         fill(&mut numbers[..len]);
+        // a single number is often a literal, such as the −∞ of a mask
+        if self.detects.get() && !shape.is_empty() {
+            self.check_finite("a leaf", None, numbers, shape);
+        }
         self.push_leaf(numbers, shape, differentiated)
     }
 
     #[track_caller]
     fn push_leaf<'t>(&'t self, numbers: &'t [T], shape: &[usize], differentiated: bool) -> Var<'t, T> {
-        if self.detects.get() {
-            self.check_finite("a leaf", None, numbers, shape);
-        }
         let index = self.nodes.push(NewNode {
             value: numbers,
             shape: self.nodes.shape(shape),

@@ -348,17 +348,13 @@ impl<'s, T: Float> Value<'s, T> {
         }
     }
 
-    /// Gives up the block, to be read from the pool after the sweep.
+    /// Gives up the block, to be read and changed after the sweep: one that nobody else has.
     pub(crate) fn keep(self) -> (crate::storage::Kept, Shape) {
         let shape = self.shape;
-        let numbers = match self.dense() {
-            Value { source: Source::Pool(slot), .. } => slot,
-            value => match Self::fresh(shape, value.pool, |out| out.copy_from_slice(value.view().padded())).source {
-                Source::Pool(slot) => slot,
-                _ => unreachable!("fresh values are in the pool"),
-            },
-        };
-        (Pool::keep(numbers), Shape::from_slice(shape))
+        match self.owned().source {
+            Source::Pool(slot) => (Pool::keep(slot), Shape::from_slice(shape)),
+            _ => unreachable!("an owned block is in the pool"),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Cases of kind `optimizer`, and what `training` cases share with them.
 
-use gradus_autograd::{Module, Param, Tape, Var};
-use gradus_optim::{Optimizer, Rule, rule};
+use gradus_autograd::{Gradients, Param, Tape, Var};
+use gradus_optim::{Optimizer, Rule, Schedule, rule};
 use ndarray::ArrayD;
 use serde_json::{Map, Value, json};
 
@@ -9,91 +9,120 @@ use crate::encoding::{array, arrays, encode, flag, get, list, text};
 use crate::{Outcome, Stop, missing, unsupported};
 
 /// An optimizer of any rule.
-pub(crate) enum Any {
-    Sgd(Optimizer<rule::Sgd, f64>),
-    Adam(Optimizer<rule::Adam, f64>),
-    AdamW(Optimizer<rule::AdamW, f64>),
+pub(crate) trait Any {
+    fn step(&mut self, params: &mut Vec<Param<f64>>, grads: &Gradients<f64>);
 }
 
-fn betas(args: &Value) -> Result<(f64, f64), Stop> {
-    let betas = list(args, "betas")?;
-    match (betas.first().and_then(Value::as_f64), betas.get(1).and_then(Value::as_f64)) {
+impl<R: Rule> Any for Optimizer<R, f64> {
+    fn step(&mut self, params: &mut Vec<Param<f64>>, grads: &Gradients<f64>) {
+        Optimizer::step(self, params, grads);
+    }
+}
+
+fn pair(args: &Value, field: &str) -> Result<(f64, f64), Stop> {
+    let pair = list(args, field)?;
+    match (pair.first().and_then(Value::as_f64), pair.get(1).and_then(Value::as_f64)) {
         (Some(a), Some(b)) => Ok((a, b)),
-        _ => Err(missing("betas")),
+        _ => Err(missing(field)),
     }
-}
-
-fn sgd(args: &Value) -> Result<rule::Sgd, Stop> {
-    if get(args, "dampening")? != 0.0 {
-        return unsupported("sgd with dampening");
-    }
-    Ok(rule::Sgd {
-        momentum: get(args, "momentum")?,
-        nesterov: flag(args, "nesterov")?,
-        weight_decay: get(args, "weight_decay")?,
-    })
 }
 
 fn adam(args: &Value) -> Result<rule::Adam, Stop> {
-    if flag(args, "amsgrad")? {
-        return unsupported("adam with amsgrad");
-    }
-    Ok(rule::Adam { betas: betas(args)?, eps: get(args, "eps")?, weight_decay: get(args, "weight_decay")? })
+    let (betas, eps) = (pair(args, "betas")?, get(args, "eps")?);
+    Ok(rule::Adam { betas, eps, weight_decay: get(args, "weight_decay")?, amsgrad: flag(args, "amsgrad")? })
 }
 
-fn adamw(args: &Value) -> Result<rule::AdamW, Stop> {
-    let rule::Adam { betas, eps, weight_decay } = adam(args)?;
-    Ok(rule::AdamW { betas, eps, weight_decay })
+/// What an optimizer is given beside its name and settings.
+pub(crate) struct Setting<'a> {
+    pub(crate) args: &'a Value,
+    /// the paths of parameters with settings of their own
+    pub(crate) groups: &'a [(Vec<String>, Value)],
+    pub(crate) clip: &'a Value,
+    pub(crate) schedule: Schedule,
 }
 
-/// One rule with its groups, each given by the paths of its parameters.
-fn build<R: Rule>(
-    args: &Value,
-    groups: &[(Vec<String>, Value)],
-    clip: &Value,
-    read: fn(&Value) -> Result<R, Stop>,
-) -> Result<Optimizer<R, f64>, Stop> {
-    let mut optimizer = Optimizer::with_rule(get(args, "lr")?, read(args)?);
-    for (paths, own) in groups {
-        let mut merged = args.clone();
-        if let (Some(merged), Some(own)) = (merged.as_object_mut(), own.as_object()) {
-            merged.extend(own.clone());
+impl Setting<'_> {
+    fn build<R: Rule>(self, read: impl Fn(&Value) -> Result<R, Stop>) -> Result<Box<dyn Any>, Stop> {
+        let Setting { args, groups, clip, schedule } = self;
+        let mut optimizer = Optimizer::with_rule(get(args, "lr")?, read(args)?).schedule(schedule);
+        for (paths, own) in groups {
+            let mut merged = args.clone();
+            if let (Some(merged), Some(own)) = (merged.as_object_mut(), own.as_object()) {
+                merged.extend(own.clone());
+            }
+            let (lr, rule) = (get(&merged, "lr")?, read(&merged)?);
+            for path in paths {
+                optimizer = optimizer.group(path, |group| group.lr(lr).rule(rule.clone()));
+            }
         }
-        let (lr, rule) = (get(&merged, "lr")?, read(&merged)?);
-        for path in paths {
-            optimizer = optimizer.group(path, |group| group.lr(lr).rule(rule.clone()));
-        }
+        Ok(Box::new(match clip["type"].as_str() {
+            None => optimizer,
+            Some("norm") => optimizer.clip_norm(get(clip, "max_norm")?),
+            Some("value") => optimizer.clip_value(get(clip, "clip_value")?),
+            Some(other) => return unsupported(format!("clipping by {other}")),
+        }))
     }
-    match clip["type"].as_str() {
-        None => Ok(optimizer),
-        Some("norm") => Ok(optimizer.clip_norm(get(clip, "max_norm")?)),
-        Some(other) => unsupported(format!("clipping by {other}")),
-    }
-}
 
-impl Any {
-    pub(crate) fn new(name: &str, args: &Value, groups: &[(Vec<String>, Value)], clip: &Value) -> Result<Self, Stop> {
+    /// The optimizer of a name.
+    pub(crate) fn optimizer(self, name: &str) -> Result<Box<dyn Any>, Stop> {
+        let decay = |args: &Value| get(args, "weight_decay");
         match name {
-            "sgd" => Ok(Any::Sgd(build(args, groups, clip, sgd)?)),
-            "adam" => Ok(Any::Adam(build(args, groups, clip, adam)?)),
-            "adamw" => Ok(Any::AdamW(build(args, groups, clip, adamw)?)),
+            "sgd" => self.build(|args| {
+                Ok(rule::Sgd {
+                    momentum: get(args, "momentum")?,
+                    dampening: get(args, "dampening")?,
+                    nesterov: flag(args, "nesterov")?,
+                    weight_decay: decay(args)?,
+                })
+            }),
+            "adam" => self.build(adam),
+            "adamw" => self.build(|args| {
+                let rule::Adam { betas, eps, weight_decay, amsgrad } = adam(args)?;
+                Ok(rule::AdamW { betas, eps, weight_decay, amsgrad })
+            }),
+            "adagrad" => self.build(|args| {
+                Ok(rule::Adagrad {
+                    lr_decay: get(args, "lr_decay")?,
+                    initial_accumulator_value: get(args, "initial_accumulator_value")?,
+                    eps: get(args, "eps")?,
+                    weight_decay: decay(args)?,
+                })
+            }),
+            "adadelta" => self.build(|args| {
+                Ok(rule::Adadelta { rho: get(args, "rho")?, eps: get(args, "eps")?, weight_decay: decay(args)? })
+            }),
+            "rmsprop" => self.build(|args| {
+                Ok(rule::RmsProp {
+                    alpha: get(args, "alpha")?,
+                    eps: get(args, "eps")?,
+                    momentum: get(args, "momentum")?,
+                    centered: flag(args, "centered")?,
+                    weight_decay: decay(args)?,
+                })
+            }),
+            "nadam" => self.build(|args| {
+                Ok(rule::NAdam {
+                    betas: pair(args, "betas")?,
+                    eps: get(args, "eps")?,
+                    momentum_decay: get(args, "momentum_decay")?,
+                    weight_decay: decay(args)?,
+                })
+            }),
+            "radam" => self.build(|args| {
+                Ok(rule::RAdam { betas: pair(args, "betas")?, eps: get(args, "eps")?, weight_decay: decay(args)? })
+            }),
+            "adamax" => self.build(|args| {
+                Ok(rule::Adamax { betas: pair(args, "betas")?, eps: get(args, "eps")?, weight_decay: decay(args)? })
+            }),
+            "rprop" => {
+                self.build(|args| Ok(rule::Rprop { etas: pair(args, "etas")?, step_sizes: pair(args, "step_sizes")? }))
+            }
+            "asgd" => self.build(|args| {
+                let [lambd, alpha, t0] = [get(args, "lambd")?, get(args, "alpha")?, get(args, "t0")?];
+                Ok(rule::Asgd { lambd, alpha, t0, weight_decay: decay(args)? })
+            }),
+            "lion" => self.build(|args| Ok(rule::Lion { betas: pair(args, "betas")?, weight_decay: decay(args)? })),
             _ => unsupported(format!("no {name}")),
-        }
-    }
-
-    pub(crate) fn schedule(self, schedule: gradus_optim::Schedule) -> Self {
-        match self {
-            Any::Sgd(o) => Any::Sgd(o.schedule(schedule)),
-            Any::Adam(o) => Any::Adam(o.schedule(schedule)),
-            Any::AdamW(o) => Any::AdamW(o.schedule(schedule)),
-        }
-    }
-
-    pub(crate) fn step(&mut self, model: &mut impl Module<f64>, grads: &gradus_autograd::Gradients<f64>) {
-        match self {
-            Any::Sgd(o) => o.step(model, grads),
-            Any::Adam(o) => o.step(model, grads),
-            Any::AdamW(o) => o.step(model, grads),
         }
     }
 }
@@ -105,7 +134,9 @@ pub(crate) fn run(case: &Value) -> Outcome {
         let members = list(group, "params")?.iter().filter_map(Value::as_u64).map(|i| i.to_string());
         groups.push((members.collect(), group["args"].clone()));
     }
-    let mut optimizer = Any::new(text(case, "name")?, &case["args"], &groups, &case["clip"])?;
+    let (args, clip) = (&case["args"], &case["clip"]);
+    let setting = Setting { args, groups: &groups, clip, schedule: gradus_optim::constant() };
+    let mut optimizer = setting.optimizer(text(case, "name")?)?;
     let objective = Objective::read(&case["objective"])?;
     let record: Vec<u64> = list(case, "record_at")?.iter().filter_map(Value::as_u64).collect();
     let mut tape = Tape::mathematics();

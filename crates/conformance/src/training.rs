@@ -6,7 +6,7 @@ use ndarray::{ArrayD, Axis};
 use serde_json::{Map, Value, json};
 
 use crate::encoding::{array, arrays, encode, encode_number, get, list, text};
-use crate::optimizer::{Any, activate};
+use crate::optimizer::{Setting, activate};
 use crate::{Outcome, Stop, missing, schedule, unsupported};
 
 /// The layers' outputs.
@@ -47,7 +47,7 @@ pub(crate) fn run(case: &Value) -> Outcome {
     let (x, y) = (array(&case["data"]["x"])?, array(&case["data"]["y"])?);
     let loss = text(case, "loss")?;
     let settings = &case["optimizer"];
-    let mut optimizer = Any::new(text(settings, "name")?, &settings["args"], &[], &case["clip"])?;
+    let mut factor = gradus_optim::constant();
     let base = get(&settings["args"], "lr")?;
     let mut rate: Box<dyn Fn(u64) -> f64> = Box::new(|_| 1.0);
     if !case["schedule"].is_null() {
@@ -57,9 +57,11 @@ pub(crate) fn run(case: &Value) -> Outcome {
         let steps = list(case, "batches")?.len() as u64;
         let level = |t: u64| gradus_optim::Schedule::Constant { factor: factors.factor(t) };
         let schedule = (0..steps.div_ceil(every)).rev().map(level).reduce(|rest, part| part.after(every, rest));
-        optimizer = optimizer.schedule(schedule.ok_or_else(|| missing("batches"))?);
+        factor = schedule.ok_or_else(|| missing("batches"))?;
         rate = Box::new(move |step| factors.factor(step / every));
     }
+    let setting = Setting { args: &settings["args"], groups: &[], clip: &case["clip"], schedule: factor };
+    let mut optimizer = setting.optimizer(text(settings, "name")?)?;
     // a dry run says what is not offered before anything else
     cost(loss, forward(&model, &params, Tape::mathematics().constant(&x))?, &y)?;
     let mut tape = Tape::training(0);

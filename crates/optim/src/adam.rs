@@ -1,19 +1,21 @@
 //! Adam and AdamW.
 
-use gradus_autograd::{Float, vectorize};
+use gradus_autograd::Float;
 use serde::{Deserialize, Serialize};
 
-use crate::optimizer::{Rule, Update, flush, settings};
+use crate::optimizer::{Update, flush, rule, settings};
 
 /// ```text
 /// g ← g + λ θ                                λ weight_decay
 /// m ← β₁ m + (1 − β₁) g                      running mean of the gradient
 /// v ← β₂ v + (1 − β₂) g²                     and of its square
+/// w ← max(w, v)                              with amsgrad; w in place of v below
 /// θ ← θ − η · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)
 /// ```
 ///
 /// t counts the parameter's steps from 1; the divisors undo the start at 0. Each number gets a step of its own size,
-/// about η, which is what brings it through a ravine. Kingma, Ba 2014 (<https://arxiv.org/abs/1412.6980>). Formula and
+/// about η, which is what brings it through a ravine. Kingma, Ba 2014 (<https://arxiv.org/abs/1412.6980>); AMSGrad: Reddi et al. 2018
+/// (<https://openreview.net/forum?id=ryQu7f-RZ>). Formula and
 /// defaults (β 0.9 and 0.999, ε 10⁻⁸, λ 0) are those of PyTorch's `Adam`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdamRule {
@@ -23,11 +25,13 @@ pub struct AdamRule {
     pub eps: f64,
     /// λ: pull toward 0, as part of the gradient
     pub weight_decay: f64,
+    /// divide by the largest mean square so far
+    pub amsgrad: bool,
 }
 
 impl Default for AdamRule {
     fn default() -> Self {
-        AdamRule { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0 }
+        AdamRule { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, amsgrad: false }
     }
 }
 
@@ -38,6 +42,8 @@ settings!(AdamRule {
     eps: f64,
     /// Sets λ, the pull toward 0, as part of the gradient.
     weight_decay: f64,
+    /// Divides by the largest mean square so far, so that steps never grow again (AMSGrad).
+    amsgrad: bool,
 });
 
 /// [`AdamRule`] with `θ ← θ (1 − η λ)` before the step instead of λ θ in the gradient, so that the decay is not divided
@@ -51,11 +57,13 @@ pub struct AdamWRule {
     pub eps: f64,
     /// λ: pull toward 0, apart from the gradient
     pub weight_decay: f64,
+    /// divide by the largest mean square so far
+    pub amsgrad: bool,
 }
 
 impl Default for AdamWRule {
     fn default() -> Self {
-        AdamWRule { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 1e-2 }
+        AdamWRule { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 1e-2, amsgrad: false }
     }
 }
 
@@ -66,6 +74,8 @@ settings!(AdamWRule {
     eps: f64,
     /// Sets λ, the pull toward 0, apart from the gradient.
     weight_decay: f64,
+    /// Divides by the largest mean square so far, so that steps never grow again (AMSGrad).
+    amsgrad: bool,
 });
 
 /// The loop of both. `l2` stands in the gradient, `shrink` before the step.
@@ -75,7 +85,18 @@ fn update<T: Float>(u: Update<'_, '_, T>, betas: (f64, f64), eps: f64, l2: f64, 
     let (unbias_m, unbias_v) = (1.0 - betas.0.powi(t), (1.0 - betas.1.powi(t)).sqrt());
     let [b1, c1, b2, c2] = [betas.0, 1.0 - betas.0, betas.1, 1.0 - betas.1].map(T::from_f64);
     let [rate, unbias_v, eps, l2, shrink] = [u.lr / unbias_m, 1.0 / unbias_v, eps, l2, shrink].map(T::from_f64);
-    let [m, v] = u.state else { unreachable!("STATES slices") };
+    if let [m, v, most] = u.state {
+        let state = m.iter_mut().zip(v.iter_mut()).zip(most.iter_mut());
+        for ((theta, &g), ((m, v), most)) in u.theta.iter_mut().zip(u.grad).zip(state) {
+            let g = g * u.scale + l2 * *theta;
+            *m = flush(b1 * *m + c1 * g);
+            *v = flush(b2 * *v + c2 * g * g);
+            *most = if *v > *most { *v } else { *most };
+            *theta = *theta * shrink - rate * *m / (most.sqrt() * unbias_v + eps);
+        }
+        return;
+    }
+    let [m, v] = u.state else { unreachable!("two or three slices") };
     for (((theta, &g), m), v) in u.theta.iter_mut().zip(u.grad).zip(m.iter_mut()).zip(v.iter_mut()) {
         let g = g * u.scale + l2 * *theta;
         *m = flush(b1 * *m + c1 * g);
@@ -84,30 +105,20 @@ fn update<T: Float>(u: Update<'_, '_, T>, betas: (f64, f64), eps: f64, l2: f64, 
     }
 }
 
-macro_rules! rule {
-    ($Rule:ident, $name:literal, |$rule:ident, $lr:ident| ($l2:expr, $shrink:expr)) => {
-        impl Rule for $Rule {
-            const NAME: &'static str = $name;
-            const STATES: usize = 2;
+rule!(AdamRule, "adam", |rule| 2 + usize::from(rule.amsgrad));
+rule!(AdamWRule, "adamw", |rule| 2 + usize::from(rule.amsgrad));
 
-            fn update_f32(&self, u: Update<'_, '_, f32>) {
-                let ($rule, $lr) = (self, u.lr);
-                let (l2, shrink) = ($l2, $shrink);
-                vectorize(
-                    #[inline(always)]
-                    || update(u, self.betas, self.eps, l2, shrink),
-                );
-            }
-            fn update_f64(&self, u: Update<'_, '_, f64>) {
-                let ($rule, $lr) = (self, u.lr);
-                let (l2, shrink) = ($l2, $shrink);
-                vectorize(
-                    #[inline(always)]
-                    || update(u, self.betas, self.eps, l2, shrink),
-                );
-            }
-        }
-    };
+impl AdamRule {
+    #[inline(always)]
+    fn update<T: Float>(&self, u: Update<'_, '_, T>) {
+        update(u, self.betas, self.eps, self.weight_decay, 1.0);
+    }
 }
-rule!(AdamRule, "adam", |r, _lr| (r.weight_decay, 1.0));
-rule!(AdamWRule, "adamw", |r, lr| (0.0, 1.0 - lr * r.weight_decay));
+
+impl AdamWRule {
+    #[inline(always)]
+    fn update<T: Float>(&self, u: Update<'_, '_, T>) {
+        let shrink = 1.0 - u.lr * self.weight_decay;
+        update(u, self.betas, self.eps, 0.0, shrink);
+    }
+}

@@ -19,9 +19,18 @@
 //!
 //! One file for each rule, with its formula and reference. Formulas and defaults are PyTorch's.
 
+mod adadelta;
+mod adagrad;
 mod adam;
+mod adamax;
+mod asgd;
+mod lion;
 mod minimize;
+mod nadam;
 mod optimizer;
+mod radam;
+mod rmsprop;
+mod rprop;
 mod schedule;
 mod sgd;
 
@@ -31,7 +40,16 @@ pub use schedule::{Schedule, constant, cosine, linear, step_decay, warmup};
 
 /// The update formulas.
 pub mod rule {
+    pub use crate::adadelta::AdadeltaRule as Adadelta;
+    pub use crate::adagrad::AdagradRule as Adagrad;
     pub use crate::adam::{AdamRule as Adam, AdamWRule as AdamW};
+    pub use crate::adamax::AdamaxRule as Adamax;
+    pub use crate::asgd::AsgdRule as Asgd;
+    pub use crate::lion::LionRule as Lion;
+    pub use crate::nadam::NAdamRule as NAdam;
+    pub use crate::radam::RAdamRule as RAdam;
+    pub use crate::rmsprop::RmsPropRule as RmsProp;
+    pub use crate::rprop::RpropRule as Rprop;
     pub use crate::sgd::SgdRule as Sgd;
 }
 
@@ -42,3 +60,21 @@ pub type Sgd<T> = Optimizer<rule::Sgd, T>;
 pub type Adam<T> = Optimizer<rule::Adam, T>;
 /// [`Adam`] with weight decay apart from the gradient. See [`rule::AdamW`].
 pub type AdamW<T> = Optimizer<rule::AdamW, T>;
+/// Steps measured in earlier steps. See [`rule::Adadelta`].
+pub type Adadelta<T> = Optimizer<rule::Adadelta, T>;
+/// Steps scaled by all gradients so far. See [`rule::Adagrad`].
+pub type Adagrad<T> = Optimizer<rule::Adagrad, T>;
+/// [`Adam`] with the largest gradient. See [`rule::Adamax`].
+pub type Adamax<T> = Optimizer<rule::Adamax, T>;
+/// Descent whose iterates are averaged. See [`rule::Asgd`].
+pub type Asgd<T> = Optimizer<rule::Asgd, T>;
+/// Steps by the sign of the momentum. See [`rule::Lion`].
+pub type Lion<T> = Optimizer<rule::Lion, T>;
+/// [`Adam`] that looks ahead. See [`rule::NAdam`].
+pub type NAdam<T> = Optimizer<rule::NAdam, T>;
+/// [`Adam`] that warms itself up. See [`rule::RAdam`].
+pub type RAdam<T> = Optimizer<rule::RAdam, T>;
+/// Steps scaled by the gradients of late. See [`rule::RmsProp`].
+pub type RmsProp<T> = Optimizer<rule::RmsProp, T>;
+/// Steps by the sign of the gradient, of sizes of their own. See [`rule::Rprop`].
+pub type Rprop<T> = Optimizer<rule::Rprop, T>;

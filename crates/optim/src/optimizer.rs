@@ -17,8 +17,8 @@ use crate::{Schedule, constant};
 pub trait Rule: Clone + Debug + PartialEq + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// What messages and saved states call it.
     const NAME: &'static str;
-    /// How many numbers of state it keeps for each number of a parameter.
-    const STATES: usize;
+    /// How many numbers of state it keeps for each number of a parameter, with its settings.
+    fn states(&self) -> usize;
     /// One step of one parameter.
     fn update_f32(&self, update: Update<'_, '_, f32>);
     /// One step of one parameter.
@@ -35,7 +35,7 @@ pub struct Update<'a, 'b, T> {
     pub grad: &'a [T],
     /// what the gradient is to be multiplied by first (clipping)
     pub scale: T,
-    /// [`Rule::STATES`] slices, zeros before the first step
+    /// [`Rule::states`] slices, zeros before the first step
     pub state: &'a mut [&'b mut [T]],
     /// the learning rate of this step
     pub lr: f64,
@@ -96,6 +96,33 @@ macro_rules! settings {
 }
 pub(crate) use settings;
 
+/// `impl Rule` for a struct with a method `update` that is generic over the number type, compiled for each instruction set.
+macro_rules! rule {
+    ($Rule:ident, $name:literal, |$rule:ident| $states:expr) => {
+        impl $crate::Rule for $Rule {
+            const NAME: &'static str = $name;
+
+            fn states(&self) -> usize {
+                let $rule = self;
+                $states
+            }
+            fn update_f32(&self, u: $crate::Update<'_, '_, f32>) {
+                gradus_autograd::vectorize(
+                    #[inline(always)]
+                    || self.update(u),
+                );
+            }
+            fn update_f64(&self, u: $crate::Update<'_, '_, f64>) {
+                gradus_autograd::vectorize(
+                    #[inline(always)]
+                    || self.update(u),
+                );
+            }
+        }
+    };
+}
+pub(crate) use rule;
+
 /// Steps along gradients. See the [crate's page](crate) for the whole picture.
 ///
 /// State belongs to a parameter's path, so it can be saved and found again; gradients belong to its identity.
@@ -105,6 +132,9 @@ pub struct Optimizer<R: Rule, T: Float = f32> {
     groups: Vec<(String, Group<R>)>,
     schedule: Schedule,
     clip_norm: Option<f64>,
+    clip_value: Option<f64>,
+    /// a gradient that is clipped by value
+    clipped: Vec<T>,
     last_norm: Option<f64>,
     steps: u64,
     slots: Vec<Slot<T>>,
@@ -121,18 +151,19 @@ struct Slot<T> {
     steps: u64,
     /// numbers of the parameter
     len: usize,
+    /// the same with padding; 0 if the state was loaded and not used yet
+    padded: usize,
     /// each part padded like the parameter, unless it was loaded and not used yet
     state: Vec<T>,
 }
 
 impl<T: Float> Slot<T> {
     /// The state without padding, which may hold anything.
-    fn numbers(&self, parts: usize) -> Vec<T> {
-        if self.state.len() == parts * self.len {
-            return self.state.clone();
+    fn numbers(&self) -> Vec<T> {
+        if self.padded == 0 {
+            return self.state.clone(); // loaded, and not used yet
         }
-        let padded = (self.state.len() / parts.max(1)).max(1);
-        self.state.chunks_exact(padded).flat_map(|part| &part[..self.len]).copied().collect()
+        self.state.chunks_exact(self.padded.max(1)).flat_map(|part| &part[..self.len]).copied().collect()
     }
 }
 
@@ -156,7 +187,9 @@ pub struct ParamState<T: Float> {
     pub path: String,
     /// steps made
     pub steps: u64,
-    /// the rule's numbers
+    /// how many numbers the parameter has
+    pub len: usize,
+    /// the rule's numbers, one part behind the other
     pub numbers: Vec<T>,
 }
 
@@ -182,6 +215,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             groups: Vec::new(),
             schedule: constant(),
             clip_norm: None,
+            clip_value: None,
+            clipped: Vec::new(),
             last_norm: None,
             steps: 0,
             slots: Vec::new(),
@@ -216,6 +251,21 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// as PyTorch does.
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
         self.clip_norm = Some(max_norm);
+        self
+    }
+
+    /// Moves every number of the gradients into −`limit` … `limit`, after clipping by norm if there is any.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// use gradus_optim::Sgd;
+    /// let mut w = Param::new([1.0, 0.01]);
+    /// let (_, grads) = Tape::training(0).gradients(|t| t.param(&w).square().sum());
+    /// Sgd::new(1.0).clip_value(0.5).step(&mut w, &grads); // the gradient is 2, 0.02
+    /// assert_eq!(w.data(), [0.5f32, -0.01]);
+    /// ```
+    pub fn clip_value(mut self, limit: f64) -> Self {
+        self.clip_value = Some(limit);
         self
     }
 
@@ -255,7 +305,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         let factor = self.schedule.factor(self.steps);
         let mut found = 0;
         let mut at = 0;
-        let Optimizer { base, groups, slots, .. } = self;
+        let Optimizer { base, groups, slots, clip_value, clipped, .. } = self;
         model.visit_mut(&mut Visitor::new(&mut |path, leaf| match leaf {
             LeafMut::Buffer(buffer) => {
                 grads.update_buffer(buffer);
@@ -263,12 +313,19 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             LeafMut::Param(param) => {
                 let Some(grad) = grads.padded(param) else { return };
                 found += 1;
-                let place = slot::<R, T>(slots, at, param, groups, || path.to_string(), grad.len());
+                let place = slot(slots, at, param, (base, groups), || path.to_string(), grad.len());
                 at = place + 1;
                 let slot = &mut slots[place];
                 let group = slot.group.map_or(&*base, |i| &groups[i].1);
                 slot.steps += 1;
-                let step = Step { scale, lr: group.lr * factor, step: slot.steps };
+                let mut step = Step { scale, lr: group.lr * factor, step: slot.steps };
+                let grad = match *clip_value {
+                    None => grad,
+                    Some(limit) => {
+                        clip(grad, std::mem::replace(&mut step.scale, 1.0), limit, clipped);
+                        &clipped[..]
+                    }
+                };
                 param.update_padded(|theta| update(&group.rule, theta, grad, &mut slot.state, step));
             }
         }));
@@ -303,7 +360,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         let params = self.slots.iter().map(|s| ParamState {
             path: s.path.clone(),
             steps: s.steps,
-            numbers: s.numbers(R::STATES),
+            len: s.len,
+            numbers: s.numbers(),
         });
         OptimizerState { rule: R::NAME.into(), steps: self.steps, params: params.collect() }
     }
@@ -322,7 +380,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             param: None,
             group: None,
             steps: s.steps,
-            len: s.numbers.len() / R::STATES.max(1),
+            len: s.len,
+            padded: 0,
             state: s.numbers,
         };
         self.slots = state.params.into_iter().map(slot).collect();
@@ -345,7 +404,7 @@ fn slot<R: Rule, T: Float>(
     slots: &mut Vec<Slot<T>>,
     expected: usize,
     param: &Param<T>,
-    groups: &[(String, Group<R>)],
+    (base, groups): (&Group<R>, &[(String, Group<R>)]),
     path: impl FnOnce() -> String,
     padded: usize,
 ) -> usize {
@@ -359,18 +418,26 @@ fn slot<R: Rule, T: Float>(
     let path = path();
     let group = groups.iter().rposition(|(pattern, _)| path_fits(pattern, &path));
     let place = slots.iter().position(|s| s.path == path).unwrap_or_else(|| {
-        slots.push(Slot { path, param: None, group, steps: 0, len: param.len(), state: Vec::new() });
+        slots.push(Slot { path, param: None, group, steps: 0, len: param.len(), padded, state: Vec::new() });
         slots.len() - 1
     });
     let slot = &mut slots[place];
     assert!(slot.len == param.len(), "{}", other_size(&slot.path, slot.len, param));
     // pad each part of a state that was loaded; a new one is zeros
-    let numbers = slot.numbers(R::STATES);
-    slot.state = vec![T::default(); R::STATES * padded];
+    let states = group.map_or(base, |i| &groups[i].1).rule.states();
+    let numbers = slot.numbers();
+    assert!(
+        numbers.is_empty() || numbers.len() == states * slot.len,
+        "Optimizer::step: the state of `{}` has {} numbers for each of the parameter, but these settings keep {states}; load \
+         it into an optimizer with the settings it was saved with",
+        slot.path,
+        numbers.len() / slot.len.max(1)
+    );
+    slot.state = vec![T::default(); states * padded];
     for (part, saved) in slot.state.chunks_exact_mut(padded).zip(numbers.chunks_exact(slot.len.max(1))) {
         part[..slot.len].copy_from_slice(saved);
     }
-    (slot.param, slot.group) = (id, group);
+    (slot.param, slot.group, slot.padded) = (id, group, padded);
     place
 }
 
@@ -424,6 +491,23 @@ fn pieces<T: Send + Sync>(
             f(theta, &grad[start..start + theta.len()], state);
         }
     });
+}
+
+/// `clipped ← min(max(scale · grad, −limit), limit)`; NaN stays.
+fn clip<T: Float>(grad: &[T], scale: f64, limit: f64, clipped: &mut Vec<T>) {
+    let [scale, low, high] = [scale, -limit, limit].map(T::from_f64);
+    let within = |g: &T| {
+        let g = *g * scale;
+        if g > high {
+            high
+        } else if g < low {
+            low
+        } else {
+            g
+        }
+    };
+    clipped.clear();
+    clipped.extend(grad.iter().map(within));
 }
 
 /// The 2-norm of the gradients of all the model's parameters together.

@@ -1,13 +1,13 @@
 //! Gradient descent with momentum.
 
-use gradus_autograd::{Float, vectorize};
+use gradus_autograd::Float;
 use serde::{Deserialize, Serialize};
 
-use crate::optimizer::{Rule, Update, flush, settings};
+use crate::optimizer::{Update, flush, rule, settings};
 
 /// ```text
 /// g ← g + λ θ                          λ weight_decay
-/// b ← μ b + g                          μ momentum, b starts at 0
+/// b ← μ b + (1 − τ) g                  μ momentum, τ dampening; b starts at the first g
 /// g ← g + μ b with nesterov, else b
 /// θ ← θ − η g                          η learning rate
 /// ```
@@ -19,6 +19,8 @@ use crate::optimizer::{Rule, Update, flush, settings};
 pub struct SgdRule {
     /// μ: how much of the last step's direction is kept
     pub momentum: f64,
+    /// τ: how much of the gradient is kept out of the momentum
+    pub dampening: f64,
     /// look ahead along the momentum
     pub nesterov: bool,
     /// λ: pull toward 0, as part of the gradient
@@ -28,29 +30,15 @@ pub struct SgdRule {
 settings!(SgdRule {
     /// Sets μ, how much of the last step's direction is kept.
     momentum: f64,
+    /// Sets τ, how much of the gradient is kept out of the momentum.
+    dampening: f64,
     /// Looks ahead along the momentum.
     nesterov: bool,
     /// Sets λ, the pull toward 0, as part of the gradient.
     weight_decay: f64,
 });
 
-impl Rule for SgdRule {
-    const NAME: &'static str = "sgd";
-    const STATES: usize = 1;
-
-    fn update_f32(&self, u: Update<'_, '_, f32>) {
-        vectorize(
-            #[inline(always)]
-            || self.update(u),
-        );
-    }
-    fn update_f64(&self, u: Update<'_, '_, f64>) {
-        vectorize(
-            #[inline(always)]
-            || self.update(u),
-        );
-    }
-}
+rule!(SgdRule, "sgd", |rule| usize::from(rule.momentum != 0.0));
 
 impl SgdRule {
     #[inline(always)]
@@ -63,10 +51,11 @@ impl SgdRule {
             }
             return;
         }
+        let kept = T::from_f64(if u.step == 1 { 1.0 } else { 1.0 - self.dampening });
         let (ahead, straight) = if self.nesterov { (T::from_f64(1.0), mu) } else { (T::default(), T::from_f64(1.0)) };
         for ((theta, &g), b) in u.theta.iter_mut().zip(u.grad).zip(u.state[0].iter_mut()) {
             let g = g * u.scale + decay * *theta;
-            *b = flush(mu * *b + g);
+            *b = flush(mu * *b + kept * g);
             *theta = *theta - lr * (ahead * g + straight * *b);
         }
     }

@@ -172,7 +172,7 @@ impl<T: Float> Operation<T> for Where {
 /// not differentiated; what was not chosen gets exactly 0.
 ///
 /// A trap: `where_(x.gt(0.0), x.sqrt(), 0.0 * x)` has gradient NaN at 0, since the derivative of the root there is
-/// infinite and 0 · ∞ is NaN. Make the argument safe first: `where_(x.gt(0.0), x, x + 1.0).sqrt()`.
+/// infinite and 0 · ∞ is NaN. Make the argument safe first, then choose: `where_(x.gt(0.0), where_(x.gt(0.0), x, 1.0).sqrt(), 0.0)`.
 ///
 /// ```
 /// use gradus_autograd::{Tape, where_};

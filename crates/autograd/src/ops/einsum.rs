@@ -14,7 +14,8 @@ struct Labelled<'t, T: Float> {
 ///
 /// Each operand's axes get a letter. Axes of one letter run together; a letter that the result lacks is summed over. A
 /// letter twice in one operand takes its diagonal. Without `->` the result has the letters that occur once, in
-/// alphabetical order. `...` stands for any further axes, aligned at the last and broadcast. Operands are contracted
+/// alphabetical order. `...` stands for any further axes, aligned at the last and broadcast; axes of one
+/// letter do not, 1 and 3 are a mistake there. Operands are contracted
 /// from left to right, by matrix products where two share a summed axis.
 ///
 /// Its derivatives are those of the products, sums and permutations that it is made of.

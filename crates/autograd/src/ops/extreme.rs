@@ -47,7 +47,7 @@ extremes! {
     Amin "amin" min;
 }
 
-/// 1 where x equals y, which broadcasts, else 0. Its derivative is 0 everywhere.
+/// 1 where x equals y, which broadcasts, or both are NaN, else 0. Its derivative is 0 everywhere.
 #[derive(Debug)]
 pub(crate) struct Ties {}
 
@@ -63,7 +63,8 @@ impl<T: Float> Operation<T> for Ties {
         let y = y.array();
         let y = y.broadcast(x.shape()).expect("the extremes of x");
         for ((out, &x), &y) in output.data().iter_mut().zip(x.data()).zip(y.iter()) {
-            *out = if x == y { T::from_f64(1.0) } else { T::default() };
+            let tie = x == y || (x.to_f64().is_nan() && y.to_f64().is_nan());
+            *out = if tie { T::from_f64(1.0) } else { T::default() };
         }
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {

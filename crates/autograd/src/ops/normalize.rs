@@ -16,6 +16,7 @@ impl Standardize {
         let n = x.shape()[last] as f64;
         let mean = |x: &V| x.sum_keep(&[last]) / n;
         let deviation = x.clone() - mean(&x);
+        let deviation = deviation.clone() - mean(&deviation);
         let variance = mean(&(deviation.clone() * deviation));
         let r = V::apply(PowNumber { exponent: -0.5 }, &[&(variance + self.eps)]);
         let moved = g.clone() - mean(&g) - y.clone() * mean(&(g * y));
@@ -37,6 +38,9 @@ impl<T: Float> Operation<T> for Standardize {
             (T::kernels().sum)(x, [1, n, 1], &mut mean);
             let mean = mean[0] / T::from_f64(n as f64);
             y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - mean);
+            // the mean was rounded; what is left of it would pass for variance
+            let rest: f64 = y.iter().map(|y| y.to_f64()).sum::<f64>() / n as f64;
+            y.iter_mut().for_each(|y| *y = *y - T::from_f64(rest));
             let squares: f64 = y.iter().map(|y| y.to_f64() * y.to_f64()).sum();
             (T::kernels().mul_number)(y, T::from_f64(1.0 / (squares / n as f64 + self.eps).sqrt()));
         }
@@ -76,7 +80,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// <https://arxiv.org/abs/1502.03167>): for each channel (axis 1) over all other axes,
     /// `y = (x − mean)/√(variance + eps)`, the variance with divisor n. Scale and move it by plain arithmetic.
     ///
-    /// With running statistics instead, as for inference, it is `(x − mean) * (variance + eps).rsqrt()`.
+    /// With running statistics instead, as for inference, it is `(x − mean) * (variance + eps).rsqrt()`. Arrays of one number a
+    /// channel broadcast along the last axis: for images, give them as `weight.reshape([-1, 1, 1])`.
     ///
     /// # Panics
     /// With fewer than two axes.
@@ -112,6 +117,15 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
 #[cfg(test)]
 mod tests {
     use crate::Tape;
+
+    #[test]
+    fn equal_numbers_have_no_variance_though_their_mean_is_rounded() {
+        let tape = Tape::new();
+        let x = tape.var([10_000.1; 7]);
+        assert_eq!(x.layer_norm(1, 1e-5).data(), [0.0; 7]);
+        assert_eq!((x.var(1.0).item(), x.std(1.0).item()), (0.0, 0.0));
+        assert!(x.layer_norm(1, 1e-5).square().sum().backward().wrt(x).iter().all(|g| *g == 0.0));
+    }
 
     #[test]
     fn rows_of_one_number_and_of_equal_numbers_become_zeros() {

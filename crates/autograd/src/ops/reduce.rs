@@ -200,6 +200,8 @@ impl<'t, T: Float> Var<'t, T> {
     fn var_list(self, axes: &[usize], correction: f64, keep: bool) -> Self {
         let count: usize = axes.iter().map(|&axis| self.shape()[axis]).product();
         let deviation = self - self.mean_list(axes.into(), true);
+        // the mean was rounded; what is left of it would pass for variance
+        let deviation = deviation - deviation.mean_list(axes.into(), true);
         let divisor = (count as f64 - correction).max(0.0);
         deviation.square().unary(Sum { axes: axes.into(), keep, divisor })
     }
@@ -241,12 +243,12 @@ impl<'t, T: Float> Var<'t, T> {
         self.var_list(&axes.list("std", self.shape()), correction, true).root(2.0)
     }
 
-    /// `x^(1/p)`, whose slope at 0 is infinite; here it is 0.
+    /// `x^(1/p)`, whose slope at 0 is infinite for p > 0; here it is 0.
     #[track_caller]
     fn root(self, p: f64) -> Self {
         let zero = self.eq(0.0);
         let safe = where_(zero, 1.0, self);
-        where_(zero, 0.0, if p == 2.0 { safe.sqrt() } else { safe.pow(1.0 / p) })
+        where_(zero, if p > 0.0 { 0.0 } else { f64::INFINITY }, if p == 2.0 { safe.sqrt() } else { safe.pow(1.0 / p) })
     }
 
     /// The product of all numbers, 1 if there are none. Its gradient by each is the product of the others, right with

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::axes::{Axes, axis_of};
+use crate::ops::reduce::reduced;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// Calls `f(row of x, row of y)` for each row along an axis; a row whose numbers lie apart is copied together and back.
@@ -94,7 +95,7 @@ impl<T: Float> Operation<T> for LogSumExp {
         "logsumexp"
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-        Ok((0..inputs[0].len()).map(|k| if self.axes.contains(&k) { 1 } else { inputs[0][k] }).collect())
+        Ok(reduced(inputs[0], &self.axes))
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
         // the reduced axes last: then each result is of one run of numbers

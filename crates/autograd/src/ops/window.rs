@@ -219,7 +219,10 @@ impl Pooling {
             (0..2).all(|d| 2 * padding[d] <= kernel[d]),
             "{name}: padding {padding:?} is more than half of the window {kernel:?}, so that some would see nothing else"
         );
-        let found = image(shape).and_then(|sizes| Ok((sizes, windows.counts([sizes[2], sizes[3]])?)));
+        let found = image(shape).and_then(|sizes| match sizes {
+            [_, _, 0, _] | [_, _, _, 0] => Err("images without height or width have nothing to pool".to_owned()),
+            [_, _, height, width] => Ok((sizes, windows.counts([height, width])?)),
+        });
         match found {
             Ok((sizes, counts)) => (windows, sizes, counts),
             Err(reason) => panic!("{name}: {shape:?}: {reason}"),

@@ -1,0 +1,58 @@
+//! Adadelta.
+
+use gradus_autograd::Float;
+use serde::{Deserialize, Serialize};
+
+use crate::optimizer::{Update, flush, rule, settings};
+
+/// ```text
+/// g ← g + λ θ                          λ weight_decay
+/// v ← ρ v + (1 − ρ) g²                 running mean of the squared gradient
+/// d = √(u + ε) / √(v + ε) · g
+/// u ← ρ u + (1 − ρ) d²                 and of the squared step
+/// θ ← θ − η d
+/// ```
+///
+/// The step is measured in units of earlier steps, so the learning rate is mostly left at 1. Zeiler 2012
+/// (<https://arxiv.org/abs/1212.5701>). Formula and defaults (ρ 0.9, ε 10⁻⁶, λ 0) are those of PyTorch's `Adadelta`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdadeltaRule {
+    /// ρ: how much of the running means is kept
+    pub rho: f64,
+    /// ε: keeps quotients and first steps from 0
+    pub eps: f64,
+    /// λ: pull toward 0, as part of the gradient
+    pub weight_decay: f64,
+}
+
+impl Default for AdadeltaRule {
+    fn default() -> Self {
+        AdadeltaRule { rho: 0.9, eps: 1e-6, weight_decay: 0.0 }
+    }
+}
+
+settings!(AdadeltaRule {
+    /// Sets ρ, how much of the running means is kept.
+    rho: f64,
+    /// Sets ε, which keeps quotients and first steps from 0.
+    eps: f64,
+    /// Sets λ, the pull toward 0, as part of the gradient.
+    weight_decay: f64,
+});
+rule!(AdadeltaRule, "adadelta", |_rule| 2);
+
+impl AdadeltaRule {
+    #[inline(always)]
+    fn update<T: Float>(&self, u: Update<'_, '_, T>) {
+        let [lr, rho, rest, eps, decay] =
+            [u.lr, self.rho, 1.0 - self.rho, self.eps, self.weight_decay].map(T::from_f64);
+        let [v, squares] = u.state else { unreachable!("as many slices as states") };
+        for (((theta, &g), v), d2) in u.theta.iter_mut().zip(u.grad).zip(v.iter_mut()).zip(squares.iter_mut()) {
+            let g = g * u.scale + decay * *theta;
+            *v = flush(rho * *v + rest * g * g);
+            let d = (*d2 + eps).sqrt() / (*v + eps).sqrt() * g;
+            *d2 = flush(rho * *d2 + rest * d * d);
+            *theta = *theta - lr * d;
+        }
+    }
+}

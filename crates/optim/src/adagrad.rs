@@ -1,0 +1,63 @@
+//! Adagrad.
+
+use gradus_autograd::Float;
+use serde::{Deserialize, Serialize};
+
+use crate::optimizer::{Update, rule, settings};
+
+/// ```text
+/// g ← g + λ θ                                    λ weight_decay
+/// s ← s + g²                                     s starts at initial_accumulator_value
+/// θ ← θ − η / (1 + (t − 1) lr_decay) · g / (√s + ε)
+/// ```
+///
+/// Each number's steps shrink with the squares of all its gradients so far: rare features keep large steps, steep directions
+/// small ones. In long runs all steps die out, which RMSprop and Adam mend. Duchi et al. 2011
+/// (<https://jmlr.org/papers/v12/duchi11a.html>). Formula and defaults (ε 10⁻¹⁰, the others 0) are those of PyTorch's
+/// `Adagrad`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdagradRule {
+    /// how fast the learning rate falls with the steps
+    pub lr_decay: f64,
+    /// what the sum of squares starts at
+    pub initial_accumulator_value: f64,
+    /// ε: keeps the divisor from 0
+    pub eps: f64,
+    /// λ: pull toward 0, as part of the gradient
+    pub weight_decay: f64,
+}
+
+impl Default for AdagradRule {
+    fn default() -> Self {
+        AdagradRule { lr_decay: 0.0, initial_accumulator_value: 0.0, eps: 1e-10, weight_decay: 0.0 }
+    }
+}
+
+settings!(AdagradRule {
+    /// Sets how fast the learning rate falls with the steps.
+    lr_decay: f64,
+    /// Sets what the sum of squares starts at.
+    initial_accumulator_value: f64,
+    /// Sets ε, which keeps the divisor from 0.
+    eps: f64,
+    /// Sets λ, the pull toward 0, as part of the gradient.
+    weight_decay: f64,
+});
+rule!(AdagradRule, "adagrad", |_rule| 1);
+
+impl AdagradRule {
+    #[inline(always)]
+    fn update<T: Float>(&self, u: Update<'_, '_, T>) {
+        let rate = u.lr / (1.0 + (u.step - 1) as f64 * self.lr_decay);
+        let [rate, eps, decay] = [rate, self.eps, self.weight_decay].map(T::from_f64);
+        let s = &mut *u.state[0];
+        if u.step == 1 {
+            s.fill(T::from_f64(self.initial_accumulator_value));
+        }
+        for ((theta, &g), s) in u.theta.iter_mut().zip(u.grad).zip(s) {
+            let g = g * u.scale + decay * *theta;
+            *s += g * g;
+            *theta = *theta - rate * g / (s.sqrt() + eps);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Adamax.
+
+use gradus_autograd::Float;
+use serde::{Deserialize, Serialize};
+
+use crate::optimizer::{Update, flush, rule, settings};
+
+/// ```text
+/// g ← g + λ θ                          λ weight_decay
+/// m ← β₁ m + (1 − β₁) g
+/// u ← max(β₂ u, |g| + ε)               the largest gradient, fading
+/// θ ← θ − η / (1 − β₁ᵗ) · m / u
+/// ```
+///
+/// Adam with the largest instead of the mean square gradient. Kingma, Ba 2014 (<https://arxiv.org/abs/1412.6980>, section 7).
+/// Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, λ 0) are those of PyTorch's `Adamax`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdamaxRule {
+    /// β₁ and β₂
+    pub betas: (f64, f64),
+    /// ε: keeps the divisor from 0
+    pub eps: f64,
+    /// λ: pull toward 0, as part of the gradient
+    pub weight_decay: f64,
+}
+
+impl Default for AdamaxRule {
+    fn default() -> Self {
+        AdamaxRule { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0 }
+    }
+}
+
+settings!(AdamaxRule {
+    /// Sets β₁ and β₂, how much of the running means is kept.
+    betas: (f64, f64),
+    /// Sets ε, which keeps the divisor from 0.
+    eps: f64,
+    /// Sets λ, the pull toward 0, as part of the gradient.
+    weight_decay: f64,
+});
+rule!(AdamaxRule, "adamax", |_rule| 2);
+
+impl AdamaxRule {
+    #[inline(always)]
+    fn update<T: Float>(&self, u: Update<'_, '_, T>) {
+        let rate = u.lr / (1.0 - self.betas.0.powf(u.step as f64));
+        let [b1, c1, b2] = [self.betas.0, 1.0 - self.betas.0, self.betas.1].map(T::from_f64);
+        let [rate, eps, decay] = [rate, self.eps, self.weight_decay].map(T::from_f64);
+        let [m, largest] = u.state else { unreachable!("as many slices as states") };
+        for (((theta, &g), m), largest) in u.theta.iter_mut().zip(u.grad).zip(m.iter_mut()).zip(largest.iter_mut()) {
+            let g = g * u.scale + decay * *theta;
+            *m = flush(b1 * *m + c1 * g);
+            let (faded, fresh) = (b2 * *largest, g.abs() + eps);
+            *largest = flush(if faded > fresh { faded } else { fresh });
+            *theta = *theta - rate * *m / *largest;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Averaged stochastic gradient descent.
+
+use gradus_autograd::Float;
+use serde::{Deserialize, Serialize};
+
+use crate::optimizer::{Update, rule, settings};
+
+/// ```text
+/// g ← g + w θ                                        w weight_decay
+/// ηₜ = η / (1 + λ η (t − 1))^α
+/// θ ← θ (1 − λ ηₜ) − ηₜ g
+/// a ← a + (θ − a) / max(1, t − t₀)                   the average
+/// ```
+///
+/// The iterates of stochastic descent scatter about the minimum; their average is nearer to it. The parameters are θ; take the
+/// average when done, by [`state`](crate::Optimizer::state). Polyak, Juditsky 1992 (<https://doi.org/10.1137/0330046>).
+/// Formula and defaults (λ 10⁻⁴, α 0.75, t₀ 10⁶) are those of PyTorch's `ASGD`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AsgdRule {
+    /// λ: how fast parameters and learning rate decay
+    pub lambd: f64,
+    /// α: the power by which the learning rate falls
+    pub alpha: f64,
+    /// t₀: the step from which the average runs
+    pub t0: f64,
+    /// pull toward 0, as part of the gradient
+    pub weight_decay: f64,
+}
+
+impl Default for AsgdRule {
+    fn default() -> Self {
+        AsgdRule { lambd: 1e-4, alpha: 0.75, t0: 1e6, weight_decay: 0.0 }
+    }
+}
+
+settings!(AsgdRule {
+    /// Sets λ, how fast parameters and learning rate decay.
+    lambd: f64,
+    /// Sets α, the power by which the learning rate falls.
+    alpha: f64,
+    /// Sets t₀, the step from which the average runs.
+    t0: f64,
+    /// Sets the pull toward 0, as part of the gradient.
+    weight_decay: f64,
+});
+rule!(AsgdRule, "asgd", |_rule| 1);
+
+impl AsgdRule {
+    #[inline(always)]
+    fn update<T: Float>(&self, u: Update<'_, '_, T>) {
+        let eta = u.lr / (1.0 + self.lambd * u.lr * (u.step - 1) as f64).powf(self.alpha);
+        let share = 1.0 / (u.step as f64 - self.t0).max(1.0);
+        let [eta, shrink, share, decay] = [eta, 1.0 - self.lambd * eta, share, self.weight_decay].map(T::from_f64);
+        for ((theta, &g), average) in u.theta.iter_mut().zip(u.grad).zip(u.state[0].iter_mut()) {
+            let g = g * u.scale + decay * *theta;
+            *theta = *theta * shrink - eta * g;
+            *average += (*theta - *average) * share;
+        }
+    }
+}

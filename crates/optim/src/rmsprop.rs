@@ -1,0 +1,70 @@
+//! RMSprop.
+
+use gradus_autograd::Float;
+use serde::{Deserialize, Serialize};
+
+use crate::optimizer::{Update, flush, rule, settings};
+
+/// ```text
+/// g ← g + λ θ                          λ weight_decay
+/// v ← α v + (1 − α) g²                 running mean of the squared gradient
+/// a ← α a + (1 − α) g, s = v − a²      with centered, else s = v
+/// b ← μ b + g / (√s + ε)               μ momentum
+/// θ ← θ − η b
+/// ```
+///
+/// AdaGrad with a memory that fades, so that steps do not die out. Hinton 2012
+/// (<https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf>); centred: Graves 2013
+/// (<https://arxiv.org/abs/1308.0850>). Formula and defaults (α 0.99, ε 10⁻⁸, the others 0) are those of PyTorch's
+/// `RMSprop`; TensorFlow's has ε under the root.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RmsPropRule {
+    /// α: how much of the running means is kept
+    pub alpha: f64,
+    /// ε: keeps the divisor from 0
+    pub eps: f64,
+    /// μ: how much of the last step is kept
+    pub momentum: f64,
+    /// divide by the variance of the gradient instead of its mean square
+    pub centered: bool,
+    /// λ: pull toward 0, as part of the gradient
+    pub weight_decay: f64,
+}
+
+impl Default for RmsPropRule {
+    fn default() -> Self {
+        RmsPropRule { alpha: 0.99, eps: 1e-8, momentum: 0.0, centered: false, weight_decay: 0.0 }
+    }
+}
+
+settings!(RmsPropRule {
+    /// Sets α, how much of the running means is kept.
+    alpha: f64,
+    /// Sets ε, which keeps the divisor from 0.
+    eps: f64,
+    /// Sets μ, how much of the last step is kept.
+    momentum: f64,
+    /// Divides by the variance of the gradient instead of its mean square.
+    centered: bool,
+    /// Sets λ, the pull toward 0, as part of the gradient.
+    weight_decay: f64,
+});
+rule!(RmsPropRule, "rmsprop", |_rule| 3);
+
+impl RmsPropRule {
+    #[inline(always)]
+    fn update<T: Float>(&self, u: Update<'_, '_, T>) {
+        let [lr, alpha, rest, eps, mu, decay] =
+            [u.lr, self.alpha, 1.0 - self.alpha, self.eps, self.momentum, self.weight_decay].map(T::from_f64);
+        let keeps = if self.centered { rest } else { T::default() };
+        let [v, a, b] = u.state else { unreachable!("as many slices as states") };
+        let state = v.iter_mut().zip(a.iter_mut()).zip(b.iter_mut());
+        for ((theta, &g), ((v, a), b)) in u.theta.iter_mut().zip(u.grad).zip(state) {
+            let g = g * u.scale + decay * *theta;
+            *v = flush(alpha * *v + rest * g * g);
+            *a = flush(alpha * *a + keeps * g);
+            *b = flush(mu * *b + g / ((*v - *a * *a).sqrt() + eps));
+            *theta = *theta - lr * *b;
+        }
+    }
+}
