@@ -49,22 +49,34 @@ settings!(RmsPropRule {
     /// Sets λ, the pull toward 0, as part of the gradient.
     weight_decay: f64,
 });
-rule!(RmsPropRule, "rmsprop", |_rule| 3);
+rule!(RmsPropRule, "rmsprop", |rule| 1 + usize::from(rule.centered) + usize::from(rule.momentum != 0.0));
 
 impl RmsPropRule {
     #[inline(always)]
     fn update<T: Float>(&self, u: Update<'_, '_, T>) {
         let [lr, alpha, rest, eps, mu, decay] =
             [u.lr, self.alpha, 1.0 - self.alpha, self.eps, self.momentum, self.weight_decay].map(T::from_f64);
-        let keeps = if self.centered { rest } else { T::default() };
-        let [v, a, b] = u.state else { unreachable!("as many slices as states") };
-        let state = v.iter_mut().zip(a.iter_mut()).zip(b.iter_mut());
-        for ((theta, &g), ((v, a), b)) in u.theta.iter_mut().zip(u.grad).zip(state) {
+        let (v, more) = u.state.split_first_mut().expect("the mean square");
+        let (mut mean, mut momentum) = match more {
+            [] => (None, None),
+            [a] if self.centered => (Some(a), None),
+            [b] => (None, Some(b)),
+            [a, b, ..] => (Some(a), Some(b)),
+        };
+        for (i, ((theta, &g), v)) in u.theta.iter_mut().zip(u.grad).zip(v.iter_mut()).enumerate() {
             let g = g * u.scale + decay * *theta;
             *v = flush(alpha * *v + rest * g * g);
-            *a = flush(alpha * *a + keeps * g);
-            *b = flush(mu * *b + g / ((*v - *a * *a).sqrt() + eps));
-            *theta = *theta - lr * *b;
+            let mut s = *v;
+            if let Some(a) = &mut mean {
+                a[i] = flush(alpha * a[i] + rest * g);
+                s = s - a[i] * a[i];
+            }
+            let mut step = g / (s.sqrt() + eps);
+            if let Some(b) = &mut momentum {
+                b[i] = flush(mu * b[i] + step);
+                step = b[i];
+            }
+            *theta = *theta - lr * step;
         }
     }
 }

@@ -235,16 +235,9 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::numbers;
     use crate::Tape;
     use ndarray::{ArrayD, IxDyn};
-
-    fn numbers(shape: &[usize], seed: f64) -> ArrayD<f64> {
-        let mut i = seed;
-        ArrayD::from_shape_fn(IxDyn(shape), |_| {
-            i += 1.0;
-            (i * 12.9898).sin() * 1.5
-        })
-    }
 
     /// Σ over all labels, one index after the other: the definition.
     fn definition(inputs: &[&str], result: &str, arrays: &[ArrayD<f64>]) -> ArrayD<f64> {

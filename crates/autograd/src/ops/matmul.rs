@@ -291,14 +291,8 @@ impl<'t, T: Float> Var<'t, T> {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    use ndarray::{ArrayD, IxDyn, array};
-    let x = |shape: &[usize], seed: f64| {
-        let mut i = seed;
-        ArrayD::from_shape_fn(IxDyn(shape), |_| {
-            i += 1.0;
-            (i * 12.9898).sin() * 1.5
-        })
-    };
+    use crate::ops::numbers as x;
+    use ndarray::array;
     let matmul = |a: &[usize], b: &[usize]| {
         check!("matmul", vec![x(a, 0.3), x(b, 7.1)], |v| v[0].square().matmul(v[1].square()))
     };

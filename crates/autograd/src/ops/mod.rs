@@ -63,3 +63,13 @@ pub(crate) struct Check {
 
 #[cfg(test)]
 type Run<T> = Box<dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>>;
+
+/// Numbers of either sign that look random and are always the same, for check points and tests.
+#[cfg(test)]
+pub(crate) fn numbers(shape: &[usize], seed: f64) -> ArrayD<f64> {
+    let mut i = seed;
+    ArrayD::from_shape_fn(ndarray::IxDyn(shape), |_| {
+        i += 1.0;
+        (i * 12.9898).sin() * 1.5
+    })
+}

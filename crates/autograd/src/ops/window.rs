@@ -360,14 +360,7 @@ impl<'t, T: Float> Var<'t, T> {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    use ndarray::{ArrayD, IxDyn};
-    let x = |shape: &[usize], seed: f64| {
-        let mut i = seed;
-        ArrayD::from_shape_fn(IxDyn(shape), |_| {
-            i += 1.0;
-            (i * 12.9898).sin() * 1.5
-        })
-    };
+    use crate::ops::numbers as x;
     let pair = |a: &[usize], b: &[usize]| vec![x(a, 0.3), x(b, 57.1)];
     let settings = |stride, padding, dilation, groups| Convolution { stride, padding, dilation, groups };
     let pooling = || Pooling { kernel: [2, 3], stride: [1, 2], padding: [1, 1], count_padding: false };
@@ -394,16 +387,8 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::numbers;
     use crate::{Tape, with_threads};
-    use ndarray::{ArrayD, IxDyn};
-
-    fn numbers(shape: &[usize], seed: f64) -> ArrayD<f64> {
-        let mut i = seed;
-        ArrayD::from_shape_fn(IxDyn(shape), |_| {
-            i += 1.0;
-            (i * 12.9898).sin()
-        })
-    }
 
     /// The sum of the formula, term by term.
     #[test]
