@@ -3,7 +3,7 @@
 use gradus_autograd::Float;
 use serde::{Deserialize, Serialize};
 
-use crate::optimizer::{Update, flush, rule, settings};
+use crate::rule::{Update, flush, rule, settings};
 
 /// ```text
 /// g ← g + λ θ                          λ weight_decay

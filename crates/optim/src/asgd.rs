@@ -3,7 +3,7 @@
 use gradus_autograd::Float;
 use serde::{Deserialize, Serialize};
 
-use crate::optimizer::{Update, rule, settings};
+use crate::rule::{Update, rule, settings};
 
 /// ```text
 /// g ← g + w θ                                        w weight_decay

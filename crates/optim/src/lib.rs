@@ -20,38 +20,30 @@
 //! One file for each rule, with its formula and reference. Formulas and defaults are PyTorch's.
 
 mod adadelta;
+mod adafactor;
 mod adagrad;
 mod adam;
 mod adamax;
 mod asgd;
+mod clip;
 mod lion;
 mod minimize;
+mod muon;
 mod nadam;
 mod optimizer;
 mod radam;
 mod rmsprop;
 mod rprop;
+pub mod rule;
 mod schedule;
 mod sgd;
+mod state;
 
 pub use minimize::{Minimum, minimize};
-pub use optimizer::{Group, Optimizer, OptimizerState, ParamState, Rule, StateError, Update};
+pub use optimizer::{NonFiniteGradient, Optimizer};
+pub use rule::{Group, Rule, States, Update};
 pub use schedule::{Schedule, constant, cosine, linear, step_decay, warmup};
-
-/// The update formulas.
-pub mod rule {
-    pub use crate::adadelta::AdadeltaRule as Adadelta;
-    pub use crate::adagrad::AdagradRule as Adagrad;
-    pub use crate::adam::{AdamRule as Adam, AdamWRule as AdamW};
-    pub use crate::adamax::AdamaxRule as Adamax;
-    pub use crate::asgd::AsgdRule as Asgd;
-    pub use crate::lion::LionRule as Lion;
-    pub use crate::nadam::NAdamRule as NAdam;
-    pub use crate::radam::RAdamRule as RAdam;
-    pub use crate::rmsprop::RmsPropRule as RmsProp;
-    pub use crate::rprop::RpropRule as Rprop;
-    pub use crate::sgd::SgdRule as Sgd;
-}
+pub use state::{OptimizerState, ParamState, StateError};
 
 /// Gradient descent: batch, stochastic or mini-batch is a matter of what the gradient is taken of. With momentum and
 /// Nesterov's variant. See [`rule::Sgd`].
@@ -62,6 +54,8 @@ pub type Adam<T> = Optimizer<rule::Adam, T>;
 pub type AdamW<T> = Optimizer<rule::AdamW, T>;
 /// Steps measured in earlier steps. See [`rule::Adadelta`].
 pub type Adadelta<T> = Optimizer<rule::Adadelta, T>;
+/// [`Adam`]'s scaling with a row and a column in place of a matrix of state. See [`rule::Adafactor`].
+pub type Adafactor<T> = Optimizer<rule::Adafactor, T>;
 /// Steps scaled by all gradients so far. See [`rule::Adagrad`].
 pub type Adagrad<T> = Optimizer<rule::Adagrad, T>;
 /// [`Adam`] with the largest gradient. See [`rule::Adamax`].
@@ -70,6 +64,8 @@ pub type Adamax<T> = Optimizer<rule::Adamax, T>;
 pub type Asgd<T> = Optimizer<rule::Asgd, T>;
 /// Steps by the sign of the momentum. See [`rule::Lion`].
 pub type Lion<T> = Optimizer<rule::Lion, T>;
+/// Steps of equal length along all directions of a matrix. See [`rule::Muon`].
+pub type Muon<T> = Optimizer<rule::Muon, T>;
 /// [`Adam`] that looks ahead. See [`rule::NAdam`].
 pub type NAdam<T> = Optimizer<rule::NAdam, T>;
 /// [`Adam`] that warms itself up. See [`rule::RAdam`].

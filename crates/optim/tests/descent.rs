@@ -93,7 +93,7 @@ fn every_optimizer_resumes_bit_for_bit() {
 }
 
 #[test]
-#[should_panic(expected = "has 2 numbers for each of the parameter, but these settings keep 3")]
+#[should_panic(expected = "has 4 numbers, but these settings keep 6")]
 fn a_state_of_other_settings_is_refused() {
     let mut opt = Adam::<f64>::new(0.1).amsgrad(true);
     opt.load_state(one_step(Adam::new(0.1), [1.0, 1.0]).1.state()).unwrap();
@@ -189,7 +189,7 @@ fn the_last_group_that_fits_counts() {
 }
 
 #[test]
-#[should_panic(expected = "the state of `` is for 2 numbers, but the parameter is [40]")]
+#[should_panic(expected = "the state of `` is for a parameter of shape [2], but this one is [40]")]
 fn a_state_of_another_model_is_refused() {
     let mut opt = Adam::<f64>::new(0.1);
     opt.load_state(one_step(Adam::new(0.1), [1.0, 1.0]).1.state()).unwrap();

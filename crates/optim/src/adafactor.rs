@@ -1,0 +1,136 @@
+//! Adafactor.
+
+use gradus_autograd::Float;
+use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
+
+use crate::rule::settings;
+use crate::{Rule, States, Update};
+
+/// ```text
+/// β = tᵞ                                             γ beta2_decay
+/// α = max(ε₂, ‖θ‖/√n) · min(η, 1/√t)                 n numbers in the parameter
+/// R ← R + β (mean of g² over the last axis − R)      for two axes or more, over the last two:
+/// C ← C + β (mean of g² over the last but one − C)   a row and a column in place of a matrix
+/// V = R C / max(mean of R, ε₁)
+/// V ← V + β (g² − V)                                 for fewer axes
+/// U = g / √max(V, ε₁²)
+/// θ ← θ (1 − η λ) − α U / max(1, ‖U‖/(d √n))         λ weight_decay
+/// ```
+///
+/// [`Adam`](crate::rule::Adam)'s running mean square, kept as row and column means: memory of rows + columns instead of
+/// rows × columns, and no momentum. η bounds the step relative to the parameter's own size. Shazeer, Stern 2018
+/// (<https://arxiv.org/abs/1804.04235>). Formula and defaults (γ −0.8, ε₁ the number type's epsilon, ε₂ 10⁻³, d 1, λ 0)
+/// are those of PyTorch's `Adafactor`, where η is 10⁻².
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdafactorRule {
+    /// γ: the power of the step by which the running mean slows down
+    pub beta2_decay: f64,
+    /// ε₁ and ε₂: the least mean square (`None`: the number type's epsilon) and the least size of a parameter
+    pub eps: (Option<f64>, f64),
+    /// d: the root mean square of an update from which on it is scaled down
+    pub clip_threshold: f64,
+    /// λ: pull toward 0, apart from the gradient
+    pub weight_decay: f64,
+}
+
+impl Default for AdafactorRule {
+    fn default() -> Self {
+        AdafactorRule { beta2_decay: -0.8, eps: (None, 1e-3), clip_threshold: 1.0, weight_decay: 0.0 }
+    }
+}
+
+settings!(AdafactorRule {
+    /// Sets γ, the power of the step by which the running mean slows down.
+    beta2_decay: f64,
+    /// Sets ε₁ and ε₂, the least mean square (`None`: the number type's epsilon) and the least size of a parameter.
+    eps: (Option<f64>, f64),
+    /// Sets d, the root mean square of an update from which on it is scaled down.
+    clip_threshold: f64,
+    /// Sets λ, the pull toward 0, apart from the gradient.
+    weight_decay: f64,
+});
+
+impl Rule for AdafactorRule {
+    const NAME: &'static str = "adafactor";
+
+    fn states(&self, shape: &[usize]) -> States {
+        match matrices(shape) {
+            Some((count, rows, columns)) => States::Whole(smallvec![count * rows, count * columns]),
+            None => States::Whole(smallvec![shape.iter().product()]),
+        }
+    }
+    fn update_f32(&self, u: Update<'_, '_, f32>) {
+        self.update(u, f64::from(f32::EPSILON));
+    }
+    fn update_f64(&self, u: Update<'_, '_, f64>) {
+        self.update(u, f64::EPSILON);
+    }
+}
+
+/// How many matrices the last two axes make, and their sizes.
+fn matrices(shape: &[usize]) -> Option<(usize, usize, usize)> {
+    match shape {
+        [outer @ .., rows, columns] => Some((outer.iter().product(), *rows, *columns)),
+        _ => None,
+    }
+}
+
+impl AdafactorRule {
+    /// Sums run in f64, so that they do not depend on how a large parameter is laid out.
+    fn update<T: Float>(&self, u: Update<'_, '_, T>, epsilon: f64) {
+        let n = u.theta.len();
+        if n == 0 {
+            return;
+        }
+        let (t, e1) = (u.step as f64, self.eps.0.unwrap_or(epsilon));
+        let beta = t.powf(self.beta2_decay);
+        let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+        let size = norm(&mut u.theta.iter().map(|x| x.to_f64())) / (n as f64).sqrt();
+        let alpha = self.eps.1.max(size) * u.lr.min(1.0 / t.sqrt());
+        let scale = u.scale.to_f64();
+        let square = |i: usize| (u.grad[i].to_f64() * scale).powi(2);
+        let toward = |x: &mut T, mean: f64| *x = T::from_f64(x.to_f64() + beta * (mean - x.to_f64()));
+        let mut step = vec![0.0; n];
+        let direction = |i: usize, v: f64| u.grad[i].to_f64() * scale / v.max(e1 * e1).sqrt();
+        match (matrices(u.shape), u.state) {
+            (Some((count, rows, columns)), [r, c]) => {
+                for k in 0..count {
+                    let (r, c) = (&mut r[k * rows..][..rows], &mut c[k * columns..][..columns]);
+                    let start = k * rows * columns;
+                    let mut sums = vec![0.0; columns];
+                    for (i, r) in r.iter_mut().enumerate() {
+                        let mut sum = 0.0;
+                        for (j, column) in sums.iter_mut().enumerate() {
+                            let square = square(start + i * columns + j);
+                            sum += square;
+                            *column += square;
+                        }
+                        toward(r, sum / columns as f64);
+                    }
+                    c.iter_mut().zip(sums).for_each(|(c, sum)| toward(c, sum / rows as f64));
+                    let mean = (r.iter().map(|r| r.to_f64()).sum::<f64>() / rows as f64).max(e1);
+                    for (i, r) in r.iter().enumerate() {
+                        for (j, c) in c.iter().enumerate() {
+                            let at = start + i * columns + j;
+                            step[at] = direction(at, r.to_f64() * c.to_f64() / mean);
+                        }
+                    }
+                }
+            }
+            (_, [v]) => {
+                for (i, v) in v.iter_mut().enumerate() {
+                    toward(v, square(i));
+                    step[i] = direction(i, v.to_f64());
+                }
+            }
+            _ => unreachable!("one part, or two for matrices"),
+        }
+        let size = norm(&mut step.iter().copied()) / ((n as f64).sqrt() * self.clip_threshold);
+        let (shrink, rate) = (1.0 - u.lr * self.weight_decay, alpha / size.max(1.0));
+        for (theta, step) in u.theta.iter_mut().zip(step) {
+            *theta = T::from_f64(theta.to_f64() * shrink - rate * step);
+        }
+    }
+}
+

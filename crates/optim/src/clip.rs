@@ -1,0 +1,76 @@
+//! Norms of gradients, and gradients kept within bounds.
+
+use gradus_autograd::internal::{Typed, split_by};
+use gradus_autograd::{Float, vectorize};
+use smallvec::SmallVec;
+
+/// What bounds the gradients of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Clip {
+    /// the norm of all together
+    pub(crate) norm: Option<f64>,
+    /// the norm of each parameter's
+    pub(crate) each: Option<f64>,
+    /// the size of each number
+    pub(crate) value: Option<f64>,
+}
+
+/// What brings a norm within its bound: `min(1, max / (norm + 10⁻⁶))`. NaN stays, and shows.
+pub(crate) fn factor(norm: f64, max: f64) -> f64 {
+    let factor = max / (norm + 1e-6);
+    if factor > 1.0 { 1.0 } else { factor }
+}
+
+/// `clipped ← min(max(scale · grad, −limit), limit)`; NaN stays.
+pub(crate) fn by_value<T: Float>(grad: &[T], scale: f64, limit: f64, clipped: &mut Vec<T>) {
+    let [scale, low, high] = [scale, -limit, limit].map(T::from_f64);
+    let within = |g: &T| {
+        let g = *g * scale;
+        if g > high {
+            high
+        } else if g < low {
+            low
+        } else {
+            g
+        }
+    };
+    clipped.clear();
+    clipped.extend(grad.iter().map(within));
+}
+
+/// Numbers whose squares are summed before the sum goes to those of the others.
+const BLOCK: usize = 1 << 15;
+
+/// The sum of squares: of the sums of blocks, in their order, so that it does not depend on the number of threads.
+pub(crate) fn squares<T: Float>(x: &[T]) -> f64 {
+    let mut sums: SmallVec<[f64; 8]> = SmallVec::from_elem(0.0, x.len().div_ceil(BLOCK));
+    split_by(&mut sums, 1, 8, |start, sums| {
+        for (sum, x) in sums.iter_mut().zip(x[start * BLOCK..].chunks(BLOCK)) {
+            *sum = match T::typed(x) {
+                Typed::F32(x) => squares_f32(x),
+                Typed::F64(x) => x.iter().map(|x| x * x).sum(),
+            };
+        }
+    });
+    sums.iter().sum()
+}
+
+/// Sums squares in 16 lanes and blocks, so that it is fast and the rounding error small.
+fn squares_f32(x: &[f32]) -> f64 {
+    vectorize(
+        #[inline(always)]
+        || {
+            let mut total = 0.0;
+            for block in x.chunks(4096) {
+                let mut lanes = [0f32; 16];
+                for part in block.chunks(16) {
+                    for (lane, &x) in lanes.iter_mut().zip(part) {
+                        *lane += x * x;
+                    }
+                }
+                total += lanes.iter().map(|&x| f64::from(x)).sum::<f64>();
+            }
+            total
+        },
+    )
+}

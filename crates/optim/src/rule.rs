@@ -1,0 +1,165 @@
+//! The update formulas, and what they have in common: what a rule is handed, and what it remembers of each parameter.
+
+use std::fmt::Debug;
+
+use gradus_autograd::Float;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+pub use crate::adadelta::AdadeltaRule as Adadelta;
+pub use crate::adafactor::AdafactorRule as Adafactor;
+pub use crate::adagrad::AdagradRule as Adagrad;
+pub use crate::adam::{AdamRule as Adam, AdamWRule as AdamW};
+pub use crate::adamax::AdamaxRule as Adamax;
+pub use crate::asgd::AsgdRule as Asgd;
+pub use crate::lion::LionRule as Lion;
+pub use crate::muon::MuonRule as Muon;
+pub use crate::nadam::NAdamRule as NAdam;
+pub use crate::radam::RAdamRule as RAdam;
+pub use crate::rmsprop::RmsPropRule as RmsProp;
+pub use crate::rprop::RpropRule as Rprop;
+pub use crate::sgd::SgdRule as Sgd;
+
+/// An update formula with its settings.
+///
+/// It is written once for both number types; the two methods compile it for each: see a rule's file.
+pub trait Rule: Clone + Debug + PartialEq + Send + Sync + Serialize + DeserializeOwned + 'static {
+    /// What messages and saved states call it.
+    const NAME: &'static str;
+    /// What it remembers of a parameter of this shape, with its settings. All numbers are 0 before the first step.
+    fn states(&self, shape: &[usize]) -> States;
+    /// One step of one parameter.
+    fn update_f32(&self, update: Update<'_, '_, f32>);
+    /// One step of one parameter.
+    fn update_f64(&self, update: Update<'_, '_, f64>);
+}
+
+/// What a [`Rule`] remembers of a parameter, and how it wants to see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum States {
+    /// So many numbers for each number of the parameter. What becomes of a number does not depend on the others, so a
+    /// large parameter is updated in pieces, side by side, and the rule sees a piece.
+    Each(usize),
+    /// Parts of these lengths. The rule sees the whole parameter.
+    Whole(SmallVec<[usize; 3]>),
+}
+
+impl States {
+    /// How many numbers a parameter of `len` numbers has remembered.
+    pub(crate) fn total(&self, len: usize) -> usize {
+        match self {
+            States::Each(count) => count * len,
+            States::Whole(parts) => parts.iter().sum(),
+        }
+    }
+}
+
+/// One step of one parameter, or of a piece of it, as a [`Rule`] sees it.
+#[derive(Debug)]
+pub struct Update<'a, 'b, T> {
+    /// the parameter, to be changed
+    pub theta: &'a mut [T],
+    /// its gradient, of the same length
+    pub grad: &'a [T],
+    /// what the gradient is to be multiplied by first (clipping)
+    pub scale: T,
+    /// what [`Rule::states`] asked for: slices as long as `theta`, or the parts
+    pub state: &'a mut [&'b mut [T]],
+    /// the shape of the whole parameter
+    pub shape: &'a [usize],
+    /// the learning rate of this step
+    pub lr: f64,
+    /// 1 for the first step of this parameter
+    pub step: u64,
+}
+
+/// State nearer to 0 than this is 0. Momenta of dead units would otherwise shrink into denormal numbers, on which
+/// processors are a hundred times slower, and stay there.
+#[inline(always)]
+pub(crate) fn flush<T: Float>(x: T) -> T {
+    let least = T::from_f64(if size_of::<T>() == 4 { 1e-30 } else { 1e-290 });
+    if x.abs() < least { T::default() } else { x }
+}
+
+/// Settings of a group of parameters: a learning rate and a rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group<R> {
+    pub(crate) lr: f64,
+    pub(crate) rule: R,
+    pub(crate) frozen: bool,
+}
+
+impl<R> Group<R> {
+    /// Sets the learning rate.
+    pub fn lr(mut self, lr: f64) -> Self {
+        self.lr = lr;
+        self
+    }
+
+    /// Sets the rule with all its settings.
+    pub fn rule(mut self, rule: R) -> Self {
+        self.rule = rule;
+        self
+    }
+
+    /// Leaves the parameters as they are, and their gradients out of norms.
+    ///
+    /// Their gradients are still computed; [`Module::set_frozen`](gradus_autograd::Module::set_frozen) saves that too.
+    pub fn frozen(mut self, frozen: bool) -> Self {
+        self.frozen = frozen;
+        self
+    }
+}
+
+/// A method for each setting of a rule, on optimizers and on groups.
+macro_rules! settings {
+    ($Rule:ident { $($(#[$doc:meta])* $name:ident: $type:ty,)* }) => {
+        impl $crate::Group<$Rule> {
+            $($(#[$doc])*
+            pub fn $name(mut self, $name: $type) -> Self {
+                self.rule.$name = $name;
+                self
+            })*
+        }
+        impl<T: gradus_autograd::Float> $crate::Optimizer<$Rule, T> {
+            /// With the given learning rate and the defaults of the other settings.
+            pub fn new(lr: f64) -> Self {
+                Self::with_rule(lr, $Rule::default())
+            }
+            $($(#[$doc])*
+            pub fn $name(self, $name: $type) -> Self {
+                self.configure(|group| group.$name($name))
+            })*
+        }
+    };
+}
+pub(crate) use settings;
+
+/// `impl Rule` for a struct with a method `update` that is generic over the number type, compiled for each instruction
+/// set. The expression says how many numbers are remembered for each of the parameter.
+macro_rules! rule {
+    ($Rule:ident, $name:literal, |$rule:ident| $states:expr) => {
+        impl $crate::Rule for $Rule {
+            const NAME: &'static str = $name;
+
+            fn states(&self, _shape: &[usize]) -> $crate::States {
+                let $rule = self;
+                $crate::States::Each($states)
+            }
+            fn update_f32(&self, u: $crate::Update<'_, '_, f32>) {
+                gradus_autograd::vectorize(
+                    #[inline(always)]
+                    || self.update(u),
+                );
+            }
+            fn update_f64(&self, u: $crate::Update<'_, '_, f64>) {
+                gradus_autograd::vectorize(
+                    #[inline(always)]
+                    || self.update(u),
+                );
+            }
+        }
+    };
+}
+pub(crate) use rule;

@@ -1,0 +1,107 @@
+//! What an optimizer remembers, and how it is saved.
+
+use gradus_autograd::{Float, ParamId};
+use serde::{Deserialize, Serialize};
+
+/// The saved state of an optimizer: everything but its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct OptimizerState<T: Float> {
+    /// [`Rule::NAME`](crate::Rule::NAME)
+    pub rule: String,
+    /// steps made
+    pub steps: u64,
+    /// what [`Optimizer::set_factor`](crate::Optimizer::set_factor) set
+    pub factor: f64,
+    /// one entry a parameter
+    pub params: Vec<ParamState<T>>,
+}
+
+/// The saved state of one parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct ParamState<T: Float> {
+    /// where it is in the model
+    pub path: String,
+    /// steps made
+    pub steps: u64,
+    /// the parameter's
+    pub shape: Vec<usize>,
+    /// the rule's numbers, one part behind the other
+    pub numbers: Vec<T>,
+}
+
+/// Why a saved state does not fit.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// It was saved by another rule.
+    #[error("the saved state is of {saved}, the optimizer is {own}")]
+    OtherRule {
+        /// the saved one's name
+        saved: String,
+        /// this one's name
+        own: &'static str,
+    },
+    /// It was made with settings that remember more or less.
+    #[error("the saved state has {saved} {what}, this one has {own}; load it into one with the settings it was saved with")]
+    OtherSize {
+        /// of what
+        what: &'static str,
+        /// in the saved state
+        saved: usize,
+        /// here
+        own: usize,
+    },
+}
+
+/// What is known of one parameter.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot<T> {
+    pub(crate) path: String,
+    /// `None` for a state that was loaded and not used yet
+    pub(crate) param: Option<ParamId>,
+    /// the last group whose pattern fits
+    pub(crate) group: Option<usize>,
+    pub(crate) steps: u64,
+    pub(crate) shape: Vec<usize>,
+    /// the same with padding; 0 if the state has none
+    pub(crate) padded: usize,
+    /// each part padded like the parameter, unless the rule wants parts of its own or the state was not used yet
+    pub(crate) state: Vec<T>,
+}
+
+impl<T: Float> Slot<T> {
+    pub(crate) fn load(saved: ParamState<T>) -> Self {
+        let ParamState { path, steps, shape, numbers } = saved;
+        Slot { path, param: None, group: None, steps, shape, padded: 0, state: numbers }
+    }
+
+    pub(crate) fn save(&self) -> ParamState<T> {
+        ParamState { path: self.path.clone(), steps: self.steps, shape: self.shape.clone(), numbers: self.numbers() }
+    }
+
+    /// Numbers of the parameter.
+    pub(crate) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The state without padding, which may hold anything.
+    pub(crate) fn numbers(&self) -> Vec<T> {
+        match self.padded {
+            0 => self.state.clone(),
+            padded => self.state.chunks_exact(padded).flat_map(|part| &part[..self.len()]).copied().collect(),
+        }
+    }
+
+    /// Takes the state over into parts that are padded.
+    pub(crate) fn pad(&mut self, padded: usize) {
+        let (numbers, len) = (self.numbers(), self.len());
+        if len > 0 {
+            self.state = vec![T::default(); numbers.len() / len * padded];
+            let parts = self.state.chunks_exact_mut(padded).zip(numbers.chunks_exact(len));
+            parts.for_each(|(part, saved)| part[..len].copy_from_slice(saved));
+            self.padded = padded;
+        }
+    }
+}
