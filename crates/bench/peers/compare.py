@@ -24,7 +24,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-WORKLOADS = ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "infer_b1", "infer_b128"]
+WORKLOADS = ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "infer_b1", "infer_b128",
+             "adamw"]
 OURS, FUSED, LIMIT = "gradus", "gradus, fused", "products"
 RUST, TORCH, JAX = ["candle", "dfdx", "rust-autograd"], ["PyTorch", "torch.compile"], ["JAX"]
 # the order of running and of the tables' rows
@@ -41,6 +42,7 @@ TARGETS = [
     ("hvp", OURS, 1.5, TORCH + JAX + RUST),
     ("infer_b1", OURS, 1.2, TORCH + JAX + RUST),
     ("infer_b128", OURS, 1.2, TORCH + JAX + RUST),
+    ("adamw", OURS, 1.0, TORCH),
 ]
 # a run that takes longer (in seconds) hangs
 TIMEOUT = 900

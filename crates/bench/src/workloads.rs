@@ -1,14 +1,14 @@
-//! The nine workloads; one of them also as a fused function.
+//! The ten workloads; one of them also as a fused function.
 
-use gradus_autograd::{Module, Tape, fused};
+use gradus_autograd::{Gradients, Module, Param, Tape, fused};
 use gradus_nn::{Activation, Forward, Mlp, Reduction, loss};
-use gradus_optim::{Adam, Optimizer, Rule, Sgd};
+use gradus_optim::{Adam, AdamW, Optimizer, Rule, Sgd};
 use ndarray::{Array1, Array2, s};
 
 use crate::data::{self, Batch, u};
 use crate::{MILLISECONDS, STEPS, Unit, Workload};
 
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "mlp_big",
     "mlp_small",
     "tiny",
@@ -19,6 +19,7 @@ pub(crate) const NAMES: [&str; 10] = [
     "hvp",
     "infer_b1",
     "infer_b128",
+    "adamw",
 ];
 
 /// How a workload is run.
@@ -56,6 +57,7 @@ pub(crate) fn find(name: &str) -> Option<Definition> {
         "hvp" => (Unit { name: "ms/hvp", ..MILLISECONDS }, || Hvp::new().check(), || Box::new(Hvp::new())),
         "infer_b1" => (MICROSECONDS, || Infer::new(1).run(), || Box::new(Infer::new(1))),
         "infer_b128" => (MICROSECONDS, || Infer::new(128).run(), || Box::new(Infer::new(128))),
+        "adamw" => (Unit { name: "ms/step", ..MILLISECONDS }, || Update::new().check(), || Box::new(Update::new())),
         _ => return None,
     };
     Some(Definition { unit, check, start })
@@ -211,7 +213,7 @@ impl Elementwise {
         let x = Array1::from_shape_fn(1_000_000, |i| 4.0 * u(1, i) - 2.0);
         Elementwise { tape: Tape::new(), x: gradus_autograd::Param::new(x), fused }
     }
-    fn gradients(&mut self) -> gradus_autograd::Gradients {
+    fn gradients(&mut self) -> Gradients {
         let (x, fused) = (&self.x, self.fused);
         let cost = self.tape.gradients(|t| {
             let x = t.param(x);
@@ -255,7 +257,7 @@ impl Hvp {
             directions: directions.collect(),
         }
     }
-    fn product(&mut self) -> gradus_autograd::Gradients {
+    fn product(&mut self) -> Gradients {
         self.tape.clear();
         let loss = self.model.forward(self.tape.constant(&self.batch.x)).cross_entropy(&self.batch.y);
         let params = self.model.params();
@@ -263,9 +265,7 @@ impl Hvp {
     }
     fn check(mut self) -> f64 {
         let product = self.product();
-        let squares = |(_, p): (String, &gradus_autograd::Param)| {
-            product.wrt(p).iter().map(|&x| f64::from(x).powi(2)).sum::<f64>()
-        };
+        let squares = |(_, p): (String, &Param)| product.wrt(p).iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
         self.model.params().into_iter().map(squares).sum()
     }
 }
@@ -310,5 +310,34 @@ impl Workload for Infer {
     }
     fn finish(&mut self) -> f64 {
         self.result
+    }
+}
+
+/// Steps of AdamW over ten million numbers, whose gradient does not change.
+struct Update {
+    theta: Param,
+    grads: Gradients,
+    optimizer: AdamW<f32>,
+}
+
+impl Update {
+    fn new() -> Self {
+        let ten_million = |seed| Array1::from_shape_fn(10_000_000, |i| 2.0 * u(seed, i) - 1.0);
+        let theta = Param::new(ten_million(1));
+        let (_, grads) = Tape::training(0).gradients(|t| (t.param(&theta) * &ten_million(2)).sum());
+        Update { theta, grads, optimizer: AdamW::new(1e-3) }
+    }
+    fn check(mut self) -> f64 {
+        (0..10).for_each(|_| self.step());
+        self.theta.data().iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / 1e6
+    }
+}
+
+impl Workload for Update {
+    fn step(&mut self) {
+        self.optimizer.step(&mut self.theta, &self.grads);
+    }
+    fn finish(&mut self) -> f64 {
+        f64::from(self.theta.data()[0])
     }
 }

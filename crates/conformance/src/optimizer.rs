@@ -121,6 +121,16 @@ impl Setting<'_> {
                 let [lambd, alpha, t0] = [get(args, "lambd")?, get(args, "alpha")?, get(args, "t0")?];
                 Ok(rule::Asgd { lambd, alpha, t0, weight_decay: decay(args)? })
             }),
+            "adafactor" => self.build(|args| {
+                let eps = list(args, "eps")?;
+                let least = eps.get(1).and_then(Value::as_f64).ok_or_else(|| missing("eps"))?;
+                Ok(rule::Adafactor {
+                    beta2_decay: get(args, "beta2_decay")?,
+                    eps: (eps[0].as_f64(), least),
+                    clip_threshold: get(args, "d")?,
+                    weight_decay: decay(args)?,
+                })
+            }),
             "lion" => self.build(|args| Ok(rule::Lion { betas: pair(args, "betas")?, weight_decay: decay(args)? })),
             _ => unsupported(format!("no {name}")),
         }

@@ -49,18 +49,12 @@ pub(crate) fn run(case: &Value) -> Outcome {
     let settings = &case["optimizer"];
     let mut factor = gradus_optim::constant();
     let base = get(&settings["args"], "lr")?;
-    let mut rate: Box<dyn Fn(u64) -> f64> = Box::new(|_| 1.0);
     if !case["schedule"].is_null() {
-        let factors = schedule::factors(text(&case["schedule"], "name")?, &case["schedule"]["args"])?;
+        let factors = schedule::factors(text(&case["schedule"], "name")?, &case["schedule"]["args"], base)?;
         let every = case["schedule"]["every"].as_u64().ok_or_else(|| missing("every"))?;
-        // one scheduler step for every so many steps, as one schedule of the steps
-        let steps = list(case, "batches")?.len() as u64;
-        let level = |t: u64| gradus_optim::Schedule::Constant { factor: factors.factor(t) };
-        let schedule = (0..steps.div_ceil(every)).rev().map(level).reduce(|rest, part| part.after(every, rest));
-        factor = schedule.ok_or_else(|| missing("batches"))?;
-        rate = Box::new(move |step| factors.factor(step / every));
+        factor = factors.every(every);
     }
-    let setting = Setting { args: &settings["args"], groups: &[], clip: &case["clip"], schedule: factor };
+    let setting = Setting { args: &settings["args"], groups: &[], clip: &case["clip"], schedule: factor.clone() };
     let mut optimizer = setting.optimizer(text(settings, "name")?)?;
     // a dry run says what is not offered before anything else
     cost(loss, forward(&model, &params, Tape::mathematics().constant(&x))?, &y)?;
@@ -80,7 +74,7 @@ pub(crate) fn run(case: &Value) -> Outcome {
             cost(loss, output, &y).expect("a known loss")
         });
         losses.push(encode_number(value));
-        rates.push(encode_number(base * rate(step as u64)));
+        rates.push(encode_number(base * factor.factor(step as u64)));
         optimizer.step(&mut params, &grads);
     }
     let tape = Tape::inference();

@@ -31,6 +31,7 @@ mod minimize;
 mod muon;
 mod nadam;
 mod optimizer;
+mod plateau;
 mod radam;
 mod rmsprop;
 mod rprop;
@@ -41,8 +42,12 @@ mod state;
 
 pub use minimize::{Minimum, minimize};
 pub use optimizer::{NonFiniteGradient, Optimizer};
+pub use plateau::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 pub use rule::{Group, Rule, States, Update};
-pub use schedule::{Schedule, constant, cosine, linear, step_decay, warmup};
+pub use schedule::{
+    Closure, Fade, OneCycle, Schedule, Shape, constant, cosine, cyclic, exponential, inverse_sqrt, linear, multi_step,
+    noam, one_cycle, piecewise, polynomial, step_decay, warm_restarts, warmup, warmup_shaped,
+};
 pub use state::{OptimizerState, ParamState, StateError};
 
 /// Gradient descent: batch, stochastic or mini-batch is a matter of what the gradient is taken of. With momentum and

@@ -202,7 +202,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                         &clipped[..]
                     }
                 };
-                update(&group.rule, param, grad, &mut slot.state, step);
+                slot.state.update(|state| update(&group.rule, param, grad, state, step));
             }
         }));
         self.steps += 1;
@@ -375,7 +375,7 @@ fn slot<R: Rule, T: Float>(
     let group = group_of(groups, &path);
     let states = group.map_or(base, |i| &groups[i].1).rule.states(param.shape());
     let place = slots.iter().position(|s| s.path == path).unwrap_or_else(|| {
-        let (shape, state) = (param.shape().to_vec(), vec![T::default(); states.total(param.len())]);
+        let (shape, state) = (param.shape().to_vec(), Param::zeros(&[states.total(param.len())]));
         slots.push(Slot { path, param: None, group, steps: 0, shape, padded: 0, state });
         slots.len() - 1
     });

@@ -1,6 +1,6 @@
 //! What an optimizer remembers, and how it is saved.
 
-use gradus_autograd::{Float, ParamId};
+use gradus_autograd::{Float, Param, ParamId};
 use serde::{Deserialize, Serialize};
 
 /// The saved state of an optimizer: everything but its settings.
@@ -44,7 +44,9 @@ pub enum StateError {
         own: &'static str,
     },
     /// It was made with settings that remember more or less.
-    #[error("the saved state has {saved} {what}, this one has {own}; load it into one with the settings it was saved with")]
+    #[error(
+        "the saved state has {saved} {what}, this one has {own}; load it into one with the settings it was saved with"
+    )]
     OtherSize {
         /// of what
         what: &'static str,
@@ -57,7 +59,7 @@ pub enum StateError {
 
 /// What is known of one parameter.
 #[derive(Clone, Debug)]
-pub(crate) struct Slot<T> {
+pub(crate) struct Slot<T: Float> {
     pub(crate) path: String,
     /// `None` for a state that was loaded and not used yet
     pub(crate) param: Option<ParamId>,
@@ -67,14 +69,15 @@ pub(crate) struct Slot<T> {
     pub(crate) shape: Vec<usize>,
     /// the same with padding; 0 if the state has none
     pub(crate) padded: usize,
-    /// each part padded like the parameter, unless the rule wants parts of its own or the state was not used yet
-    pub(crate) state: Vec<T>,
+    /// each part padded like the parameter, unless the rule wants parts of its own or the state was not used yet. It is
+    /// a `Param` for its memory, which is aligned to lines of the cache
+    pub(crate) state: Param<T>,
 }
 
 impl<T: Float> Slot<T> {
     pub(crate) fn load(saved: ParamState<T>) -> Self {
         let ParamState { path, steps, shape, numbers } = saved;
-        Slot { path, param: None, group: None, steps, shape, padded: 0, state: numbers }
+        Slot { path, param: None, group: None, steps, shape, padded: 0, state: Param::new(numbers) }
     }
 
     pub(crate) fn save(&self) -> ParamState<T> {
@@ -89,8 +92,8 @@ impl<T: Float> Slot<T> {
     /// The state without padding, which may hold anything.
     pub(crate) fn numbers(&self) -> Vec<T> {
         match self.padded {
-            0 => self.state.clone(),
-            padded => self.state.chunks_exact(padded).flat_map(|part| &part[..self.len()]).copied().collect(),
+            0 => self.state.data().to_vec(),
+            padded => self.state.data().chunks_exact(padded).flat_map(|part| &part[..self.len()]).copied().collect(),
         }
     }
 
@@ -98,9 +101,10 @@ impl<T: Float> Slot<T> {
     pub(crate) fn pad(&mut self, padded: usize) {
         let (numbers, len) = (self.numbers(), self.len());
         if len > 0 {
-            self.state = vec![T::default(); numbers.len() / len * padded];
-            let parts = self.state.chunks_exact_mut(padded).zip(numbers.chunks_exact(len));
-            parts.for_each(|(part, saved)| part[..len].copy_from_slice(saved));
+            self.state = Param::with(&[numbers.len() / len * padded], |state| {
+                let parts = state.chunks_exact_mut(padded).zip(numbers.chunks_exact(len));
+                parts.for_each(|(part, saved)| part[..len].copy_from_slice(saved));
+            });
             self.padded = padded;
         }
     }

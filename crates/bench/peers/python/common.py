@@ -12,7 +12,8 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 
 import numpy as np
 
-NAMES = ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "infer_b1", "infer_b128"]
+NAMES = ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "infer_b1", "infer_b128",
+         "adamw"]
 # layer sizes and batch size
 MLPS = {
     "mlp_big": ([784, 512, 256, 10], 128),
@@ -24,7 +25,7 @@ MLPS = {
     "infer_b128": ([784, 512, 256, 10], 128),
 }
 # the step whose loss is the check value
-CHECK_STEPS = {"mlp_big": 100, "mlp_small": 100, "wide": 20}
+CHECK_STEPS = {"mlp_big": 100, "mlp_small": 100, "wide": 20, "adamw": 10}
 
 
 def u(seed, i):
@@ -107,6 +108,8 @@ def convert(workload, seconds):
         return seconds * 1e3, "ms/iter"
     if workload == "hvp":
         return seconds * 1e3, "ms/hvp"
+    if workload == "adamw":
+        return seconds * 1e3, "ms/step"
     return seconds * 1e6, "µs/forward"
 
 

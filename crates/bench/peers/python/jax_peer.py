@@ -169,6 +169,8 @@ def calls(workload):
 
 
 def run(peer, workload, threads):
+    if workload == "adamw":
+        raise common.Unsupported
     if workload in UPDATES:
         start = train(workload)
     else:

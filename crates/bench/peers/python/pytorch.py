@@ -209,6 +209,25 @@ def hvp(peer):
     return lambda: Call(call, squares)
 
 
+class Update:
+    """Steps of the fused AdamW over ten million numbers, whose gradient does not change."""
+
+    def __init__(self):
+        # cloned into memory that PyTorch allocates, as a model's parameters are
+        self.theta = torch.from_numpy(common.signed(1, 10_000_000)).clone().requires_grad_()
+        self.theta.grad = torch.from_numpy(common.signed(2, 10_000_000)).clone()
+        self.optimizer = torch.optim.AdamW([self.theta], lr=1e-3, fused=True)
+
+    def step(self):
+        self.optimizer.step()
+
+    def finish(self):
+        return float(self.theta.detach()[0])
+
+    def check(self):
+        return squares([self.theta.detach()]) / 1e6
+
+
 class Network(torch.nn.Module):
     """A module, so that the compiler may take its weights for constants."""
 
@@ -240,6 +259,10 @@ def run(peer, workload, threads):
         start = gradient(peer, workload)
     elif workload == "hvp":
         start = hvp(peer)
+    elif workload == "adamw":
+        if peer == "torch.compile":
+            raise common.Unsupported
+        start = Update
     elif workload.startswith("infer"):
         start = infer(peer, workload)
         mode = torch.inference_mode()

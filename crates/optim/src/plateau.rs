@@ -1,0 +1,264 @@
+//! What looks at a metric: learning rates that fall when it stays, and descents that end.
+
+use serde::{Deserialize, Serialize};
+
+/// Which way a metric is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Goal {
+    /// down, like a loss
+    Minimize,
+    /// up, like an accuracy
+    Maximize,
+}
+
+/// What counts as better than the best so far. NaN never does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Better {
+    goal: Goal,
+    /// by how much
+    threshold: f64,
+    /// as a share of the best
+    relative: bool,
+}
+
+impl Better {
+    fn is(self, metric: f64, best: Option<f64>) -> bool {
+        let Some(best) = best else { return !metric.is_nan() };
+        let margin = if self.relative { best * self.threshold } else { self.threshold };
+        match self.goal {
+            Goal::Minimize => metric < best - margin,
+            Goal::Maximize => metric > best + margin,
+        }
+    }
+}
+
+/// Lowers the learning rate when a metric stops getting better.
+///
+/// Better means less than best · (1 − threshold). After more than `patience` metrics in a row that are not, the factor is
+/// multiplied by `factor`. Formula and defaults (factor 0.1, patience 10, threshold 10⁻⁴, cooldown 0) are those of PyTorch's
+/// `ReduceLROnPlateau`, with `min_factor` and `eps` as factors of the learning rate, where PyTorch's are rates. It saves
+/// with serde, settings and all.
+///
+/// ```
+/// use gradus_optim::{Adam, ReduceOnPlateau};
+/// let mut opt: Adam<f32> = Adam::new(0.1);
+/// let mut plateau = ReduceOnPlateau::new().patience(1).factor(0.5);
+/// for validation_loss in [1.0, 0.8, 0.8, 0.8, 0.8] {
+///     opt.set_factor(plateau.observe(validation_loss));
+/// }
+/// assert_eq!(opt.lr(), 0.05);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReduceOnPlateau {
+    better: Better,
+    factor: f64,
+    patience: u64,
+    cooldown: u64,
+    min_factor: f64,
+    eps: f64,
+    best: Option<f64>,
+    bad: u64,
+    cooling: u64,
+    current: f64,
+}
+
+impl Default for ReduceOnPlateau {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ReduceOnPlateau {
+    /// For a metric that is to fall, with the defaults.
+    pub fn new() -> Self {
+        ReduceOnPlateau {
+            better: Better { goal: Goal::Minimize, threshold: 1e-4, relative: true },
+            factor: 0.1,
+            patience: 10,
+            cooldown: 0,
+            min_factor: 0.0,
+            eps: 1e-8,
+            best: None,
+            bad: 0,
+            cooling: 0,
+            current: 1.0,
+        }
+    }
+
+    /// Which way the metric is to go.
+    pub fn goal(mut self, goal: Goal) -> Self {
+        self.better.goal = goal;
+        self
+    }
+
+    /// What the factor is multiplied by.
+    pub fn factor(mut self, factor: f64) -> Self {
+        self.factor = factor;
+        self
+    }
+
+    /// How many metrics in a row may be no better.
+    pub fn patience(mut self, patience: u64) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// What is better: by this share of the best.
+    pub fn threshold(mut self, share: f64) -> Self {
+        (self.better.threshold, self.better.relative) = (share, true);
+        self
+    }
+
+    /// What is better: by this much.
+    pub fn absolute_threshold(mut self, threshold: f64) -> Self {
+        (self.better.threshold, self.better.relative) = (threshold, false);
+        self
+    }
+
+    /// How many metrics after a change are not counted.
+    pub fn cooldown(mut self, cooldown: u64) -> Self {
+        self.cooldown = cooldown;
+        self
+    }
+
+    /// The least factor.
+    pub fn min_factor(mut self, min_factor: f64) -> Self {
+        self.min_factor = min_factor;
+        self
+    }
+
+    /// A change of the factor that is no larger is not made.
+    pub fn eps(mut self, eps: f64) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Takes note of a metric and returns the factor of the learning rate from now on, to be handed to
+    /// [`Optimizer::set_factor`](crate::Optimizer::set_factor).
+    pub fn observe(&mut self, metric: f64) -> f64 {
+        if self.better.is(metric, self.best) {
+            (self.best, self.bad) = (Some(metric), 0);
+        } else {
+            self.bad += 1;
+        }
+        if self.cooling > 0 {
+            (self.cooling, self.bad) = (self.cooling - 1, 0);
+        }
+        if self.bad > self.patience {
+            let lower = (self.current * self.factor).max(self.min_factor);
+            if self.current - lower > self.eps {
+                self.current = lower;
+            }
+            (self.cooling, self.bad) = (self.cooldown, 0);
+        }
+        self.current
+    }
+
+    /// The best metric so far.
+    pub fn best(&self) -> Option<f64> {
+        self.best
+    }
+}
+
+/// Ends a descent when a metric stops getting better.
+///
+/// ```
+/// use gradus_optim::{EarlyStopping, Progress};
+/// let mut stopping = EarlyStopping::new(2);
+/// let progress = [0.9, 0.7, 0.8, 0.75].map(|validation_loss| stopping.observe(validation_loss));
+/// assert_eq!(progress, [Progress::Better, Progress::Better, Progress::Waiting, Progress::Stop]);
+/// assert_eq!(stopping.best(), Some(0.7));
+/// ```
+///
+/// It saves with serde, settings and all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStopping {
+    better: Better,
+    patience: u64,
+    best: Option<f64>,
+    bad: u64,
+}
+
+/// What a metric means for a descent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Progress {
+    /// the best so far: a model to keep
+    Better,
+    /// no better, but patience is left
+    Waiting,
+    /// no better for too long
+    Stop,
+}
+
+impl EarlyStopping {
+    /// Stops at the `patience`th metric in a row that is no better; for a metric that is to fall, by any amount.
+    pub fn new(patience: u64) -> Self {
+        let better = Better { goal: Goal::Minimize, threshold: 0.0, relative: false };
+        EarlyStopping { better, patience, best: None, bad: 0 }
+    }
+
+    /// Which way the metric is to go.
+    pub fn goal(mut self, goal: Goal) -> Self {
+        self.better.goal = goal;
+        self
+    }
+
+    /// What is better: by this much.
+    pub fn min_delta(mut self, min_delta: f64) -> Self {
+        self.better.threshold = min_delta;
+        self
+    }
+
+    /// Takes note of a metric.
+    pub fn observe(&mut self, metric: f64) -> Progress {
+        if self.better.is(metric, self.best) {
+            (self.best, self.bad) = (Some(metric), 0);
+            return Progress::Better;
+        }
+        self.bad += 1;
+        if self.bad < self.patience { Progress::Waiting } else { Progress::Stop }
+    }
+
+    /// The best metric so far.
+    pub fn best(&self) -> Option<f64> {
+        self.best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plateau_lowers_the_factor_after_its_patience_and_cools_down() {
+        let mut plateau = ReduceOnPlateau::new().patience(1).factor(0.5).cooldown(2).min_factor(0.3);
+        let metrics = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, f64::NAN];
+        let factors = metrics.map(|m| plateau.observe(m));
+        assert_eq!(factors, [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.3, 0.3, 0.3, 0.3]);
+    }
+
+    #[test]
+    fn a_share_and_an_amount_are_two_thresholds() {
+        let count = |plateau: ReduceOnPlateau| {
+            let mut plateau = plateau.patience(0).goal(Goal::Maximize);
+            [10.0, 10.4, 11.5].map(|m| plateau.observe(m))
+        };
+        assert_eq!(count(ReduceOnPlateau::new().threshold(0.1)), [1.0, 0.1, 0.1]);
+        assert_eq!(count(ReduceOnPlateau::new().absolute_threshold(0.1)), [1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn both_go_on_where_they_were_saved() {
+        let (mut plateau, mut stopping) = (ReduceOnPlateau::new().patience(2), EarlyStopping::new(4).min_delta(0.1));
+        let metrics = [3.0, 2.0, 2.5, 1.95, 2.2, 2.0, 2.1];
+        for (i, &metric) in metrics.iter().enumerate() {
+            if i == 3 {
+                plateau = serde_json::from_str(&serde_json::to_string(&plateau).unwrap()).unwrap();
+                stopping = serde_json::from_str(&serde_json::to_string(&stopping).unwrap()).unwrap();
+            }
+            let (factor, progress) = (plateau.observe(metric), stopping.observe(metric));
+            assert_eq!(factor, if i < 6 { 1.0 } else { 0.1 }, "{i}");
+            assert_eq!(progress == Progress::Stop, i >= 5, "{i}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Schedules that go through points: flat, straight, or along a wave.
+
+use std::f64::consts::PI;
+
+use serde::{Deserialize, Serialize};
+
+use super::Schedule;
+
+/// How a schedule gets from one point to the next; f runs from 0 to 1 between them, the factor from p to q.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Shape {
+    /// p until the next point
+    Hold,
+    /// p + (q − p) f
+    Linear,
+    /// q + ½ (p − q)(1 + cos πf)
+    Cosine,
+    /// p (q/p)ᶠ: the same ratio at each step; p and q must be of the same sign
+    Geometric,
+}
+
+pub(super) fn factor(points: &[(f64, f64)], shape: Shape, t: f64) -> f64 {
+    let Some(i) = points.iter().position(|&(step, _)| step > t) else {
+        return points.last().map_or(1.0, |&(_, factor)| factor);
+    };
+    if i == 0 {
+        return points[0].1;
+    }
+    let ((start, p), (end, q)) = (points[i - 1], points[i]);
+    let f = (t - start) / (end - start);
+    match shape {
+        Shape::Hold => p,
+        Shape::Linear => p + (q - p) * f,
+        Shape::Cosine => q + 0.5 * (p - q) * (1.0 + (PI * f).cos()),
+        Shape::Geometric => p * (q / p).powf(f),
+    }
+}
+
+pub(super) fn through(points: impl Into<Vec<(f64, f64)>>, shape: Shape, steps: u64) -> Schedule {
+    Schedule::Curve { points: points.into(), shape, steps: Some(steps) }
+}
+
+/// The learning rate as it is: factor 1 at every step.
+pub fn constant() -> Schedule {
+    Schedule::Curve { points: vec![(0.0, 1.0)], shape: Shape::Hold, steps: None }
+}
+
+/// From factor `from` at step 0 in a straight line to `to` at step `steps` (PyTorch's `LinearLR`).
+pub fn linear(from: f64, to: f64, steps: u64) -> Schedule {
+    through([(0.0, from), (steps as f64, to)], Shape::Linear, steps)
+}
+
+/// `(1 − step/steps)^power`: factor 1 at step 0, 0 from step `steps` on (PyTorch's `PolynomialLR`).
+pub fn polynomial(steps: u64, power: f64) -> Schedule {
+    linear(1.0, 0.0, steps).power(power)
+}
+
+/// `½ (1 + cos(π step / steps))`: factor 1 at step 0, 0 from step `steps` on (PyTorch's `CosineAnnealingLR`, which
+/// rises again past its end; Loshchilov, Hutter 2016, <https://arxiv.org/abs/1608.03983>).
+pub fn cosine(steps: u64) -> Schedule {
+    through([(0.0, 1.0), (steps as f64, 0.0)], Shape::Cosine, steps)
+}
+
+/// `(step + 1) / steps`, then 1: never 0, so that no step is wasted. Follow it by [`Schedule::then`].
+///
+/// While running means and momenta still know nothing, steps are small (Goyal et al. 2017,
+/// <https://arxiv.org/abs/1706.02677>).
+pub fn warmup(steps: u64) -> Schedule {
+    warmup_shaped(steps, Shape::Linear)
+}
+
+/// [`warmup`] along another shape: from 0 (which would be step −1) to 1 at step `steps − 1`; with
+/// [`Shape::Geometric`] from 1/100.
+pub fn warmup_shaped(steps: u64, shape: Shape) -> Schedule {
+    let from = if shape == Shape::Geometric { 0.01 } else { 0.0 };
+    through([(-1.0, from), (steps as f64 - 1.0, 1.0)], shape, steps)
+}
+
+/// Through the points (step, factor), level before the first and after the last.
+///
+/// ```
+/// use gradus_optim::{Shape, piecewise};
+/// let schedule = piecewise(&[(0, 1.0), (4, 0.5)], Shape::Linear);
+/// assert_eq!(schedule.values(6), [1.0, 0.875, 0.75, 0.625, 0.5, 0.5]);
+/// ```
+///
+/// # Panics
+/// Without points, or if their steps are not in order.
+#[track_caller]
+pub fn piecewise(points: &[(u64, f64)], shape: Shape) -> Schedule {
+    let Some(&(end, _)) = points.last() else { panic!("piecewise: no points; give at least one (step, factor)") };
+    if let Some(pair) = points.windows(2).find(|pair| pair[0].0 > pair[1].0) {
+        panic!("piecewise: step {} follows step {}; give the points in the order of steps", pair[1].0, pair[0].0);
+    }
+    through(points.iter().map(|&(step, factor)| (step as f64, factor)).collect::<Vec<_>>(), shape, end)
+}

@@ -1,0 +1,126 @@
+//! Schedules that come again, and one that is a single cycle.
+
+use std::f64::consts::PI;
+
+use serde::{Deserialize, Serialize};
+
+use super::Schedule;
+use super::curve::{Shape, through};
+
+/// Half waves of [`cosine`](super::cosine) from 1 toward 0, each `growth` times as long as the one before, the first of
+/// `period` steps; factor 1 at step 0 and at each restart (PyTorch's `CosineAnnealingWarmRestarts`; Loshchilov, Hutter
+/// 2016, <https://arxiv.org/abs/1608.03983>).
+///
+/// # Panics
+/// If a number is 0.
+#[track_caller]
+pub fn warm_restarts(period: u64, growth: u64) -> Schedule {
+    assert!(period > 0 && growth > 0, "warm_restarts: period {period}, growth {growth}; both must be at least 1");
+    Schedule::WarmRestarts { period, growth }
+}
+
+pub(super) fn restarts_factor(step: u64, period: u64, growth: u64) -> f64 {
+    let (mut t, mut period) = (step, period.max(1));
+    if growth <= 1 {
+        t %= period;
+    } else {
+        while t >= period {
+            t -= period;
+            period = period.saturating_mul(growth); // at most 64 times
+        }
+    }
+    0.5 * (1.0 + (PI * t as f64 / period as f64).cos())
+}
+
+/// What becomes of the peaks of [`cyclic`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Fade {
+    /// they stay as they are (PyTorch's `triangular`)
+    Never,
+    /// each rises half as far as the one before (`triangular2`)
+    Halve,
+    /// what is above `low` is multiplied by the number to the power of the step (`exp_range`)
+    By(f64),
+}
+
+/// Up from `low` to 1 in a straight line of `up` steps, down again in `down` steps, over and over; factor `low` at step 0.
+/// PyTorch's `CyclicLR` with `low` = base_lr/max_lr and a learning rate of max_lr. Smith 2015
+/// (<https://arxiv.org/abs/1506.01186>).
+///
+/// # Panics
+/// If `up + down` is 0.
+#[track_caller]
+pub fn cyclic(low: f64, up: u64, down: u64, fade: Fade) -> Schedule {
+    assert!(up + down > 0, "cyclic: a cycle of 0 steps; give the steps up and the steps down");
+    Schedule::Cyclic { low, up, down, fade }
+}
+
+pub(super) fn cyclic_factor(step: u64, low: f64, up: u64, down: u64, fade: Fade) -> f64 {
+    let length = up.saturating_add(down).max(1);
+    let (cycle, t) = (step / length, step % length);
+    let height = if t < up { t as f64 / up as f64 } else { (length - t) as f64 / down.max(1) as f64 };
+    let share = match fade {
+        Fade::Never => 1.0,
+        Fade::Halve => 0.5f64.powf(cycle as f64),
+        Fade::By(gamma) => gamma.powf(step as f64),
+    };
+    low + (1.0 - low) * height * share
+}
+
+/// [`OneCycle`] with PyTorch's defaults: up from 1/25 to 1 in 30 % of the steps, then down to 1/250,000.
+///
+/// # Panics
+/// If there are no steps.
+#[track_caller]
+pub fn one_cycle(steps: u64) -> Schedule {
+    OneCycle::default().over(steps)
+}
+
+/// Up from `start` to 1, then down to `end`, once: large rates in the middle of a run (PyTorch's `OneCycleLR` with a
+/// learning rate of max_lr; Smith, Topin 2017, <https://arxiv.org/abs/1708.07120>).
+///
+/// ```
+/// use gradus_optim::{OneCycle, Shape};
+/// let schedule = OneCycle { rise: 0.5, start: 0.0, end: 0.5, shape: Shape::Linear, ..OneCycle::default() }.over(6);
+/// assert_eq!([0, 1, 2, 5, 99].map(|step| schedule.factor(step)), [0.0, 0.5, 1.0, 0.5, 0.5]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OneCycle {
+    /// the share of the steps until the peak (PyTorch's `pct_start`)
+    pub rise: f64,
+    /// factor at step 0 (`1 / div_factor`)
+    pub start: f64,
+    /// factor at the last step (`1 / (div_factor · final_div_factor)`)
+    pub end: f64,
+    /// of the ways up and down
+    pub shape: Shape,
+    /// down to `start` as fast as up, then on to `end`
+    pub three_phase: bool,
+}
+
+impl Default for OneCycle {
+    fn default() -> Self {
+        OneCycle { rise: 0.3, start: 1.0 / 25.0, end: 1.0 / 25e4, shape: Shape::Cosine, three_phase: false }
+    }
+}
+
+impl OneCycle {
+    /// The schedule of so many steps. The peak is at step `rise · steps − 1`, which need not be a whole number.
+    ///
+    /// # Panics
+    /// If there are no steps, or `rise` is not a share that leaves room for the way down.
+    #[track_caller]
+    pub fn over(self, steps: u64) -> Schedule {
+        let OneCycle { rise, start, end, shape, three_phase } = self;
+        let most = if three_phase { 0.5 } else { 1.0 };
+        assert!(steps > 0, "OneCycle: a cycle of 0 steps");
+        assert!((0.0..=most).contains(&rise), "OneCycle: `rise` is {rise}, not a share in 0 … {most} of the steps");
+        let (last, peak) = (steps as f64 - 1.0, (rise * steps as f64 - 1.0).max(0.0));
+        let mut points = vec![(0.0, start), (peak, 1.0), (last, end)];
+        if three_phase {
+            points.insert(2, (2.0 * peak, start));
+        }
+        through(points, shape, steps)
+    }
+}

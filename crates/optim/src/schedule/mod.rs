@@ -1,0 +1,362 @@
+//! Schedules: the learning rate as a pure function of the step.
+//!
+//! `curve.rs` has those that go through points, `decay.rs` those that fall for ever, `cycle.rs` those that come again.
+
+mod curve;
+mod cycle;
+mod decay;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use curve::{Shape, constant, cosine, linear, piecewise, polynomial, warmup, warmup_shaped};
+pub use cycle::{Fade, OneCycle, cyclic, one_cycle, warm_restarts};
+pub use decay::{exponential, inverse_sqrt, multi_step, noam, step_decay};
+
+/// A factor of the learning rate for each step, from step 0 on.
+///
+/// There is no counter inside, so nothing can be off by one and a resumed run is on the right rate by itself. Every
+/// schedule is defined for every step; past its end it holds its last value. Schedules are plain data that serde can
+/// save, but for [`custom`](Self::custom) ones.
+///
+/// ```
+/// use gradus_optim::{cosine, warmup};
+/// let schedule = warmup(4).then(cosine(100));
+/// let factors: Vec<f64> = [0, 3, 4, 54, 104, 9999].map(|t| schedule.factor(t)).into();
+/// assert_eq!(factors, [0.25, 1.0, 1.0, 0.5, 0.0, 0.0]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Schedule {
+    /// through points, then level
+    Curve {
+        /// (step, factor) in the order of steps, which need not be whole numbers
+        points: Vec<(f64, f64)>,
+        /// how it gets from one to the next
+        shape: Shape,
+        /// when another schedule may take over, if it ends
+        steps: Option<u64>,
+    },
+    /// `gamma^(step / every)`
+    Exponential {
+        /// how many steps make one power
+        every: u64,
+        /// what each power multiplies by
+        gamma: f64,
+        /// whole powers only
+        stairs: bool,
+    },
+    /// up in proportion to the step, then down with its square root
+    InverseSqrt {
+        /// where the two meet, at factor 1
+        warmup: u64,
+    },
+    /// half waves of the cosine from 1 toward 0, each `growth` times as long as the one before
+    WarmRestarts {
+        /// steps of the first
+        period: u64,
+        /// how many times as long the next is
+        growth: u64,
+    },
+    /// up from `low` to 1 and down again, over and over
+    Cyclic {
+        /// the least factor
+        low: f64,
+        /// steps up
+        up: u64,
+        /// steps down
+        down: u64,
+        /// how later peaks differ
+        fade: Fade,
+    },
+    /// one schedule, then another
+    Then {
+        /// in force for `steps` steps
+        first: Box<Schedule>,
+        /// when the next takes over
+        steps: u64,
+        /// counts its steps from there
+        next: Box<Schedule>,
+    },
+    /// a step of the schedule for every so many steps
+    Every {
+        /// whose steps
+        schedule: Box<Schedule>,
+        /// how many steps each lasts
+        steps: u64,
+    },
+    /// `from + (to − from) · factor`
+    Between {
+        /// whose factor
+        schedule: Box<Schedule>,
+        /// where that is 0
+        from: f64,
+        /// where that is 1
+        to: f64,
+    },
+    /// `factor^exponent`
+    Power {
+        /// whose factor
+        schedule: Box<Schedule>,
+        /// to be raised to this
+        exponent: f64,
+    },
+    /// `min(max(factor, low), high)`
+    Clamp {
+        /// whose factor
+        schedule: Box<Schedule>,
+        /// the least
+        low: f64,
+        /// the largest
+        high: f64,
+    },
+    /// the product of two
+    Times {
+        /// one
+        first: Box<Schedule>,
+        /// the other
+        second: Box<Schedule>,
+    },
+    /// a closure, which cannot be saved
+    #[serde(skip)]
+    Custom(Closure),
+}
+
+/// A user's function of the step.
+#[derive(Clone)]
+pub struct Closure(Arc<dyn Fn(u64) -> f64 + Send + Sync>);
+
+impl fmt::Debug for Closure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a closure")
+    }
+}
+
+/// The same closure, not one that does the same.
+impl PartialEq for Closure {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Schedule {
+    /// A function of your own. Saving it by serde is an error; all else works.
+    ///
+    /// ```
+    /// use gradus_optim::Schedule;
+    /// let halved_after_noon = Schedule::custom(|step| if step < 12 { 1.0 } else { 0.5 });
+    /// assert_eq!(halved_after_noon.values(14)[10..], [1.0, 1.0, 0.5, 0.5]);
+    /// ```
+    pub fn custom(factor: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Schedule {
+        Schedule::Custom(Closure(Arc::new(factor)))
+    }
+
+    /// The factor of the learning rate at a step.
+    pub fn factor(&self, step: u64) -> f64 {
+        match self {
+            Schedule::Curve { points, shape, .. } => curve::factor(points, *shape, step as f64),
+            Schedule::Exponential { every, gamma, stairs } => decay::exponential_factor(step, *every, *gamma, *stairs),
+            Schedule::InverseSqrt { warmup } => decay::inverse_sqrt_factor(step, *warmup),
+            Schedule::WarmRestarts { period, growth } => cycle::restarts_factor(step, *period, *growth),
+            Schedule::Cyclic { low, up, down, fade } => cycle::cyclic_factor(step, *low, *up, *down, *fade),
+            Schedule::Then { first, steps, .. } if step < *steps => first.factor(step),
+            Schedule::Then { steps, next, .. } => next.factor(step - steps),
+            Schedule::Every { schedule, steps } => schedule.factor(step / (*steps).max(1)),
+            Schedule::Between { schedule, from, to } => from + (to - from) * schedule.factor(step),
+            Schedule::Power { schedule, exponent } => schedule.factor(step).powf(*exponent),
+            Schedule::Clamp { schedule, low, high } => schedule.factor(step).max(*low).min(*high),
+            Schedule::Times { first, second } => first.factor(step) * second.factor(step),
+            Schedule::Custom(closure) => (closure.0)(step),
+        }
+    }
+
+    /// The factors of the steps before `steps`, for any plotter.
+    ///
+    /// ```
+    /// assert_eq!(gradus_optim::linear(0.0, 1.0, 4).values(6), [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]);
+    /// ```
+    pub fn values(&self, steps: u64) -> Vec<f64> {
+        (0..steps).map(|step| self.factor(step)).collect()
+    }
+
+    /// How many steps it takes until it stays level, if it does.
+    pub fn steps(&self) -> Option<u64> {
+        match self {
+            Schedule::Curve { steps, .. } => *steps,
+            Schedule::Then { steps, next, .. } => next.steps().map(|n| n.saturating_add(*steps)),
+            Schedule::Every { schedule, steps } => schedule.steps().map(|n| n.saturating_mul(*steps)),
+            Schedule::Between { schedule, .. }
+            | Schedule::Power { schedule, .. }
+            | Schedule::Clamp { schedule, .. } => schedule.steps(),
+            Schedule::Times { first, second } => Some(first.steps()?.max(second.steps()?)),
+            Schedule::Exponential { .. }
+            | Schedule::InverseSqrt { .. }
+            | Schedule::WarmRestarts { .. }
+            | Schedule::Cyclic { .. }
+            | Schedule::Custom(_) => None,
+        }
+    }
+
+    /// This schedule to its end, then another, which counts its steps from there.
+    ///
+    /// # Panics
+    /// If this one has no end: use [`after`](Schedule::after).
+    #[track_caller]
+    pub fn then(self, next: Schedule) -> Schedule {
+        match self.steps() {
+            Some(steps) => self.after(steps, next),
+            None => panic!("then: {self:?} has no end; say when the next takes over with `after(steps, next)`"),
+        }
+    }
+
+    /// This schedule for `steps` steps, then another, which counts its steps from there.
+    pub fn after(self, steps: u64, next: Schedule) -> Schedule {
+        Schedule::Then { first: Box::new(self), steps, next: Box::new(next) }
+    }
+
+    /// Each step of this schedule lasts `steps` steps: a schedule of epochs, for an optimizer that counts steps.
+    ///
+    /// ```
+    /// let by_epoch = gradus_optim::linear(1.0, 0.0, 2).every(3);
+    /// assert_eq!(by_epoch.values(7), [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If `steps` is 0.
+    #[track_caller]
+    pub fn every(self, steps: u64) -> Schedule {
+        assert!(steps > 0, "every: 0 steps; give the number of steps of an epoch");
+        Schedule::Every { schedule: Box::new(self), steps }
+    }
+
+    /// Every factor multiplied by `factor`.
+    ///
+    /// ```
+    /// assert_eq!(gradus_optim::linear(1.0, 0.0, 2).scale(0.5).values(3), [0.5, 0.25, 0.0]);
+    /// ```
+    pub fn scale(self, factor: f64) -> Schedule {
+        self.between(0.0, factor)
+    }
+
+    /// `from + (to − from) · factor`: 0 becomes `from`, 1 becomes `to`. A cosine that ends at a tenth:
+    ///
+    /// ```
+    /// let schedule = gradus_optim::cosine(10).between(0.1, 1.0);
+    /// assert_eq!([schedule.factor(0), schedule.factor(10)], [1.0, 0.1]);
+    /// ```
+    pub fn between(self, from: f64, to: f64) -> Schedule {
+        Schedule::Between { schedule: Box::new(self), from, to }
+    }
+
+    /// `factor^exponent`.
+    pub fn power(self, exponent: f64) -> Schedule {
+        Schedule::Power { schedule: Box::new(self), exponent }
+    }
+
+    /// No less than `low` and no more than `high`.
+    ///
+    /// ```
+    /// assert_eq!(gradus_optim::exponential(1, 0.5).clamp(0.2, 0.8).values(4), [0.8, 0.5, 0.25, 0.2]);
+    /// ```
+    ///
+    /// # Panics
+    /// If `low` is more than `high`, or NaN.
+    #[track_caller]
+    pub fn clamp(self, low: f64, high: f64) -> Schedule {
+        assert!(low <= high, "clamp: there is nothing between {low} and {high}; give the smaller one first");
+        Schedule::Clamp { schedule: Box::new(self), low, high }
+    }
+
+    /// The product of two schedules (PyTorch's `ChainedScheduler`).
+    ///
+    /// ```
+    /// use gradus_optim::{exponential, warmup};
+    /// assert_eq!(warmup(2).times(exponential(1, 0.5)).values(4), [0.5, 0.5, 0.25, 0.125]);
+    /// ```
+    pub fn times(self, other: Schedule) -> Schedule {
+        Schedule::Times { first: Box::new(self), second: Box::new(other) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_of_each() -> Vec<(Schedule, &'static [(u64, f64)])> {
+        vec![
+            (constant(), &[(0, 1.0), (u64::MAX, 1.0)]),
+            (linear(0.5, 2.0, 10), &[(0, 0.5), (5, 1.25), (10, 2.0), (u64::MAX, 2.0)]),
+            (polynomial(10, 2.0), &[(0, 1.0), (5, 0.25), (10, 0.0), (u64::MAX, 0.0)]),
+            (step_decay(3, 0.5), &[(0, 1.0), (2, 1.0), (3, 0.5), (8, 0.25), (u64::MAX, 0.0)]),
+            (multi_step(&[2, 5, 5], 0.1), &[(0, 1.0), (1, 1.0), (2, 0.1), (4, 0.1), (5, 1e-3), (u64::MAX, 1e-3)]),
+            (exponential(2, 0.25), &[(0, 1.0), (1, 0.5), (2, 0.25), (u64::MAX, 0.0)]),
+            (cosine(8), &[(0, 1.0), (4, 0.5), (8, 0.0), (12, 0.0), (u64::MAX, 0.0)]),
+            (warm_restarts(4, 2), &[(0, 1.0), (2, 0.5), (4, 1.0), (8, 0.5), (12, 1.0), (20, 0.5), (28, 1.0)]),
+            (warm_restarts(4, 1), &[(0, 1.0), (2, 0.5), (4, 1.0), (6, 0.5), (4_000_000, 1.0)]),
+            (cyclic(0.5, 2, 4, Fade::Never), &[(0, 0.5), (1, 0.75), (2, 1.0), (4, 0.75), (6, 0.5), (8, 1.0)]),
+            (cyclic(0.5, 2, 2, Fade::Halve), &[(0, 0.5), (2, 1.0), (4, 0.5), (6, 0.75), (10, 0.625)]),
+            (cyclic(0.0, 1, 1, Fade::By(0.5)), &[(0, 0.0), (1, 0.5), (2, 0.0), (3, 0.125)]),
+            (one_cycle(101), &[(0, 0.04), (100, 4e-6), (101, 4e-6), (u64::MAX, 4e-6)]),
+            (inverse_sqrt(4), &[(0, 0.25), (3, 1.0), (15, 0.5), (399, 0.1)]),
+            (noam(64, 4), &[(0, 0.25 / 16.0), (3, 1.0 / 16.0), (15, 0.5 / 16.0)]),
+            (warmup(5), &[(0, 0.2), (4, 1.0), (5, 1.0), (u64::MAX, 1.0)]),
+            (warmup_shaped(4, Shape::Cosine), &[(1, 0.5), (3, 1.0), (u64::MAX, 1.0)]),
+            (warmup_shaped(4, Shape::Geometric), &[(1, 0.1), (3, 1.0), (u64::MAX, 1.0)]),
+            (piecewise(&[(0, 1.0), (3, 0.5), (5, 0.1)], Shape::Hold), &[(0, 1.0), (2, 1.0), (3, 0.5), (9, 0.1)]),
+            (piecewise(&[(2, 1.0), (4, 0.0)], Shape::Linear), &[(0, 1.0), (2, 1.0), (3, 0.5), (9, 0.0)]),
+            (warmup(2).then(step_decay(2, 0.1)), &[(0, 0.5), (1, 1.0), (2, 1.0), (4, 0.1), (6, 0.01)]),
+            (cosine(4).every(5), &[(0, 1.0), (4, 1.0), (10, 0.5), (14, 0.5), (20, 0.0)]),
+            (cosine(4).between(0.2, 1.0), &[(0, 1.0), (2, 0.6), (9, 0.2)]),
+            (exponential(1, 0.5).clamp(0.2, 0.8), &[(0, 0.8), (1, 0.5), (9, 0.2)]),
+            (warmup(2).times(exponential(1, 0.5)), &[(0, 0.5), (3, 0.125)]),
+        ]
+    }
+
+    #[test]
+    fn each_schedule_states_its_first_and_last_value() {
+        for (schedule, values) in one_of_each() {
+            for &(step, factor) in values {
+                let got = schedule.factor(step);
+                assert!((got - factor).abs() < 1e-15, "{schedule:?} at {step}: {got}, not {factor}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_schedule_is_defined_everywhere_and_level_past_its_end() {
+        let empty = [linear(0.5, 2.0, 0), cosine(0), warmup(0), polynomial(0, 2.0), one_cycle(1), inverse_sqrt(0)];
+        for schedule in one_of_each().into_iter().map(|(schedule, _)| schedule).chain(empty) {
+            for step in (0..300).chain([1 << 40, u64::MAX - 1, u64::MAX]) {
+                assert!(schedule.factor(step).is_finite(), "{schedule:?} at {step}");
+            }
+            if let Some(end) = schedule.steps() {
+                let last = schedule.factor(end);
+                assert!((end..end + 50).all(|step| schedule.factor(step) == last), "{schedule:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn schedules_are_saved_and_closures_say_that_they_cannot_be() {
+        for (schedule, _) in one_of_each() {
+            let saved = serde_json::to_string(&schedule).unwrap();
+            assert_eq!(serde_json::from_str::<Schedule>(&saved).unwrap(), schedule);
+        }
+        let error = serde_json::to_string(&warmup(3).then(Schedule::custom(|_| 1.0))).unwrap_err();
+        assert!(error.to_string().contains("Schedule::Custom cannot be serialized"), "{error}");
+    }
+
+    #[test]
+    #[should_panic(expected = "has no end")]
+    fn what_has_no_end_has_no_then() {
+        let _ = step_decay(3, 0.1).then(cosine(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "piecewise: step 2 follows step 5")]
+    fn points_out_of_order_are_refused() {
+        let _ = piecewise(&[(0, 1.0), (5, 0.5), (2, 0.1)], Shape::Linear);
+    }
+}
