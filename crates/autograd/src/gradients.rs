@@ -237,6 +237,22 @@ impl<T: Float> Gradients<T> {
         self.workspace().entries.iter().filter_map(|e| e.param)
     }
 
+    /// Changes the gradient of a parameter in place; false if it has none. For noise, penalties, or averages of one's own.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// let w = Param::new([1.0f32, 2.0]);
+    /// let (_, mut grads) = Tape::training(0).gradients(|t| t.param(&w).square().sum());
+    /// grads.update(&w, |g| g[1] = 0.0);
+    /// assert_eq!(grads.wrt(&w), ndarray::array![2.0, 0.0].into_dyn());
+    /// ```
+    pub fn update(&mut self, param: &Param<T>, change: impl FnOnce(&mut [T])) -> bool {
+        let Some(numbers) = self.entry(param.id()).map(|e| e.numbers) else { return false };
+        let pool = &mut self.workspace.as_mut().expect("there until dropped").pool;
+        change(&mut pool.kept_mut(numbers)[..param.len()]);
+        true
+    }
+
     /// Multiplies every gradient by a number.
     pub fn scale(&mut self, factor: f64) {
         let factor = T::from_f64(factor);

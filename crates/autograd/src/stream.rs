@@ -16,7 +16,15 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn rng(self) -> Xoshiro256PlusPlus {
+    /// The generator of these three integers.
+    ///
+    /// ```
+    /// use gradus_autograd::Stream;
+    /// use rand::RngExt;
+    /// let stream = Stream { seed: 1, step: 2, shard: 3 };
+    /// assert_eq!(stream.rng().random::<u64>(), stream.rng().random::<u64>());
+    /// ```
+    pub fn rng(self) -> Xoshiro256PlusPlus {
         // each integer is spread over all bits (the finaliser of splitmix64) before the next is mixed in
         let spread = |z: u64| {
             let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,21 +1,24 @@
 //! Cases of kind `optimizer`, and what `training` cases share with them.
 
 use gradus_autograd::{Gradients, Param, Tape, Var};
-use gradus_optim::{Optimizer, Rule, Schedule, rule};
+use gradus_optim::{Descent, Lbfgs, Optimizer, Rule, Schedule, rule};
 use ndarray::ArrayD;
 use serde_json::{Map, Value, json};
 
 use crate::encoding::{array, arrays, encode, flag, get, list, text};
 use crate::{Outcome, Stop, missing, unsupported};
 
-/// An optimizer of any rule.
+/// The cost and its gradients at the parameters.
+pub(crate) type Evaluate<'e> = dyn FnMut(&Vec<Param<f64>>) -> (f64, Gradients<f64>) + 'e;
+
+/// An optimizer of any kind.
 pub(crate) trait Any {
-    fn step(&mut self, params: &mut Vec<Param<f64>>, grads: &Gradients<f64>);
+    fn step(&mut self, params: &mut Vec<Param<f64>>, evaluate: &mut Evaluate<'_>);
 }
 
-impl<R: Rule> Any for Optimizer<R, f64> {
-    fn step(&mut self, params: &mut Vec<Param<f64>>, grads: &Gradients<f64>) {
-        Optimizer::step(self, params, grads);
+impl<O: Descent<f64>> Any for O {
+    fn step(&mut self, params: &mut Vec<Param<f64>>, evaluate: &mut Evaluate<'_>) {
+        self.descend(params, evaluate);
     }
 }
 
@@ -132,6 +135,22 @@ impl Setting<'_> {
                 })
             }),
             "lion" => self.build(|args| Ok(rule::Lion { betas: pair(args, "betas")?, weight_decay: decay(args)? })),
+            "lbfgs" => {
+                let args = self.args;
+                let [max_iter, max_eval, history] = ["max_iter", "max_eval", "history_size"]
+                    .map(|field| args[field].as_u64().ok_or_else(|| missing(field)).map(|n| n as usize));
+                let lbfgs = Lbfgs::new(get(args, "lr")?)
+                    .max_iter(max_iter?)
+                    .max_eval(max_eval?)
+                    .history_size(history?)
+                    .tolerance_grad(get(args, "tolerance_grad")?)
+                    .tolerance_change(get(args, "tolerance_change")?);
+                match args["line_search_fn"].as_str() {
+                    None => Ok(Box::new(lbfgs.line_search(false))),
+                    Some("strong_wolfe") => Ok(Box::new(lbfgs)),
+                    Some(other) => unsupported(format!("line search {other}")),
+                }
+            }
             _ => unsupported(format!("no {name}")),
         }
     }
@@ -155,11 +174,12 @@ pub(crate) fn run(case: &Value) -> Outcome {
         if record.contains(&step) {
             recorded.push(json!(params.iter().map(|p| encode(p.shape(), p.data())).collect::<Vec<_>>()));
         }
-        let (_, grads) = tape.gradients(|t| {
-            let vars: Vec<Var<'_, f64>> = params.iter().map(|p| t.param(p)).collect();
-            objective.cost(step as usize, &vars)
+        optimizer.step(&mut params, &mut |params| {
+            tape.gradients(|t| {
+                let vars: Vec<Var<'_, f64>> = params.iter().map(|p| t.param(p)).collect();
+                objective.cost(step as usize, &vars)
+            })
         });
-        optimizer.step(&mut params, &grads);
     }
     Ok(Map::from_iter([("params".to_owned(), Value::Array(recorded))]))
 }

@@ -69,13 +69,15 @@ pub(crate) fn run(case: &Value) -> Outcome {
             .map(|i| i as usize)
             .collect();
         let (x, y) = (x.select(Axis(0), &rows), y.select(Axis(0), &rows));
-        let (value, grads) = tape.gradients(|t| {
-            let output = forward(&model, &params, t.constant(&x)).expect("known layers");
-            cost(loss, output, &y).expect("a known loss")
-        });
-        losses.push(encode_number(value));
         rates.push(encode_number(base * factor.factor(step as u64)));
-        optimizer.step(&mut params, &grads);
+        optimizer.step(&mut params, &mut |params| {
+            let (value, grads) = tape.gradients(|t| {
+                let output = forward(&model, params, t.constant(&x)).expect("known layers");
+                cost(loss, output, &y).expect("a known loss")
+            });
+            losses.push(encode_number(value));
+            (value, grads)
+        });
     }
     let tape = Tape::inference();
     let outputs = forward(&model, &params, tape.constant(&x))?;

@@ -16,7 +16,7 @@ fn every_supported_case_agrees_with_its_reference() {
         ("op", 312),
         ("hvp", 108),
         ("loss", 11),
-        ("optimizer", 52),
+        ("optimizer", 54),
         ("schedule", 19),
         ("training", 8),
         ("critical_point", 12),

@@ -19,36 +19,56 @@
 //!
 //! One file for each rule, with its formula and reference. Formulas and defaults are PyTorch's.
 
+mod accumulate;
 mod adadelta;
 mod adafactor;
 mod adagrad;
 mod adam;
 mod adamax;
 mod asgd;
+mod average;
 mod clip;
+mod descend;
+pub mod functions;
+mod lbfgs;
+mod line_search;
 mod lion;
+mod lookahead;
 mod minimize;
 mod muon;
 mod nadam;
 mod optimizer;
 mod plateau;
 mod radam;
+mod range_test;
+mod restarts;
 mod rmsprop;
 mod rprop;
 pub mod rule;
+mod saga;
 mod schedule;
 mod sgd;
 mod state;
+mod weights;
 
-pub use minimize::{Minimum, minimize};
+pub use accumulate::Accumulator;
+pub use average::WeightAverage;
+pub use descend::{Rows, descend};
+pub use lbfgs::{Lbfgs, LbfgsState};
+pub use lookahead::{Lookahead, LookaheadState};
+pub use minimize::{Descent, Minimize, Minimum, Stop, minimize};
 pub use optimizer::{NonFiniteGradient, Optimizer};
 pub use plateau::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
+pub use range_test::{RangeTest, find_lr};
+pub use restarts::{Restarts, random_restarts};
 pub use rule::{Group, Rule, States, Update};
+pub use saga::{Sag, Saga, SampleAverage, SampleAverageState};
 pub use schedule::{
     Closure, Fade, OneCycle, Schedule, Shape, constant, cosine, cyclic, exponential, inverse_sqrt, linear, multi_step,
     noam, one_cycle, piecewise, polynomial, step_decay, warm_restarts, warmup, warmup_shaped,
 };
 pub use state::{OptimizerState, ParamState, StateError};
+pub use weights::Weights;
 
 /// Gradient descent: batch, stochastic or mini-batch is a matter of what the gradient is taken of. With momentum and
 /// Nesterov's variant. See [`rule::Sgd`].

@@ -1,17 +1,79 @@
 //! Descent on a plain function, without a model.
 
-use gradus_autograd::{Float, Param, Tape, Var};
+use std::fmt;
+
+use gradus_autograd::{Float, Gradients, Module, Param, Tape, Var};
 use ndarray::{Array, Dimension};
 
-use crate::{Optimizer, Rule};
+use crate::{Lbfgs, Lookahead, Optimizer, Rule, clip};
+
+/// Whatever moves a model down its cost: an [`Optimizer`], [`Lookahead`], or [`Lbfgs`], which evaluates the cost several
+/// times a step.
+pub trait Descent<T: Float> {
+    /// One step. `evaluate` computes the cost and its gradients at the model as it then is.
+    fn descend<M: Module<T>>(&mut self, model: &mut M, evaluate: impl FnMut(&M) -> (T, Gradients<T>));
+}
+
+impl<R: Rule, T: Float> Descent<T> for Optimizer<R, T> {
+    #[track_caller]
+    fn descend<M: Module<T>>(&mut self, model: &mut M, mut evaluate: impl FnMut(&M) -> (T, Gradients<T>)) {
+        let (_, grads) = evaluate(model);
+        self.step(model, &grads);
+    }
+}
+
+impl<R: Rule, T: Float> Descent<T> for Lookahead<R, T> {
+    #[track_caller]
+    fn descend<M: Module<T>>(&mut self, model: &mut M, mut evaluate: impl FnMut(&M) -> (T, Gradients<T>)) {
+        let (_, grads) = evaluate(model);
+        self.step(model, &grads);
+    }
+}
+
+impl<T: Float> Descent<T> for Lbfgs<T> {
+    #[track_caller]
+    fn descend<M: Module<T>>(&mut self, model: &mut M, evaluate: impl FnMut(&M) -> (T, Gradients<T>)) {
+        self.step(model, evaluate);
+    }
+}
+
+/// Why a descent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// the norm of the gradient is no larger than the tolerance: a critical point, mostly a minimum
+    Tolerance,
+    /// all iterations were made
+    Iterations,
+    /// the cost rose far above where it began
+    Diverged,
+    /// the cost or its gradient became NaN or infinite
+    NonFinite,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stop::Tolerance => "the gradient is as good as 0",
+            Stop::Iterations => "all iterations were made",
+            Stop::Diverged => "the cost rose far above where it began; try a smaller learning rate",
+            Stop::NonFinite => "the cost or its gradient is not finite; try a smaller learning rate",
+        })
+    }
+}
 
 /// Where a descent ended, and how it went.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Minimum<T, D: Dimension> {
     /// the point reached
     pub at: Array<T, D>,
-    /// the cost before each step, and at the end
+    /// every point on the way, the first and the last included
+    pub path: Vec<Array<T, D>>,
+    /// the cost at each
     pub costs: Vec<T>,
+    /// the 2-norm of the gradient at each
+    pub grad_norms: Vec<f64>,
+    /// why it ended
+    pub stop: Stop,
 }
 
 impl<T: Float, D: Dimension> Minimum<T, D> {
@@ -19,38 +81,113 @@ impl<T: Float, D: Dimension> Minimum<T, D> {
     pub fn cost(&self) -> T {
         self.costs[self.costs.len() - 1]
     }
+
+    /// Steps made.
+    pub fn steps(&self) -> usize {
+        self.costs.len() - 1
+    }
 }
 
-/// Minimizes a function of an array by `steps` steps of an optimizer.
+/// When a descent ends. [`minimize`] is the short form.
 ///
 /// ```
-/// use gradus_optim::{Sgd, minimize};
+/// use gradus_optim::{Minimize, Sgd, Stop};
+/// use ndarray::array;
+/// let settings = Minimize { iterations: 1000, tolerance: 1e-3, ..Minimize::default() };
+/// let found = settings.run(|t| t.square().sum(), array![5.0], Sgd::new(0.1));
+/// assert_eq!((found.stop, found.steps()), (Stop::Tolerance, 42));
+/// let found = settings.run(|t| t.square().sum(), array![5.0], Sgd::new(1.1)); // too large a rate
+/// assert_eq!(found.stop, Stop::Diverged);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Minimize {
+    /// how many steps at most: 1000
+    pub iterations: usize,
+    /// the norm of the gradient that is as good as 0: 10⁻⁸
+    pub tolerance: f64,
+    /// how far the cost may rise above the first one, in units of that one's size or 1, whichever is larger: 10⁶
+    pub divergence: f64,
+}
+
+impl Default for Minimize {
+    fn default() -> Self {
+        Minimize { iterations: 1000, tolerance: 1e-8, divergence: 1e6 }
+    }
+}
+
+impl Minimize {
+    /// Runs a descent from a point.
+    ///
+    /// # Panics
+    /// If the function does not return a single number.
+    #[track_caller]
+    pub fn run<T: Float, D: Dimension>(
+        self,
+        cost: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T>,
+        start: Array<T, D>,
+        mut optimizer: impl Descent<T>,
+    ) -> Minimum<T, D> {
+        let shape = start.raw_dim();
+        let mut theta = Param::new(&start);
+        let mut tape = Tape::mathematics();
+        let (mut path, mut costs, mut grad_norms) = (vec![start], Vec::<T>::new(), Vec::new());
+        // takes note of a point; says whether it is the last
+        let mut note = |cost: T, theta: &Param<T>, grads: &Gradients<T>| {
+            let norm = grads.padded(theta).map_or(0.0, |grad| clip::squares(&grad[..theta.len()]).sqrt());
+            costs.push(cost);
+            grad_norms.push(norm);
+            let first = costs[0].to_f64();
+            if !cost.is_finite() || !norm.is_finite() {
+                Some(Stop::NonFinite)
+            } else if cost.to_f64() - first > self.divergence * first.abs().max(1.0) {
+                Some(Stop::Diverged)
+            } else if norm <= self.tolerance {
+                Some(Stop::Tolerance)
+            } else {
+                (costs.len() > self.iterations).then_some(Stop::Iterations)
+            }
+        };
+        let stop = loop {
+            let (value, grads) = tape.gradients(|t| cost(t.param(&theta)));
+            if let Some(stop) = note(value, &theta, &grads) {
+                break stop;
+            }
+            let mut first = Some((value, grads));
+            optimizer
+                .descend(&mut theta, |theta| first.take().unwrap_or_else(|| tape.gradients(|t| cost(t.param(theta)))));
+            path.push(
+                Array::from_shape_vec(shape.clone(), theta.data().to_vec()).expect("a parameter keeps its shape"),
+            );
+        };
+        let at = path[path.len() - 1].clone();
+        Minimum { at, path, costs, grad_norms, stop }
+    }
+}
+
+/// Minimizes a function of an array by at most `iterations` steps of an optimizer.
+///
+/// ```
+/// use gradus_optim::{Sgd, Stop, minimize};
 /// use ndarray::array;
 ///
 /// let target = array![3.0, -1.0];
-/// let found = minimize(|t| (t - &target).square().sum(), array![0., 0.], Sgd::new(0.1).momentum(0.9), 200);
-/// assert!((&found.at - &target).iter().all(|d: &f64| d.abs() < 1e-3));
+/// let found = minimize(|t| (t - &target).square().sum(), array![0., 0.], Sgd::new(0.1).momentum(0.9), 500);
+/// assert!((&found.at - &target).iter().all(|d: &f64| d.abs() < 1e-6));
+/// assert_eq!(found.stop, Stop::Tolerance);
+/// assert_eq!(found.path[0], array![0., 0.]);
 /// ```
+///
+/// It ends sooner where the gradient is 0 (its norm at most 10⁻⁸), or if the cost diverges: [`Minimize`] has the
+/// settings.
 ///
 /// # Panics
 /// If the function does not return a single number.
 #[track_caller]
-pub fn minimize<T: Float, D: Dimension, R: Rule>(
+pub fn minimize<T: Float, D: Dimension>(
     cost: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T>,
     start: Array<T, D>,
-    mut optimizer: Optimizer<R, T>,
-    steps: usize,
+    optimizer: impl Descent<T>,
+    iterations: usize,
 ) -> Minimum<T, D> {
-    let mut theta = Param::new(&start);
-    let mut tape = Tape::mathematics();
-    let mut costs = Vec::with_capacity(steps + 1);
-    for _ in 0..steps {
-        let (value, grads) = tape.gradients(|t| cost(t.param(&theta)));
-        costs.push(value);
-        optimizer.step(&mut theta, &grads);
-    }
-    tape.clear();
-    costs.push(cost(tape.param(&theta)).item());
-    let at = theta.value().to_owned().into_dimensionality().expect("a parameter keeps its shape");
-    Minimum { at, costs }
+    Minimize { iterations, ..Minimize::default() }.run(cost, start, optimizer)
 }

@@ -125,6 +125,17 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         self
     }
 
+    /// The learning rate before schedule and factor.
+    pub(crate) fn base_lr(&self) -> f64 {
+        self.base.lr
+    }
+
+    /// The same, but that schedules begin anew.
+    pub(crate) fn from_step_0(mut self) -> Self {
+        (self.steps, self.factor) = (0, 1.0);
+        self
+    }
+
     /// The learning rate of the next step, outside of groups that have their own.
     pub fn lr(&self) -> f64 {
         self.base.lr * self.rate(self.steps)

@@ -1,0 +1,56 @@
+//! Gradients of several batches as those of one.
+
+use gradus_autograd::{Float, Gradients};
+
+/// The mean of the gradients of several batches, for a batch that would not fit into memory at once.
+///
+/// ```
+/// use gradus_autograd::{Param, Tape};
+/// use gradus_optim::{Accumulator, Sgd};
+/// let mut w = Param::new([0.0f32]);
+/// let (mut opt, mut tape, mut sum) = (Sgd::new(1.0), Tape::training(0), Accumulator::new(2));
+/// for batch in [1.0, 3.0, 5.0, 7.0] {
+///     let (_, grads) = tape.gradients(|t| (t.param(&w) * batch).sum());
+///     if let Some(mean) = sum.add(grads) {
+///         opt.step(&mut w, &mean); // every second time
+///     }
+/// }
+/// assert_eq!((w.data()[0], opt.steps()), (-2.0 - 6.0, 2));
+/// ```
+///
+/// Costs that are means count every batch alike; scale those of a smaller one before ([`Gradients::scale`]).
+#[derive(Debug)]
+pub struct Accumulator<T: Float = f32> {
+    every: usize,
+    count: usize,
+    sum: Option<Gradients<T>>,
+}
+
+impl<T: Float> Accumulator<T> {
+    /// Gives a mean for every so many batches.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
+    pub fn new(every: usize) -> Self {
+        assert!(every > 0, "Accumulator: the mean of 0 batches");
+        Accumulator { every, count: 0, sum: None }
+    }
+
+    /// Takes the gradients of a batch in; gives the mean if it was the last of its group.
+    pub fn add(&mut self, grads: Gradients<T>) -> Option<Gradients<T>> {
+        self.count += 1;
+        match &mut self.sum {
+            None => self.sum = Some(grads),
+            Some(sum) => sum.add(&grads),
+        }
+        if self.count == self.every { self.take() } else { None }
+    }
+
+    /// The mean of those taken in since the last one given, if there are any: for the end of an epoch.
+    pub fn take(&mut self) -> Option<Gradients<T>> {
+        let mut mean = self.sum.take()?;
+        mean.scale(1.0 / std::mem::replace(&mut self.count, 0) as f64);
+        Some(mean)
+    }
+}

@@ -1,0 +1,80 @@
+//! The learning-rate range test.
+
+use std::ops::RangeInclusive;
+
+use gradus_autograd::{Float, Module, Tape, Var};
+
+use crate::{Optimizer, Rule, Shape, descend, piecewise};
+
+/// What a range test saw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RangeTest {
+    /// the learning rate of each step
+    pub rates: Vec<f64>,
+    /// the cost of each step's batch, before the step
+    pub costs: Vec<f64>,
+    /// their running mean, `m ← 0.9 m + 0.1 c`, freed of its start at 0
+    pub smoothed: Vec<f64>,
+    /// a tenth of the rate at which the running mean was least; `None` if that was the first one: every rate was too large,
+    /// or none large enough
+    pub suggestion: Option<f64>,
+}
+
+/// Tries learning rates from small to large on a copy of a model, and suggests one.
+///
+/// The rate grows by the same factor at each of `steps` steps. Too small, and the cost hardly falls; then it falls ever faster;
+/// too large, and it rises: the test ends when its running mean is four times the least so far, or not finite. What is suggested lies a
+/// tenth below the rate of the least mean, where the descent was still stable. Smith 2015
+/// (<https://arxiv.org/abs/1506.01186>); running mean and rule of thumb as in fastai's `lr_find`.
+///
+/// Model and optimizer are copied and stay as they are; the optimizer's schedule is left out.
+///
+/// ```
+/// use gradus_autograd::Param;
+/// use gradus_optim::{Sgd, find_lr, functions};
+///
+/// let start = Param::new([1.0f64, 3.0]);
+/// let test = find_lr(&start, &Sgd::new(1.0), 1e-5..=10.0, 100, std::iter::repeat(()), |theta, t, ()| {
+///     functions::ravine(t.param(theta))
+/// });
+/// let rate = test.suggestion.unwrap();
+/// assert!(rate > 5e-4 && rate < 0.02, "{rate}"); // descent diverges from 0.02 on
+/// ```
+///
+/// # Panics
+/// If the range is not one of positive numbers, or there are fewer than two steps.
+#[track_caller]
+pub fn find_lr<T: Float, R: Rule, M: Module<T> + Clone, B>(
+    model: &M,
+    optimizer: &Optimizer<R, T>,
+    rates: RangeInclusive<f64>,
+    steps: usize,
+    batches: impl IntoIterator<Item = B>,
+    cost: impl for<'t> Fn(&M, &'t Tape<T>, &B) -> Var<'t, T>,
+) -> RangeTest {
+    let (low, high) = (*rates.start(), *rates.end());
+    assert!(low > 0.0 && low < high && high.is_finite(), "find_lr: {low} … {high} is no range of positive rates");
+    assert!(steps > 1, "find_lr: {steps} steps cannot go through a range");
+    let base = optimizer.base_lr();
+    let growth = piecewise(&[(0, low / base), (steps as u64 - 1, high / base)], Shape::Geometric);
+    let mut optimizer = optimizer.clone().schedule(growth.clone()).from_step_0();
+    let mut model = model.clone();
+    let mut test = RangeTest { rates: Vec::new(), costs: Vec::new(), smoothed: Vec::new(), suggestion: None };
+    let (mut mean, mut least) = (0.0, (0, f64::INFINITY));
+    for (i, cost) in descend(&mut model, &mut optimizer, batches.into_iter().take(steps), cost).enumerate() {
+        let cost = cost.to_f64();
+        mean = 0.9 * mean + 0.1 * cost;
+        let smooth = mean / (1.0 - 0.9f64.powi(i as i32 + 1));
+        test.rates.push(base * growth.factor(i as u64));
+        test.costs.push(cost);
+        test.smoothed.push(smooth);
+        if smooth < least.1 {
+            least = (i, smooth);
+        }
+        if !smooth.is_finite() || smooth - least.1 > 3.0 * least.1.abs() {
+            break;
+        }
+    }
+    test.suggestion = (least.0 > 0).then(|| test.rates[least.0] / 10.0);
+    test
+}

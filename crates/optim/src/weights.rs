@@ -1,0 +1,76 @@
+//! Copies of a model's parameters, by path.
+
+use gradus_autograd::{Float, Leaf, LeafMut, Module, Visitor};
+use serde::{Deserialize, Serialize};
+
+/// The numbers of all parameters of a model, in the order of the model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Weights<T: Float> {
+    /// path and numbers of each
+    pub params: Vec<(String, Vec<T>)>,
+}
+
+impl<T: Float> Weights<T> {
+    /// A copy of a model's.
+    pub fn of<M: Module<T> + ?Sized>(model: &M) -> Self {
+        Weights { params: model.params().into_iter().map(|(path, p)| (path, p.data().to_vec())).collect() }
+    }
+
+    /// Writes them into a model.
+    ///
+    /// # Panics
+    /// If its paths or sizes are others.
+    #[track_caller]
+    pub fn write_to<M: Module<T> + ?Sized>(&mut self, model: &mut M) {
+        self.with(model, |mine, theirs| theirs.copy_from_slice(mine));
+    }
+
+    /// Runs `f(own, the model's)` for each parameter of the model, of which both may be changed.
+    #[track_caller]
+    pub(crate) fn with<M: Module<T> + ?Sized>(&mut self, model: &mut M, mut f: impl FnMut(&mut [T], &mut [T])) {
+        self.check(model);
+        let mut next = self.params.iter_mut();
+        model.visit_mut(&mut Visitor::new(&mut |_, leaf| {
+            if let LeafMut::Param(param) = leaf
+                && let Some((_, own)) = next.next()
+            {
+                param.update(|theirs| f(own, theirs));
+            }
+        }));
+    }
+
+    /// Runs `f(own, the model's)` for each parameter of the model.
+    #[track_caller]
+    pub(crate) fn follow<M: Module<T> + ?Sized>(&mut self, model: &M, mut f: impl FnMut(&mut [T], &[T])) {
+        self.check(model);
+        let mut next = self.params.iter_mut();
+        model.visit(&mut Visitor::new(&mut |_, leaf| {
+            if let Leaf::Param(param) = leaf
+                && let Some((_, own)) = next.next()
+            {
+                f(own, param.data());
+            }
+        }));
+    }
+
+    #[track_caller]
+    fn check<M: Module<T> + ?Sized>(&self, model: &M) {
+        let params = model.params();
+        let unfit =
+            self.params.iter().zip(&params).find(|((own, numbers), (path, p))| own != path || numbers.len() != p.len());
+        if let Some(((own, numbers), (path, param))) = unfit {
+            panic!(
+                "the weights of `{own}` ({} numbers) are not for `{path}` of shape {:?}; they were copied from another model",
+                numbers.len(),
+                param.shape()
+            );
+        }
+        assert!(
+            self.params.len() == params.len(),
+            "the weights are of {} parameters, but the model has {}; they were copied from another model",
+            self.params.len(),
+            params.len()
+        );
+    }
+}
