@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -13,8 +13,8 @@ use clap::{Parser, ValueEnum};
 use gradus::data::{Dataset, Normalizer, Split, digits, mnist};
 use gradus::prelude::*;
 use gradus::train::{Epoch, Evaluation, History, confusion, save};
+use gradus::viz::{Plot, save_stack};
 use ndarray::ArrayView1;
-use plotters::prelude::*;
 
 /// Trains an MLP on handwritten digits.
 #[derive(Parser)]
@@ -153,7 +153,7 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&settings.out)?;
     let (saved, plot) = (settings.out.join("model.gradus"), settings.out.join("training.svg"));
     save(&model, &saved)?;
-    draw(&history, &plot)?;
+    save_stack(&Plot::history(&history), &plot)?;
     println!("\nmodel: {}\nplot:  {}", saved.display(), plot.display());
     println!("test accuracy: {:.2} %", 100.0 * result.accuracy);
     Ok(())
@@ -231,70 +231,4 @@ fn pixels(image: ArrayView1<'_, f32>, y: usize, side: usize, brightest: f32) -> 
     let shades = [' ', '░', '▒', '▓', '█'];
     let shade = move |x: usize| shades[(image[y * side + x] / brightest * 4.0).round() as usize];
     (0..side).flat_map(move |x| [shade(x), shade(x)]).collect::<Vec<_>>().into_iter()
-}
-
-/// Loss and learning rate over the steps, as an SVG.
-fn draw(history: &History, path: &Path) -> Result<(), Box<dyn Error>> {
-    let root = SVGBackend::new(path, (900, 620)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let (upper, lower) = root.split_vertically(400);
-    let steps = history.steps.len() as f64;
-    let per_epoch = steps / history.epochs.len() as f64;
-    let losses = history.steps.iter().map(|s| s.loss).filter(|&l| l > 0.0);
-    let (least, most) = losses.fold((f64::INFINITY, 0.0f64), |(a, b), l| (a.min(l), b.max(l)));
-
-    let mut chart = ChartBuilder::on(&upper)
-        .caption("loss (logarithmic)", ("sans-serif", 20))
-        .margin(12)
-        .x_label_area_size(30)
-        .y_label_area_size(64)
-        .build_cartesian_2d(0.0..steps, (least.max(1e-4)..most).log_scale())?;
-    chart
-        .configure_mesh()
-        .light_line_style(WHITE)
-        .x_desc("step")
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{}", (y * 1e4).round() / 1e4))
-        .draw()?;
-    let points = history.steps.iter().enumerate().map(|(i, s)| (i as f64, s.loss.max(1e-4)));
-    chart
-        .draw_series(LineSeries::new(points, RGBColor(190, 205, 230)))?
-        .label("each batch")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], RGBColor(190, 205, 230)));
-    let ends = |value: fn(&Epoch) -> Option<f64>| {
-        history.epochs.iter().filter_map(move |e| value(e).map(|v| (e.epoch as f64 * per_epoch, v)))
-    };
-    let blue = RGBColor(30, 80, 170).stroke_width(2);
-    chart
-        .draw_series(LineSeries::new(ends(|e| Some(e.loss)), blue))?
-        .label("training, mean of each epoch")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], RGBColor(30, 80, 170)));
-    let red = RGBColor(200, 60, 40).stroke_width(2);
-    chart
-        .draw_series(LineSeries::new(ends(|e| e.valid.as_ref().map(|v| v.loss)), red))?
-        .label("test")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], RGBColor(200, 60, 40)));
-    // points too, so that a single epoch shows
-    let dot = |color: RGBColor| move |point| Circle::new(point, 2, color.filled());
-    chart.draw_series(ends(|e| Some(e.loss)).map(dot(RGBColor(30, 80, 170))))?;
-    chart.draw_series(ends(|e| e.valid.as_ref().map(|v| v.loss)).map(dot(RGBColor(200, 60, 40))))?;
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.3))
-        .draw()?;
-
-    let highest = history.steps.iter().map(|s| s.lr).fold(0.0, f64::max);
-    let mut chart = ChartBuilder::on(&lower)
-        .caption("learning rate", ("sans-serif", 20))
-        .margin(12)
-        .x_label_area_size(30)
-        .y_label_area_size(64)
-        .build_cartesian_2d(0.0..steps, 0.0..highest * 1.05)?;
-    chart.configure_mesh().light_line_style(WHITE).x_desc("step").x_label_formatter(&|x| format!("{x:.0}")).draw()?;
-    let points = history.steps.iter().enumerate().map(|(i, s)| (i as f64, s.lr));
-    chart.draw_series(LineSeries::new(points, RGBColor(30, 130, 90).stroke_width(2)))?;
-    root.present()?;
-    Ok(())
 }

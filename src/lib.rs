@@ -9,6 +9,7 @@
 //! | [`gradus_optim`] | optimizers, schedules, plain minimization |
 //! | [`gradus_data`] | embedded data sets, readers, batches |
 //! | [`gradus_train`] | training loops, metrics, saved models |
+//! | [`gradus_viz`] | plots of schedules, descents and training runs, as SVG |
 //!
 //! ```
 //! use gradus::prelude::*;
@@ -27,6 +28,7 @@ pub use gradus_data as data;
 pub use gradus_nn as nn;
 pub use gradus_optim as optim;
 pub use gradus_train as train;
+pub use gradus_viz as viz;
 
 /// What most programs need: `use gradus::prelude::*`.
 pub mod prelude {
@@ -38,7 +40,8 @@ pub mod prelude {
         Activation, Dropout, Forward, Init, Linear, Mlp, Perceptron, Reduction, Sequential, lambda, loss,
     };
     pub use gradus_optim::{
-        Adam, AdamW, Optimizer, Schedule, Sgd, constant, cosine, linear, minimize, step_decay, warmup,
+        Adam, AdamW, EarlyStopping, Lbfgs, Optimizer, ReduceOnPlateau, Rows, Schedule, Sgd, WeightAverage, constant,
+        cosine, descend, exponential, find_lr, linear, minimize, one_cycle, random_restarts, step_decay, warmup,
     };
     pub use gradus_train::{Trainer, evaluate};
 
@@ -54,3 +57,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/custom_operations.md")]
 struct CustomOperations;
+
+/// The examples of the chapter on descent.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/descent.md")]
+struct Descent;

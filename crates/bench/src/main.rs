@@ -99,6 +99,7 @@ mod tests {
             ("elementwise_fused", 0.2685, 1e-4),
             ("wide", 2.243_02, 1e-5),
             ("hvp", 441.50, 1e-2),
+            ("adamw", 3.334_964, 1e-6),
         ];
         for (name, want, tolerance) in table {
             let got = workloads::find(name).map(|w| (w.check)()).unwrap_or(f64::NAN);

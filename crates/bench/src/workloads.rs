@@ -204,14 +204,14 @@ fused! {
 
 struct Elementwise {
     tape: Tape,
-    x: gradus_autograd::Param,
+    x: Param,
     fused: bool,
 }
 
 impl Elementwise {
     fn new(fused: bool) -> Self {
         let x = Array1::from_shape_fn(1_000_000, |i| 4.0 * u(1, i) - 2.0);
-        Elementwise { tape: Tape::new(), x: gradus_autograd::Param::new(x), fused }
+        Elementwise { tape: Tape::new(), x: Param::new(x), fused }
     }
     fn gradients(&mut self) -> Gradients {
         let (x, fused) = (&self.x, self.fused);

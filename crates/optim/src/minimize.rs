@@ -44,7 +44,7 @@ pub enum Stop {
     Tolerance,
     /// all iterations were made
     Iterations,
-    /// the cost rose far above where it began
+    /// the cost ran far away from where it began: up, because steps are too large, or down, because it has no minimum
     Diverged,
     /// the cost or its gradient became NaN or infinite
     NonFinite,
@@ -55,7 +55,7 @@ impl fmt::Display for Stop {
         f.write_str(match self {
             Stop::Tolerance => "the gradient is as good as 0",
             Stop::Iterations => "all iterations were made",
-            Stop::Diverged => "the cost rose far above where it began; try a smaller learning rate",
+            Stop::Diverged => "the cost ran far away; the learning rate is too large, or the cost has no minimum",
             Stop::NonFinite => "the cost or its gradient is not finite; try a smaller learning rate",
         })
     }
@@ -105,7 +105,7 @@ pub struct Minimize {
     pub iterations: usize,
     /// the norm of the gradient that is as good as 0: 10⁻⁸
     pub tolerance: f64,
-    /// how far the cost may rise above the first one, in units of that one's size or 1, whichever is larger: 10⁶
+    /// how far the cost may run from the first one, up or down, in units of that one's size or 1, whichever is larger: 10⁶
     pub divergence: f64,
 }
 
@@ -139,7 +139,7 @@ impl Minimize {
             let first = costs[0].to_f64();
             if !cost.is_finite() || !norm.is_finite() {
                 Some(Stop::NonFinite)
-            } else if cost.to_f64() - first > self.divergence * first.abs().max(1.0) {
+            } else if (cost.to_f64() - first).abs() > self.divergence * first.abs().max(1.0) {
                 Some(Stop::Diverged)
             } else if norm <= self.tolerance {
                 Some(Stop::Tolerance)

@@ -131,7 +131,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     }
 
     /// The same, but that schedules begin anew.
-    pub(crate) fn from_step_0(mut self) -> Self {
+    pub(crate) fn restarted(mut self) -> Self {
         (self.steps, self.factor) = (0, 1.0);
         self
     }

@@ -57,7 +57,7 @@ pub fn find_lr<T: Float, R: Rule, M: Module<T> + Clone, B>(
     assert!(steps > 1, "find_lr: {steps} steps cannot go through a range");
     let base = optimizer.base_lr();
     let growth = piecewise(&[(0, low / base), (steps as u64 - 1, high / base)], Shape::Geometric);
-    let mut optimizer = optimizer.clone().schedule(growth.clone()).from_step_0();
+    let mut optimizer = optimizer.clone().schedule(growth.clone()).restarted();
     let mut model = model.clone();
     let mut test = RangeTest { rates: Vec::new(), costs: Vec::new(), smoothed: Vec::new(), suggestion: None };
     let (mut mean, mut least) = (0.0, (0, f64::INFINITY));

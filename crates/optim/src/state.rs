@@ -100,8 +100,8 @@ impl<T: Float> Slot<T> {
     /// Takes the state over into parts that are padded.
     pub(crate) fn pad(&mut self, padded: usize) {
         let (numbers, len) = (self.numbers(), self.len());
-        if len > 0 {
-            self.state = Param::with(&[numbers.len() / len * padded], |state| {
+        if let Some(parts) = numbers.len().checked_div(len) {
+            self.state = Param::with(&[parts * padded], |state| {
                 let parts = state.chunks_exact_mut(padded).zip(numbers.chunks_exact(len));
                 parts.for_each(|(part, saved)| part[..len].copy_from_slice(saved));
             });

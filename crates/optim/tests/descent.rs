@@ -3,7 +3,8 @@
 use approx::assert_abs_diff_eq;
 use gradus_autograd::{Float, Module, Param, Tape};
 use gradus_optim::{
-    Adadelta, Adagrad, Adam, AdamW, Adamax, Asgd, Lion, NAdam, Optimizer, RAdam, RmsProp, Rprop, Rule, Sgd,
+    Adadelta, Adagrad, Adam, AdamW, Adamax, Asgd, Lbfgs, Lion, Lookahead, Muon, NAdam, Optimizer, RAdam, RmsProp,
+    Rprop, Rule, Saga, Sgd, WeightAverage,
 };
 use ndarray::Array1;
 
@@ -141,4 +142,181 @@ fn a_state_of_another_rule_is_refused() {
     let state = one_step(Adam::new(0.1), [1.0, 1.0]).1.state();
     let error = Sgd::<f64>::new(0.1).load_state(state).unwrap_err();
     assert_eq!(error.to_string(), "the saved state is of adam, the optimizer is sgd");
+}
+
+/// Steps of given gradients.
+fn steps<R: Rule>(
+    start: ndarray::Array2<f64>,
+    gradients: &[ndarray::Array2<f64>],
+    mut opt: Optimizer<R, f64>,
+) -> Vec<f64> {
+    let mut w = Param::new(&start);
+    for gradient in gradients {
+        let (_, grads) = Tape::mathematics().gradients(|t| (t.param(&w) * gradient).sum());
+        opt.step(&mut w, &grads);
+    }
+    w.data().to_vec()
+}
+
+/// Against the algorithm of PyTorch's `Muon` in f64 (numpy); PyTorch itself, which iterates in bfloat16, agrees to 4·10⁻³.
+#[test]
+fn muon_makes_pytorchs_steps() {
+    for (rows, columns, plain, matched) in [
+        (
+            2,
+            3,
+            [
+                0.373426264708795,
+                0.854221952259012,
+                1.597083512322215,
+                2.06012319932214,
+                2.21881371044093,
+                2.84469635961465,
+            ],
+            [
+                0.446019918964247,
+                0.910464656536351,
+                1.50999673248591,
+                1.991350102391736,
+                2.357730126012236,
+                2.87767222591779,
+            ],
+        ),
+        (
+            3,
+            2,
+            [
+                0.458544657578881,
+                0.768618932415715,
+                1.567196909783143,
+                2.008729990500337,
+                2.236276021217176,
+                2.980837297039151,
+            ],
+            [
+                0.487839794740099,
+                0.909360184668947,
+                1.485414186455667,
+                1.967024686646624,
+                2.365115662250417,
+                2.920737269559412,
+            ],
+        ),
+    ] {
+        let at = |f: &dyn Fn(f64) -> f64| {
+            ndarray::Array2::from_shape_fn((rows, columns), |(i, j)| f((i * columns + j) as f64))
+        };
+        let start = at(&|i| 0.5 * (i + 1.0));
+        let gradients: Vec<_> = (0..3).map(|k| at(&|i| (1.7 * i + f64::from(k)).sin())).collect();
+        let got = steps(start.clone(), &gradients, Muon::new(0.1));
+        assert_abs_diff_eq!(got.as_slice(), plain.as_slice(), epsilon = 1e-12);
+        let got = steps(start, &gradients, Muon::new(0.1).nesterov(false).match_adamw(true));
+        assert_abs_diff_eq!(got.as_slice(), matched.as_slice(), epsilon = 1e-12);
+    }
+}
+
+#[test]
+fn muon_steps_what_is_no_matrix_as_adamw() {
+    let run = |opt: &mut dyn FnMut(&mut Param<f64>, &gradus_autograd::Gradients<f64>)| {
+        let mut w = Param::new([1.0, -2.0, 0.5]);
+        for _ in 0..5 {
+            let (_, grads) = Tape::mathematics().gradients(|t| t.param(&w).square().sum());
+            opt(&mut w, &grads);
+        }
+        w.data().to_vec()
+    };
+    let (mut muon, mut adamw) = (Muon::new(0.1), AdamW::new(0.1));
+    assert_eq!(run(&mut |w, g| muon.step(w, g)), run(&mut |w, g| adamw.step(w, g)));
+}
+
+/// k = 2, α = ½ around plain steps of 1: the gradients given are the steps.
+#[test]
+fn lookahead_follows_half_way_every_second_step() {
+    let (mut w, mut opt) = (Param::new([0.0f64]), Lookahead::new(Sgd::new(1.0)).every(2).alpha(0.5));
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let (_, grads) = Tape::mathematics().gradients(|t| (t.param(&w) * -4.0).sum());
+        opt.step(&mut w, &grads);
+        seen.push(w.data()[0]);
+    }
+    assert_eq!(seen, [4.0, 4.0, 8.0, 8.0, 12.0]);
+}
+
+#[test]
+fn averages_of_weights_follow_their_formulas() {
+    let (mut mean, mut ema) = (WeightAverage::equal(), WeightAverage::exponential(0.75));
+    let mut w = Param::new([0.0f64]);
+    for value in [2.0, 4.0, 9.0] {
+        w.set([value]);
+        mean.update(&w);
+        ema.update(&w);
+    }
+    assert_abs_diff_eq!(mean.applied_to(&w).data()[0], 5.0, epsilon = 1e-12);
+    assert_eq!(ema.applied_to(&w).data(), [0.75 * 2.5 + 0.25 * 9.0]);
+    assert_eq!(w.data(), [9.0]);
+}
+
+#[test]
+#[should_panic(expected = "the weights of `` (1 numbers) are not for `` of shape [2]")]
+fn an_average_of_another_model_is_refused() {
+    let mut average = WeightAverage::equal();
+    average.update(&Param::new([1.0f64]));
+    average.update(&Param::new([1.0f64, 2.0]));
+}
+
+#[test]
+fn frozen_groups_stay_and_do_not_count_in_the_norm() {
+    let mut model: Vec<Param<f64>> = (0..2).map(|_| Param::new([1.0])).collect();
+    let mut opt =
+        Adam::new(0.1).weight_decay(0.5).clip_norm(1e9).group("0", |g| g.frozen(true)).group("1", |g| g.lr(0.3));
+    let (_, grads) = Tape::mathematics().gradients(|t| 3 * t.param(&model[0]).sum() + 4 * t.param(&model[1]).sum());
+    opt.step(&mut model, &grads);
+    assert_eq!(model[0].data(), [1.0]);
+    assert!(model[1].data()[0] < 1.0);
+    assert_eq!(opt.last_norm(), Some(4.0));
+    assert_eq!((opt.lr_of("0"), opt.lr_of("1"), opt.lr_of("2")), (0.1, 0.3, 0.1));
+}
+
+#[test]
+fn a_step_that_is_not_finite_is_refused_with_its_place() {
+    let mut model = (Param::new([1.0f64]), Param::new([1.0, 0.0]));
+    let mut opt = Adam::new(0.1);
+    let (_, grads) = Tape::mathematics().gradients(|t| t.param(&model.0).sum() + t.param(&model.1).ln().sum());
+    let error = opt.try_step(&mut model, &grads).unwrap_err();
+    assert_eq!((error.step, error.path.as_str(), error.index, error.value), (0, "1", 1, f64::INFINITY));
+    assert_eq!((model.0.data(), opt.steps(), opt.last_norm()), ([1.0].as_slice(), 0, Some(f64::INFINITY)));
+    let (_, grads) = Tape::mathematics().gradients(|t| t.param(&model.0).sum());
+    assert!(opt.try_step(&mut model, &grads).is_ok() && opt.steps() == 1);
+}
+
+#[test]
+fn states_of_other_sizes_are_refused_by_every_wrapper() {
+    let mut w = Param::new([1.0f64]);
+    let mut saga = Saga::new(0.1, 3);
+    let (_, grads) = Tape::mathematics().gradients(|t| t.param(&w).sum());
+    saga.step(&mut w, 2, grads);
+    let error = Saga::<f64>::new(0.1, 4).load_state(saga.state()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the saved state has 3 samples, this one has 4; load it into one with the settings it was saved with"
+    );
+    let mut broken = saga.state();
+    broken.sum.push(0.0);
+    assert!(Saga::<f64>::new(0.1, 3).load_state(broken).unwrap_err().to_string().contains("2 numbers of a gradient"));
+    let mut lbfgs = Lbfgs::new(1.0);
+    lbfgs.step(&mut w, |w| Tape::mathematics().gradients(|t| t.param(w).square().sum()));
+    let mut broken = lbfgs.state().clone();
+    broken.direction.clear();
+    assert!(Lbfgs::<f64>::new(1.0).load_state(broken).is_err());
+    let other = Lookahead::<_, f64>::new(Sgd::new(0.1)).load_state(Lookahead::new(Adam::new(0.1)).state());
+    assert_eq!(other.unwrap_err().to_string(), "the saved state is of adam, the optimizer is sgd");
+}
+
+#[test]
+#[should_panic(expected = "Lbfgs::step: the state is of another model")]
+fn lbfgs_refuses_another_model() {
+    let mut opt = Lbfgs::new(1.0);
+    for mut w in [Param::new([1.0f64]), Param::new([1.0, 2.0])] {
+        opt.step(&mut w, |w| Tape::mathematics().gradients(|t| t.param(w).square().sum()));
+    }
 }

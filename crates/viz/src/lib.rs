@@ -1,0 +1,16 @@
+//! Plots of schedules, descents and training runs, as SVG.
+//!
+//! A [`Plot`] is lines over two axes. It is made by hand, or of what the other crates return:
+//!
+//! ```
+//! use gradus_optim::{cosine, warmup};
+//! use gradus_viz::Plot;
+//!
+//! let svg = Plot::schedule(&warmup(10).then(cosine(90)), 120).svg();
+//! assert!(svg.starts_with("<svg") && svg.contains("learning rate"));
+//! ```
+
+mod pictures;
+mod plot;
+
+pub use plot::{Plot, Series, Style, save_stack, stack};

@@ -1,0 +1,364 @@
+//! Lines over two axes.
+
+use std::ops::Range;
+use std::path::Path;
+
+use gradus_train::{FileError, write_atomically};
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::prelude::*;
+
+/// How a [`Series`] is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// a line
+    Line,
+    /// a line with a dot at each point
+    Dotted,
+    /// a thin line, of a lighter colour: for what is only behind
+    Faint,
+    /// dots alone
+    Points,
+}
+
+/// Points with a name. One without a name is not in the legend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// what the legend says
+    pub name: String,
+    /// how it is drawn
+    pub style: Style,
+    /// x and y; what is not finite is left out, the line goes on behind it
+    pub points: Vec<(f64, f64)>,
+    /// red, green, blue; the next of a list if there is none
+    pub color: Option<(u8, u8, u8)>,
+}
+
+/// Lines over two axes, linear or logarithmic, drawn as SVG.
+///
+/// ```
+/// use gradus_viz::{Plot, Style};
+/// let losses = [2.3, 0.9, 0.4, 0.2];
+/// let points = losses.iter().enumerate().map(|(epoch, &loss)| (epoch as f64, loss));
+/// let plot = Plot::new("a run").axes("epoch", "loss").log_y().series("training", Style::Dotted, points);
+/// assert!(plot.svg().contains("a run"));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plot {
+    title: String,
+    axes: (String, String),
+    log: (bool, bool),
+    /// from, to; what there are points for if nobody said
+    ranges: [Option<(f64, f64)>; 2],
+    series: Vec<Series>,
+    size: (u32, u32),
+}
+
+/// Colours that people with any colour vision can tell apart (Okabe, Ito 2008), but for the lightest.
+const COLORS: [(u8, u8, u8); 7] =
+    [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (230, 159, 0), (90, 90, 90)];
+
+impl Plot {
+    /// With a title and no lines yet.
+    pub fn new(title: &str) -> Self {
+        Plot {
+            title: title.to_owned(),
+            axes: (String::new(), String::new()),
+            log: (false, false),
+            ranges: [None, None],
+            series: Vec::new(),
+            size: (900, 420),
+        }
+    }
+
+    /// Names the axes.
+    pub fn axes(mut self, x: &str, y: &str) -> Self {
+        self.axes = (x.to_owned(), y.to_owned());
+        self
+    }
+
+    /// Makes the x axis logarithmic: what is not above 0 is left out.
+    pub fn log_x(mut self) -> Self {
+        self.log.0 = true;
+        self
+    }
+
+    /// Makes the y axis logarithmic: what is not above 0 is left out.
+    pub fn log_y(mut self) -> Self {
+        self.log.1 = true;
+        self
+    }
+
+    /// Shows this part of the x axis; all that there are points for otherwise.
+    pub fn range_x(mut self, from: f64, to: f64) -> Self {
+        self.ranges[0] = Some((from, to));
+        self
+    }
+
+    /// Shows this part of the y axis; all that there are points for otherwise.
+    pub fn range_y(mut self, from: f64, to: f64) -> Self {
+        self.ranges[1] = Some((from, to));
+        self
+    }
+
+    /// Width and height in pixels; 900 × 420 otherwise.
+    pub fn size(mut self, width: u32, height: u32) -> Self {
+        self.size = (width, height);
+        self
+    }
+
+    /// Adds points.
+    pub fn series(self, name: &str, style: Style, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        self.with(Series { name: name.to_owned(), style, points: points.into_iter().collect(), color: None })
+    }
+
+    /// Adds points, of a colour of one's own.
+    pub fn with(mut self, series: Series) -> Self {
+        self.series.push(series);
+        self
+    }
+
+    /// The picture.
+    pub fn svg(&self) -> String {
+        stack(std::slice::from_ref(self))
+    }
+
+    /// Writes the picture to a file, which is there as a whole or not at all.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
+        write_atomically(path.as_ref(), self.svg().as_bytes())
+    }
+
+    fn draw(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) {
+        // writing to a string cannot fail
+        self.try_draw(area).expect("plots are drawn into memory");
+    }
+
+    fn try_draw(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<(), Box<dyn std::error::Error + '_>> {
+        let axes = [
+            Axis::new(self, |p| p.0, self.log.0, self.ranges[0]),
+            Axis::new(self, |p| p.1, self.log.1, self.ranges[1]),
+        ];
+        let [x, y] = &axes;
+        let mut chart = ChartBuilder::on(area)
+            .caption(&self.title, ("sans-serif", 20))
+            .margin(12)
+            .margin_right(24)
+            .x_label_area_size(if self.axes.0.is_empty() { 24 } else { 40 })
+            .y_label_area_size(72)
+            .build_cartesian_2d(x.clone(), y.clone())?;
+        chart
+            .configure_mesh()
+            .light_line_style(WHITE)
+            .bold_line_style(BLACK.mix(0.1))
+            .max_light_lines(0)
+            .x_desc(self.axes.0.clone())
+            .y_desc(self.axes.1.clone())
+            .draw()?;
+        let mut colors = COLORS.iter().cycle();
+        for Series { name, style, points, color } in &self.series {
+            let (r, g, b) = color.unwrap_or_else(|| *colors.next().expect("a cycle"));
+            let opaque = if *style == Style::Faint { 0.35 } else { 1.0 };
+            let color = RGBColor(r, g, b).mix(opaque);
+            let stroke = color.stroke_width(if *style == Style::Faint { 1 } else { 2 });
+            let shown: Vec<(f64, f64)> = points.iter().filter_map(|&(a, b)| Some((x.place(a)?, y.place(b)?))).collect();
+            if matches!(style, Style::Points | Style::Dotted) {
+                let dots = apart(&shown, [x, y]).filter(|p| x.contains(p.0) && y.contains(p.1));
+                chart.draw_series(dots.map(|point| Circle::new(point, 3, color.filled())))?;
+            }
+            let lines = pieces(&shown, [x, y]).filter(|_| *style != Style::Points);
+            let drawn = chart.draw_series(lines.map(|part| PathElement::new(part, stroke)))?;
+            if !name.is_empty() {
+                // blanks, because the reader's font may be wider than the one measured
+                drawn.label(format!("{name}   ")).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], stroke));
+            }
+        }
+        if self.series.iter().any(|s| !s.name.is_empty()) {
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::UpperRight)
+                .background_style(WHITE.mix(0.85))
+                .border_style(BLACK.mix(0.3))
+                .draw()?;
+        }
+        Ok(())
+    }
+}
+
+/// Several plots as one picture, one below the other.
+pub fn stack(plots: &[Plot]) -> String {
+    let (width, height) = plots.iter().fold((0, 0), |(w, h), plot| (w.max(plot.size.0), h + plot.size.1));
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
+        root.fill(&WHITE).expect("plots are drawn into memory");
+        let mut rest = root;
+        for plot in plots {
+            let (upper, lower) = rest.split_vertically(plot.size.1);
+            plot.draw(&upper);
+            rest = lower;
+        }
+        rest.present().expect("plots are drawn into memory");
+    }
+    svg
+}
+
+/// Writes [`stack`] to a file, which is there as a whole or not at all.
+///
+/// # Errors
+/// If the system refuses.
+pub fn save_stack(plots: &[Plot], path: impl AsRef<Path>) -> Result<(), FileError> {
+    write_atomically(path.as_ref(), stack(plots).as_bytes())
+}
+
+/// The lines through points, cut where they leave the picture by far: a descent that diverges goes off it, and does not
+/// fill the file with coordinates that nothing shows.
+fn pieces<'p>(points: &'p [(f64, f64)], [x, y]: [&'p Axis; 2]) -> impl Iterator<Item = Vec<(f64, f64)>> + 'p {
+    let near = |p: &(f64, f64)| x.is_near(p.0) && y.is_near(p.1);
+    points.split(move |p| !near(p)).filter(|part| !part.is_empty()).map(<[_]>::to_vec)
+}
+
+/// Those points that lie apart from the one before by more than a 300th of the picture: a descent that comes to rest is
+/// one dot.
+fn apart<'p>(points: &'p [(f64, f64)], [x, y]: [&'p Axis; 2]) -> impl Iterator<Item = (f64, f64)> + 'p {
+    let mut last = None;
+    let close = move |a: (f64, f64), b: (f64, f64)| {
+        ((a.0 - b.0) / (x.to - x.from)).abs().max(((a.1 - b.1) / (y.to - y.from)).abs()) < 1.0 / 300.0
+    };
+    points.iter().copied().filter(move |&point| {
+        let far = last.is_none_or(|last| !close(last, point));
+        if far {
+            last = Some(point);
+        }
+        far
+    })
+}
+
+/// One axis: what part of it is shown, in powers of ten if it is logarithmic.
+#[derive(Clone)]
+struct Axis {
+    log: bool,
+    from: f64,
+    to: f64,
+}
+
+impl Axis {
+    fn new(plot: &Plot, of: fn(&(f64, f64)) -> f64, log: bool, range: Option<(f64, f64)>) -> Self {
+        let axis = Axis { log, from: f64::INFINITY, to: f64::NEG_INFINITY };
+        let places = |values: &mut dyn Iterator<Item = f64>| {
+            values.filter_map(|v| axis.place(v)).fold((axis.from, axis.to), |(a, b), v| (a.min(v), b.max(v)))
+        };
+        let (from, to) = match range {
+            Some((from, to)) => places(&mut [from, to].into_iter()),
+            None => {
+                let (from, to) = places(&mut plot.series.iter().flat_map(|s| &s.points).map(of));
+                // a little air, and some width where all points are at one place
+                let air = if to > from { 0.03 * (to - from) } else { 0.05 * from.abs().max(1.0) };
+                (from - air, to + air)
+            }
+        };
+        if from.is_finite() && to > from { Axis { log, from, to } } else { Axis { log, from: 0.0, to: 1.0 } }
+    }
+
+    fn place(&self, value: f64) -> Option<f64> {
+        let place = if self.log { value.log10() } else { value };
+        place.is_finite().then_some(place)
+    }
+
+    fn contains(&self, place: f64) -> bool {
+        (self.from..=self.to).contains(&place)
+    }
+
+    fn is_near(&self, place: f64) -> bool {
+        let width = self.to - self.from;
+        (self.from - width..=self.to + width).contains(&place)
+    }
+
+    /// Round numbers, about six of them.
+    fn ticks(&self) -> Vec<f64> {
+        let width = self.to - self.from;
+        if self.log && width < 1.5 {
+            let decades = self.from.floor() as i32..=self.to.ceil() as i32;
+            let of = |d: i32| [1.0f64, 2.0, 5.0].map(|m| m.log10() + f64::from(d));
+            return decades.flat_map(of).filter(|&t| self.contains(t)).collect();
+        }
+        let rough = width / 6.0;
+        let unit = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * unit).into_iter().find(|&s| s >= rough).unwrap_or(rough);
+        let step = if self.log { step.max(1.0).round() } else { step };
+        // the ends themselves count, whatever rounding did to them
+        let first = (self.from / step - 1e-9).ceil() as i64;
+        (first..=(self.to / step + 1e-9).floor() as i64).map(|i| i as f64 * step).collect()
+    }
+
+    fn label(&self, place: f64) -> String {
+        let value = if self.log { 10f64.powf(place) } else { place };
+        let size = value.abs();
+        if size != 0.0 && !(1e-3..1e5).contains(&size) {
+            return format!("{value:.0e}");
+        }
+        let rounded = (value * 1e6).round() / 1e6;
+        format!("{}", if rounded == 0.0 { 0.0 } else { rounded })
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, place: &f64, (start, end): (i32, i32)) -> i32 {
+        let share = (place - self.from) / (self.to - self.from);
+        start + (share * f64::from(end - start)).round() as i32
+    }
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks()
+    }
+    fn range(&self) -> Range<f64> {
+        self.from..self.to
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format(place: &f64) -> String {
+        place.to_string()
+    }
+    fn format_ext(&self, place: &f64) -> String {
+        self.label(*place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axis(from: f64, to: f64, log: bool) -> Axis {
+        Axis::new(&Plot::new(""), |p| p.0, log, Some((from, to)))
+    }
+
+    #[test]
+    fn ticks_are_round_numbers() {
+        let labels = |axis: Axis| axis.ticks().into_iter().map(|t| axis.label(t)).collect::<Vec<_>>();
+        assert_eq!(labels(axis(0.0, 1.0, false)), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
+        assert_eq!(labels(axis(-0.3, 0.25, false)), ["-0.3", "-0.2", "-0.1", "0", "0.1", "0.2"]);
+        assert_eq!(labels(axis(1e-5, 1.0, true)), ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]);
+        assert_eq!(labels(axis(1.0, 9.0, true)), ["1", "2", "5"]);
+        assert_eq!(labels(axis(0.0, 0.0, false)).len(), 6, "no range at all");
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_left_out() {
+        let points = [(0.0, 1.0), (1.0, f64::NAN), (2.0, -1.0), (3.0, f64::INFINITY), (4.0, 1e-3)];
+        let svg = Plot::new("").log_y().series("a", Style::Dotted, points).svg();
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        assert_eq!(svg.matches("<circle").count(), 2);
+        assert!(Plot::new("nothing at all").svg().contains("nothing at all"));
+    }
+
+    #[test]
+    fn text_is_escaped() {
+        let svg = Plot::new("a < b & c").series("<script>", Style::Line, [(0.0, 0.0), (1.0, 1.0)]).svg();
+        assert!(svg.contains("a &lt; b &amp; c") && !svg.contains("<script>"));
+    }
+}
