@@ -1,11 +1,12 @@
 //! Cases of kinds `op`, `loss` and `hvp`.
 
 use gradus_autograd::{Convolution, Pooling, Tape, Var, concat, einsum, stack, where_};
-use gradus_nn::{Reduction, loss};
+use gradus_nn::Reduction;
+use gradus_nn::loss::{self, BinaryCrossEntropy, CrossEntropy};
 use ndarray::{ArrayD, SliceInfoElem};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::encoding::{array, encode, encode_array, flag, get, integer, integers, list, number, shape, text};
+use crate::encoding::{array, encode, encode_array, flag, get, integer, integers, list, number, text};
 use crate::{Outcome, Stop, missing, unsupported};
 
 /// An input of a case on the tape.
@@ -16,8 +17,6 @@ struct Input<'t> {
     differentiated: bool,
     /// integer inputs as they are
     places: Option<ArrayD<usize>>,
-    /// integers below 0, which are no places
-    negative: bool,
     floating: bool,
 }
 
@@ -29,14 +28,13 @@ impl<'t> Inputs<'t> {
         for input in list(case, "inputs")? {
             let differentiated = input["grad"].as_bool().unwrap_or(false);
             let dtype = input["dtype"].as_str().unwrap_or("f64");
-            let (mut places, mut negative) = (None, false);
+            let mut places = None;
             let leaf = match input["same_as"].as_u64() {
                 Some(k) => inputs[k as usize].leaf,
                 None => {
                     let array = array(input)?;
                     if dtype == "i64" {
                         places = Some(array.mapv(|x| x.max(0.0) as usize));
-                        negative = array.iter().any(|&x| x < 0.0);
                     }
                     if differentiated { tape.var(array) } else { tape.constant(array) }
                 }
@@ -46,7 +44,7 @@ impl<'t> Inputs<'t> {
                 None => leaf,
             };
             let name = text(input, "name")?.to_owned();
-            inputs.push(Input { name, leaf, operand, differentiated, places, negative, floating: dtype == "f64" });
+            inputs.push(Input { name, leaf, operand, differentiated, places, floating: dtype == "f64" });
         }
         Ok(Inputs(inputs))
     }
@@ -320,12 +318,40 @@ fn evaluate<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, 
         }
         "batch_norm" => return batch_norm(case, inputs),
         "mse_loss" => loss::mse(x()?, inputs.get("target")?, reduction(args)?),
-        "cross_entropy" => cross_entropy(case, inputs)?,
-        "binary_cross_entropy_with_logits"
-            if inputs.find("weight").is_none() && inputs.find("pos_weight").is_none() =>
-        {
-            loss::binary_cross_entropy(x()?, inputs.get("target")?, reduction(args)?)
+        "cross_entropy" => labelled(case, inputs)?,
+        "l1_loss" => loss::l1(x()?, inputs.get("target")?, reduction(args)?),
+        "smooth_l1_loss" => loss::smooth_l1(x()?, inputs.get("target")?, get(args, "beta")?, reduction(args)?),
+        "huber_loss" => loss::huber(x()?, inputs.get("target")?, get(args, "delta")?, reduction(args)?),
+        "nll_loss" => labelled(case, inputs)?,
+        "binary_cross_entropy_with_logits" => {
+            let array = |name| inputs.find(name).map(|input| input.operand.value().to_owned());
+            let mut cost = BinaryCrossEntropy::new().reduction(reduction(args)?);
+            cost = array("weight").into_iter().fold(cost, BinaryCrossEntropy::weight);
+            cost = array("pos_weight").into_iter().fold(cost, BinaryCrossEntropy::positive_weight);
+            cost.of(x()?, inputs.get("target")?)
         }
+        "binary_cross_entropy" => {
+            let target = inputs.get("target")?;
+            match inputs.find("weight") {
+                None => loss::binary_cross_entropy_of_probabilities(x()?, target, reduction(args)?),
+                Some(weight) => {
+                    let each = loss::binary_cross_entropy_of_probabilities(x()?, target, Reduction::None);
+                    reduction(args)?.apply(each * weight.operand)
+                }
+            }
+        }
+        "kl_div" => {
+            let (x, target) = (x()?, inputs.get("target")?);
+            let log_target = flag(args, "log_target")?;
+            match text(args, "reduction")? {
+                "batchmean" => loss::kl_div(x, target, log_target, Reduction::Sum) / x.shape()[0] as f64,
+                _ => loss::kl_div(x, target, log_target, reduction(args)?),
+            }
+        }
+        "hinge_embedding_loss" => {
+            loss::hinge_embedding(x()?, inputs.get("target")?, get(args, "margin")?, reduction(args)?)
+        }
+        "soft_margin_loss" => loss::soft_margin(x()?, inputs.get("target")?, reduction(args)?),
         _ => return unsupported(format!("no {name}")),
     };
     Ok(vec![one])
@@ -363,18 +389,26 @@ fn batch_norm<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>
     Ok(vec![y, moved(mean, batch_mean), moved(variance, batch_variance)])
 }
 
-/// Cross-entropy of a matrix of logits against integer labels. Weights, smoothing and other shapes are not offered.
-fn cross_entropy<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Var<'t, f64>, Stop> {
-    let args = &case["args"];
+/// Cross-entropy and negative log-likelihood.
+fn labelled<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Var<'t, f64>, Stop> {
+    let (args, name) = (&case["args"], text(case, "name")?);
     let (x, target) = (inputs.get("input")?, inputs.find("target").ok_or_else(|| missing("target"))?);
-    let plain = inputs.find("weight").is_none() && number(&args["label_smoothing"]) == Some(0.0) && !target.floating;
-    let ignored = args["ignore_index"].as_i64().unwrap_or(-100);
-    let labels = inputs.places("target");
-    let ignores =
-        target.negative || (ignored >= 0 && labels.as_ref().is_ok_and(|l| l.iter().any(|&y| y as i64 == ignored)));
-    if !plain || ignores || x.ndim() != 2 || shape(&json!({"shape": x.shape()})).is_none() {
-        return unsupported("cross-entropy with weights, smoothing, ignored labels, probabilities or other shapes");
+    let mut cost = CrossEntropy::new().reduction(reduction(args)?);
+    if let Some(weight) = inputs.find("weight") {
+        cost = cost.class_weights(weight.operand.data());
     }
-    let labels: Vec<usize> = labels?.iter().copied().collect();
-    Ok(loss::cross_entropy(x, &labels, reduction(args)?))
+    if let Some(smoothing) = number(&args["label_smoothing"]) {
+        cost = cost.label_smoothing(smoothing);
+    }
+    if target.floating {
+        return Ok(cost.of_probabilities(x, target.operand));
+    }
+    // labels below 0, of which only the ignored one is valid, are numbers beyond the classes here
+    let ignored = integer(args, "ignore_index")?;
+    let integers: Vec<i64> = target.operand.data().iter().map(|&label| label as i64).collect();
+    let labels: Vec<usize> = integers.iter().map(|&label| usize::try_from(label).unwrap_or(usize::MAX)).collect();
+    if integers.contains(&ignored) {
+        cost = cost.ignore(usize::try_from(ignored).unwrap_or(usize::MAX));
+    }
+    Ok(if name == "nll_loss" { cost.of_log_probabilities(x, &labels) } else { cost.of(x, &labels) })
 }

@@ -1,6 +1,6 @@
 //! Cases of kind `optimizer`, and what `training` cases share with them.
 
-use gradus_autograd::{Gradients, Param, Tape, Var};
+use gradus_autograd::{Gradients, Module, Param, Tape, Var};
 use gradus_optim::{Descent, Lbfgs, Optimizer, Rule, Schedule, rule};
 use ndarray::ArrayD;
 use serde_json::{Map, Value, json};
@@ -8,17 +8,17 @@ use serde_json::{Map, Value, json};
 use crate::encoding::{array, arrays, encode, flag, get, list, text};
 use crate::{Outcome, Stop, missing, unsupported};
 
-/// The cost and its gradients at the parameters.
-pub(crate) type Evaluate<'e> = dyn FnMut(&Vec<Param<f64>>) -> (f64, Gradients<f64>) + 'e;
+/// The cost and its gradients at a model.
+pub(crate) type Evaluate<'e, M> = dyn FnMut(&M) -> (f64, Gradients<f64>) + 'e;
 
 /// An optimizer of any kind.
-pub(crate) trait Any {
-    fn step(&mut self, params: &mut Vec<Param<f64>>, evaluate: &mut Evaluate<'_>);
+pub(crate) trait Any<M> {
+    fn step(&mut self, model: &mut M, evaluate: &mut Evaluate<'_, M>);
 }
 
-impl<O: Descent<f64>> Any for O {
-    fn step(&mut self, params: &mut Vec<Param<f64>>, evaluate: &mut Evaluate<'_>) {
-        self.descend(params, evaluate);
+impl<O: Descent<f64>, M: Module<f64>> Any<M> for O {
+    fn step(&mut self, model: &mut M, evaluate: &mut Evaluate<'_, M>) {
+        self.descend(model, evaluate);
     }
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    fn build<R: Rule>(self, read: impl Fn(&Value) -> Result<R, Stop>) -> Result<Box<dyn Any>, Stop> {
+    fn build<R: Rule, M: Module<f64>>(self, read: impl Fn(&Value) -> Result<R, Stop>) -> Result<Box<dyn Any<M>>, Stop> {
         let Setting { args, groups, clip, schedule } = self;
         let mut optimizer = Optimizer::with_rule(get(args, "lr")?, read(args)?).schedule(schedule);
         for (paths, own) in groups {
@@ -67,7 +67,7 @@ impl Setting<'_> {
     }
 
     /// The optimizer of a name.
-    pub(crate) fn optimizer(self, name: &str) -> Result<Box<dyn Any>, Stop> {
+    pub(crate) fn optimizer<M: Module<f64>>(self, name: &str) -> Result<Box<dyn Any<M>>, Stop> {
         let decay = |args: &Value| get(args, "weight_decay");
         match name {
             "sgd" => self.build(|args| {
@@ -174,7 +174,7 @@ pub(crate) fn run(case: &Value) -> Outcome {
         if record.contains(&step) {
             recorded.push(json!(params.iter().map(|p| encode(p.shape(), p.data())).collect::<Vec<_>>()));
         }
-        optimizer.step(&mut params, &mut |params| {
+        optimizer.step(&mut params, &mut |params: &Vec<Param<f64>>| {
             tape.gradients(|t| {
                 let vars: Vec<Var<'_, f64>> = params.iter().map(|p| t.param(p)).collect();
                 objective.cost(step as usize, &vars)

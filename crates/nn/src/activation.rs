@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use gradus_autograd::{Float, Leaf, LeafMut, Module, Var, Visitor};
+use gradus_autograd::{Float, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::Forward;
+use crate::forward::without_parameters;
 
 macro_rules! activations {
     ($($(#[$doc:meta])* $Variant:ident $name:literal |$x:ident| $value:expr;)*) => {
@@ -77,10 +78,7 @@ activations! {
     Tanh "tanh" |x| x.tanh();
 }
 
-impl<T: Float> Module<T> for Activation {
-    fn visit<'a>(&'a self, _: &mut Visitor<'_, Leaf<'a, T>>) {}
-    fn visit_mut<'a>(&'a mut self, _: &mut Visitor<'_, LeafMut<'a, T>>) {}
-}
+without_parameters!(Activation);
 
 impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,10 +1,11 @@
 //! Dropout.
 
-use gradus_autograd::{Float, Leaf, LeafMut, Mode, Module, Var, Visitor};
+use gradus_autograd::{Float, Mode, Var};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::Forward;
+use crate::forward::without_parameters;
 
 /// In training, sets each number to 0 with probability p and divides the others by 1 − p, so that the mean stays; in
 /// inference, passes everything on (Srivastava et al. 2014, <https://jmlr.org/papers/v15/srivastava14a.html>).
@@ -55,10 +56,7 @@ impl TryFrom<f64> for Dropout {
     }
 }
 
-impl<T: Float> Module<T> for Dropout {
-    fn visit<'a>(&'a self, _: &mut Visitor<'_, Leaf<'a, T>>) {}
-    fn visit_mut<'a>(&'a mut self, _: &mut Visitor<'_, LeafMut<'a, T>>) {}
-}
+without_parameters!(Dropout);
 
 impl<T: Float> Forward<T> for Dropout {
     /// # Panics

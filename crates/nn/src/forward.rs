@@ -44,6 +44,17 @@ pub fn lambda<T: Float, F: for<'t> Fn(Var<'t, T>) -> Var<'t, T> + Send + Sync>(f
     Lambda(f)
 }
 
+/// `impl Module` of every number type for types that hold none.
+macro_rules! without_parameters {
+    ($($type:ty),*) => {
+        $(impl<T: gradus_autograd::Float> gradus_autograd::Module<T> for $type {
+            fn visit<'a>(&'a self, _: &mut gradus_autograd::Visitor<'_, gradus_autograd::Leaf<'a, T>>) {}
+            fn visit_mut<'a>(&'a mut self, _: &mut gradus_autograd::Visitor<'_, gradus_autograd::LeafMut<'a, T>>) {}
+        })*
+    };
+}
+pub(crate) use without_parameters;
+
 impl<T: Float, F: Send + Sync> Module<T> for Lambda<F> {
     fn visit<'a>(&'a self, _: &mut Visitor<'_, Leaf<'a, T>>) {}
     fn visit_mut<'a>(&'a mut self, _: &mut Visitor<'_, LeafMut<'a, T>>) {}

@@ -15,21 +15,33 @@
 //! The last layer of a classifier gives logits; its cost, [`loss::cross_entropy`], holds the softmax.
 
 mod activation;
+mod conv2d;
 mod dropout;
+mod embedding;
+mod flatten;
 mod forward;
+mod gru;
 mod init;
 mod linear;
 pub mod loss;
 mod mlp;
+mod norm;
 mod perceptron;
+mod pool2d;
 mod sequential;
 
 pub use activation::{Activation, UnknownActivation};
+pub use conv2d::Conv2d;
 pub use dropout::Dropout;
+pub use embedding::Embedding;
+pub use flatten::Flatten;
 pub use forward::{Forward, Lambda, lambda};
+pub use gru::Gru;
 pub use init::{Init, rng};
 pub use linear::Linear;
 pub use loss::Reduction;
 pub use mlp::{Mlp, MlpBuilder};
+pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, LayerNorm};
 pub use perceptron::Perceptron;
+pub use pool2d::{AvgPool2d, MaxPool2d};
 pub use sequential::{Layer, Sequential};

@@ -1,0 +1,60 @@
+//! Costs. Each returns one number for each element (or row), reduced as asked; formulas are PyTorch's.
+//!
+//! `regression.rs` has those between numbers, `binary.rs` those of two classes and between distributions, `classes.rs` cross-entropy,
+//! `margin.rs` those of ±1.
+//!
+//! Why is there no softmax in a classifier's last layer? Because the cost needs its logarithm. `ln softmax(x)` computed
+//! in one piece is `x − ln Σ eˣ`, finite for every x; in two pieces the softmax underflows to 0 and the logarithm of
+//! that is −∞, with a gradient that is NaN. So the model gives logits, and the cost holds the softmax. The label with
+//! the largest logit is the one with the largest probability. The same holds for a sigmoid and
+//! [`binary_cross_entropy`]; if there are only probabilities, [`binary_cross_entropy_of_probabilities`] and [`nll`] do what can
+//! be done.
+
+mod binary;
+mod classes;
+mod margin;
+mod regression;
+
+use gradus_autograd::{Float, Var};
+use serde::{Deserialize, Serialize};
+
+pub use binary::{BinaryCrossEntropy, binary_cross_entropy, binary_cross_entropy_of_probabilities, kl_div};
+pub use classes::{CrossEntropy, cross_entropy, nll};
+pub use margin::{cosine_embedding, hinge_embedding, soft_margin};
+pub use regression::{huber, l1, mse, smooth_l1};
+
+/// How the numbers of a loss become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reduction {
+    /// their mean
+    #[default]
+    Mean,
+    /// their sum
+    Sum,
+    /// not at all
+    None,
+}
+
+impl Reduction {
+    /// Reduces.
+    #[track_caller]
+    pub fn apply<'t, T: Float>(self, losses: Var<'t, T>) -> Var<'t, T> {
+        match self {
+            Reduction::Mean => losses.mean(),
+            Reduction::Sum => losses.sum(),
+            Reduction::None => losses,
+        }
+    }
+}
+
+/// `[n]` against `[n, 1]` would broadcast to n × n differences, which nobody means.
+#[track_caller]
+fn same_shape<T: Float>(name: &str, input: Var<'_, T>, target: Var<'_, T>) {
+    let (x, y) = (input.shape(), target.shape());
+    let hint = if x.iter().product::<usize>() == y.iter().product::<usize>() {
+        "; bring one into the other's shape with `reshape`"
+    } else {
+        ""
+    };
+    assert!(x == y, "{name}: the input is {x:?} and the target {y:?}; they must be the same{hint}");
+}

@@ -1,0 +1,148 @@
+//! Normalisation layers.
+
+use gradus_autograd::{Buffer, Float, Mode, Param, Var};
+use gradus_derive::Module;
+
+use crate::Forward;
+
+/// Layer normalisation: each example on its own to mean 0 and variance 1 over its last axes, then scaled and moved. PyTorch's
+/// `LayerNorm`; see [`Var::layer_norm`].
+///
+/// ```
+/// use gradus_autograd::Tape;
+/// use gradus_nn::{Forward, LayerNorm};
+/// use ndarray::array;
+/// let layer = LayerNorm::new(&[3]);
+/// let tape = Tape::new();
+/// let y = layer.forward(tape.constant(array![[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]));
+/// assert!((y.value()[[0, 2]] - y.value()[[1, 2]]).abs() < 1e-4f32);
+/// ```
+#[derive(Clone, Debug, Module)]
+#[module(crate = gradus_autograd)]
+pub struct LayerNorm<T: Float = f32> {
+    /// of the shape of the last axes; ones at first
+    pub weight: Param<T>,
+    /// of the shape of the last axes; zeros at first
+    pub bias: Param<T>,
+    /// what keeps the divisor from 0; PyTorch's 10⁻⁵
+    #[module(skip)]
+    pub eps: f64,
+}
+
+impl<T: Float> LayerNorm<T> {
+    /// Over last axes of this shape.
+    pub fn new(shape: &[usize]) -> Self {
+        let weight = Param::with(shape, |w| w.fill(T::from_f64(1.0)));
+        LayerNorm { weight, bias: Param::zeros(shape), eps: 1e-5 }
+    }
+}
+
+impl<T: Float> Forward<T> for LayerNorm<T> {
+    /// # Panics
+    /// If the last axes are of another shape.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let shape = self.weight.shape();
+        assert!(x.shape().ends_with(shape), "LayerNorm: {:?} does not end in {shape:?}", x.shape());
+        x.layer_norm(shape.len(), self.eps) * &self.weight + &self.bias
+    }
+}
+
+/// Batch normalisation: each channel (axis 1) to mean 0 and variance 1 over all else, then scaled and moved. PyTorch's
+/// `BatchNorm1d` and `BatchNorm2d`, defaults included; see [`Var::batch_norm`].
+///
+/// In training the mean and variance are the batch's, and the running ones move toward them by `momentum` (the variance with divisor
+/// n − 1); in inference the running ones are taken. The optimizer's step carries the move out, once for each forward pass: so
+/// evaluating a model changes nothing, and statistics of a batch in shards do not depend on threads.
+///
+/// ```
+/// use gradus_autograd::Tape;
+/// use gradus_nn::{BatchNorm, Forward};
+/// use ndarray::array;
+/// let layer = BatchNorm::new(2);
+/// let x = array![[1.0, 10.0], [3.0, 30.0]];
+/// let tape = Tape::training(0);
+/// let y = layer.forward(tape.constant(&x));
+/// assert!((y.data()[0] + 1.0).abs() < 1e-4f32);
+/// let tape = Tape::inference(); // running mean 0, running variance 1
+/// assert!((layer.forward(tape.constant(&x)).data()[0] - 1.0).abs() < 1e-4);
+/// ```
+#[derive(Clone, Debug, Module)]
+#[module(crate = gradus_autograd)]
+pub struct BatchNorm<T: Float = f32> {
+    /// one a channel; ones at first
+    pub weight: Param<T>,
+    /// one a channel; zeros at first
+    pub bias: Param<T>,
+    /// one a channel; zeros at first
+    pub running_mean: Buffer<T>,
+    /// one a channel; ones at first
+    pub running_var: Buffer<T>,
+    /// what keeps the divisor from 0; PyTorch's 10⁻⁵
+    #[module(skip)]
+    pub eps: f64,
+    /// how far running statistics move; PyTorch's 0.1
+    #[module(skip)]
+    pub momentum: f64,
+}
+
+/// [`BatchNorm`] of examples × channels, or examples × channels × length.
+pub type BatchNorm1d<T = f32> = BatchNorm<T>;
+/// [`BatchNorm`] of examples × channels × height × width.
+pub type BatchNorm2d<T = f32> = BatchNorm<T>;
+
+impl<T: Float> BatchNorm<T> {
+    /// For so many channels.
+    pub fn new(channels: usize) -> Self {
+        let ones = vec![T::from_f64(1.0); channels];
+        BatchNorm {
+            weight: Param::new(ones.clone()),
+            bias: Param::zeros(&[channels]),
+            running_mean: Buffer::new(vec![T::default(); channels]),
+            running_var: Buffer::new(ones),
+            eps: 1e-5,
+            momentum: 0.1,
+        }
+    }
+}
+
+impl<T: Float> Forward<T> for BatchNorm<T> {
+    /// # Panics
+    /// If there are not so many channels; in training if there is only one number a channel, which has no variance; on a tape for
+    /// mathematics, where neither behaviour could be meant.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let (tape, shape) = (x.tape(), x.shape());
+        let channels = self.weight.len();
+        assert!(
+            shape.len() >= 2 && shape[1] == channels,
+            "BatchNorm: {shape:?} is not examples × {channels} channels × …"
+        );
+        let mut along = vec![1; shape.len() - 1];
+        along[0] = channels; // broadcasts along the axes behind
+        let y = match tape.mode() {
+            Mode::Training => {
+                let others: Vec<isize> = (0..shape.len() as isize).filter(|&k| k != 1).collect();
+                let each = x.len() / channels.max(1);
+                assert!(
+                    each != 1,
+                    "BatchNorm: {shape:?} has one number a channel, which has no variance; use larger batches"
+                );
+                let detached = x.detach();
+                self.running_mean.move_toward(self.momentum, detached.mean_axis(others.as_slice()));
+                self.running_var.move_toward(self.momentum, detached.var_axis(others.as_slice(), 1.0));
+                x.batch_norm(self.eps)
+            }
+            Mode::Inference => {
+                let constant = |buffer: &Buffer<T>| tape.constant(buffer.value()).reshape(along.as_slice());
+                (x - constant(&self.running_mean)) * (constant(&self.running_var) + self.eps).rsqrt()
+            }
+            Mode::Mathematics => panic!(
+                "BatchNorm: this tape is for mathematics, where it is unknown whether to take the batch's statistics; \
+                 use `Tape::training(seed)` or `Tape::inference()`"
+            ),
+        };
+        let param = |p: &Param<T>| tape.param(p).reshape(along.as_slice());
+        y * param(&self.weight) + param(&self.bias)
+    }
+}
