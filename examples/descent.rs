@@ -5,13 +5,13 @@
 use std::error::Error;
 use std::path::Path;
 
-use gradus::optim::functions::{self, Function};
+use gradus::optim::functions;
 use gradus::optim::{
-    Adagrad, Descent, Lbfgs, Minimize, Minimum, RmsProp, Stop, cyclic, find_lr, one_cycle, random_restarts,
+    Adagrad, Descent, Fade, Lbfgs, Minimize, Minimum, RmsProp, Stop, cyclic, find_lr, one_cycle, random_restarts,
     warm_restarts,
 };
 use gradus::prelude::*;
-use gradus::viz::Plot;
+use gradus::viz::{Plot, save_stack};
 use ndarray::{Array1, Ix1, array};
 use rand::RngExt;
 
@@ -28,10 +28,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn function(name: &str) -> &'static Function {
-    functions::all().iter().find(|f| f.name == name).expect("a function of that name")
-}
-
 /// Too small a rate crawls, too large a one diverges; the ravine's limit is 2/100.
 fn learning_rates() {
     println!("Plain descent in the ravine ½(100x² + y²), 500 steps:");
@@ -45,28 +41,27 @@ fn learning_rates() {
 
 /// What one learning rate for all directions cannot do.
 fn the_ravine(folder: &Path) -> Result<(), Box<dyn Error>> {
-    let f = function("ravine");
-    let settings = Minimize { iterations: 20_000, tolerance: 1e-4, ..Minimize::default() };
-    fn run(settings: Minimize, f: &Function, optimizer: impl Descent<f64>) -> Minimum<f64, Ix1> {
-        settings.run(f.cost, f.start(), optimizer)
+    fn run(optimizer: impl Descent<f64>) -> Minimum<f64, Ix1> {
+        let settings = Minimize { iterations: 20_000, tolerance: 1e-4, ..Minimize::default() };
+        settings.run(functions::ravine, array![1.0, 3.0], optimizer)
     }
     let runs = [
-        ("plain", run(settings, f, Sgd::new(0.019))),
-        ("momentum", run(settings, f, Sgd::new(0.01).momentum(0.8))),
-        ("AdaGrad", run(settings, f, Adagrad::new(0.6))),
-        ("RMSprop", run(settings, f, RmsProp::new(0.02).momentum(0.5).schedule(cosine(400)))),
-        ("Adam", run(settings, f, Adam::new(0.3))),
-        ("L-BFGS", run(settings, f, Lbfgs::new(1.0).max_iter(1))),
+        ("plain", run(Sgd::new(0.019))),
+        ("momentum", run(Sgd::new(0.01).momentum(0.8))),
+        ("AdaGrad", run(Adagrad::new(0.6))),
+        ("RMSprop", run(RmsProp::new(0.02).momentum(0.5).schedule(cosine(400)))),
+        ("Adam", run(Adam::new(0.3))),
+        ("L-BFGS", run(Lbfgs::new(1.0).max_iter(1))),
     ];
     println!("\nFrom (1, 3) to where the ravine's gradient is below 10⁻⁴:");
     for (name, found) in &runs {
         println!("  {name:<9}: {:>4} steps, cost {:9.2e}", found.steps(), found.cost());
     }
     assert!(runs[4].1.steps() < runs[0].1.steps(), "Adam gets through sooner than plain descent");
-    let shown: Vec<_> = runs.iter().map(|(name, found)| (*name, found)).collect();
-    Plot::paths(f, &shown).save(folder.join("ravine.svg"))?;
-    let costs: Vec<(&str, &[f64])> =
-        runs.iter().map(|(name, found)| (*name, &found.costs[..found.costs.len().min(600)])).collect();
+    let ravine = Plot::contours(functions::ravine, -1.0..=1.1, -1.0..=4.2);
+    let paths = runs.iter().fold(ravine, |plot, (name, found)| plot.path(name, found));
+    paths.save(folder.join("ravine.svg"))?;
+    let costs = runs.map(|(name, found)| (name, found.costs));
     Plot::costs(&costs).save(folder.join("ravine_costs.svg"))?;
     Ok(())
 }
@@ -92,7 +87,7 @@ fn a_saddle() {
 
 /// Descent finds a minimum, not the least one: start often.
 fn local_minima(folder: &Path) -> Result<(), Box<dyn Error>> {
-    let f = function("himmelblau");
+    let f = functions::named("himmelblau").expect("it is in the list");
     let anywhere = |rng: &mut rand::rngs::Xoshiro256PlusPlus| Array1::from_shape_fn(2, |_| rng.random_range(-5.0..5.0));
     let found = random_restarts(functions::himmelblau, anywhere, 40, &Sgd::new(0.005), 2000, 1);
     println!("\nHimmelblau's function from 40 random starts:");
@@ -113,15 +108,14 @@ fn local_minima(folder: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn schedules(folder: &Path) -> Result<(), Box<dyn Error>> {
-    let shown = [
+    let once = [
         ("warm-up, then cosine", warmup(10).then(cosine(90))),
         ("step decay", step_decay(25, 0.5)),
         ("one cycle", one_cycle(100)),
-        ("warm restarts", warm_restarts(15, 2)),
-        ("cyclic, halving", cyclic(0.1, 10, 10, gradus::optim::Fade::Halve)),
     ];
-    let named: Vec<_> = shown.iter().map(|(name, schedule)| (*name, schedule)).collect();
-    Plot::schedules(&named, 110).save(folder.join("schedules.svg"))?;
+    let again = [("warm restarts", warm_restarts(15, 2)), ("cyclic, halving", cyclic(0.1, 10, 10, Fade::Halve))];
+    let plots = [Plot::schedules(&once, 105).size(900, 320), Plot::schedules(&again, 105).size(900, 320)];
+    save_stack(&plots, folder.join("schedules.svg"))?;
     Ok(())
 }
 

@@ -37,11 +37,13 @@ pub mod prelude {
         fused, grad, gradcheck, hessian, stack, value_and_grad, where_,
     };
     pub use gradus_nn::{
-        Activation, Dropout, Forward, Init, Linear, Mlp, Perceptron, Reduction, Sequential, lambda, loss,
+        Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Forward, Gru, Init, LayerNorm, Linear,
+        MaxPool2d, Mlp, Perceptron, Reduction, Sequential, lambda, loss,
     };
     pub use gradus_optim::{
-        Adam, AdamW, EarlyStopping, Lbfgs, Optimizer, ReduceOnPlateau, Rows, Schedule, Sgd, WeightAverage, constant,
-        cosine, descend, exponential, find_lr, linear, minimize, one_cycle, random_restarts, step_decay, warmup,
+        Adam, AdamW, EarlyStopping, Lbfgs, Optimizer, Progress, ReduceOnPlateau, Rows, Schedule, Sgd, WeightAverage,
+        constant, cosine, descend, exponential, find_lr, linear, minimize, one_cycle, random_restarts, step_decay,
+        warmup,
     };
     pub use gradus_train::{Trainer, evaluate};
 

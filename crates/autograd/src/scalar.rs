@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
-use std::ops::{AddAssign, Div, Mul, MulAssign, Neg, Sub};
+use std::ops::{AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -42,7 +42,9 @@ pub trait Float:
     + Div<Output = Self>
     + Neg<Output = Self>
     + AddAssign
+    + SubAssign
     + MulAssign
+    + DivAssign
     + Sum
     + 'static
 {

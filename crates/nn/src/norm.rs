@@ -59,11 +59,11 @@ impl<T: Float> Forward<T> for LayerNorm<T> {
 /// use gradus_autograd::Tape;
 /// use gradus_nn::{BatchNorm, Forward};
 /// use ndarray::array;
-/// let layer = BatchNorm::new(2);
+/// let layer = BatchNorm::<f32>::new(2);
 /// let x = array![[1.0, 10.0], [3.0, 30.0]];
 /// let tape = Tape::training(0);
 /// let y = layer.forward(tape.constant(&x));
-/// assert!((y.data()[0] + 1.0).abs() < 1e-4f32);
+/// assert!((y.data()[0] + 1.0).abs() < 1e-4);
 /// let tape = Tape::inference(); // running mean 0, running variance 1
 /// assert!((layer.forward(tape.constant(&x)).data()[0] - 1.0).abs() < 1e-4);
 /// ```

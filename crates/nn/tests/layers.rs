@@ -1,7 +1,10 @@
 //! Layers: what they compute, in which mode, and that they learn.
 
-use gradus_autograd::{Module, Param, Stream, Tape, Var};
-use gradus_nn::{Activation, Dropout, Forward, Init, Linear, Mlp, Perceptron, Reduction, Sequential, loss, rng};
+use gradus_autograd::{Module, Param, Stream, Tape, Var, gradcheck};
+use gradus_nn::{
+    Activation, BatchNorm, Conv2d, Dropout, Flatten, Forward, Gru, Init, Linear, MaxPool2d, Mlp, Perceptron, Reduction,
+    Sequential, loss, rng,
+};
 use gradus_optim::{Adam, Sgd};
 use ndarray::array;
 
@@ -123,4 +126,151 @@ fn sequential_names_its_layers_and_clones_them_apart() {
     let tape = Tape::inference();
     let x = tape.constant([0.3, -0.7]);
     assert_eq!(model.forward(x).data(), copy.forward(x).data());
+}
+
+/// Against PyTorch 2.15's `GRU` with the same numbers.
+#[test]
+fn gru_is_pytorchs() {
+    let wave = |shape: &[usize], k: f64| {
+        Param::<f64>::with(shape, |w| w.iter_mut().enumerate().for_each(|(i, w)| *w = (0.7 * i as f64 + k).sin()))
+    };
+    let gru = Gru {
+        weight_ih: wave(&[9, 2], 0.0),
+        weight_hh: wave(&[9, 3], 1.0),
+        bias_ih: wave(&[9], 2.0),
+        bias_hh: wave(&[9], 3.0),
+    };
+    let x = ndarray::Array3::from_shape_fn((2, 3, 2), |(i, j, k)| (0.9 * (i * 6 + j * 2 + k) as f64).cos());
+    let tape = Tape::mathematics();
+    let states = gru.forward(tape.constant(&x));
+    let want = [
+        0.8883114630088147,
+        0.3892811148741413,
+        -0.06523919672347128,
+        0.8390593464038472,
+        0.8285739224722081,
+        0.8602595951108877,
+        0.8621093474402984,
+        0.7911697110267232,
+        0.9506637308252909,
+        0.8629849685429569,
+        0.22392736268305757,
+        -0.034120323005844444,
+        0.9296826288057982,
+        0.7170019736589195,
+        0.3500786434996378,
+        0.9107466200880392,
+        0.9018159899914017,
+        0.9510483267518965,
+    ];
+    assert!(states.data().iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-12), "{:?}", states.data());
+    let grads = states.square().sum().backward();
+    let row: Vec<f64> = grads.wrt(&gru.weight_hh).index_axis(ndarray::Axis(0), 8).iter().copied().collect();
+    assert!(
+        row.iter()
+            .zip([0.10757785113997337, 0.04251058525820464, 0.008160406460753875])
+            .all(|(got, want)| (got - want).abs() < 1e-12),
+        "{row:?}"
+    );
+}
+
+/// At 0 and 1 the gradient is PyTorch's, which is finite.
+#[test]
+fn cross_entropy_of_probabilities_is_finite_at_0_and_1() {
+    let tape = Tape::<f64>::mathematics();
+    let p = tape.var([0.2, 0.0, 1.0, 1.0, 0.0]);
+    let losses = loss::binary_cross_entropy_of_probabilities(p, &array![1.0, 1.0, 1.0, 0.0, 0.0], Reduction::None);
+    assert_eq!(losses.data(), [-0.2f64.ln(), 100.0, 0.0, 100.0, 0.0]);
+    let grads = losses.sum().backward().wrt(p);
+    let want = [-5.0, -1e12, 0.0, 1e12, 0.0];
+    assert!(grads.iter().zip(want).all(|(got, want)| (got - want).abs() <= 1e-9 * want.abs()), "{grads}");
+}
+
+#[test]
+fn losses_have_the_gradients_that_they_say() {
+    let x = || vec![array![[0.3, -1.2, 0.8], [1.7, 0.4, -0.6]].into_dyn()];
+    let y = array![[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]];
+    let other = array![[1.0, 0.2, -0.7], [0.4, -0.9, 1.1]];
+    let smooth = loss::CrossEntropy::new().class_weights([0.5, 2.0, 1.0]).label_smoothing(0.2).ignore(7);
+    gradcheck(|v| smooth.of(v[0], &[1, 7]), &x()).unwrap();
+    gradcheck(|v| smooth.of(v[0].sin(), &[2, 0]), &x()).unwrap();
+    gradcheck(|v| smooth.of_probabilities(v[0], &y), &x()).unwrap();
+    gradcheck(|v| loss::kl_div(v[0].log_softmax(-1), &y, false, Reduction::Mean), &x()).unwrap();
+    gradcheck(|v| loss::smooth_l1(v[0], &y, 0.7, Reduction::Mean), &x()).unwrap();
+    gradcheck(|v| loss::huber(v[0], &y, 0.7, Reduction::Sum), &x()).unwrap();
+    gradcheck(|v| loss::soft_margin(v[0], &other, Reduction::Mean), &x()).unwrap();
+    gradcheck(|v| loss::cosine_embedding(v[0], v[0].sin() + &other, &array![1.0, -1.0], -0.9, Reduction::Mean), &x())
+        .unwrap();
+    gradcheck(|v| loss::binary_cross_entropy_of_probabilities(v[0].sigmoid(), &y, Reduction::Mean), &x()).unwrap();
+}
+
+#[test]
+#[should_panic(expected = "CrossEntropy: row 1 has label 5, but there are 3 classes")]
+fn a_label_that_is_no_class_is_named() {
+    let tape = Tape::<f32>::mathematics();
+    let _ = loss::CrossEntropy::new().label_smoothing(0.1).of(tape.var(ndarray::Array2::zeros((2, 3))), &[0, 5]);
+}
+
+#[test]
+fn classes_may_stand_before_other_axes_or_alone() {
+    let tape = Tape::<f64>::mathematics();
+    let x = tape.var(ndarray::Array3::from_shape_fn((2, 3, 4), |(i, j, k)| ((i * 12 + j * 4 + k) as f64).sin()));
+    let labels: Vec<usize> = (0..8).map(|k| k % 3).collect();
+    let losses = loss::cross_entropy(x, &labels, Reduction::None);
+    assert_eq!(losses.shape(), [2, 4]);
+    let row = x.permute([0, 2, 1]).reshape([8, 3]).cross_entropy_rows(&labels);
+    assert!(losses.data().iter().zip(row.data()).all(|(a, b)| (a - b).abs() < 1e-12));
+    let alone = loss::cross_entropy(tape.var([0.0, 0.0, 0.0]), &[2], Reduction::None);
+    assert!(alone.shape().is_empty() && (alone.item() - 3f64.ln()).abs() < 1e-12);
+}
+
+/// Statistics move by the optimizer's step, once for each forward pass, and inference changes nothing.
+#[test]
+fn batch_norm_learns_its_statistics() {
+    let mut layer = BatchNorm::<f64>::new(1);
+    let mut tape = Tape::training(0);
+    for _ in 0..200 {
+        let (_, grads) = tape.gradients(|t| layer.forward(t.constant(array![[1.0], [5.0]])).square().sum());
+        Sgd::new(0.0).step(&mut layer, &grads);
+    }
+    let (mean, variance) = (layer.running_mean.value()[0], layer.running_var.value()[0]);
+    assert!((mean - 3.0).abs() < 1e-6 && (variance - 8.0).abs() < 1e-6, "{mean}, {variance}");
+    let tape = Tape::inference();
+    let y = layer.forward(tape.constant(array![[3.0]])); // a batch of one, as inference has them
+    assert!(y.item().abs() < 1e-6);
+}
+
+#[test]
+#[should_panic(expected = "BatchNorm: [1, 2] has one number a channel, which has no variance")]
+fn batch_norm_refuses_a_batch_of_one_in_training() {
+    let tape = Tape::<f32>::training(0);
+    let _ = BatchNorm::new(2).forward(tape.constant(array![[1.0, 2.0]]));
+}
+
+/// A convolutional network tells horizontal from vertical lines.
+#[test]
+fn a_small_convolutional_network_learns() {
+    let mut rng = rng(2);
+    let mut model = Sequential::new()
+        .layer(Conv2d::<f32>::new(1, 4, [3, 3], &mut rng).padding([1, 1]))
+        .layer(BatchNorm::new(4))
+        .layer(Activation::Relu)
+        .layer(MaxPool2d::new([2, 2]))
+        .layer(Flatten)
+        .layer(Linear::new(4 * 3 * 3, 2, &mut rng));
+    let images = ndarray::Array4::from_shape_fn((12, 1, 6, 6), |(n, _, i, j)| {
+        let line = if n < 6 { i } else { j };
+        f32::from(u8::from(line == n % 6))
+    });
+    let labels: Vec<usize> = (0..12).map(|n| n / 6).collect();
+    let (mut tape, mut opt) = (Tape::training(0), Adam::new(0.02));
+    for _ in 0..60 {
+        let (_, grads) = tape.gradients(|t| model.forward(t.constant(&images)).cross_entropy(&labels));
+        opt.step(&mut model, &grads);
+    }
+    let tape = Tape::inference();
+    let logits = model.forward(tape.constant(&images));
+    let right =
+        logits.value().outer_iter().zip(&labels).filter(|(row, label)| (row[1] > row[0]) == (**label == 1)).count();
+    assert_eq!(right, 12);
 }

@@ -33,11 +33,11 @@ impl Default for AdadeltaRule {
 
 settings!(AdadeltaRule {
     /// Sets ρ, how much of the running means is kept.
-    rho: f64,
+    rho: f64 => 0.0..=1.0,
     /// Sets ε, which keeps quotients and first steps from 0.
-    eps: f64,
+    eps: f64 => 0.0..f64::INFINITY,
     /// Sets λ, the pull toward 0, as part of the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
 });
 rule!(AdadeltaRule, "adadelta", |_rule| 2);
 
@@ -52,7 +52,7 @@ impl AdadeltaRule {
             *v = flush(rho * *v + rest * g * g);
             let d = (*d2 + eps).sqrt() / (*v + eps).sqrt() * g;
             *d2 = flush(rho * *d2 + rest * d * d);
-            *theta = *theta - lr * d;
+            *theta -= lr * d;
         }
     }
 }

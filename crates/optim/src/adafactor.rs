@@ -2,7 +2,6 @@
 
 use gradus_autograd::Float;
 use serde::{Deserialize, Serialize};
-use smallvec::smallvec;
 
 use crate::rule::settings;
 use crate::{Rule, States, Update};
@@ -42,13 +41,13 @@ impl Default for AdafactorRule {
 
 settings!(AdafactorRule {
     /// Sets γ, the power of the step by which the running mean slows down.
-    beta2_decay: f64,
+    beta2_decay: f64 => f64::NEG_INFINITY..=0.0,
     /// Sets ε₁ and ε₂, the least mean square (`None`: the number type's epsilon) and the least size of a parameter.
     eps: (Option<f64>, f64),
     /// Sets d, the root mean square of an update from which on it is scaled down.
-    clip_threshold: f64,
+    clip_threshold: f64 => 1.0..f64::INFINITY,
     /// Sets λ, the pull toward 0, apart from the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
 });
 
 impl Rule for AdafactorRule {
@@ -56,8 +55,8 @@ impl Rule for AdafactorRule {
 
     fn states(&self, shape: &[usize]) -> States {
         match matrices(shape) {
-            Some((count, rows, columns)) => States::Whole(smallvec![count * rows, count * columns]),
-            None => States::Whole(smallvec![shape.iter().product()]),
+            Some((count, rows, columns)) => States::Whole(vec![count * rows, count * columns]),
+            None => States::Whole(vec![shape.iter().product()]),
         }
     }
     fn update_f32(&self, u: Update<'_, '_, f32>) {
@@ -87,12 +86,14 @@ impl AdafactorRule {
         let beta = t.powf(self.beta2_decay);
         let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
         let size = norm(&mut u.theta.iter().map(|x| x.to_f64())) / (n as f64).sqrt();
-        let alpha = self.eps.1.max(size) * u.lr.min(1.0 / t.sqrt());
+        // unlike `f64::max` these keep NaN, so that it shows
+        let at_least = |x: f64, least: f64| if x < least { least } else { x };
+        let alpha = at_least(size, self.eps.1) * u.lr.min(1.0 / t.sqrt());
         let scale = u.scale.to_f64();
         let square = |i: usize| (u.grad[i].to_f64() * scale).powi(2);
         let toward = |x: &mut T, mean: f64| *x = T::from_f64(x.to_f64() + beta * (mean - x.to_f64()));
         let mut step = vec![0.0; n];
-        let direction = |i: usize, v: f64| u.grad[i].to_f64() * scale / v.max(e1 * e1).sqrt();
+        let direction = |i: usize, v: f64| u.grad[i].to_f64() * scale / at_least(v, e1 * e1).sqrt();
         match (matrices(u.shape), u.state) {
             (Some((count, rows, columns)), [r, c]) => {
                 for k in 0..count {
@@ -109,7 +110,7 @@ impl AdafactorRule {
                         toward(r, sum / columns as f64);
                     }
                     c.iter_mut().zip(sums).for_each(|(c, sum)| toward(c, sum / rows as f64));
-                    let mean = (r.iter().map(|r| r.to_f64()).sum::<f64>() / rows as f64).max(e1);
+                    let mean = at_least(r.iter().map(|r| r.to_f64()).sum::<f64>() / rows as f64, e1);
                     for (i, r) in r.iter().enumerate() {
                         for (j, c) in c.iter().enumerate() {
                             let at = start + i * columns + j;
@@ -127,7 +128,7 @@ impl AdafactorRule {
             _ => unreachable!("one part, or two for matrices"),
         }
         let size = norm(&mut step.iter().copied()) / ((n as f64).sqrt() * self.clip_threshold);
-        let (shrink, rate) = (1.0 - u.lr * self.weight_decay, alpha / size.max(1.0));
+        let (shrink, rate) = (1.0 - u.lr * self.weight_decay, alpha / at_least(size, 1.0));
         for (theta, step) in u.theta.iter_mut().zip(step) {
             *theta = T::from_f64(theta.to_f64() * shrink - rate * step);
         }

@@ -35,13 +35,13 @@ impl Default for AdagradRule {
 
 settings!(AdagradRule {
     /// Sets how fast the learning rate falls with the steps.
-    lr_decay: f64,
+    lr_decay: f64 => 0.0..f64::INFINITY,
     /// Sets what the sum of squares starts at.
-    initial_accumulator_value: f64,
+    initial_accumulator_value: f64 => 0.0..f64::INFINITY,
     /// Sets ε, which keeps the divisor from 0.
-    eps: f64,
+    eps: f64 => 0.0..f64::INFINITY,
     /// Sets λ, the pull toward 0, as part of the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
 });
 rule!(AdagradRule, "adagrad", |_rule| 1);
 
@@ -57,7 +57,7 @@ impl AdagradRule {
         for ((theta, &g), s) in u.theta.iter_mut().zip(u.grad).zip(s) {
             let g = g * u.scale + decay * *theta;
             *s += g * g;
-            *theta = *theta - rate * g / (s.sqrt() + eps);
+            *theta -= rate * g / (s.sqrt() + eps);
         }
     }
 }

@@ -37,11 +37,11 @@ impl Default for AdamRule {
 
 settings!(AdamRule {
     /// Sets β₁ and β₂, how much of the running means is kept.
-    betas: (f64, f64),
+    betas: (f64, f64) => 0.0..1.0,
     /// Sets ε, which keeps the divisor from 0.
-    eps: f64,
+    eps: f64 => 0.0..f64::INFINITY,
     /// Sets λ, the pull toward 0, as part of the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
     /// Divides by the largest mean square so far, so that steps never grow again (AMSGrad).
     amsgrad: bool,
 });
@@ -69,11 +69,11 @@ impl Default for AdamWRule {
 
 settings!(AdamWRule {
     /// Sets β₁ and β₂, how much of the running means is kept.
-    betas: (f64, f64),
+    betas: (f64, f64) => 0.0..1.0,
     /// Sets ε, which keeps the divisor from 0.
-    eps: f64,
+    eps: f64 => 0.0..f64::INFINITY,
     /// Sets λ, the pull toward 0, apart from the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
     /// Divides by the largest mean square so far, so that steps never grow again (AMSGrad).
     amsgrad: bool,
 });
@@ -81,7 +81,7 @@ settings!(AdamWRule {
 /// The loop of both. `l2` stands in the gradient, `shrink` before the step.
 #[inline(always)]
 fn update<T: Float>(u: Update<'_, '_, T>, betas: (f64, f64), eps: f64, l2: f64, shrink: f64) {
-    let t = u.step as i32;
+    let t = u.step.min(i32::MAX as u64) as i32; // by then both powers are 0
     let (unbias_m, unbias_v) = (1.0 - betas.0.powi(t), (1.0 - betas.1.powi(t)).sqrt());
     let [b1, c1, b2, c2] = [betas.0, 1.0 - betas.0, betas.1, 1.0 - betas.1].map(T::from_f64);
     let [rate, unbias_v, eps, l2, shrink] = [u.lr / unbias_m, 1.0 / unbias_v, eps, l2, shrink].map(T::from_f64);

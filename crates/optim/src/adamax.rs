@@ -32,11 +32,11 @@ impl Default for AdamaxRule {
 
 settings!(AdamaxRule {
     /// Sets β₁ and β₂, how much of the running means is kept.
-    betas: (f64, f64),
+    betas: (f64, f64) => 0.0..1.0,
     /// Sets ε, which keeps the divisor from 0.
-    eps: f64,
+    eps: f64 => 0.0..f64::INFINITY,
     /// Sets λ, the pull toward 0, as part of the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
 });
 rule!(AdamaxRule, "adamax", |_rule| 2);
 
@@ -52,7 +52,7 @@ impl AdamaxRule {
             *m = flush(b1 * *m + c1 * g);
             let (faded, fresh) = (b2 * *largest, g.abs() + eps);
             *largest = flush(if faded > fresh { faded } else { fresh });
-            *theta = *theta - rate * *m / *largest;
+            *theta -= rate * *m / *largest;
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::rule::{Update, rule, settings};
 ///
 /// The iterates of stochastic descent scatter about the minimum; their average is nearer to it. The parameters are θ; take the
 /// average when done, by [`state`](crate::Optimizer::state). Polyak, Juditsky 1992 (<https://doi.org/10.1137/0330046>).
-/// Formula and defaults (λ 10⁻⁴, α 0.75, t₀ 10⁶) are those of PyTorch's `ASGD`.
+/// Formula for θ and
+/// defaults (λ 10⁻⁴, α 0.75, t₀ 10⁶) are those of PyTorch's `ASGD`, whose average takes weights, and whose rate a schedule, from the step before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AsgdRule {
     /// λ: how fast parameters and learning rate decay
@@ -35,13 +36,13 @@ impl Default for AsgdRule {
 
 settings!(AsgdRule {
     /// Sets λ, how fast parameters and learning rate decay.
-    lambd: f64,
+    lambd: f64 => 0.0..f64::INFINITY,
     /// Sets α, the power by which the learning rate falls.
-    alpha: f64,
+    alpha: f64 => 0.0..f64::INFINITY,
     /// Sets t₀, the step from which the average runs.
-    t0: f64,
+    t0: f64 => 0.0..f64::INFINITY,
     /// Sets the pull toward 0, as part of the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
 });
 rule!(AsgdRule, "asgd", |_rule| 1);
 

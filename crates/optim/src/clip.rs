@@ -47,7 +47,11 @@ pub(crate) fn squares<T: Float>(x: &[T]) -> f64 {
     split_by(&mut sums, 1, 8, |start, sums| {
         for (sum, x) in sums.iter_mut().zip(x[start * BLOCK..].chunks(BLOCK)) {
             *sum = match T::typed(x) {
-                Typed::F32(x) => squares_f32(x),
+                Typed::F32(x) => match squares_f32(x) {
+                    // large numbers have squares beyond the range of f32
+                    sum if sum.is_finite() => sum,
+                    _ => x.iter().map(|&x| f64::from(x).powi(2)).sum(),
+                },
                 Typed::F64(x) => x.iter().map(|x| x * x).sum(),
             };
         }

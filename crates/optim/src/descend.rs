@@ -78,7 +78,7 @@ impl Rows {
 
     /// So many times through all rows.
     pub fn epochs(self, epochs: usize) -> impl Iterator<Item = Vec<usize>> {
-        let steps = self.steps_per_epoch() * epochs;
+        let steps = self.steps_per_epoch().saturating_mul(epochs);
         self.take(steps)
     }
 }

@@ -82,8 +82,10 @@ pub fn rounded_cone<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
 ///
 /// # Panics
 /// With fewer than two numbers.
+#[track_caller]
 pub fn rosenbrock<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     let n = x.len();
+    assert!(n >= 2, "rosenbrock: {n} numbers; it is a function of at least two");
     let (first, next) = (x.narrow(0, 0, n - 1), x.narrow(0, 1, n - 1));
     (100 * (next - first.square()).square() + (1 - first).square()).sum()
 }
@@ -145,6 +147,15 @@ pub fn sharp_and_flat<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     let flat = (-(x + 2).square() / 8).exp();
     let sharp = (-50 * (x - 2).square()).exp();
     (2 - flat - sharp + x.square() / 400).sum()
+}
+
+/// The one of a name.
+///
+/// ```
+/// assert!(gradus_optim::functions::named("ravine").unwrap().convex);
+/// ```
+pub fn named(name: &str) -> Option<&'static Function> {
+    all().iter().find(|f| f.name == name)
 }
 
 /// All of them.

@@ -18,7 +18,8 @@ use crate::line_search::{Point, strong_wolfe};
 /// batches), of up to some ten thousand parameters. Liu, Nocedal 1989 (<https://doi.org/10.1007/BF01589116>); line search
 /// for the strong Wolfe conditions (constants 10⁻⁴ and 0.9) and recursion as in Nocedal, Wright 2006, algorithms 3.5, 3.6
 /// and 7.4. What a step is, and the defaults (20 iterations, 25 evaluations, tolerances 10⁻⁷ and 10⁻⁹, history 100),
-/// are those of PyTorch's `LBFGS`, but that PyTorch searches no line unless asked to.
+/// are those of PyTorch's `LBFGS`, but that PyTorch searches no line unless asked to, and brackets by other rules when it
+/// does: the paths differ after some steps. The tolerances end a step long before the last digit; for that set both to 0.
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape};
@@ -62,7 +63,12 @@ pub struct LbfgsState<T: Float> {
 
 impl<T: Float> Lbfgs<T> {
     /// With a strong Wolfe line search that tries this step length first; 1 is Newton's.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
     pub fn new(lr: f64) -> Self {
+        crate::rule::check("lr", &lr, crate::rule::POSITIVE);
         let state = LbfgsState {
             iterations: 0,
             params: Vec::new(),
@@ -132,8 +138,8 @@ impl<T: Float> Lbfgs<T> {
     /// One step: several iterations, each evaluating the cost and its gradients as often as it needs. Returns the cost
     /// before it.
     ///
-    /// Parameters without a gradient stay as they are. Buffers move as the first evaluation says. A cost that is not
-    /// finite at the start changes nothing; one further on counts as too far.
+    /// Parameters without a gradient stay as they are. Buffers move as the first evaluation says. A cost or gradient that
+    /// is not finite at the start changes nothing; further on the line search takes it for too far.
     ///
     /// # Panics
     /// If the parameters are others than at the step before.
@@ -152,7 +158,8 @@ impl<T: Float> Lbfgs<T> {
         }));
         let mut point = Point { length: 0.0, cost: cost_before.to_f64(), slope: 0.0, gradient: gather(model, &grads) };
         drop(grads);
-        if !point.cost.is_finite() || largest(&point.gradient) <= self.tolerance_grad {
+        let finite = point.cost.is_finite() && point.gradient.iter().all(|g| g.is_finite());
+        if !finite || largest(&point.gradient) <= self.tolerance_grad {
             return cost_before;
         }
         let max_eval = self.max_eval.unwrap_or(self.max_iter * 5 / 4);
@@ -245,11 +252,11 @@ impl<T: Float> LbfgsState<T> {
             let y: Vec<T> = gradient.iter().zip(&self.gradient).map(|(&new, &old)| new - old).collect();
             let s: Vec<T> = self.direction.iter().map(|d| T::from_f64(d.to_f64() * self.length)).collect();
             if dot(&y, &s) > 1e-10 {
-                if self.pairs.len() >= history_size {
-                    self.pairs.pop_front();
-                }
                 self.pairs.push_back((s, y));
             }
+        }
+        while self.pairs.len() > history_size {
+            self.pairs.pop_front();
         }
         self.gradient = gradient.to_vec();
         let mut d: Vec<T> = gradient.iter().map(|&g| -g).collect();

@@ -30,9 +30,9 @@ impl Default for LionRule {
 
 settings!(LionRule {
     /// Sets β₁ and β₂, how much of the momentum counts and is kept.
-    betas: (f64, f64),
+    betas: (f64, f64) => 0.0..=1.0,
     /// Sets λ, the pull toward 0, apart from the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
 });
 rule!(LionRule, "lion", |_rule| 1);
 

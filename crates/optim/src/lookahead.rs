@@ -57,7 +57,12 @@ impl<R: Rule, T: Float> Lookahead<R, T> {
     }
 
     /// Sets α, how far they follow.
+    ///
+    /// # Panics
+    /// If it is not in 0 … 1.
+    #[track_caller]
     pub fn alpha(mut self, alpha: f64) -> Self {
+        crate::rule::check("alpha", &alpha, 0.0..=1.0);
         self.alpha = alpha;
         self
     }

@@ -46,6 +46,9 @@ pub enum Stop {
     Iterations,
     /// the cost ran far away from where it began: up, because steps are too large, or down, because it has no minimum
     Diverged,
+    /// the point did not change for ten steps: the steps are below what its numbers can tell apart, or their rate is 0, or
+    /// an [`Lbfgs`] has met tolerances of its own
+    Stalled,
     /// the cost or its gradient became NaN or infinite
     NonFinite,
 }
@@ -56,6 +59,7 @@ impl fmt::Display for Stop {
             Stop::Tolerance => "the gradient is as good as 0",
             Stop::Iterations => "all iterations were made",
             Stop::Diverged => "the cost ran far away; the learning rate is too large, or the cost has no minimum",
+            Stop::Stalled => "nothing moved any more",
             Stop::NonFinite => "the cost or its gradient is not finite; try a smaller learning rate",
         })
     }
@@ -109,6 +113,9 @@ pub struct Minimize {
     pub divergence: f64,
 }
 
+/// Steps without a change after which a descent has stalled. One alone may be the first of a warm-up from 0.
+const STILL: usize = 10;
+
 impl Default for Minimize {
     fn default() -> Self {
         Minimize { iterations: 1000, tolerance: 1e-8, divergence: 1e6 }
@@ -147,6 +154,7 @@ impl Minimize {
                 (costs.len() > self.iterations).then_some(Stop::Iterations)
             }
         };
+        let mut still = 0;
         let stop = loop {
             let (value, grads) = tape.gradients(|t| cost(t.param(&theta)));
             if let Some(stop) = note(value, &theta, &grads) {
@@ -155,10 +163,17 @@ impl Minimize {
             let mut first = Some((value, grads));
             optimizer
                 .descend(&mut theta, |theta| first.take().unwrap_or_else(|| tape.gradients(|t| cost(t.param(theta)))));
-            path.push(
-                Array::from_shape_vec(shape.clone(), theta.data().to_vec()).expect("a parameter keeps its shape"),
-            );
+            let moved =
+                Array::from_shape_vec(shape.clone(), theta.data().to_vec()).expect("a parameter keeps its shape");
+            still = if path.last() == Some(&moved) { still + 1 } else { 0 };
+            if still == STILL {
+                path.truncate(path.len() + 1 - STILL);
+                break Stop::Stalled;
+            }
+            path.push(moved);
         };
+        costs.truncate(path.len());
+        grad_norms.truncate(path.len());
         let at = path[path.len() - 1].clone();
         Minimum { at, path, costs, grad_norms, stop }
     }

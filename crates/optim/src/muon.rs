@@ -3,7 +3,6 @@
 use gradus_autograd::{Float, Tape, Var};
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
-use smallvec::smallvec;
 
 use crate::rule::{AdamW, settings};
 
@@ -66,17 +65,17 @@ impl Default for MuonRule {
 
 settings!(MuonRule {
     /// Sets μ, how much of the running mean is kept.
-    momentum: f64,
+    momentum: f64 => 0.0..1.0,
     /// Looks ahead along the momentum.
     nesterov: bool,
     /// Sets λ, the pull toward 0, apart from the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
     /// Sets the polynomial's coefficients.
     ns_coefficients: (f64, f64, f64),
     /// Sets how often the polynomial is applied.
     ns_steps: usize,
     /// Sets ε, the least norm that is divided by.
-    eps: f64,
+    eps: f64 => 0.0..f64::INFINITY,
     /// Makes steps as large as AdamW's.
     match_adamw: bool,
     /// Sets what steps parameters that are no matrices.
@@ -88,7 +87,7 @@ impl Rule for MuonRule {
 
     fn states(&self, shape: &[usize]) -> States {
         match shape {
-            [rows, columns] => States::Whole(smallvec![rows * columns]),
+            [rows, columns] => States::Whole(vec![rows * columns]),
             _ => self.others.states(shape),
         }
     }

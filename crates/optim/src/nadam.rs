@@ -36,13 +36,13 @@ impl Default for NAdamRule {
 
 settings!(NAdamRule {
     /// Sets β₁ and β₂, how much of the running means is kept.
-    betas: (f64, f64),
+    betas: (f64, f64) => 0.0..1.0,
     /// Sets ε, which keeps the divisor from 0.
-    eps: f64,
+    eps: f64 => 0.0..f64::INFINITY,
     /// Sets ψ, how fast the momentum rises to β₁.
-    momentum_decay: f64,
+    momentum_decay: f64 => 0.0..f64::INFINITY,
     /// Sets λ, the pull toward 0, as part of the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
 });
 rule!(NAdamRule, "nadam", |_rule| 3);
 
@@ -65,7 +65,7 @@ impl NAdamRule {
             let g = g * u.scale + decay * *theta;
             *m = flush(b1 * *m + c1 * g);
             *v = flush(b2 * *v + c2 * g * g);
-            *theta = *theta - (fresh * g + kept * *m) / (v.sqrt() * unbias + eps);
+            *theta -= (fresh * g + kept * *m) / (v.sqrt() * unbias + eps);
         }
     }
 }

@@ -5,6 +5,7 @@ use gradus_autograd::{Float, Gradients, Leaf, LeafMut, Module, Param, Path, Visi
 use smallvec::SmallVec;
 
 use crate::clip::{self, Clip};
+use crate::rule::{POSITIVE, check};
 use crate::state::Slot;
 use crate::{Group, OptimizerState, Rule, Schedule, StateError, States, Update, constant};
 
@@ -45,7 +46,12 @@ pub struct NonFiniteGradient {
 
 impl<R: Rule, T: Float> Optimizer<R, T> {
     /// With the given learning rate and rule.
+    ///
+    /// # Panics
+    /// If the learning rate is negative or not finite.
+    #[track_caller]
     pub fn with_rule(lr: f64, rule: R) -> Self {
+        check("lr", &lr, POSITIVE);
         Optimizer {
             base: Group { lr, rule, frozen: false },
             groups: Vec::new(),
@@ -88,8 +94,14 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     }
 
     /// Scales all gradients together so that their norm is at most `max_norm`: by `min(1, max_norm / (norm + 10⁻⁶))`,
-    /// as PyTorch does. A norm that is not finite makes the parameters NaN; [`try_step`](Self::try_step) reports it instead.
+    /// as PyTorch does. With a norm that is not finite, what is not finite becomes NaN and nothing else moves;
+    /// [`try_step`](Self::try_step) reports it instead.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
+        check("clip_norm", &max_norm, POSITIVE);
         self.clip.norm = Some(max_norm);
         self
     }
@@ -105,7 +117,12 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// Sgd::new(1.0).clip_norm_each(1.0).step(&mut pair, &grads); // the norms are 10 and 0.5
     /// assert!((pair.0.data()[0] - 2.4).abs() < 1e-5 && pair.1.data() == [-0.25]);
     /// ```
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
     pub fn clip_norm_each(mut self, max_norm: f64) -> Self {
+        check("clip_norm_each", &max_norm, POSITIVE);
         self.clip.each = Some(max_norm);
         self
     }
@@ -120,7 +137,12 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// Sgd::new(1.0).clip_value(0.5).step(&mut w, &grads); // the gradient is 2, 0.02
     /// assert_eq!(w.data(), [0.5f32, -0.01]);
     /// ```
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
     pub fn clip_value(mut self, limit: f64) -> Self {
+        check("clip_value", &limit, POSITIVE);
         self.clip.value = Some(limit);
         self
     }
@@ -148,7 +170,12 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
 
     /// Multiplies all learning rates, from the next step on, beside the schedule. It belongs to the saved state. This is
     /// how something that looks at a metric steers the descent: see [`ReduceOnPlateau`](crate::ReduceOnPlateau).
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
     pub fn set_factor(&mut self, factor: f64) {
+        check("set_factor", &factor, POSITIVE);
         self.factor = factor;
     }
 
@@ -186,7 +213,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         let rate = self.rate(self.steps);
         let mut found = 0;
         let mut at = 0;
-        let Optimizer { base, groups, slots, clip, clipped, .. } = self;
+        let Optimizer { base, groups, slots, clip, clipped, steps, .. } = self;
         model.visit_mut(&mut Visitor::new(&mut |path, leaf| match leaf {
             LeafMut::Buffer(buffer) => {
                 grads.update_buffer(buffer);
@@ -198,10 +225,10 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                 at = place + 1;
                 let slot = &mut slots[place];
                 let group = slot.group.map_or(&*base, |i| &groups[i].1);
-                if group.frozen {
+                if group.frozen || param.is_empty() {
                     return;
                 }
-                slot.steps += 1;
+                (slot.steps, slot.last) = (slot.steps + 1, *steps);
                 let mut step = Step { scale, lr: group.lr * rate, step: slot.steps };
                 if let Some(max_norm) = clip.each {
                     step.scale *= clip::factor(scale * clip::squares(&grad[..param.len()]).sqrt(), max_norm);
@@ -240,7 +267,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// ```
     ///
     /// # Errors
-    /// If the norm of all gradients together is NaN or infinite. Nothing is changed then.
+    /// If a gradient is NaN or infinite. Nothing is changed then.
     ///
     /// # Panics
     /// Like [`step`](Self::step).
@@ -284,12 +311,13 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         if self.slots.iter().all(|slot| slot.param.is_some()) {
             return None;
         }
-        let mut problem = None;
+        let (mut problem, mut known) = (None, self.slots.is_empty() || self.slots.iter().any(|s| s.param.is_some()));
         model.visit(&mut Visitor::new(&mut |path, leaf| {
             let path = path.to_string();
             if let Leaf::Param(param) = leaf
                 && let Some(slot) = self.slots.iter().find(|slot| slot.param.is_none() && slot.path == path)
             {
+                known = true;
                 let group = group_of(&self.groups, &path).map_or(&self.base, |i| &self.groups[i].1);
                 let total = group.rule.states(param.shape()).total(param.len());
                 let have = slot.numbers().len();
@@ -304,12 +332,25 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                 });
             }
         }));
-        problem
+        problem.or_else(|| {
+            (!known).then(|| {
+                let of =
+                    |paths: Vec<String>| paths.iter().take(4).map(|p| format!("`{p}`")).collect::<Vec<_>>().join(", ");
+                format!(
+                    "Optimizer::step: the state is of none of the model's parameters: it has {}, the model {}; it was \
+                     saved with another model, or a part of this one",
+                    of(self.slots.iter().map(|s| s.path.clone()).collect()),
+                    of(model.params().into_iter().map(|(path, _)| path).collect())
+                )
+            })
+        })
     }
 
     /// The state, to be saved.
     pub fn state(&self) -> OptimizerState<T> {
-        let params = self.slots.iter().map(Slot::save).collect();
+        // of two parameters that were at one path, the one that stepped last is there
+        let current = |slot: &&Slot<T>| !self.slots.iter().any(|s| s.path == slot.path && s.last > slot.last);
+        let params = self.slots.iter().filter(current).map(Slot::save).collect();
         OptimizerState { rule: R::NAME.into(), steps: self.steps, factor: self.factor, params }
     }
 
@@ -379,15 +420,18 @@ fn slot<R: Rule, T: Float>(
     if slots.get(expected).is_some_and(|s| s.param == id) {
         return expected;
     }
+    let path = path.to_string();
     if let Some(place) = slots.iter().position(|s| s.param == id) {
+        slots[place].path = path; // parameters before it came or went
         return place;
     }
-    let path = path.to_string();
     let group = group_of(groups, &path);
     let states = group.map_or(base, |i| &groups[i].1).rule.states(param.shape());
-    let place = slots.iter().position(|s| s.path == path).unwrap_or_else(|| {
+    let same =
+        slots.iter().enumerate().filter(|(_, s)| s.path == path).max_by_key(|(_, s)| (s.param.is_none(), s.last));
+    let place = same.map(|(place, _)| place).unwrap_or_else(|| {
         let (shape, state) = (param.shape().to_vec(), Param::zeros(&[states.total(param.len())]));
-        slots.push(Slot { path, param: None, group, steps: 0, shape, padded: 0, state });
+        slots.push(Slot { path, param: None, group, steps: 0, last: 0, shape, padded: 0, state });
         slots.len() - 1
     });
     let slot = &mut slots[place];

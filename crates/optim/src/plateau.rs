@@ -24,10 +24,11 @@ struct Better {
 impl Better {
     fn is(self, metric: f64, best: Option<f64>) -> bool {
         let Some(best) = best else { return !metric.is_nan() };
-        let margin = if self.relative { best * self.threshold } else { self.threshold };
-        match self.goal {
-            Goal::Minimize => metric < best - margin,
-            Goal::Maximize => metric > best + margin,
+        match (self.goal, self.relative) {
+            (Goal::Minimize, true) => metric < best * (1.0 - self.threshold),
+            (Goal::Maximize, true) => metric > best * (1.0 + self.threshold),
+            (Goal::Minimize, false) => metric < best - self.threshold,
+            (Goal::Maximize, false) => metric > best + self.threshold,
         }
     }
 }
@@ -35,7 +36,7 @@ impl Better {
 /// Lowers the learning rate when a metric stops getting better.
 ///
 /// Better means less than best · (1 − threshold). After more than `patience` metrics in a row that are not, the factor is
-/// multiplied by `factor`. Formula and defaults (factor 0.1, patience 10, threshold 10⁻⁴, cooldown 0) are those of PyTorch's
+/// multiplied by `factor` (so it bears one more of them than an [`EarlyStopping`] of the same patience). Formula and defaults (factor 0.1, patience 10, threshold 10⁻⁴, cooldown 0) are those of PyTorch's
 /// `ReduceLROnPlateau`, with `min_factor` and `eps` as factors of the learning rate, where PyTorch's are rates. It saves
 /// with serde, settings and all.
 ///
@@ -92,7 +93,12 @@ impl ReduceOnPlateau {
     }
 
     /// What the factor is multiplied by.
+    ///
+    /// # Panics
+    /// If it is not in `0.0..1.0`.
+    #[track_caller]
     pub fn factor(mut self, factor: f64) -> Self {
+        crate::rule::check("factor", &factor, 0.0..1.0);
         self.factor = factor;
         self
     }
@@ -235,6 +241,13 @@ mod tests {
         let metrics = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, f64::NAN];
         let factors = metrics.map(|m| plateau.observe(m));
         assert_eq!(factors, [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.3, 0.3, 0.3, 0.3]);
+    }
+
+    #[test]
+    fn a_first_metric_that_is_infinite_can_be_bettered() {
+        let mut plateau = ReduceOnPlateau::new().patience(2);
+        let factors = [f64::INFINITY, 9.0, 8.0, 7.0, 6.0].map(|m| plateau.observe(m));
+        assert_eq!((factors, plateau.best()), ([1.0; 5], Some(6.0)));
     }
 
     #[test]

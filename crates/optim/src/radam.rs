@@ -34,11 +34,11 @@ impl Default for RAdamRule {
 
 settings!(RAdamRule {
     /// Sets β₁ and β₂, how much of the running means is kept.
-    betas: (f64, f64),
+    betas: (f64, f64) => 0.0..1.0,
     /// Sets ε, which keeps the divisor from 0.
-    eps: f64,
+    eps: f64 => 0.0..f64::INFINITY,
     /// Sets λ, the pull toward 0, as part of the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
 });
 rule!(RAdamRule, "radam", |_rule| 2);
 
@@ -59,7 +59,7 @@ impl RAdamRule {
             let g = g * u.scale + decay * *theta;
             *m = flush(b1 * *m + c1 * g);
             *v = flush(b2 * *v + c2 * g * g);
-            *theta = *theta - rate * *m / if rectified { v.sqrt() + eps } else { one };
+            *theta -= rate * *m / if rectified { v.sqrt() + eps } else { one };
         }
     }
 }

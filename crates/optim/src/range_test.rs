@@ -15,8 +15,8 @@ pub struct RangeTest {
     pub costs: Vec<f64>,
     /// their running mean, `m ← 0.9 m + 0.1 c`, freed of its start at 0
     pub smoothed: Vec<f64>,
-    /// a tenth of the rate at which the running mean was least; `None` if that was the first one: every rate was too large,
-    /// or none large enough
+    /// a tenth of the rate at which the running mean was least; `None` if that was the first one (every rate was too
+    /// large) or the last one (none was too large: widen the range, or give more batches)
     pub suggestion: Option<f64>,
 }
 
@@ -27,7 +27,9 @@ pub struct RangeTest {
 /// tenth below the rate of the least mean, where the descent was still stable. Smith 2015
 /// (<https://arxiv.org/abs/1506.01186>); running mean and rule of thumb as in fastai's `lr_find`.
 ///
-/// Model and optimizer are copied and stay as they are; the optimizer's schedule is left out.
+/// Model and optimizer are copied and stay as they are; the optimizer's schedule is left out. `batches` should go on for
+/// `steps` steps: for a data set, `(0..).flat_map(|epoch| data.batches(32).shuffle(epoch))`. (For `Rprop`, whose rate counts at its
+/// first step alone, the test means nothing.)
 ///
 /// ```
 /// use gradus_autograd::Param;
@@ -42,7 +44,7 @@ pub struct RangeTest {
 /// ```
 ///
 /// # Panics
-/// If the range is not one of positive numbers, or there are fewer than two steps.
+/// If the range is not one of positive numbers, the optimizer's own rate is 0, or there are fewer than two steps.
 #[track_caller]
 pub fn find_lr<T: Float, R: Rule, M: Module<T> + Clone, B>(
     model: &M,
@@ -56,6 +58,7 @@ pub fn find_lr<T: Float, R: Rule, M: Module<T> + Clone, B>(
     assert!(low > 0.0 && low < high && high.is_finite(), "find_lr: {low} … {high} is no range of positive rates");
     assert!(steps > 1, "find_lr: {steps} steps cannot go through a range");
     let base = optimizer.base_lr();
+    assert!(base > 0.0, "find_lr: the optimizer's learning rate is 0; give any other");
     let growth = piecewise(&[(0, low / base), (steps as u64 - 1, high / base)], Shape::Geometric);
     let mut optimizer = optimizer.clone().schedule(growth.clone()).restarted();
     let mut model = model.clone();
@@ -75,6 +78,6 @@ pub fn find_lr<T: Float, R: Rule, M: Module<T> + Clone, B>(
             break;
         }
     }
-    test.suggestion = (least.0 > 0).then(|| test.rates[least.0] / 10.0);
+    test.suggestion = (least.0 > 0 && least.0 + 1 < test.rates.len()).then(|| test.rates[least.0] / 10.0);
     test
 }

@@ -1,5 +1,7 @@
 //! Descent from many starting points, side by side.
 
+use std::cmp::Ordering;
+
 use gradus_autograd::internal::split_by;
 use gradus_autograd::{Float, Stream, Var, with_threads};
 use ndarray::{Array, Dimension};
@@ -26,10 +28,11 @@ impl<T: Float, D: Dimension> Restarts<T, D> {
         best
     }
 
-    /// The places where runs ended, the lowest first, each with how many runs ended within `distance` of it.
+    /// The places where runs ended, the lowest first and NaN last, each with how many runs ended within `distance` of it.
     pub fn distinct(&self, distance: f64) -> Vec<(&Minimum<T, D>, usize)> {
         let mut sorted: Vec<_> = self.runs.iter().collect();
-        sorted.sort_by(|a, b| a.cost().to_f64().total_cmp(&b.cost().to_f64()));
+        let place = |run: &Minimum<T, D>| (run.cost().to_f64().is_nan(), run.cost().to_f64());
+        sorted.sort_by(|a, b| place(a).partial_cmp(&place(b)).unwrap_or(Ordering::Equal));
         let mut found: Vec<(&Minimum<T, D>, usize)> = Vec::new();
         for run in sorted {
             let near = |other: &Minimum<T, D>| {

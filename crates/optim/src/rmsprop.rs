@@ -39,17 +39,18 @@ impl Default for RmsPropRule {
 
 settings!(RmsPropRule {
     /// Sets α, how much of the running means is kept.
-    alpha: f64,
+    alpha: f64 => 0.0..=1.0,
     /// Sets ε, which keeps the divisor from 0.
-    eps: f64,
+    eps: f64 => 0.0..f64::INFINITY,
     /// Sets μ, how much of the last step is kept.
-    momentum: f64,
+    momentum: f64 => 0.0..f64::INFINITY,
     /// Divides by the variance of the gradient instead of its mean square.
     centered: bool,
     /// Sets λ, the pull toward 0, as part of the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
 });
-rule!(RmsPropRule, "rmsprop", |rule| 1 + usize::from(rule.centered) + usize::from(rule.momentum != 0.0));
+// with `centered` there is room for a momentum always: so the number of states tells one setting from the other
+rule!(RmsPropRule, "rmsprop", |rule| if rule.centered { 3 } else { 1 + usize::from(rule.momentum != 0.0) });
 
 impl RmsPropRule {
     #[inline(always)]
@@ -59,9 +60,8 @@ impl RmsPropRule {
         let (v, more) = u.state.split_first_mut().expect("the mean square");
         let (mut mean, mut momentum) = match more {
             [] => (None, None),
-            [a] if self.centered => (Some(a), None),
             [b] => (None, Some(b)),
-            [a, b, ..] => (Some(a), Some(b)),
+            [a, b, ..] => (Some(a), (self.momentum != 0.0).then_some(b)),
         };
         for (i, ((theta, &g), v)) in u.theta.iter_mut().zip(u.grad).zip(v.iter_mut()).enumerate() {
             let g = g * u.scale + decay * *theta;
@@ -69,14 +69,17 @@ impl RmsPropRule {
             let mut s = *v;
             if let Some(a) = &mut mean {
                 a[i] = flush(alpha * a[i] + rest * g);
-                s = s - a[i] * a[i];
+                s -= a[i] * a[i];
+                if s < T::default() {
+                    s = T::default(); // where all gradients are alike, rounding may take it below
+                }
             }
             let mut step = g / (s.sqrt() + eps);
             if let Some(b) = &mut momentum {
                 b[i] = flush(mu * b[i] + step);
                 step = b[i];
             }
-            *theta = *theta - lr * step;
+            *theta -= lr * step;
         }
     }
 }

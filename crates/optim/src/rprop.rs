@@ -31,9 +31,9 @@ impl Default for RpropRule {
 
 settings!(RpropRule {
     /// Sets η⁻ and η⁺, by which step sizes shrink and grow.
-    etas: (f64, f64),
+    etas: (f64, f64) => 0.0..f64::INFINITY,
     /// Sets the smallest and the largest step.
-    step_sizes: (f64, f64),
+    step_sizes: (f64, f64) => 0.0..f64::INFINITY,
 });
 rule!(RpropRule, "rprop", |_rule| 2);
 
@@ -67,14 +67,13 @@ impl RpropRule {
                 moved
             };
             let g = if turned { zero } else { g };
-            *theta = *theta
-                - if g > zero {
-                    *size
-                } else if g < zero {
-                    -*size
-                } else {
-                    zero
-                };
+            *theta -= if g > zero {
+                *size
+            } else if g < zero {
+                -*size
+            } else {
+                zero
+            };
             *last = g;
         }
     }

@@ -1,11 +1,11 @@
 //! The update formulas, and what they have in common: what a rule is handed, and what it remembers of each parameter.
 
 use std::fmt::Debug;
+use std::ops::{Range, RangeBounds};
 
 use gradus_autograd::Float;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 pub use crate::adadelta::AdadeltaRule as Adadelta;
 pub use crate::adafactor::AdafactorRule as Adafactor;
@@ -23,7 +23,46 @@ pub use crate::sgd::SgdRule as Sgd;
 
 /// An update formula with its settings.
 ///
-/// It is written once for both number types; the two methods compile it for each: see a rule's file.
+/// It is written once for both number types; the two methods compile it for each. A rule of your own needs serde's
+/// derives (`serde = { version = "1", features = ["derive"] }`), because settings can be saved. Steps by the sign of a momentum:
+///
+/// ```
+/// use gradus_autograd::Float;
+/// use gradus_optim::rule::flush;
+/// use gradus_optim::{Optimizer, Rule, States, Update, cosine, functions, minimize};
+///
+/// #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+/// struct SignMomentum {
+///     momentum: f64,
+/// }
+///
+/// impl SignMomentum {
+///     fn update<T: Float>(&self, u: Update<'_, '_, T>) {
+///         let [lr, mu] = [u.lr, self.momentum].map(T::from_f64);
+///         for ((theta, &g), m) in u.theta.iter_mut().zip(u.grad).zip(u.state[0].iter_mut()) {
+///             *m = flush(mu * *m + g * u.scale);
+///             *theta -= lr * T::from_f64(m.to_f64().signum());
+///         }
+///     }
+/// }
+///
+/// impl Rule for SignMomentum {
+///     const NAME: &'static str = "sign momentum";
+///     fn states(&self, _shape: &[usize]) -> States {
+///         States::Each(1)
+///     }
+///     fn update_f32(&self, u: Update<'_, '_, f32>) {
+///         self.update(u);
+///     }
+///     fn update_f64(&self, u: Update<'_, '_, f64>) {
+///         self.update(u);
+///     }
+/// }
+///
+/// let opt = Optimizer::with_rule(0.1, SignMomentum { momentum: 0.9 }).schedule(cosine(300)).clip_norm(1.0);
+/// let found = minimize(functions::ravine, ndarray::array![1.0, 3.0], opt, 300);
+/// assert!(found.cost() < 1e-3);
+/// ```
 pub trait Rule: Clone + Debug + PartialEq + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// What messages and saved states call it.
     const NAME: &'static str;
@@ -42,7 +81,7 @@ pub enum States {
     /// large parameter is updated in pieces, side by side, and the rule sees a piece.
     Each(usize),
     /// Parts of these lengths. The rule sees the whole parameter.
-    Whole(SmallVec<[usize; 3]>),
+    Whole(Vec<usize>),
 }
 
 impl States {
@@ -74,10 +113,10 @@ pub struct Update<'a, 'b, T> {
     pub step: u64,
 }
 
-/// State nearer to 0 than this is 0. Momenta of dead units would otherwise shrink into denormal numbers, on which
-/// processors are a hundred times slower, and stay there.
+/// The number, or 0 if it is nearer to 0 than 10⁻³⁰ (10⁻²⁹⁰ in `f64`). States pass through it: momenta of dead units would
+/// otherwise shrink into denormal numbers, on which processors are a hundred times slower, and stay there.
 #[inline(always)]
-pub(crate) fn flush<T: Float>(x: T) -> T {
+pub fn flush<T: Float>(x: T) -> T {
     let least = T::from_f64(if size_of::<T>() == 4 { 1e-30 } else { 1e-290 });
     if x.abs() < least { T::default() } else { x }
 }
@@ -92,7 +131,12 @@ pub struct Group<R> {
 
 impl<R> Group<R> {
     /// Sets the learning rate.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
     pub fn lr(mut self, lr: f64) -> Self {
+        check("lr", &lr, POSITIVE);
         self.lr = lr;
         self
     }
@@ -112,23 +156,59 @@ impl<R> Group<R> {
     }
 }
 
-/// A method for each setting of a rule, on optimizers and on groups.
+/// A setting of one number or several.
+pub(crate) trait Setting: Debug {
+    fn within(&self, range: &impl RangeBounds<f64>) -> bool;
+}
+
+impl Setting for f64 {
+    fn within(&self, range: &impl RangeBounds<f64>) -> bool {
+        range.contains(self) && self.is_finite()
+    }
+}
+
+impl Setting for (f64, f64) {
+    fn within(&self, range: &impl RangeBounds<f64>) -> bool {
+        self.0.within(range) && self.1.within(range)
+    }
+}
+
+/// Refuses a setting out of range, at the line that made it.
+#[track_caller]
+pub(crate) fn check(name: &str, value: &impl Setting, range: impl RangeBounds<f64> + Debug) {
+    assert!(value.within(&range), "{name}: {value:?} is out of range; it must be in {range:?}");
+}
+
+/// The range of learning rates, and of whatever else is at least 0.
+pub(crate) const POSITIVE: Range<f64> = 0.0..f64::INFINITY;
+
+/// A method for each setting of a rule, on optimizers and on groups, which checks its range if one is given.
 macro_rules! settings {
-    ($Rule:ident { $($(#[$doc:meta])* $name:ident: $type:ty,)* }) => {
+    ($Rule:ident { $($(#[$doc:meta])* $name:ident: $type:ty $(=> $range:expr)?,)* }) => {
         impl $crate::Group<$Rule> {
             $($(#[$doc])*
+            $(#[doc = concat!("\n\n# Panics\nIf it is not in `", stringify!($range), "`.")])?
+            #[track_caller]
             pub fn $name(mut self, $name: $type) -> Self {
+                $($crate::rule::check(stringify!($name), &$name, $range);)?
                 self.rule.$name = $name;
                 self
             })*
         }
         impl<T: gradus_autograd::Float> $crate::Optimizer<$Rule, T> {
             /// With the given learning rate and the defaults of the other settings.
+            ///
+            /// # Panics
+            /// If the learning rate is negative or not finite.
+            #[track_caller]
             pub fn new(lr: f64) -> Self {
                 Self::with_rule(lr, $Rule::default())
             }
             $($(#[$doc])*
+            $(#[doc = concat!("\n\n# Panics\nIf it is not in `", stringify!($range), "`.")])?
+            #[track_caller]
             pub fn $name(self, $name: $type) -> Self {
+                $($crate::rule::check(stringify!($name), &$name, $range);)?
                 self.configure(|group| group.$name($name))
             })*
         }

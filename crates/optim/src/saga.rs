@@ -111,6 +111,9 @@ impl<const UNBIASED: bool, R: Rule, T: Float> SampleAverage<UNBIASED, R, T> {
                 self.params
             );
         }
+        if model.params().iter().any(|(_, p)| grads.get(p).is_some_and(|g| g.iter().any(|g| !g.is_finite()))) {
+            return self.optimizer.step(model, &grads); // it shows in the parameters, and is not kept
+        }
         let first = self.last[sample].is_empty();
         if first {
             self.last[sample] = vec![T::default(); self.sum.len()];

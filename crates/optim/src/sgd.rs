@@ -29,13 +29,13 @@ pub struct SgdRule {
 
 settings!(SgdRule {
     /// Sets μ, how much of the last step's direction is kept.
-    momentum: f64,
+    momentum: f64 => 0.0..f64::INFINITY,
     /// Sets τ, how much of the gradient is kept out of the momentum.
-    dampening: f64,
-    /// Looks ahead along the momentum.
+    dampening: f64 => 0.0..f64::INFINITY,
+    /// Looks ahead along the momentum. Without momentum it changes nothing.
     nesterov: bool,
     /// Sets λ, the pull toward 0, as part of the gradient.
-    weight_decay: f64,
+    weight_decay: f64 => 0.0..f64::INFINITY,
 });
 
 rule!(SgdRule, "sgd", |rule| usize::from(rule.momentum != 0.0));
@@ -47,7 +47,7 @@ impl SgdRule {
         if self.momentum == 0.0 {
             for (theta, &g) in u.theta.iter_mut().zip(u.grad) {
                 let g = g * u.scale + decay * *theta;
-                *theta = *theta - lr * g;
+                *theta -= lr * g;
             }
             return;
         }
@@ -56,7 +56,7 @@ impl SgdRule {
         for ((theta, &g), b) in u.theta.iter_mut().zip(u.grad).zip(u.state[0].iter_mut()) {
             let g = g * u.scale + decay * *theta;
             *b = flush(mu * *b + kept * g);
-            *theta = *theta - lr * (ahead * g + straight * *b);
+            *theta -= lr * (ahead * g + straight * *b);
         }
     }
 }

@@ -66,6 +66,8 @@ pub(crate) struct Slot<T: Float> {
     /// the last group whose pattern fits
     pub(crate) group: Option<usize>,
     pub(crate) steps: u64,
+    /// the optimizer's step at which it stepped last
+    pub(crate) last: u64,
     pub(crate) shape: Vec<usize>,
     /// the same with padding; 0 if the state has none
     pub(crate) padded: usize,
@@ -77,7 +79,7 @@ pub(crate) struct Slot<T: Float> {
 impl<T: Float> Slot<T> {
     pub(crate) fn load(saved: ParamState<T>) -> Self {
         let ParamState { path, steps, shape, numbers } = saved;
-        Slot { path, param: None, group: None, steps, shape, padded: 0, state: Param::new(numbers) }
+        Slot { path, param: None, group: None, steps, last: 0, shape, padded: 0, state: Param::new(numbers) }
     }
 
     pub(crate) fn save(&self) -> ParamState<T> {

@@ -56,6 +56,7 @@ fn optimizers() -> Vec<Entry> {
         }),
         entry("lookahead", |s| Lookahead::new(Adam::new(0.02).schedule(s))),
         entry("lbfgs", |_| Lbfgs::new(1.0)),
+        entry("lbfgs, to the end", |_| Lbfgs::new(1.0).tolerance_change(0.0).tolerance_grad(0.0)),
         entry("lbfgs, no line search", |_| Lbfgs::new(0.1).line_search(false)),
     ]
 }

@@ -160,3 +160,38 @@ fn lbfgs_changes_nothing_where_the_cost_is_not_finite() {
     let cost = Lbfgs::new(1.0).step(&mut w, |w| Tape::mathematics().gradients(|t| t.param(w).ln().sum()));
     assert!(cost.is_nan() && w.data() == [-1.0]);
 }
+
+/// L-BFGS has tolerances of its own; where they are met, nothing moves any more.
+#[test]
+fn a_descent_that_stands_still_has_stalled() {
+    let start = || array![1.0, 3.0];
+    let found = minimize(functions::ravine, start(), Lbfgs::new(1.0), 1000);
+    assert_eq!(found.stop, Stop::Stalled);
+    assert!(found.steps() < 10 && found.path.len() == found.costs.len());
+    let to_the_end = Lbfgs::new(1.0).tolerance_change(0.0).tolerance_grad(0.0);
+    assert_eq!(minimize(functions::rosenbrock, array![-1.2, 1.0], to_the_end, 100).stop, Stop::Tolerance);
+    // a warm-up from 0 is no standstill, a rate of 0 is
+    assert_eq!(
+        minimize(functions::ravine, start(), Sgd::new(0.019).schedule(linear(0.0, 1.0, 5)), 3000).stop,
+        Stop::Tolerance
+    );
+    assert_eq!(minimize(functions::ravine, start(), Sgd::new(0.0), 3000).steps(), 0);
+}
+
+#[test]
+fn runs_that_are_not_numbers_come_last() {
+    let start = |rng: &mut Xoshiro256PlusPlus| array![rng.random_range(-1.0..1.0f64)];
+    let found = random_restarts(|x| x.sqrt().sum(), start, 6, &Sgd::new(1e-3), 3, 0);
+    let costs: Vec<f64> = found.distinct(1e-9).iter().map(|(run, _)| run.cost()).collect();
+    assert!(costs.iter().any(|c| c.is_nan()) && costs.is_sorted_by(|a, b| a <= b || b.is_nan()), "{costs:?}");
+}
+
+/// Data that ends before the rates do is not taken for a minimum.
+#[test]
+fn a_range_test_that_is_cut_short_suggests_nothing() {
+    let test =
+        find_lr(&Param::new([3.0f64]), &Sgd::new(0.1), 1e-4..=1e3, 200, std::iter::repeat_n((), 60), |x, t, ()| {
+            functions::quadratic(t.param(x))
+        });
+    assert_eq!((test.rates.len(), test.suggestion), (60, None));
+}

@@ -1,7 +1,10 @@
 //! Plots of what the other crates return.
 
+use std::borrow::Borrow;
+use std::ops::RangeInclusive;
+
 use contour::ContourBuilder;
-use gradus_autograd::Tape;
+use gradus_autograd::{Float, Tape, Var};
 use gradus_optim::{Minimum, RangeTest, Schedule, functions::Function};
 use gradus_train::History;
 use ndarray::Ix1;
@@ -10,6 +13,8 @@ use crate::{Plot, Series, Style};
 
 /// Points of the grid along each axis that contours are taken from.
 const GRID: usize = 161;
+/// How many contours there are.
+const LEVELS: usize = 18;
 const GREY: (u8, u8, u8) = (150, 150, 150);
 
 impl Plot {
@@ -19,12 +24,22 @@ impl Plot {
     }
 
     /// Several schedules in one plot, by name.
-    pub fn schedules(schedules: &[(&str, &Schedule)], steps: u64) -> Plot {
-        let plot = Plot::new("").axes("step", "factor of the learning rate");
-        schedules.iter().fold(plot, |plot, (name, schedule)| {
-            let points = schedule.values(steps).into_iter().enumerate().map(|(step, factor)| (step as f64, factor));
-            plot.series(name, Style::Line, points)
-        })
+    pub fn schedules<N: AsRef<str>, S: Borrow<Schedule>>(schedules: &[(N, S)], steps: u64) -> Plot {
+        let mut plot = Plot::new("").axes("step", "factor of the learning rate");
+        let (mut low, mut high) = (0.0f64, 0.0f64);
+        for (name, schedule) in schedules {
+            let factors = schedule.borrow().values(steps);
+            (low, high) = factors.iter().fold((low, high), |(a, b), &f| (a.min(f), b.max(f)));
+            let points = factors.into_iter().enumerate().map(|(step, factor)| (step as f64, factor));
+            plot = plot.series(name.as_ref(), Style::Line, points);
+        }
+        let named = schedules.iter().filter(|(name, _)| !name.as_ref().is_empty()).count();
+        let height = high - low;
+        if height > 0.0 {
+            plot.range_y(low - 0.03 * height, high + (0.03 + 0.09 * named as f64) * height)
+        } else {
+            plot
+        }
     }
 
     /// The cost against the learning rate, with the rate that is suggested.
@@ -33,70 +48,111 @@ impl Plot {
         // costs may end far above everything that matters
         let low = test.smoothed.iter().copied().fold(f64::INFINITY, f64::min);
         let first = test.smoothed.first().copied().unwrap_or(1.0);
-        let (from, to) = (low - 0.1 * (first - low), first + 0.6 * (first - low));
+        let (from, to) = (low - 0.3 * (first - low), first + 0.6 * (first - low));
         let plot = Plot::new("learning-rate range test")
             .axes("learning rate", "cost")
             .log_x()
-            .with(Series { name: "each batch".into(), style: Style::Faint, points: over(&test.costs), color: None })
+            .series("each batch", Style::Faint, over(&test.costs))
             .series("running mean", Style::Line, over(&test.smoothed));
         let plot = if from < to { plot.range_y(from, to) } else { plot };
         match test.suggestion {
             None => plot,
-            Some(rate) => plot.series(&format!("suggested: {rate:.2e}"), Style::Line, [(rate, from), (rate, to)]),
+            Some(rate) => {
+                let name = format!("suggested: {rate:.1e}, a tenth of the best");
+                plot.series(&name, Style::Line, [(rate, from), (rate, to)])
+            }
         }
     }
 
     /// Costs over steps, by name, on a logarithmic axis.
-    pub fn costs(costs: &[(&str, &[f64])]) -> Plot {
+    pub fn costs<N: AsRef<str>, C: AsRef<[T]>, T: Float>(costs: &[(N, C)]) -> Plot {
         costs.iter().fold(Plot::new("").axes("step", "cost").log_y(), |plot, (name, costs)| {
-            plot.series(name, Style::Line, costs.iter().enumerate().map(|(step, &cost)| (step as f64, cost)))
+            let points = costs.as_ref().iter().enumerate().map(|(step, cost)| (step as f64, cost.to_f64()));
+            plot.series(name.as_ref(), Style::Line, points)
         })
     }
 
-    /// Contours of a function of two variables, with the paths of descents on it, by name.
+    /// Contours of a function of two variables over a part of the plane. They are closer where the function is low.
     ///
-    /// Contours are drawn at costs that grow with the cube of their number, above the least one seen.
+    /// ```
+    /// use gradus_optim::{Sgd, functions, minimize};
+    /// use gradus_viz::Plot;
+    /// let found = minimize(functions::ravine, ndarray::array![1.0, 3.0], Sgd::new(0.019), 100);
+    /// let plot = Plot::contours(functions::ravine, -1.0..=1.0, -0.5..=3.5).path("plain", &found);
+    /// assert!(plot.svg().contains("plain"));
+    /// ```
     ///
     /// # Panics
-    /// If the function is not of two variables.
+    /// If it is not of two variables, or a range is empty.
     #[track_caller]
-    pub fn paths(function: &Function, runs: &[(&str, &Minimum<f64, Ix1>)]) -> Plot {
-        assert!(function.start.len() == 2, "Plot::paths: {} is not a function of two variables", function.name);
-        let radius = function.radius;
-        let step = 2.0 * radius / (GRID - 1) as f64;
-        let at = |i: usize| -radius + step * i as f64;
+    pub fn contours(
+        cost: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>,
+        x: RangeInclusive<f64>,
+        y: RangeInclusive<f64>,
+    ) -> Plot {
+        let ((x0, x1), (y0, y1)) = (x.into_inner(), y.into_inner());
+        assert!(x0 < x1 && y0 < y1, "Plot::contours: {x0} … {x1}, {y0} … {y1} is no part of a plane");
+        // one step beyond the picture on each side: contours are closed there, along the edge
+        let step = |from: f64, to: f64| (to - from) / (GRID - 3) as f64;
+        let (dx, dy) = (step(x0, x1), step(y0, y1));
+        let at = |from: f64, step: f64, i: usize| from + step * (i as f64 - 1.0);
         let mut tape = Tape::mathematics();
         let mut values = Vec::with_capacity(GRID * GRID);
         for j in 0..GRID {
             for i in 0..GRID {
                 tape.clear();
-                values.push((function.cost)(tape.constant([at(i), at(j)])).item());
+                values.push(cost(tape.constant([at(x0, dx, i), at(y0, dy, j)])).item());
             }
         }
-        let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &v| (a.min(v), b.max(v)));
-        let levels: Vec<f64> = (1..=18).map(|i| low + (high - low) * (f64::from(i) / 18.5).powi(3)).collect();
+        let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let mut levels: Vec<f64> = (1..=LEVELS)
+            .filter_map(|i| sorted.get((sorted.len() as f64 * (i as f64 / (LEVELS + 1) as f64).powi(2)) as usize))
+            .copied()
+            .collect();
+        levels.dedup();
         // a grid's values lie in the middle of its cells
         let lines = ContourBuilder::new(GRID, GRID, true)
-            .x_origin(-radius - step / 2.0)
-            .y_origin(-radius - step / 2.0)
-            .x_step(step)
-            .y_step(step)
+            .x_origin(x0 - 1.5 * dx)
+            .y_origin(y0 - 1.5 * dy)
+            .x_step(dx)
+            .y_step(dy)
             .lines(&values, &levels)
             .expect("as many values as the grid has");
-        let mut plot = Plot::new(function.name).range_x(-radius, radius).range_y(-radius, radius).size(620, 600);
+        let mut plot = Plot::new("").range_x(x0, x1).range_y(y0, y1).size(620, 600);
         for line in lines.iter().flat_map(|level| level.geometry().iter()) {
-            let inside = |p: &(f64, f64)| p.0.abs() < radius - step && p.1.abs() < radius - step;
+            let inside = |p: &(f64, f64)| (x0..=x1).contains(&p.0) && (y0..=y1).contains(&p.1);
             let points: Vec<(f64, f64)> = line.coords().map(|c| (c.x, c.y)).collect();
-            // rings are closed along the edge of the grid, which no contour is
             for part in points.split(|p| !inside(p)).filter(|part| part.len() > 1) {
                 let (name, points) = (String::new(), part.to_vec());
                 plot = plot.with(Series { name, style: Style::Faint, points, color: Some(GREY) });
             }
         }
-        for (name, run) in runs {
-            plot = plot.series(name, Style::Dotted, run.path.iter().map(|x| (x[0], x[1])));
-        }
         plot
+    }
+
+    /// Adds the path of a descent in two variables.
+    ///
+    /// # Panics
+    /// If it is not in two variables.
+    #[track_caller]
+    pub fn path(self, name: &str, run: &Minimum<f64, Ix1>) -> Plot {
+        assert!(run.at.len() == 2, "Plot::path: `{name}` is a descent in {} variables, not two", run.at.len());
+        self.series(name, Style::Dotted, run.path.iter().map(|x| (x[0], x[1])))
+    }
+
+    /// [`contours`](Self::contours) of a test function, with its minima and [`path`](Self::path)s of descents by name.
+    ///
+    /// # Panics
+    /// If the function is not of two variables.
+    #[track_caller]
+    pub fn paths<N: AsRef<str>, R: Borrow<Minimum<f64, Ix1>>>(function: &Function, runs: &[(N, R)]) -> Plot {
+        assert!(function.start.len() == 2, "Plot::paths: {} is not a function of two variables", function.name);
+        let square = -function.radius..=function.radius;
+        let plot = Self::contours(function.cost, square.clone(), square).title(function.name);
+        let plot = runs.iter().fold(plot, |plot, (name, run)| plot.path(name.as_ref(), run.borrow()));
+        let points = function.minima.iter().map(|m| (m[0], m[1])).collect();
+        plot.with(Series { name: String::new(), style: Style::Points, points, color: Some((0, 0, 0)) })
     }
 
     /// The losses of a training run, of each batch and each epoch, and its learning rates: two plots for
@@ -136,7 +192,7 @@ mod tests {
         let f = himmelblau();
         let run = minimize(f.cost, f.start(), Sgd::new(0.01), 10);
         let svg = Plot::paths(f, &[("descent", &run)]).svg();
-        assert_eq!(svg.matches("<circle").count(), 11);
+        assert_eq!(svg.matches("<circle").count(), 11 + 4); // the minima too
         assert!(svg.matches("<polyline").count() > 20 && svg.contains("descent"));
         assert!(svg.len() < 200_000, "{} bytes", svg.len());
     }
@@ -153,7 +209,8 @@ mod tests {
     #[should_panic(expected = "sharp_and_flat is not a function of two variables")]
     fn paths_want_two_variables() {
         let f = functions::all().iter().find(|f| f.name == "sharp_and_flat").unwrap();
-        let _ = Plot::paths(f, &[]);
+        let none: [(&str, &Minimum<f64, Ix1>); 0] = [];
+        let _ = Plot::paths(f, &none);
     }
 
     #[test]

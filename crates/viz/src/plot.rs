@@ -71,6 +71,12 @@ impl Plot {
         }
     }
 
+    /// Sets the title.
+    pub fn title(mut self, title: &str) -> Self {
+        self.title = title.to_owned();
+        self
+    }
+
     /// Names the axes.
     pub fn axes(mut self, x: &str, y: &str) -> Self {
         self.axes = (x.to_owned(), y.to_owned());
@@ -276,31 +282,47 @@ impl Axis {
         (self.from - width..=self.to + width).contains(&place)
     }
 
+    /// Powers of ten, and twice and five times them, where a logarithmic axis has few.
+    fn is_close_up(&self) -> bool {
+        self.log && self.to - self.from < 1.5
+    }
+
+    /// From one tick to the next: 1, 2 or 5 times a power of ten, for about six ticks.
+    fn step(&self) -> f64 {
+        let rough = (self.to - self.from) / 6.0;
+        let unit = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * unit).into_iter().find(|&s| s >= rough).unwrap_or(rough);
+        if self.log { step.max(1.0).round() } else { step }
+    }
+
     /// Round numbers, about six of them.
     fn ticks(&self) -> Vec<f64> {
-        let width = self.to - self.from;
-        if self.log && width < 1.5 {
+        if self.is_close_up() {
             let decades = self.from.floor() as i32..=self.to.ceil() as i32;
             let of = |d: i32| [1.0f64, 2.0, 5.0].map(|m| m.log10() + f64::from(d));
             return decades.flat_map(of).filter(|&t| self.contains(t)).collect();
         }
-        let rough = width / 6.0;
-        let unit = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * unit).into_iter().find(|&s| s >= rough).unwrap_or(rough);
-        let step = if self.log { step.max(1.0).round() } else { step };
+        let step = self.step();
         // the ends themselves count, whatever rounding did to them
         let first = (self.from / step - 1e-9).ceil() as i64;
         (first..=(self.to / step + 1e-9).floor() as i64).map(|i| i as f64 * step).collect()
     }
 
+    /// As many digits as tell one tick from the next.
     fn label(&self, place: f64) -> String {
         let value = if self.log { 10f64.powf(place) } else { place };
-        let size = value.abs();
-        if size != 0.0 && !(1e-3..1e5).contains(&size) {
-            return format!("{value:.0e}");
+        // a power of ten, or 2 or 5 times one, has one digit
+        let step = if self.log { value } else { self.step() };
+        let last = (step.abs().log10() + 1e-9).floor(); // the place of the last digit
+        if value.abs() < 0.5 * step.abs() {
+            return "0".to_owned();
         }
-        let rounded = (value * 1e6).round() / 1e6;
-        format!("{}", if rounded == 0.0 { 0.0 } else { rounded })
+        let first = (value.abs().log10() + 1e-9).floor();
+        if (-3.0..5.0).contains(&first) && last > -7.0 {
+            format!("{value:.*}", (-last).max(0.0) as usize)
+        } else {
+            format!("{value:.*e}", (first - last).max(0.0) as usize)
+        }
     }
 }
 
@@ -340,10 +362,13 @@ mod tests {
     #[test]
     fn ticks_are_round_numbers() {
         let labels = |axis: Axis| axis.ticks().into_iter().map(|t| axis.label(t)).collect::<Vec<_>>();
-        assert_eq!(labels(axis(0.0, 1.0, false)), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
+        assert_eq!(labels(axis(0.0, 1.0, false)), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(axis(-0.3, 0.25, false)), ["-0.3", "-0.2", "-0.1", "0", "0.1", "0.2"]);
         assert_eq!(labels(axis(1e-5, 1.0, true)), ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]);
         assert_eq!(labels(axis(1.0, 9.0, true)), ["1", "2", "5"]);
+        assert_eq!(labels(axis(0.0, 3e-4, false)), ["0", "5e-5", "1.0e-4", "1.5e-4", "2.0e-4", "2.5e-4", "3.0e-4"]);
+        assert_eq!(labels(axis(0.0, 3e5, false)), ["0", "50000", "1.0e5", "1.5e5", "2.0e5", "2.5e5", "3.0e5"]);
+        assert_eq!(labels(axis(0.5, 0.5000012, false))[..2], ["5.000000e-1", "5.000005e-1"]);
         assert_eq!(labels(axis(0.0, 0.0, false)).len(), 6, "no range at all");
     }
 

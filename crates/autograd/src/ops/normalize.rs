@@ -40,7 +40,7 @@ impl<T: Float> Operation<T> for Standardize {
             y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - mean);
             // the mean was rounded; what is left of it would pass for variance
             let rest: f64 = y.iter().map(|y| y.to_f64()).sum::<f64>() / n as f64;
-            y.iter_mut().for_each(|y| *y = *y - T::from_f64(rest));
+            y.iter_mut().for_each(|y| *y -= T::from_f64(rest));
             let squares: f64 = y.iter().map(|y| y.to_f64() * y.to_f64()).sum();
             (T::kernels().mul_number)(y, T::from_f64(1.0 / (squares / n as f64 + self.eps).sqrt()));
         }

@@ -41,18 +41,39 @@ pub(super) fn through(points: impl Into<Vec<(f64, f64)>>, shape: Shape, steps: u
     Schedule::Curve { points: points.into(), shape, steps: Some(steps) }
 }
 
+/// Refuses what would not be a number between two points.
+#[track_caller]
+pub(super) fn check(name: &str, factors: &[f64], shape: Shape) {
+    assert!(factors.iter().all(|f| f.is_finite()), "{name}: the factors {factors:?} are not all finite");
+    let one_sign = factors.iter().all(|&f| f > 0.0) || factors.iter().all(|&f| f < 0.0);
+    assert!(
+        shape != Shape::Geometric || one_sign,
+        "{name}: equal ratios cannot go through 0 or change the sign: {factors:?}; start from a small factor instead"
+    );
+}
+
 /// The learning rate as it is: factor 1 at every step.
 pub fn constant() -> Schedule {
     Schedule::Curve { points: vec![(0.0, 1.0)], shape: Shape::Hold, steps: None }
 }
 
 /// From factor `from` at step 0 in a straight line to `to` at step `steps` (PyTorch's `LinearLR`).
+///
+/// # Panics
+/// If a factor is not finite.
+#[track_caller]
 pub fn linear(from: f64, to: f64, steps: u64) -> Schedule {
+    check("linear", &[from, to], Shape::Linear);
     through([(0.0, from), (steps as f64, to)], Shape::Linear, steps)
 }
 
 /// `(1 − step/steps)^power`: factor 1 at step 0, 0 from step `steps` on (PyTorch's `PolynomialLR`).
+///
+/// # Panics
+/// If the power is negative or not finite.
+#[track_caller]
 pub fn polynomial(steps: u64, power: f64) -> Schedule {
+    crate::rule::check("power", &power, crate::rule::POSITIVE);
     linear(1.0, 0.0, steps).power(power)
 }
 
@@ -86,12 +107,14 @@ pub fn warmup_shaped(steps: u64, shape: Shape) -> Schedule {
 /// ```
 ///
 /// # Panics
-/// Without points, or if their steps are not in order.
+/// Without points, if their steps are not in order, if a factor is not finite, or by [`Shape::Geometric`] through 0.
 #[track_caller]
 pub fn piecewise(points: &[(u64, f64)], shape: Shape) -> Schedule {
     let Some(&(end, _)) = points.last() else { panic!("piecewise: no points; give at least one (step, factor)") };
     if let Some(pair) = points.windows(2).find(|pair| pair[0].0 > pair[1].0) {
         panic!("piecewise: step {} follows step {}; give the points in the order of steps", pair[1].0, pair[0].0);
     }
+    let factors: Vec<f64> = points.iter().map(|p| p.1).collect();
+    check("piecewise", &factors, shape);
     through(points.iter().map(|&(step, factor)| (step as f64, factor)).collect::<Vec<_>>(), shape, end)
 }

@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use super::Schedule;
-use super::curve::{Shape, through};
+use super::curve::{Shape, check, through};
 
 /// Half waves of [`cosine`](super::cosine) from 1 toward 0, each `growth` times as long as the one before, the first of
 /// `period` steps; factor 1 at step 0 and at each restart (PyTorch's `CosineAnnealingWarmRestarts`; Loshchilov, Hutter
@@ -49,10 +49,14 @@ pub enum Fade {
 /// (<https://arxiv.org/abs/1506.01186>).
 ///
 /// # Panics
-/// If `up + down` is 0.
+/// If `up + down` is 0, `low` not finite, or the number of [`Fade::By`] not in 0 … 1.
 #[track_caller]
 pub fn cyclic(low: f64, up: u64, down: u64, fade: Fade) -> Schedule {
-    assert!(up + down > 0, "cyclic: a cycle of 0 steps; give the steps up and the steps down");
+    assert!(up > 0 || down > 0, "cyclic: a cycle of 0 steps; give the steps up and the steps down");
+    check("cyclic", &[low], Shape::Linear);
+    if let Fade::By(gamma) = fade {
+        crate::rule::check("cyclic, fade", &gamma, 0.0..=1.0);
+    }
     Schedule::Cyclic { low, up, down, fade }
 }
 
@@ -109,13 +113,15 @@ impl OneCycle {
     /// The schedule of so many steps. The peak is at step `rise · steps − 1`, which need not be a whole number.
     ///
     /// # Panics
-    /// If there are no steps, or `rise` is not a share that leaves room for the way down.
+    /// If there are no steps, `rise` is not a share that leaves room for the way down, a factor is not finite, or ways of equal
+    /// ratios start or end at 0.
     #[track_caller]
     pub fn over(self, steps: u64) -> Schedule {
         let OneCycle { rise, start, end, shape, three_phase } = self;
         let most = if three_phase { 0.5 } else { 1.0 };
         assert!(steps > 0, "OneCycle: a cycle of 0 steps");
         assert!((0.0..=most).contains(&rise), "OneCycle: `rise` is {rise}, not a share in 0 … {most} of the steps");
+        check("OneCycle", &[start, 1.0, end], shape);
         let (last, peak) = (steps as f64 - 1.0, (rise * steps as f64 - 1.0).max(0.0));
         let mut points = vec![(0.0, start), (peak, 1.0), (last, end)];
         if three_phase {

@@ -6,20 +6,22 @@ use super::curve::{Shape, through};
 /// `gamma^⌊step / every⌋`: factor 1 at step 0 (PyTorch's `StepLR`).
 ///
 /// # Panics
-/// If `every` is 0.
+/// If `every` is 0, or `gamma` negative or not finite.
 #[track_caller]
 pub fn step_decay(every: u64, gamma: f64) -> Schedule {
     assert!(every > 0, "step_decay: `every` is 0; give the number of steps between two drops");
+    crate::rule::check("gamma", &gamma, crate::rule::POSITIVE);
     Schedule::Exponential { every, gamma, stairs: true }
 }
 
 /// `gamma^(step / every)`: factor 1 at step 0 (with `every` 1 PyTorch's `ExponentialLR`).
 ///
 /// # Panics
-/// If `every` is 0.
+/// If `every` is 0, or `gamma` negative or not finite.
 #[track_caller]
 pub fn exponential(every: u64, gamma: f64) -> Schedule {
     assert!(every > 0, "exponential: `every` is 0; give the number of steps that multiply by {gamma}");
+    crate::rule::check("gamma", &gamma, crate::rule::POSITIVE);
     Schedule::Exponential { every, gamma, stairs: false }
 }
 

@@ -355,6 +355,12 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "piecewise: equal ratios cannot go through 0 or change the sign: [0.0, 1.0]")]
+    fn equal_ratios_from_0_are_refused() {
+        let _ = piecewise(&[(0, 0.0), (4, 1.0)], Shape::Geometric);
+    }
+
+    #[test]
     #[should_panic(expected = "piecewise: step 2 follows step 5")]
     fn points_out_of_order_are_refused() {
         let _ = piecewise(&[(0, 1.0), (5, 0.5), (2, 0.1)], Shape::Linear);
