@@ -99,6 +99,16 @@ impl<T: Float> Dataset<T> {
         Batch { x: self.x.select(Axis(0), rows), y: rows.iter().map(|&row| self.y[row]).collect() }
     }
 
+    /// The given rows, in that order, as a set of its own.
+    ///
+    /// # Panics
+    /// If one is outside.
+    #[track_caller]
+    pub fn subset(&self, rows: &[usize]) -> Self {
+        let Batch { x, y } = self.select(rows);
+        Dataset { x, y, classes: self.classes }
+    }
+
     /// Batches of `size` examples in their order; the last may be smaller.
     ///
     /// # Panics

@@ -13,9 +13,11 @@ mod digits;
 mod idx;
 mod mnist;
 mod normalize;
+mod split;
 
 pub use dataset::{Batch, Batches, Dataset, LabelError};
 pub use digits::{Split, digits};
 pub use idx::{Idx, IdxError, read_idx};
 pub use mnist::{MnistError, mnist};
 pub use normalize::Normalizer;
+pub use split::{k_fold_by_label, k_fold_rows, split_by_label, split_rows};

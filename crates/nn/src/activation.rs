@@ -80,6 +80,26 @@ activations! {
 
 without_parameters!(Activation);
 
+impl Activation {
+    /// What a start's standard deviation is multiplied by so that variances stay through this activation: PyTorch's
+    /// `calculate_gain`, and √2 for the smooth kin of relu, for which it has none.
+    ///
+    /// ```
+    /// use gradus_nn::{Activation, Init};
+    /// let start = Init::XavierUniform { gain: Activation::Tanh.gain() };
+    /// assert_eq!(start, Init::XavierUniform { gain: 5.0 / 3.0 });
+    /// ```
+    pub fn gain(self) -> f64 {
+        match self {
+            Activation::Tanh => 5.0 / 3.0,
+            Activation::Relu | Activation::Elu | Activation::Gelu | Activation::Silu => std::f64::consts::SQRT_2,
+            Activation::LeakyRelu => (2.0 / (1.0 + 0.01f64.powi(2))).sqrt(),
+            Activation::Selu => 0.75,
+            Activation::Identity | Activation::Sigmoid | Activation::Softplus | Activation::Softsign => 1.0,
+        }
+    }
+}
+
 impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

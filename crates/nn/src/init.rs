@@ -1,7 +1,10 @@
 //! What parameters start from.
 
+use std::fmt;
+
 use gradus_autograd::{Float, Param};
 use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
@@ -48,32 +51,72 @@ pub enum Init {
         /// 1 unless an activation wants another
         gain: f64,
     },
-    /// evenly in ±√(3 / fan_in) · gain: variances stay on the way forward (He et al. 2015,
+    /// evenly in ±√(3 / fan) · gain: variances stay on the way forward, with [`Fan::Out`] on the way back (He et al. 2015,
     /// <https://arxiv.org/abs/1502.01852>)
     KaimingUniform {
         /// √2 for relu
         gain: f64,
+        /// whose variance stays
+        fan: Fan,
     },
-    /// normal with standard deviation gain / √fan_in
+    /// normal with standard deviation gain / √fan
     KaimingNormal {
         /// √2 for relu
         gain: f64,
+        /// whose variance stays
+        fan: Fan,
+    },
+    /// normal around 0, drawn again where it is more than `cut` standard deviations away
+    TruncatedNormal {
+        /// standard deviation before the cut
+        std: f64,
+        /// PyTorch's is 2 if `std` is 1
+        cut: f64,
+    },
+    /// rows of length `gain` at right angles (columns, if there are more rows than columns): what goes through keeps its
+    /// length. Axes after the first count as one. Saxe et al. 2013 (<https://arxiv.org/abs/1312.6120>)
+    Orthogonal {
+        /// 1 unless an activation wants another
+        gain: f64,
+    },
+    /// normal, but for a share of each column, drawn at random, that is 0 (Martens 2010,
+    /// <https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf>). PyTorch's `sparse_`
+    Sparse {
+        /// share of zeros, rounded up to whole numbers in a column
+        zeros: f64,
+        /// standard deviation of the others; PyTorch's is 0.01
+        std: f64,
     },
     /// evenly in ±1/√fan_in: PyTorch's start for its linear layers
     LinearDefault,
 }
 
+/// Which of a weight's two numbers of connections its variance is divided by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fan {
+    /// those into an output: variances stay on the way forward
+    #[default]
+    In,
+    /// those out of an input: variances of gradients stay on the way back
+    Out,
+}
+
 impl Init {
     /// [`Init::KaimingUniform`] for relu.
-    pub const HE_UNIFORM: Init = Init::KaimingUniform { gain: std::f64::consts::SQRT_2 };
+    pub const HE_UNIFORM: Init = Init::KaimingUniform { gain: std::f64::consts::SQRT_2, fan: Fan::In };
     /// [`Init::KaimingNormal`] for relu.
-    pub const HE_NORMAL: Init = Init::KaimingNormal { gain: std::f64::consts::SQRT_2 };
+    pub const HE_NORMAL: Init = Init::KaimingNormal { gain: std::f64::consts::SQRT_2, fan: Fan::In };
+    /// Evenly in ±√(3 / fan_in): for selu, and what is near the identity around 0 (LeCun et al. 1998).
+    pub const LECUN_UNIFORM: Init = Init::KaimingUniform { gain: 1.0, fan: Fan::In };
+    /// Normal with standard deviation 1 / √fan_in.
+    pub const LECUN_NORMAL: Init = Init::KaimingNormal { gain: 1.0, fan: Fan::In };
     /// [`Init::XavierUniform`] with gain 1.
     pub const GLOROT_UNIFORM: Init = Init::XavierUniform { gain: 1.0 };
     /// [`Init::XavierNormal`] with gain 1.
     pub const GLOROT_NORMAL: Init = Init::XavierNormal { gain: 1.0 };
 
-    /// A parameter of the given shape, drawn from this distribution. The first axis counts outputs.
+    /// A parameter of the given shape, drawn from this distribution. The first axis counts outputs; axes after the second
+    /// (a convolution's window) count as connections of each.
     ///
     /// ```
     /// use gradus_nn::{Init, rng};
@@ -83,7 +126,8 @@ impl Init {
     /// ```
     pub fn param<T: Float>(&self, shape: &[usize], rng: &mut impl Rng) -> Param<T> {
         let fan_in = shape.iter().skip(1).product::<usize>().max(1);
-        self.param_with_fans(shape, fan_in, shape.first().copied().unwrap_or(1), rng)
+        let window = shape.iter().skip(2).product::<usize>();
+        self.param_with_fans(shape, fan_in, shape.first().map_or(1, |outputs| outputs * window), rng)
     }
 
     /// A parameter whose fans do not follow from its shape, such as a bias.
@@ -95,6 +139,10 @@ impl Init {
         rng: &mut impl Rng,
     ) -> Param<T> {
         let (input, both) = (fan_in.max(1) as f64, (fan_in + fan_out).max(1) as f64);
+        let count = |fan: Fan| match fan {
+            Fan::In => input,
+            Fan::Out => fan_out.max(1) as f64,
+        };
         let mut uniform = |bound: f64| {
             let mut draw = || T::from_f64(bound * (2.0 * rng.random::<f64>() - 1.0));
             Param::with(shape, |numbers| numbers.iter_mut().for_each(|x| *x = draw()))
@@ -104,11 +152,23 @@ impl Init {
             Init::Constant(c) => Param::with(shape, |numbers| numbers.fill(T::from_f64(c))),
             Init::Uniform { bound } => uniform(bound),
             Init::XavierUniform { gain } => uniform(gain * (6.0 / both).sqrt()),
-            Init::KaimingUniform { gain } => uniform(gain * (3.0 / input).sqrt()),
+            Init::KaimingUniform { gain, fan } => uniform(gain * (3.0 / count(fan)).sqrt()),
             Init::LinearDefault => uniform(1.0 / input.sqrt()),
             Init::Normal { std } => normal(shape, std, rng),
             Init::XavierNormal { gain } => normal(shape, gain * (2.0 / both).sqrt(), rng),
-            Init::KaimingNormal { gain } => normal(shape, gain / input.sqrt(), rng),
+            Init::KaimingNormal { gain, fan } => normal(shape, gain / count(fan).sqrt(), rng),
+            Init::TruncatedNormal { std, cut } => {
+                assert!(cut > 0.0, "Init::TruncatedNormal: nothing lies within {cut} standard deviations");
+                let mut draw = || loop {
+                    let z: f64 = StandardNormal.sample(rng);
+                    if z.abs() <= cut {
+                        return T::from_f64(std * z);
+                    }
+                };
+                Param::with(shape, |numbers| numbers.iter_mut().for_each(|x| *x = draw()))
+            }
+            Init::Orthogonal { gain } => orthogonal(shape, gain, rng),
+            Init::Sparse { zeros, std } => sparse(shape, zeros, std, rng),
         }
     }
 }
@@ -119,6 +179,94 @@ fn normal<T: Float>(shape: &[usize], std: f64, rng: &mut impl Rng) -> Param<T> {
         T::from_f64(std * z)
     };
     Param::with(shape, |numbers| numbers.iter_mut().for_each(|x| *x = draw()))
+}
+
+/// Rows (or columns, if they are fewer) at right angles: Gram and Schmidt's method on normal draws, twice, because once leaves
+/// rounding errors that grow with the number of rows.
+fn orthogonal<T: Float>(shape: &[usize], gain: f64, rng: &mut impl Rng) -> Param<T> {
+    let rows = shape.first().copied().unwrap_or(1);
+    let columns: usize = shape.iter().skip(1).product();
+    let (count, len) = (rows.min(columns), rows.max(columns));
+    let mut basis: Vec<Vec<f64>> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut v: Vec<f64> = (0..len).map(|_| StandardNormal.sample(rng)).collect();
+        for _ in 0..2 {
+            for b in &basis {
+                let along: f64 = v.iter().zip(b).map(|(x, y)| x * y).sum();
+                v.iter_mut().zip(b).for_each(|(x, y)| *x -= along * y);
+            }
+        }
+        let length = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        v.iter_mut().for_each(|x| *x /= length);
+        basis.push(v);
+    }
+    let at = |i: usize, j: usize| if rows <= columns { basis[i][j] } else { basis[j][i] };
+    Param::with(shape, |numbers| {
+        numbers.iter_mut().enumerate().for_each(|(k, x)| *x = T::from_f64(gain * at(k / columns, k % columns)));
+    })
+}
+
+fn sparse<T: Float>(shape: &[usize], zeros: f64, std: f64, rng: &mut impl Rng) -> Param<T> {
+    assert!((0.0..=1.0).contains(&zeros), "Init::Sparse: a share of {zeros} zeros is not in 0..=1");
+    let rows = shape.first().copied().unwrap_or(1);
+    let columns: usize = shape.iter().skip(1).product();
+    let mut param = normal(shape, std, rng);
+    let mut order: Vec<usize> = (0..rows).collect();
+    param.update(|numbers| {
+        for j in 0..columns {
+            order.shuffle(rng);
+            for i in &order[..(zeros * rows as f64).ceil() as usize] {
+                numbers[i * columns + j] = T::default();
+            }
+        }
+    });
+    param
+}
+
+/// Mean, standard deviation, extremes: what a start, or a training, made of numbers.
+///
+/// ```
+/// use gradus_nn::{Init, Statistics, rng};
+/// let w = Init::HE_NORMAL.param::<f32>(&[256, 128], &mut rng(0));
+/// let statistics = Statistics::of(w.data());
+/// assert!((statistics.std - (2.0f64 / 128.0).sqrt()).abs() < 1e-2);
+/// println!("{statistics}"); // mean 0.000, std 0.125, from -0.5 to 0.5, or near
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// how many numbers
+    pub count: usize,
+    /// their mean
+    pub mean: f64,
+    /// standard deviation, with divisor n
+    pub std: f64,
+    /// the least
+    pub min: f64,
+    /// the largest
+    pub max: f64,
+}
+
+impl Statistics {
+    /// Of numbers; NaN if there are none.
+    pub fn of<T: Float>(numbers: &[T]) -> Self {
+        let n = numbers.len() as f64;
+        let each = || numbers.iter().map(|x| x.to_f64());
+        let mean = each().sum::<f64>() / n;
+        Statistics {
+            count: numbers.len(),
+            mean,
+            std: (each().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt(),
+            min: each().fold(f64::NAN, f64::min),
+            max: each().fold(f64::NAN, f64::max),
+        }
+    }
+}
+
+impl fmt::Display for Statistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Statistics { mean, std, min, max, .. } = self;
+        write!(f, "mean {mean:.3}, std {std:.3}, from {min:.3} to {max:.3}")
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +284,14 @@ mod tests {
             (Init::HE_UNIFORM, (2.0f64 / 200.0).sqrt(), (6.0f64 / 200.0).sqrt()),
             (Init::HE_NORMAL, (2.0f64 / 200.0).sqrt(), f64::INFINITY),
             (Init::LinearDefault, (1.0f64 / 600.0).sqrt(), (1.0f64 / 200.0).sqrt()),
+            (Init::LECUN_NORMAL, (1.0f64 / 200.0).sqrt(), f64::INFINITY),
+            (Init::LECUN_UNIFORM, (1.0f64 / 200.0).sqrt(), (3.0f64 / 200.0).sqrt()),
+            (Init::KaimingNormal { gain: 1.0, fan: Fan::Out }, (1.0f64 / 300.0).sqrt(), f64::INFINITY),
+            (Init::KaimingUniform { gain: 1.0, fan: Fan::Out }, (1.0f64 / 300.0).sqrt(), 0.1),
+            // the standard deviation of a normal cut at ±2 is 0.8796
+            (Init::TruncatedNormal { std: 0.5, cut: 2.0 }, 0.4398, 1.0),
+            (Init::Orthogonal { gain: 2.0 }, 2.0 / 300f64.sqrt(), 2.0),
+            (Init::Sparse { zeros: 0.75, std: 1.0 }, 0.5, f64::INFINITY),
         ];
         for (init, std, bound) in table {
             let param = init.param::<f64>(&[outputs, inputs], &mut rng(3));
@@ -152,5 +308,37 @@ mod tests {
                 "{init:?} heeds the seed"
             );
         }
+    }
+
+    #[test]
+    fn orthogonal_rows_or_columns_stand_at_right_angles() {
+        for shape in [&[5, 8][..], &[8, 5], &[4, 2, 3], &[3]] {
+            let param = Init::Orthogonal { gain: 1.0 }.param::<f64>(shape, &mut rng(1));
+            let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
+            let at = |i: usize, j: usize| param.data()[i * columns + j];
+            let (count, len) = (rows.min(columns), rows.max(columns));
+            let dot = |a: usize, b: usize| -> f64 {
+                (0..len).map(|k| if rows <= columns { at(a, k) * at(b, k) } else { at(k, a) * at(k, b) }).sum()
+            };
+            for (a, b) in (0..count).flat_map(|a| (0..count).map(move |b| (a, b))) {
+                assert!((dot(a, b) - f64::from(u8::from(a == b))).abs() < 1e-12, "{shape:?}: {a}, {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn sparse_columns_have_their_zeros() {
+        let param = Init::Sparse { zeros: 0.3, std: 1.0 }.param::<f64>(&[10, 4], &mut rng(1));
+        for j in 0..4 {
+            assert_eq!((0..10).filter(|i| param.data()[i * 4 + j] == 0.0).count(), 3);
+        }
+    }
+
+    #[test]
+    fn a_windows_numbers_count_as_connections() {
+        let param = Init::KaimingUniform { gain: 1.0, fan: Fan::Out }.param::<f64>(&[64, 8, 3, 3], &mut rng(1));
+        let bound = (3.0f64 / (64.0 * 9.0)).sqrt();
+        let largest = Statistics::of(param.data()).max;
+        assert!(largest <= bound && largest > 0.95 * bound, "{largest}, {bound}");
     }
 }
