@@ -1,0 +1,110 @@
+//! Columns brought to one scale.
+
+use gradus_autograd::Float;
+use ndarray::{Array1, Array2, Axis};
+use serde::{Deserialize, Serialize};
+
+/// `(x − shift) / scale`, with a shift and a scale for each column.
+///
+/// Fit it on the training data alone (what is measured on other data must not have seen it), and save it with the model: serde can. A column whose
+/// numbers are all the same becomes 0.
+///
+/// ```
+/// use gradus_data::Scaler;
+/// use ndarray::array;
+/// let train = array![[1.0, 100.0], [3.0, 300.0]];
+/// let scaler = Scaler::standard(&train);
+/// assert_eq!(scaler.apply(&train), array![[-1.0, -1.0], [1.0, 1.0]]);
+/// assert_eq!(scaler.apply(&array![[2.0, 500.0]]), array![[0.0, 3.0]]);
+/// assert_eq!(Scaler::min_max(&train).apply(&train), array![[0.0, 0.0], [1.0, 1.0]]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scaler {
+    /// what is taken off each column
+    pub shift: Vec<f64>,
+    /// what each column is divided by
+    pub scale: Vec<f64>,
+}
+
+impl Scaler {
+    /// To mean 0 and (population) standard deviation 1.
+    pub fn standard<T: Float>(x: &Array2<T>) -> Self {
+        Self::by_column(x, |column| {
+            let n = column.len().max(1) as f64;
+            let mean = column.sum() / n;
+            (mean, (column.mapv(|x| (x - mean).powi(2)).sum() / n).sqrt())
+        })
+    }
+
+    /// To 0 … 1.
+    pub fn min_max<T: Float>(x: &Array2<T>) -> Self {
+        Self::by_column(x, |column| {
+            let (low, high) = column.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
+            (low, high - low)
+        })
+    }
+
+    fn by_column<T: Float>(x: &Array2<T>, of: impl Fn(Array1<f64>) -> (f64, f64)) -> Self {
+        let (shift, scale) = x
+            .axis_iter(Axis(1))
+            .map(|column| {
+                let (shift, scale) = of(column.mapv(|x| x.to_f64()));
+                if shift.is_finite() { (shift, if scale > 0.0 { scale } else { 1.0 }) } else { (0.0, 1.0) }
+            })
+            .unzip();
+        Scaler { shift, scale }
+    }
+
+    /// The rows scaled.
+    ///
+    /// # Panics
+    /// If there are more or fewer columns than it was fitted on.
+    #[track_caller]
+    pub fn apply<T: Float>(&self, x: &Array2<T>) -> Array2<T> {
+        self.columns(x, |x, shift, scale| (x - shift) / scale)
+    }
+
+    /// The way back: `x · scale + shift`.
+    ///
+    /// # Panics
+    /// If there are more or fewer columns than it was fitted on.
+    #[track_caller]
+    pub fn undo<T: Float>(&self, x: &Array2<T>) -> Array2<T> {
+        self.columns(x, |x, shift, scale| x * scale + shift)
+    }
+
+    #[track_caller]
+    fn columns<T: Float>(&self, x: &Array2<T>, f: impl Fn(f64, f64, f64) -> f64) -> Array2<T> {
+        let (own, have) = (self.shift.len(), x.ncols());
+        assert!(own == have, "Scaler: it was fitted on {own} columns, but there are {have}");
+        let mut y = x.clone();
+        for ((mut column, &shift), &scale) in y.columns_mut().into_iter().zip(&self.shift).zip(&self.scale) {
+            column.mapv_inplace(|x| T::from_f64(f(x.to_f64(), shift, scale)));
+        }
+        y
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn columns_of_one_value_and_empty_tables_do_no_harm() {
+        let x = array![[5.0f32, 1.0], [5.0, 2.0]];
+        for scaler in [Scaler::standard(&x), Scaler::min_max(&x)] {
+            assert_eq!(scaler.apply(&x).column(0), array![0.0, 0.0]);
+            assert_eq!(scaler.undo(&scaler.apply(&x)), x);
+        }
+        let empty = Array2::<f64>::zeros((0, 2));
+        assert_eq!(Scaler::standard(&empty).apply(&empty), empty);
+        assert_eq!(Scaler::min_max(&empty), Scaler { shift: vec![0.0; 2], scale: vec![1.0; 2] });
+    }
+
+    #[test]
+    #[should_panic(expected = "Scaler: it was fitted on 2 columns, but there are 1")]
+    fn other_columns_are_refused() {
+        let _ = Scaler::standard(&Array2::<f64>::zeros((3, 2))).apply(&Array2::<f64>::zeros((3, 1)));
+    }
+}
