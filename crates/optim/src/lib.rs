@@ -18,6 +18,13 @@
 //! ```
 //!
 //! One file for each rule, with its formula and reference. Formulas and defaults are PyTorch's.
+//!
+//! | | |
+//! |---|---|
+//! | [`Optimizer`] of a rule | [`Sgd`], [`Adagrad`], [`Adadelta`], [`RmsProp`], [`Adam`], [`AdamW`], [`NAdam`], [`RAdam`], [`Adamax`], [`Rprop`], [`Asgd`], [`Lion`], [`Adafactor`], [`Muon`], or a [`Rule`] of your own |
+//! | beside it | [`Lbfgs`], [`Sag`], [`Saga`], [`Lookahead`]; [`WeightAverage`], [`Accumulator`] |
+//! | learning rates | [`Schedule`] and the functions that make one; [`ReduceOnPlateau`], [`EarlyStopping`], [`find_lr`] |
+//! | plain functions | [`minimize`], [`random_restarts`], [`descend`] with [`Rows`]; [`functions`] with known minima |
 
 mod accumulate;
 mod adadelta;
