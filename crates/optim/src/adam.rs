@@ -42,7 +42,7 @@ settings!(AdamRule {
     eps: f64 => 0.0..f64::INFINITY,
     /// Sets λ, the pull toward 0, as part of the gradient.
     weight_decay: f64 => 0.0..f64::INFINITY,
-    /// Divides by the largest mean square so far, so that steps never grow again (AMSGrad).
+    /// Divides by the largest mean square so far, so that the divisor never shrinks (AMSGrad).
     amsgrad: bool,
 });
 
@@ -74,7 +74,7 @@ settings!(AdamWRule {
     eps: f64 => 0.0..f64::INFINITY,
     /// Sets λ, the pull toward 0, apart from the gradient.
     weight_decay: f64 => 0.0..f64::INFINITY,
-    /// Divides by the largest mean square so far, so that steps never grow again (AMSGrad).
+    /// Divides by the largest mean square so far, so that the divisor never shrinks (AMSGrad).
     amsgrad: bool,
 });
 
