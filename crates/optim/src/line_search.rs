@@ -116,6 +116,13 @@ mod tests {
         }
     }
 
+    /// Lower than the start, but already rising steeply: the minimum lies in between.
+    #[test]
+    fn a_first_step_past_the_minimum_brackets_it() {
+        let (length, _) = search(|x| ((x - 1.0).powi(2), 2.0 * (x - 1.0)), 1.99);
+        assert!((length - 1.0).abs() < 0.9, "{length}");
+    }
+
     #[test]
     fn a_line_that_only_rises_ends_where_it_began() {
         assert_eq!(search(|x| (x.abs().sqrt(), -1.0), 1.0).0, 0.0);
