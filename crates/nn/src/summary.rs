@@ -10,8 +10,8 @@ use gradus_autograd::{Float, Leaf, Module, Visitor};
 pub struct Summary {
     /// in the order of the model
     pub rows: Vec<SummaryRow>,
-    /// bytes of a number
-    pub number: usize,
+    /// 4 or 8
+    pub bytes_per_number: usize,
 }
 
 /// One parameter or buffer.
@@ -40,7 +40,7 @@ impl Summary {
 
     /// Memory of all of them, in bytes. Training takes as much again for gradients, and for each state of the optimizer.
     pub fn bytes(&self) -> usize {
-        self.rows.iter().map(SummaryRow::count).sum::<usize>() * self.number
+        self.rows.iter().map(SummaryRow::count).sum::<usize>() * self.bytes_per_number
     }
 }
 
@@ -102,7 +102,7 @@ pub trait Summarize<T: Float>: Module<T> {
             };
             rows.push(SummaryRow { path: path.to_string(), shape: leaf.shape().to_vec(), kind });
         }));
-        Summary { rows, number: size_of::<T>() }
+        Summary { rows, bytes_per_number: size_of::<T>() }
     }
 }
 

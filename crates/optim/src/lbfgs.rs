@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::StateError;
 use crate::line_search::{Point, strong_wolfe};
+use crate::weights::same_parameters;
 
 /// ```text
 /// s = θₖ₊₁ − θₖ,  y = gₖ₊₁ − gₖ                          the last pairs with yᵀs > 10⁻¹⁰ are kept
@@ -149,7 +150,7 @@ impl<T: Float> Lbfgs<T> {
         model: &mut M,
         mut evaluate: impl FnMut(&M) -> (T, Gradients<T>),
     ) -> T {
-        self.check(model);
+        same_parameters("Lbfgs::step", &mut self.state.params, model);
         let (cost_before, grads) = evaluate(model);
         model.visit_mut(&mut Visitor::new(&mut |_, leaf| {
             if let LeafMut::Buffer(buffer) = leaf {
@@ -202,23 +203,6 @@ impl<T: Float> Lbfgs<T> {
             }
         }
         cost_before
-    }
-
-    #[track_caller]
-    fn check<M: Module<T> + ?Sized>(&mut self, model: &M) {
-        let params: Vec<(String, usize)> = model.params().into_iter().map(|(path, p)| (path, p.len())).collect();
-        if self.state.params.is_empty() {
-            self.state.params = params;
-        }
-        assert!(
-            self.state
-                .params
-                .iter()
-                .map(|(path, len)| (path, *len))
-                .eq(model.params().iter().map(|(path, p)| (path, p.len()))),
-            "Lbfgs::step: the state is of another model, with the parameters (path, length) {:?}",
-            self.state.params
-        );
     }
 
     /// The state, to be saved.

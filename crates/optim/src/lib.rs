@@ -32,6 +32,7 @@ mod adafactor;
 mod adagrad;
 mod adam;
 mod adamax;
+mod apply;
 mod asgd;
 mod average;
 mod clip;

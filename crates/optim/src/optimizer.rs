@@ -1,13 +1,12 @@
 //! What all optimizers share: learning rate, schedule, groups, clipping, and the state of each parameter.
 
-use gradus_autograd::internal::{Typed, split_many};
 use gradus_autograd::{Float, Gradients, Leaf, LeafMut, Module, Param, Path, Visitor, path_fits};
-use smallvec::SmallVec;
 
+use crate::apply::{Step, update};
 use crate::clip::{self, Clip};
 use crate::rule::{POSITIVE, check};
 use crate::state::Slot;
-use crate::{Group, OptimizerState, Rule, Schedule, StateError, States, Update, constant};
+use crate::{Group, OptimizerState, Rule, Schedule, StateError, States, constant};
 
 /// Steps along gradients. See the [crate's page](crate) for the whole picture.
 ///
@@ -280,7 +279,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         let norm = self.norm(model, grads);
         self.last_norm = Some(norm);
         if !norm.is_finite()
-            && let Some(error) = first_non_finite(model, grads, self.steps)
+            && let Some(error) = self.first_non_finite(model, grads)
         {
             return Err(error);
         }
@@ -288,22 +287,46 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         Ok(())
     }
 
-    /// The 2-norm of the gradients of all the model's parameters together, but for frozen ones.
-    fn norm<M: Module<T> + ?Sized>(&self, model: &M, grads: &Gradients<T>) -> f64 {
+    /// Runs `f(path, gradient)` for each parameter that has one and is not frozen.
+    fn each_gradient<M: Module<T> + ?Sized>(
+        &self,
+        model: &M,
+        grads: &Gradients<T>,
+        mut f: impl FnMut(&Path<'_>, &[T]),
+    ) {
         let any_frozen = self.groups.iter().any(|(_, group)| group.frozen);
         let is_frozen = |path: &Path<'_>| {
             any_frozen && group_of(&self.groups, &path.to_string()).is_some_and(|i| self.groups[i].1.frozen)
         };
-        let mut sum = 0.0;
         model.visit(&mut Visitor::new(&mut |path, leaf| {
             if let Leaf::Param(param) = leaf
                 && let Some(grad) = grads.padded(param)
                 && !is_frozen(path)
             {
-                sum += clip::squares(&grad[..param.len()]);
+                f(path, &grad[..param.len()]);
             }
         }));
+    }
+
+    /// The 2-norm of all gradients together.
+    fn norm<M: Module<T> + ?Sized>(&self, model: &M, grads: &Gradients<T>) -> f64 {
+        let mut sum = 0.0;
+        self.each_gradient(model, grads, |_, grad| sum += clip::squares(grad));
         sum.sqrt()
+    }
+
+    /// The first number that is not finite.
+    fn first_non_finite<M: Module<T> + ?Sized>(&self, model: &M, grads: &Gradients<T>) -> Option<NonFiniteGradient> {
+        let mut first = None;
+        self.each_gradient(model, grads, |path, grad| {
+            if first.is_none()
+                && let Some(index) = grad.iter().position(|g| !g.is_finite())
+            {
+                let (path, value) = (path.to_string(), grad[index].to_f64());
+                first = Some(NonFiniteGradient { step: self.steps, path, index, value });
+            }
+        });
+        first
     }
 
     /// What is wrong with a state that was loaded, and not used yet, if it is not of the parameter at its path.
@@ -368,25 +391,6 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     }
 }
 
-/// The first number that is not finite.
-fn first_non_finite<T: Float, M: Module<T> + ?Sized>(
-    model: &M,
-    grads: &Gradients<T>,
-    step: u64,
-) -> Option<NonFiniteGradient> {
-    let mut first = None;
-    model.visit(&mut Visitor::new(&mut |path, leaf| {
-        if first.is_none()
-            && let Leaf::Param(param) = leaf
-            && let Some(grad) = grads.padded(param)
-            && let Some(index) = grad[..param.len()].iter().position(|g| !g.to_f64().is_finite())
-        {
-            first = Some(NonFiniteGradient { step, path: path.to_string(), index, value: grad[index].to_f64() });
-        }
-    }));
-    first
-}
-
 /// What is wrong, if the state is not for the parameter's shape.
 fn other_shape<T: Float>(slot: &Slot<T>, param: &Param<T>) -> Option<String> {
     (slot.shape != param.shape()).then(|| {
@@ -443,71 +447,4 @@ fn slot<R: Rule, T: Float>(
     }
     (slot.param, slot.group) = (id, group);
     place
-}
-
-/// The settings of one step.
-#[derive(Clone, Copy)]
-struct Step {
-    scale: f64,
-    lr: f64,
-    step: u64,
-}
-
-/// Updates a parameter; the state is one part behind the other.
-fn update<R: Rule, T: Float>(rule: &R, param: &mut Param<T>, grad: &[T], state: &mut [T], step: Step) {
-    let Step { scale, lr, step } = step;
-    let shape = SmallVec::<[usize; 4]>::from_slice(param.shape());
-    let (states, len, shape) = (rule.states(&shape), param.len(), &shape[..]);
-    param.update_padded(|theta| match (T::typed_mut(theta), T::typed(grad), T::typed_mut(state)) {
-        (Typed::F32(theta), Typed::F32(grad), Typed::F32(state)) => {
-            apply(&states, len, (theta, grad, state), |theta, grad, state| {
-                rule.update_f32(Update { theta, grad, scale: scale as f32, state, shape, lr, step });
-            });
-        }
-        (Typed::F64(theta), Typed::F64(grad), Typed::F64(state)) => {
-            apply(&states, len, (theta, grad, state), |theta, grad, state| {
-                rule.update_f64(Update { theta, grad, scale, state, shape, lr, step });
-            });
-        }
-        _ => unreachable!("all three are of the same type"),
-    });
-}
-
-/// Numbers of a parameter that a thread must have to itself before a second one is woken.
-const GRAIN: usize = 1 << 17;
-
-/// Runs `f(parameter, gradient, state)` as the rule wants to see them.
-fn apply<T: Send + Sync>(
-    states: &States,
-    len: usize,
-    (theta, grad, state): (&mut [T], &[T], &mut [T]),
-    f: impl Fn(&mut [T], &[T], &mut [&mut [T]]) + Sync,
-) {
-    match states {
-        States::Each(count) => {
-            let padded = theta.len();
-            let mut slices = SmallVec::<[&mut [T]; 5]>::new();
-            slices.push(theta);
-            cut(state, std::iter::repeat_n(padded, *count), &mut slices);
-            split_many(&mut slices, GRAIN, |start, slices| {
-                if let [theta, state @ ..] = slices {
-                    f(theta, &grad[start..start + theta.len()], state);
-                }
-            });
-        }
-        States::Whole(parts) => {
-            let mut slices = SmallVec::<[&mut [T]; 5]>::new();
-            cut(state, parts.iter().copied(), &mut slices);
-            f(&mut theta[..len], &grad[..len], &mut slices);
-        }
-    }
-}
-
-/// Cuts a slice into parts of the given lengths.
-fn cut<'a, T>(mut rest: &'a mut [T], lengths: impl Iterator<Item = usize>, parts: &mut SmallVec<[&'a mut [T]; 5]>) {
-    for len in lengths {
-        let (part, behind) = rest.split_at_mut(len);
-        parts.push(part);
-        rest = behind;
-    }
 }

@@ -3,6 +3,7 @@
 use gradus_autograd::{Float, Gradients, Leaf, Module, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::weights::same_parameters;
 use crate::{Optimizer, OptimizerState, Rule, Sgd, StateError, rule};
 
 /// Steps along the average of the gradients last seen for each sample.
@@ -100,16 +101,8 @@ impl<const UNBIASED: bool, R: Rule, T: Float> SampleAverage<UNBIASED, R, T> {
     pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, sample: usize, mut grads: Gradients<T>) {
         let samples = self.last.len();
         assert!(sample < samples, "SampleAverage::step: sample {sample} of {samples}; they are counted from 0");
-        let params: Vec<(String, usize)> = model.params().into_iter().map(|(path, p)| (path, p.len())).collect();
-        if self.params.is_empty() {
-            self.sum = vec![0.0; params.iter().map(|(_, len)| len).sum()];
-            self.params = params;
-        } else {
-            assert!(
-                self.params == params,
-                "SampleAverage::step: the gradients kept are of another model: {:?}, not {params:?}",
-                self.params
-            );
+        if same_parameters("SampleAverage::step", &mut self.params, model) {
+            self.sum = vec![0.0; self.params.iter().map(|(_, len)| len).sum()];
         }
         if model.params().iter().any(|(_, p)| grads.get(p).is_some_and(|g| g.iter().any(|g| !g.is_finite()))) {
             return self.optimizer.step(model, &grads); // it shows in the parameters, and is not kept

@@ -74,3 +74,26 @@ impl<T: Float> Weights<T> {
         );
     }
 }
+
+/// Remembers the paths and lengths of a model's parameters the first time, and compares them later. True the first time.
+///
+/// # Panics
+/// If they are others.
+#[track_caller]
+pub(crate) fn same_parameters<T: Float, M: Module<T> + ?Sized>(
+    what: &str,
+    known: &mut Vec<(String, usize)>,
+    model: &M,
+) -> bool {
+    let params: Vec<(String, usize)> = model.params().into_iter().map(|(path, p)| (path, p.len())).collect();
+    let first = known.is_empty();
+    if first {
+        *known = params;
+    } else {
+        assert!(
+            *known == params,
+            "{what}: the state is of another model, with the parameters (path, length) {known:?}, not {params:?}"
+        );
+    }
+    first
+}

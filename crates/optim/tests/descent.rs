@@ -287,6 +287,11 @@ fn a_step_that_is_not_finite_is_refused_with_its_place() {
     assert_eq!((model.0.data(), opt.steps(), opt.last_norm()), ([1.0].as_slice(), 0, Some(f64::INFINITY)));
     let (_, grads) = Tape::mathematics().gradients(|t| t.param(&model.0).sum());
     assert!(opt.try_step(&mut model, &grads).is_ok() && opt.steps() == 1);
+    // of what is frozen nothing is asked, and a later one is named
+    let mut opt = Adam::new(0.1).group("0", |g| g.frozen(true));
+    let (_, grads) =
+        Tape::mathematics().gradients(|t| (t.param(&model.0) * f64::NAN).sum() + t.param(&model.1).ln().sum());
+    assert_eq!(opt.try_step(&mut model, &grads).unwrap_err().path, "1");
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! How a rule is run over a parameter.
+
+use gradus_autograd::internal::{Typed, split_many};
+use gradus_autograd::{Float, Param};
+use smallvec::SmallVec;
+
+use crate::{Rule, States, Update};
+
+/// The settings of one step.
+#[derive(Clone, Copy)]
+pub(crate) struct Step {
+    pub(crate) scale: f64,
+    pub(crate) lr: f64,
+    pub(crate) step: u64,
+}
+
+/// Updates a parameter; the state is one part behind the other.
+pub(crate) fn update<R: Rule, T: Float>(rule: &R, param: &mut Param<T>, grad: &[T], state: &mut [T], step: Step) {
+    let Step { scale, lr, step } = step;
+    let shape = SmallVec::<[usize; 4]>::from_slice(param.shape());
+    let (states, len, shape) = (rule.states(&shape), param.len(), &shape[..]);
+    param.update_padded(|theta| match (T::typed_mut(theta), T::typed(grad), T::typed_mut(state)) {
+        (Typed::F32(theta), Typed::F32(grad), Typed::F32(state)) => {
+            apply(&states, len, (theta, grad, state), |theta, grad, state| {
+                rule.update_f32(Update { theta, grad, scale: scale as f32, state, shape, lr, step });
+            });
+        }
+        (Typed::F64(theta), Typed::F64(grad), Typed::F64(state)) => {
+            apply(&states, len, (theta, grad, state), |theta, grad, state| {
+                rule.update_f64(Update { theta, grad, scale, state, shape, lr, step });
+            });
+        }
+        _ => unreachable!("all three are of the same type"),
+    });
+}
+
+/// Numbers of a parameter that a thread must have to itself before a second one is woken.
+const GRAIN: usize = 1 << 17;
+
+/// Runs `f(parameter, gradient, state)` as the rule wants to see them.
+fn apply<T: Send + Sync>(
+    states: &States,
+    len: usize,
+    (theta, grad, state): (&mut [T], &[T], &mut [T]),
+    f: impl Fn(&mut [T], &[T], &mut [&mut [T]]) + Sync,
+) {
+    match states {
+        States::Each(count) => {
+            let padded = theta.len();
+            let mut slices = SmallVec::<[&mut [T]; 5]>::new();
+            slices.push(theta);
+            cut(state, std::iter::repeat_n(padded, *count), &mut slices);
+            split_many(&mut slices, GRAIN, |start, slices| {
+                if let [theta, state @ ..] = slices {
+                    f(theta, &grad[start..start + theta.len()], state);
+                }
+            });
+        }
+        States::Whole(parts) => {
+            let mut slices = SmallVec::<[&mut [T]; 5]>::new();
+            cut(state, parts.iter().copied(), &mut slices);
+            f(&mut theta[..len], &grad[..len], &mut slices);
+        }
+    }
+}
+
+/// Cuts a slice into parts of the given lengths.
+fn cut<'a, T>(mut rest: &'a mut [T], lengths: impl Iterator<Item = usize>, parts: &mut SmallVec<[&'a mut [T]; 5]>) {
+    for len in lengths {
+        let (part, behind) = rest.split_at_mut(len);
+        parts.push(part);
+        rest = behind;
+    }
+}
