@@ -1,12 +1,26 @@
 //! What messages know beside shapes: which layer it was, and where the first NaN or infinity came from.
 
 use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use crate::module::{Leaf, Module, Visitor};
 use crate::operation::View;
 use crate::storage::Node;
 use crate::tensor::Value;
 use crate::{Float, Tape, Var};
+
+/// Whether a tape looks at every number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detect {
+    Off,
+    /// and stops the program
+    Panic,
+    /// and unwinds to [`Tape::find_anomaly`]
+    Report,
+}
+
+/// What unwinds to [`Tape::find_anomaly`].
+struct Anomaly(String);
 
 impl<T: Float> Tape<T> {
     /// Stops with an explanation at the first number that is not finite, in a leaf, in the result of an operation, or
@@ -26,7 +40,42 @@ impl<T: Float> Tape<T> {
     /// x.ln(); // anomaly: ln made −∞ …
     /// ```
     pub fn detect_anomaly(&self) {
-        self.detects().set(true);
+        self.detects().set(Detect::Panic);
+    }
+
+    /// Records a cost, sweeps back, and returns what [`detect_anomaly`](Self::detect_anomaly) would stop with, and at which line; `None` if every number
+    /// is finite. The tape is empty afterwards.
+    ///
+    /// ```
+    /// let found = gradus_autograd::Tape::new().find_anomaly(|t| (t.var([1.0, 0.0]).ln()).sum()).unwrap();
+    /// assert!(found.starts_with("ln made -inf at [1] of [2]; operand 0 is [2] from 0 to 1"), "{found}");
+    /// assert_eq!(gradus_autograd::Tape::new().find_anomaly(|t| t.var([1.0, 2.0]).ln().sum()), None);
+    /// ```
+    #[track_caller]
+    pub fn find_anomaly(&mut self, cost: impl for<'t> FnOnce(&'t Tape<T>) -> Var<'t, T>) -> Option<String> {
+        self.clear();
+        let before = self.detects().replace(Detect::Report);
+        let result = catch_unwind(AssertUnwindSafe(|| drop(cost(self).backward())));
+        self.detects().set(before);
+        self.clear();
+        match result {
+            Ok(()) => None,
+            Err(payload) => match payload.downcast::<Anomaly>() {
+                Ok(anomaly) => Some(anomaly.0),
+                Err(other) => resume_unwind(other),
+            },
+        }
+    }
+
+    /// Stops because of a number that is not finite.
+    #[cold]
+    #[track_caller]
+    fn anomaly(&self, explanation: String) -> ! {
+        if self.detects().get() == Detect::Report {
+            // past the panic hook, which would print: this one is caught
+            resume_unwind(Box::new(Anomaly(format!("{explanation} ({})", Location::caller()))))
+        }
+        panic!("anomaly: {explanation}")
     }
 
     /// Tells the tape the paths of a model's parameters, which it then uses in messages. Once is enough: they stay when the
@@ -66,11 +115,11 @@ impl<T: Float> Tape<T> {
     pub(crate) fn check_finite(&self, name: &str, inputs: Option<&[u32]>, value: &[T], shape: &[usize]) {
         let value = View::new(value, shape);
         let Some(found) = not_finite(value) else { return };
-        let mut message = format!("anomaly: {name} made {found}");
+        let mut message = format!("{name} made {found}");
         for (i, &input) in inputs.unwrap_or_default().iter().enumerate() {
             let _ = write!(message, "; operand {i} is {}", self.described(input));
         }
-        panic!("{message}");
+        self.anomaly(message)
     }
 
     /// Panics if the gradient of an operation's input is not finite.
@@ -80,12 +129,12 @@ impl<T: Float> Tape<T> {
         let gradient = gradient.clone().dense();
         let Some(found) = not_finite(gradient.view()) else { return };
         let name = node.operation.map_or("a leaf", |operation| operation.title());
-        panic!(
-            "anomaly: on the way back, the gradient of the operand of {name} ({}) became {found}; the operand is {}; the \
+        self.anomaly(format!(
+            "on the way back, the gradient of the operand of {name} ({}) became {found}; the operand is {}; the \
              gradient that arrived {arriving}",
             node.location,
             self.described(input)
-        );
+        ))
     }
 
     /// A node in words: what it is, its shape and range.

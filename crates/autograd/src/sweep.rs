@@ -6,7 +6,7 @@ use std::panic::Location;
 use ndarray::ArrayD;
 use smallvec::SmallVec;
 
-use crate::anomaly::range;
+use crate::anomaly::{Detect, range};
 use crate::array::IntoArray;
 use crate::dual::{DualContext, DualValue};
 use crate::gradients::{Entry, Gradients, Workspace, moves, put_back, workspace};
@@ -46,7 +46,7 @@ pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
                 }
                 Some(_) => {}
             }
-            let arriving = tape.detects().get().then(|| described(&slots[index as usize]));
+            let arriving = (tape.detects().get() != Detect::Off).then(|| described(&slots[index as usize]));
             operation.vjp_values(&Vjp::new(context, (index, node.inputs), &slots, None));
             slots[index as usize].take(); // its memory serves the next
             if let Some(arriving) = arriving {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use rand::rngs::Xoshiro256PlusPlus;
 use smallvec::SmallVec;
 
+use crate::anomaly::Detect;
 use crate::array::IntoArray;
 use crate::gradients::{self, Gradients, Workspace};
 use crate::kernels::UnaryRule;
@@ -79,7 +80,7 @@ pub struct Tape<T: Float = f32> {
     location: Cell<Option<&'static Location<'static>>>,
     workspaces: Arc<Mutex<Vec<Workspace<T>>>>,
     /// whether numbers that are not finite stop the program
-    detects: Cell<bool>,
+    detects: Cell<Detect>,
     /// the paths of a model's parameters, for messages
     names: RefCell<HashMap<ParamId, String>>,
 }
@@ -153,7 +154,7 @@ impl<T: Float> Tape<T> {
             updates: RefCell::default(),
             location: Cell::default(),
             workspaces: Arc::default(),
-            detects: Cell::new(false),
+            detects: Cell::new(Detect::Off),
             names: RefCell::default(),
         }
     }
@@ -353,7 +354,7 @@ impl<T: Float> Tape<T> {
         let numbers = self.nodes.alloc(len);
         fill(&mut numbers[..len]);
         // a single number is often a literal, such as the −∞ of a mask
-        if self.detects.get() && !shape.is_empty() {
+        if self.detects.get() != Detect::Off && !shape.is_empty() {
             self.check_finite("a leaf", None, numbers, shape);
         }
         self.push_leaf(numbers, shape, differentiated)
@@ -531,7 +532,7 @@ impl<T: Float> Tape<T> {
         shape: &'t [usize],
     ) -> Var<'t, T> {
         let location = self.location.get().unwrap_or(Location::caller());
-        if self.detects.get() {
+        if self.detects.get() != Detect::Off {
             self.check_finite(operation.name(), inputs, value, shape);
         }
         let index = self.nodes.push(NewNode {
@@ -557,7 +558,7 @@ impl<T: Float> Tape<T> {
 
     // ------------------------------------------------------------------ sweeps
 
-    pub(crate) fn detects(&self) -> &Cell<bool> {
+    pub(crate) fn detects(&self) -> &Cell<Detect> {
         &self.detects
     }
     /// The parameter that a node is the value of.

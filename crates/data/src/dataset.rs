@@ -2,9 +2,8 @@
 
 use gradus_autograd::Float;
 use ndarray::{Array2, Axis};
-use rand::SeedableRng;
-use rand::rngs::Xoshiro256PlusPlus;
-use rand::seq::SliceRandom;
+
+use crate::{RowBatches, Sampling, Scaler};
 
 /// Examples, a row each, with their labels.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,9 +84,31 @@ impl<T: Float> Dataset<T> {
         counts
     }
 
-    /// The examples changed, number by number.
-    pub fn map(self, f: impl FnMut(T) -> T) -> Self {
-        Dataset { x: self.x.mapv_into(f), ..self }
+    /// The examples in another number type.
+    ///
+    /// ```
+    /// let doubles = gradus_data::iris().cast::<f64>();
+    /// assert_eq!(doubles.x()[[0, 0]], f64::from(5.1f32));
+    /// ```
+    pub fn cast<U: Float>(&self) -> Dataset<U> {
+        Dataset { x: self.x.mapv(|x| U::from_f64(x.to_f64())), y: self.y.clone(), classes: self.classes }
+    }
+
+    /// The examples scaled.
+    ///
+    /// ```
+    /// use gradus_data::{Scaler, iris};
+    /// let (train, test) = iris().split(0.8, 1);
+    /// let scaler = Scaler::standard(train.x()); // the test data must not be seen
+    /// let (train, test) = (train.scaled(&scaler), test.scaled(&scaler));
+    /// assert!(train.x().column(2).mean().unwrap().abs() < 1e-5);
+    /// ```
+    ///
+    /// # Panics
+    /// If the scaler was fitted on more or fewer columns.
+    #[track_caller]
+    pub fn scaled(self, scaler: &Scaler) -> Self {
+        Dataset { x: scaler.apply(&self.x), ..self }
     }
 
     /// The given rows, in that order.
@@ -115,8 +136,7 @@ impl<T: Float> Dataset<T> {
     /// If `size` is 0.
     #[track_caller]
     pub fn batches(&self, size: usize) -> Batches<'_, T> {
-        assert!(size > 0, "batches: a batch of 0 examples");
-        Batches { data: self, size, order: (0..self.len()).collect(), next: 0 }
+        Batches { data: self, rows: RowBatches::new((0..self.len()).collect(), size), size }
     }
 }
 
@@ -133,9 +153,8 @@ pub struct Batch<T = f32> {
 #[derive(Clone, Debug)]
 pub struct Batches<'d, T = f32> {
     data: &'d Dataset<T>,
+    rows: RowBatches,
     size: usize,
-    order: Vec<usize>,
-    next: usize,
 }
 
 impl<T: Float> Batches<'_, T> {
@@ -147,15 +166,22 @@ impl<T: Float> Batches<'_, T> {
     /// assert_eq!(first(1), first(1));
     /// assert_ne!(first(1), first(2));
     /// ```
-    pub fn shuffle(mut self, seed: u64) -> Self {
-        self.order.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
-        self
+    pub fn shuffle(self, seed: u64) -> Self {
+        self.sample(&Sampling::Shuffled, seed)
+    }
+
+    /// Of rows drawn in a way of your choice, by a seed: give another for each epoch.
+    ///
+    /// # Panics
+    /// If the weights do not fit.
+    #[track_caller]
+    pub fn sample(self, sampling: &Sampling, seed: u64) -> Self {
+        Batches { rows: RowBatches::new(sampling.rows(self.data.len(), 0, seed), self.size), ..self }
     }
 
     /// Without the last batch, if it is smaller than the others.
-    pub fn drop_last(mut self) -> Self {
-        self.order.truncate(self.order.len() / self.size * self.size);
-        self
+    pub fn drop_last(self) -> Self {
+        Batches { rows: self.rows.drop_last(), ..self }
     }
 }
 
@@ -163,15 +189,11 @@ impl<T: Float> Iterator for Batches<'_, T> {
     type Item = Batch<T>;
 
     fn next(&mut self) -> Option<Batch<T>> {
-        let end = self.order.len().min(self.next.saturating_add(self.size));
-        let rows = &self.order[self.next..end];
-        self.next = end;
-        (!rows.is_empty()).then(|| self.data.select(rows))
+        self.rows.next().map(|rows| self.data.select(&rows))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = (self.order.len() - self.next).div_ceil(self.size);
-        (left, Some(left))
+        self.rows.size_hint()
     }
 }
 

@@ -8,22 +8,36 @@
 //! }
 //! ```
 
+mod augment;
 mod dataset;
 mod digits;
+mod disk;
 mod embedded;
+mod examples;
+mod file;
 mod idx;
 mod mnist;
-mod normalize;
+mod npy;
+mod prefetch;
+mod sampling;
 mod scaler;
 mod split;
+mod synthetic;
 mod table;
 
+pub use augment::Augment;
 pub use dataset::{Batch, Batches, Dataset, LabelError};
 pub use digits::{Split, digits};
+pub use disk::DiskRows;
 pub use embedded::{heart_attacks, heart_disease, iris, penguins};
+pub use examples::Examples;
+pub use file::{FileError, write_atomically};
 pub use idx::{Idx, IdxError, read_idx};
 pub use mnist::{MnistError, mnist};
-pub use normalize::Normalizer;
+pub use npy::{NpyError, npz_arrays, read_npy, read_npz, write_npy, write_npz};
+pub use prefetch::prefetch;
+pub use sampling::{RowBatches, Sampling};
 pub use scaler::Scaler;
 pub use split::{k_fold_by_label, k_fold_rows, split_by_label, split_rows};
+pub use synthetic::{blobs, circles, linear, moons, spirals};
 pub use table::{Table, TableError};

@@ -44,6 +44,23 @@ impl Scaler {
         })
     }
 
+    /// All columns together to mean 0 and (population) standard deviation 1, with one shift and one scale: for pixels, of which some are
+    /// nearly always 0.
+    ///
+    /// ```
+    /// use gradus_data::{Scaler, digits};
+    /// let digits = digits();
+    /// let scaler = Scaler::overall(digits.train.x());
+    /// assert!(digits.train.scaled(&scaler).x().mean().unwrap().abs() < 1e-4);
+    /// ```
+    pub fn overall<T: Float>(x: &Array2<T>) -> Self {
+        let n = x.len().max(1) as f64;
+        let mean = x.iter().map(|x| x.to_f64()).sum::<f64>() / n;
+        let variance = x.iter().map(|x| (x.to_f64() - mean).powi(2)).sum::<f64>() / n;
+        let scale = if variance > 0.0 { variance.sqrt() } else { 1.0 };
+        Scaler { shift: vec![mean; x.ncols()], scale: vec![scale; x.ncols()] }
+    }
+
     fn by_column<T: Float>(x: &Array2<T>, of: impl Fn(Array1<f64>) -> (f64, f64)) -> Self {
         let (shift, scale) = x
             .axis_iter(Axis(1))

@@ -7,6 +7,8 @@ use flate2::read::MultiGzDecoder;
 use gradus_autograd::Float;
 use ndarray::{Array1, Array2};
 
+use crate::Dataset;
+
 /// Rows with named columns, as texts: read from CSV, and taken out as numbers or categories.
 ///
 /// A cell that is empty, `NA`, `NaN` or `?` is missing.
@@ -217,6 +219,23 @@ impl Table {
         names.dedup();
         let place = |(_, cells): &(u64, Vec<String>)| names.binary_search(&cells[k]).expect("one of the names");
         Ok((self.rows.iter().map(place).collect(), names))
+    }
+
+    /// A labelled data set: columns of numbers, and a column of categories with their names in alphabetical order.
+    ///
+    /// ```
+    /// let columns = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"];
+    /// let (penguins, species) = gradus_data::penguins().complete(&columns)?.dataset::<f32>(&columns, "species")?;
+    /// assert_eq!((penguins.len(), species[2].as_str()), (342, "Gentoo"));
+    /// # Ok::<(), gradus_data::TableError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such column, or a cell is missing or no number.
+    pub fn dataset<T: Float>(&self, columns: &[&str], label: &str) -> Result<(Dataset<T>, Vec<String>), TableError> {
+        let (labels, names) = self.categories(label)?;
+        let data = Dataset::new(self.matrix(columns)?, labels, names.len()).expect("a label for each row, by its name");
+        Ok((data, names))
     }
 
     /// A column of categories as columns of 0 and 1, one for each, and their names in alphabetical order.

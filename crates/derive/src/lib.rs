@@ -15,6 +15,7 @@ use syn::{
 ///   `#[module(scalar = f64)]` on the type says.
 /// - Every other type parameter is taken for a module, unless all fields that use it are skipped.
 /// - `#[module(skip)]` on a field leaves it out: settings, functions, names.
+/// - `#[module(name = "…")]` on a field names it in paths, where it is to be called as in another framework.
 /// - `#[module(crate = path)]` on the type names the crate that `Module` is found in, `::gradus` by default.
 #[proc_macro_derive(Module, attributes(module))]
 pub fn derive_module(input: TokenStream) -> TokenStream {
@@ -25,6 +26,7 @@ pub fn derive_module(input: TokenStream) -> TokenStream {
 #[derive(Default)]
 struct Options {
     skip: bool,
+    name: Option<syn::LitStr>,
     scalar: Option<syn::Type>,
     root: Option<Path>,
 }
@@ -35,12 +37,16 @@ fn options(attributes: &[Attribute]) -> Result<Options, Error> {
         attribute.parse_nested_meta(|meta| {
             if meta.path.is_ident("skip") {
                 options.skip = true;
+            } else if meta.path.is_ident("name") {
+                options.name = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("scalar") {
                 options.scalar = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("crate") {
                 options.root = Some(meta.value()?.call(Path::parse_mod_style)?);
             } else {
-                return Err(meta.error("unknown setting: `module` takes `skip`, `scalar = …` or `crate = …`"));
+                return Err(
+                    meta.error("unknown setting: `module` takes `skip`, `name = …`, `scalar = …` or `crate = …`")
+                );
             }
             Ok(())
         })?;
@@ -81,6 +87,7 @@ fn mentions(tokens: Tokens, ident: &syn::Ident) -> bool {
 /// A field that is walked: how the pattern binds it, its name in paths, its place for messages.
 struct Part {
     member: Member,
+    name: Option<syn::LitStr>,
     binding: syn::Ident,
     ty: syn::Type,
 }
@@ -88,14 +95,15 @@ struct Part {
 fn parts(fields: &Fields) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
     for (i, field) in fields.iter().enumerate() {
-        if options(&field.attrs)?.skip {
+        let Options { skip, name, .. } = options(&field.attrs)?;
+        if skip {
             continue;
         }
         let member = match &field.ident {
             Some(ident) => Member::Named(ident.clone()),
             None => Member::Unnamed(Index::from(i)),
         };
-        parts.push(Part { member, binding: format_ident!("part_{i}"), ty: field.ty.clone() });
+        parts.push(Part { member, name, binding: format_ident!("part_{i}"), ty: field.ty.clone() });
     }
     Ok(parts)
 }
@@ -103,8 +111,9 @@ fn parts(fields: &Fields) -> Result<Vec<Part>, Error> {
 /// `Pattern { field: part_0, .. } => { visitor.field("field", part_0); … }`
 fn arm(pattern: Tokens, parts: &[Part], method: &Tokens) -> Tokens {
     let bindings = parts.iter().map(|Part { member, binding, .. }| quote!(#member: #binding));
-    let calls = parts.iter().map(|Part { member, binding, ty }| {
+    let calls = parts.iter().map(|Part { member, name, binding, ty }| {
         let name = match member {
+            _ if name.is_some() => quote!(#name),
             Member::Named(ident) => {
                 let name = ident.to_string();
                 let name = name.strip_prefix("r#").unwrap_or(&name).to_owned();
@@ -122,9 +131,9 @@ fn arm(pattern: Tokens, parts: &[Part], method: &Tokens) -> Tokens {
 }
 
 fn expand(input: DeriveInput) -> Result<Tokens, Error> {
-    let Options { scalar, root, skip } = options(&input.attrs)?;
-    if skip {
-        return Err(Error::new(input.ident.span(), "`#[module(skip)]` belongs on a field"));
+    let Options { scalar, root, skip, name } = options(&input.attrs)?;
+    if skip || name.is_some() {
+        return Err(Error::new(input.ident.span(), "`#[module(skip)]` and `#[module(name = …)]` belong on a field"));
     }
     let root = root.unwrap_or_else(|| parse_quote!(::gradus));
     let name = &input.ident;

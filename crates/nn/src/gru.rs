@@ -16,7 +16,7 @@ use crate::{Forward, Init};
 /// ```
 ///
 /// Cho et al. 2014 (<https://arxiv.org/abs/1406.1078>), in the variant of PyTorch's `GRU` (of one layer, `batch_first`), layout and
-/// default start included: rows of the weights in the order r, z, n.
+/// default start included: rows of the weights in the order r, z, n, and in paths PyTorch's names (`weight_ih_l0`).
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -31,12 +31,16 @@ use crate::{Forward, Init};
 #[module(crate = gradus_autograd)]
 pub struct Gru<T: Float = f32> {
     /// 3 states × inputs
+    #[module(name = "weight_ih_l0")]
     pub weight_ih: Param<T>,
     /// 3 states × states
+    #[module(name = "weight_hh_l0")]
     pub weight_hh: Param<T>,
     /// 3 states
+    #[module(name = "bias_ih_l0")]
     pub bias_ih: Param<T>,
     /// 3 states
+    #[module(name = "bias_hh_l0")]
     pub bias_hh: Param<T>,
 }
 

@@ -80,30 +80,30 @@ pub use weights::Weights;
 
 /// Gradient descent: batch, stochastic or mini-batch is a matter of what the gradient is taken of. With momentum and
 /// Nesterov's variant. See [`rule::Sgd`].
-pub type Sgd<T> = Optimizer<rule::Sgd, T>;
+pub type Sgd<T = f32> = Optimizer<rule::Sgd, T>;
 /// Steps scaled by running moments of the gradient. See [`rule::Adam`].
-pub type Adam<T> = Optimizer<rule::Adam, T>;
+pub type Adam<T = f32> = Optimizer<rule::Adam, T>;
 /// [`Adam`] with weight decay apart from the gradient. See [`rule::AdamW`].
-pub type AdamW<T> = Optimizer<rule::AdamW, T>;
+pub type AdamW<T = f32> = Optimizer<rule::AdamW, T>;
 /// Steps measured in earlier steps. See [`rule::Adadelta`].
-pub type Adadelta<T> = Optimizer<rule::Adadelta, T>;
+pub type Adadelta<T = f32> = Optimizer<rule::Adadelta, T>;
 /// [`Adam`]'s scaling with a row and a column in place of a matrix of state. See [`rule::Adafactor`].
-pub type Adafactor<T> = Optimizer<rule::Adafactor, T>;
+pub type Adafactor<T = f32> = Optimizer<rule::Adafactor, T>;
 /// Steps scaled by all gradients so far. See [`rule::Adagrad`].
-pub type Adagrad<T> = Optimizer<rule::Adagrad, T>;
+pub type Adagrad<T = f32> = Optimizer<rule::Adagrad, T>;
 /// [`Adam`] with the largest gradient. See [`rule::Adamax`].
-pub type Adamax<T> = Optimizer<rule::Adamax, T>;
+pub type Adamax<T = f32> = Optimizer<rule::Adamax, T>;
 /// Descent whose iterates are averaged. See [`rule::Asgd`].
-pub type Asgd<T> = Optimizer<rule::Asgd, T>;
+pub type Asgd<T = f32> = Optimizer<rule::Asgd, T>;
 /// Steps by the sign of the momentum. See [`rule::Lion`].
-pub type Lion<T> = Optimizer<rule::Lion, T>;
+pub type Lion<T = f32> = Optimizer<rule::Lion, T>;
 /// Steps of equal length along all directions of a matrix. See [`rule::Muon`].
-pub type Muon<T> = Optimizer<rule::Muon, T>;
+pub type Muon<T = f32> = Optimizer<rule::Muon, T>;
 /// [`Adam`] that looks ahead. See [`rule::NAdam`].
-pub type NAdam<T> = Optimizer<rule::NAdam, T>;
+pub type NAdam<T = f32> = Optimizer<rule::NAdam, T>;
 /// [`Adam`] that warms itself up. See [`rule::RAdam`].
-pub type RAdam<T> = Optimizer<rule::RAdam, T>;
+pub type RAdam<T = f32> = Optimizer<rule::RAdam, T>;
 /// Steps scaled by the gradients of late. See [`rule::RmsProp`].
-pub type RmsProp<T> = Optimizer<rule::RmsProp, T>;
+pub type RmsProp<T = f32> = Optimizer<rule::RmsProp, T>;
 /// Steps by the sign of the gradient, of sizes of their own. See [`rule::Rprop`].
-pub type Rprop<T> = Optimizer<rule::Rprop, T>;
+pub type Rprop<T = f32> = Optimizer<rule::Rprop, T>;

@@ -329,6 +329,14 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         first
     }
 
+    /// Whether a state that was [loaded](Self::load_state) is this model's, and of these settings. [`step`](Self::step) panics if it is not.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), String> {
+        self.unfit_state(model).map_or(Ok(()), Err)
+    }
+
     /// What is wrong with a state that was loaded, and not used yet, if it is not of the parameter at its path.
     fn unfit_state<M: Module<T> + ?Sized>(&self, model: &M) -> Option<String> {
         if self.slots.iter().all(|slot| slot.param.is_some()) {

@@ -1,58 +1,241 @@
-//! How good a classifier is.
+//! What a model makes of a data set.
 
-use gradus_autograd::{Float, Tape, Var};
-use gradus_data::Dataset;
+use gradus_autograd::{Float, Tape};
+use gradus_data::{Dataset, Examples, FileError, RowBatches};
 use gradus_nn::Forward;
-use ndarray::Array2;
+use ndarray::{ArrayD, Axis, concatenate};
+use serde::{Deserialize, Serialize};
 
-/// What a classifier does on a data set.
+use crate::metrics::{Confusion, largest};
+use crate::parallel::parallel;
+use crate::{Classify, Metric, Task};
+
+/// What outputs are compared with.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation {
-    /// mean cross-entropy
-    pub loss: f64,
-    /// share of right predictions, 0 to 1
-    pub accuracy: f64,
-    /// the class with the largest logit, for each example
-    pub predictions: Vec<usize>,
+pub enum Targets<T: Float> {
+    /// a class for each example
+    Labels(Vec<usize>),
+    /// numbers, of the shape of the outputs
+    Numbers(ArrayD<T>),
+    /// nothing: there are no metrics
+    None,
 }
 
-/// The class with the largest logit of each row; the first of those that tie.
-pub(crate) fn largest<T: Float>(logits: Var<'_, T>) -> Vec<usize> {
-    let classes = logits.shape()[1].max(1);
-    let rows = logits.data().chunks_exact(classes);
-    rows.map(|row| (1..row.len()).fold(0, |best, j| if row[j] > row[best] { j } else { best })).collect()
+/// Outputs of a model beside what they should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictions<T: Float = f32> {
+    /// along the first axis, the examples
+    pub outputs: ArrayD<T>,
+    /// as many
+    pub targets: Targets<T>,
 }
+
+impl<T: Float> Predictions<T> {
+    /// The outputs, row by row.
+    pub(crate) fn numbers(&self) -> &[T] {
+        self.outputs.as_slice().expect("outputs are kept in standard layout")
+    }
+
+    /// The labels.
+    ///
+    /// # Panics
+    /// If the targets are none.
+    #[track_caller]
+    pub fn labels(&self) -> &[usize] {
+        match &self.targets {
+            Targets::Labels(labels) => labels,
+            Targets::Numbers(_) => panic!("the targets are numbers; this metric is of labels"),
+            Targets::None => panic!("there are no targets; implement `Task::targets`"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn target_numbers(&self) -> &[T] {
+        match &self.targets {
+            Targets::Numbers(numbers) if numbers.shape() == self.outputs.shape() => {
+                numbers.as_slice().expect("targets are kept in standard layout")
+            }
+            Targets::Numbers(numbers) => {
+                panic!("the outputs are {:?}, the targets {:?}", self.outputs.shape(), numbers.shape())
+            }
+            Targets::Labels(_) => panic!("the targets are labels; this metric is of numbers"),
+            Targets::None => panic!("there are no targets; implement `Task::targets`"),
+        }
+    }
+
+    /// Outputs for each example.
+    pub(crate) fn columns(&self) -> usize {
+        match self.outputs.shape() {
+            [] | [0, ..] => 1,
+            [rows, ..] => self.outputs.len() / rows,
+        }
+    }
+
+    /// The class that is predicted for each example: the one with the largest logit, the first of those that tie; for one logit an
+    /// example, 1 if it is above 0.
+    pub fn classes(&self) -> Vec<usize> {
+        match self.columns() {
+            1 => self.numbers().iter().map(|&x| usize::from(x.to_f64() > 0.0)).collect(),
+            columns => largest(self.numbers(), columns),
+        }
+    }
+
+    /// The share of right predictions.
+    ///
+    /// # Panics
+    /// If the targets are no labels.
+    #[track_caller]
+    pub fn accuracy(&self) -> f64 {
+        let (classes, labels) = (self.classes(), self.labels());
+        classes.iter().zip(labels).filter(|(p, y)| p == y).count() as f64 / labels.len() as f64
+    }
+
+    /// Which class was taken for which.
+    ///
+    /// # Panics
+    /// If the targets are no labels.
+    #[track_caller]
+    pub fn confusion(&self) -> Confusion {
+        Confusion::new(&self.classes(), self.labels(), self.columns().max(2))
+    }
+
+    /// Predictions of batches one after the other.
+    ///
+    /// # Panics
+    /// If the outputs of a batch are of another shape, or have no axis for its examples.
+    #[track_caller]
+    pub(crate) fn concat(parts: Vec<Self>) -> Self {
+        let Some(first) = parts.first() else {
+            return Predictions { outputs: ArrayD::zeros(ndarray::IxDyn(&[0])), targets: Targets::None };
+        };
+        if parts.len() == 1 {
+            return parts.into_iter().next().expect("one part");
+        }
+        let together = |arrays: Vec<_>| {
+            concatenate(Axis(0), &arrays).unwrap_or_else(|e| panic!("the outputs of batches do not fit together: {e}"))
+        };
+        let targets = match first.targets {
+            Targets::None => Targets::None,
+            Targets::Labels(_) => Targets::Labels(parts.iter().flat_map(|p| p.labels().to_vec()).collect()),
+            Targets::Numbers(_) => Targets::Numbers(together(
+                parts
+                    .iter()
+                    .map(|p| match &p.targets {
+                        Targets::Numbers(numbers) => numbers.view(),
+                        _ => panic!("the targets of one task are numbers here and labels there"),
+                    })
+                    .collect(),
+            )),
+        };
+        Predictions { outputs: together(parts.iter().map(|p| p.outputs.view()).collect()), targets }
+    }
+}
+
+/// A mean cost, and metrics with their names.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// mean cost
+    pub loss: f64,
+    /// in the task's order
+    pub metrics: Vec<(String, f64)>,
+}
+
+impl Scores {
+    /// A metric, or `loss`, by its name.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        if name == "loss" {
+            return Some(self.loss);
+        }
+        self.metrics.iter().find(|(n, _)| n == name).map(|(_, value)| *value)
+    }
+}
+
+/// What a model does on a data set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation<T: Float = f32> {
+    /// cost and metrics
+    pub scores: Scores,
+    /// all of its outputs
+    pub predictions: Predictions<T>,
+}
+
+/// Examples that are run at once.
+const CHUNK: usize = 256;
 
 /// Runs a classifier over a data set, 256 examples at a time, on an inference tape.
+///
+/// ```
+/// use gradus_nn::Mlp;
+/// let digits = gradus_data::digits();
+/// let model = Mlp::builder([64, 16, 10]).build::<f32>();
+/// let result = gradus_train::evaluate(&model, &digits.test);
+/// assert!(result.scores.get("accuracy").unwrap() < 0.3); // it has learned nothing
+/// assert_eq!(result.predictions.confusion().matrix.sum(), 1797);
+/// ```
 ///
 /// # Panics
 /// If the model does not give one logit for each class.
 #[track_caller]
-pub fn evaluate<T: Float, M: Forward<T> + ?Sized>(model: &M, data: &Dataset<T>) -> Evaluation {
-    let mut tape = Tape::inference();
-    let (mut loss, mut predictions) = (0.0, Vec::with_capacity(data.len()));
-    for batch in data.batches(256) {
-        tape.clear();
-        let logits = model.forward(tape.constant(&batch.x));
-        loss += logits.cross_entropy_rows(&batch.y).sum().item().to_f64();
-        predictions.extend(largest(logits));
-    }
-    let right = predictions.iter().zip(data.y()).filter(|(p, y)| p == y).count();
-    let n = data.len().max(1) as f64;
-    Evaluation { loss: loss / n, accuracy: right as f64 / n, predictions }
+pub fn evaluate<T: Float, M: Forward<T> + ?Sized>(model: &M, data: &Dataset<T>) -> Evaluation<T> {
+    evaluate_task(model, &Classify::new(), data).expect("data in memory can be read")
 }
 
-/// How often class i (row) was taken for class j (column).
+/// Runs a model over a data set as a task says, 256 examples at a time, on an inference tape.
 ///
-/// ```
-/// let matrix = gradus_train::confusion(&[0, 1, 1], &[0, 1, 0], 2);
-/// assert_eq!(matrix, ndarray::array![[1, 1], [0, 1]]);
-/// ```
+/// # Errors
+/// If the data cannot be read.
 ///
 /// # Panics
-/// If a label or prediction is no class.
-pub fn confusion(predictions: &[usize], labels: &[usize], classes: usize) -> Array2<usize> {
-    let mut matrix = Array2::zeros((classes, classes));
-    predictions.iter().zip(labels).for_each(|(&p, &y)| matrix[[y, p]] += 1);
-    matrix
+/// If model, task and data do not fit.
+#[track_caller]
+pub fn evaluate_task<T: Float, M: Sync + ?Sized, E: Examples>(
+    model: &M,
+    task: &impl Task<T, M, E::Batch>,
+    data: &E,
+) -> Result<Evaluation<T>, FileError> {
+    run(&mut [Tape::inference()], None, model, task, data)
+}
+
+/// The same, as many chunks side by side as there are tapes. What a chunk computes does not depend on them.
+pub(crate) fn run<T: Float, M: Sync + ?Sized, E: Examples>(
+    tapes: &mut [Tape<T>],
+    pool: Option<&rayon::ThreadPool>,
+    model: &M,
+    task: &impl Task<T, M, E::Batch>,
+    data: &E,
+) -> Result<Evaluation<T>, FileError> {
+    let (mut loss, mut parts) = (0.0, Vec::new());
+    let rows: Vec<Vec<usize>> = RowBatches::new((0..data.len()).collect(), CHUNK).collect();
+    for wave in rows.chunks(tapes.len()) {
+        let batches = wave.iter().map(|rows| data.pick(rows)).collect::<Result<Vec<_>, _>>()?;
+        let results = parallel(pool, &mut tapes[..wave.len()], |k, tape| {
+            tape.clear();
+            let (outputs, cost) = task.forward(model, tape, &batches[k]);
+            (cost.item().to_f64() * wave[k].len() as f64, kept(task, outputs, &batches[k]))
+        });
+        for (sum, predictions) in results {
+            loss += sum;
+            parts.extend(predictions);
+        }
+    }
+    let predictions = Predictions::concat(parts);
+    let metrics: &[Metric<T>] = if data.is_empty() { &[] } else { task.metrics() };
+    let metrics = metrics.iter().map(|m| (m.name().to_owned(), m.of(&predictions))).collect();
+    Ok(Evaluation { scores: Scores { loss: loss / data.len().max(1) as f64, metrics }, predictions })
+}
+
+/// Outputs and targets of a batch, if there is something to compare.
+pub(crate) fn kept<T: Float, M: ?Sized, B>(
+    task: &impl Task<T, M, B>,
+    outputs: gradus_autograd::Var<'_, T>,
+    batch: &B,
+) -> Option<Predictions<T>> {
+    match task.targets(batch) {
+        Targets::None => None,
+        Targets::Numbers(numbers) => {
+            let targets = Targets::Numbers(numbers.as_standard_layout().into_owned());
+            Some(Predictions { outputs: outputs.value().to_owned(), targets })
+        }
+        targets => Some(Predictions { outputs: outputs.value().to_owned(), targets }),
+    }
 }

@@ -1,6 +1,6 @@
-//! Training loops, metrics, and saved models.
+//! Training loops, metrics, checkpoints, and saved models.
 //!
-//! A loop of your own takes ten lines; [`Trainer`] is the same loop with validation, progress, shards and a callback:
+//! A loop of your own takes ten lines; [`Trainer`] is the same loop with validation, metrics, progress, shards, checkpoints and what else one wants of it:
 //!
 //! ```
 //! use gradus_nn::Mlp;
@@ -10,18 +10,38 @@
 //! let digits = gradus_data::digits();
 //! let mut model = Mlp::builder([64, 16, 10]).seed(1).build::<f32>();
 //! let history = Trainer::new(Adam::new(1e-2)).epochs(2).seed(1).fit(&mut model, &digits.train, Some(&digits.test))?;
-//! assert!(history.epochs[1].valid.as_ref().unwrap().accuracy > 0.8);
+//! assert!(history.last().valid.as_ref().unwrap().get("accuracy").unwrap() > 0.8);
 //! # Ok::<(), gradus_train::TrainError>(())
 //! ```
 
+mod checkpoint;
+mod container;
+mod error;
 mod evaluate;
-mod file;
+mod fit;
+mod history;
+mod leaves;
+mod metrics;
 mod model_file;
+mod options;
 mod parallel;
+mod progress;
+mod safetensors_file;
+mod signal;
+mod state;
+mod task;
 mod trainer;
 
-pub use evaluate::{Evaluation, confusion, evaluate};
-pub use file::{FileError, write_atomically};
-pub use model_file::{LoadError, load, save};
+pub use checkpoint::{Checkpoints, load_checkpoint, save_checkpoint};
+pub use container::LoadError;
+pub use error::TrainError;
+pub use evaluate::{Evaluation, Predictions, Scores, Targets, evaluate, evaluate_task};
+pub use fit::Moment;
+pub use gradus_data::{FileError, write_atomically};
+pub use history::{Ended, Epoch, History, StepRow};
+pub use leaves::Mismatch;
+pub use metrics::{Confusion, Metric, auc};
+pub use model_file::{load, load_partial, save};
 pub use parallel::{Shards, parallel};
-pub use trainer::{Epoch, History, StepRow, TrainError, Trainer};
+pub use task::{Classify, ClassifyBinary, CostOf, Regress, Task};
+pub use trainer::Trainer;

@@ -1,229 +1,143 @@
-//! Saved models.
-//!
-//! A file is 8 bytes of magic, the format's version (u32), the length of what follows (u64) and its CRC-32 (u32), all
-//! little-endian, then by bincode: the number type and, for each parameter and buffer, path, shape and numbers.
+//! Saved models: in a format of our own, as safetensors, or as NumPy's archive.
 
-use std::fmt;
 use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::io::{Cursor, Read};
+use std::path::Path;
 
-use bincode::config;
-use gradus_autograd::{Float, Module, Visitor};
-use serde::{Deserialize, Serialize};
+use gradus_autograd::{Float, Module};
+use gradus_data::{FileError, npz_arrays, write_npz};
+use ndarray::{ArrayViewD, IxDyn};
 
-use crate::file::{FileError, write_atomically};
-
-const MAGIC: &[u8; 8] = b"GRADUS\r\n";
-const VERSION: u32 = 1;
-const HEAD: usize = 24;
-/// Bytes that a model may take at most.
-const LIMIT: usize = 1 << if usize::BITS > 32 { 32 } else { 30 };
-/// Parameters and buffers that a model may have at most.
-const MAX_LEAVES: u64 = 1 << 20;
-
-#[derive(Serialize, Deserialize)]
-#[serde(bound = "")]
-struct Saved<T: Float> {
-    scalar: String,
-    leaves: Vec<SavedLeaf<T>>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(bound = "")]
-struct SavedLeaf<T: Float> {
-    path: String,
-    shape: Vec<usize>,
-    numbers: Vec<T>,
-}
-
-/// Why a model was not loaded. The model is then as it was.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum LoadError {
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error("{}: not a saved model: it starts with {found:02x?}", path.display())]
-    Magic { path: PathBuf, found: Vec<u8> },
-    #[error("{}: saved in format {found}; this version reads format {VERSION}", path.display())]
-    Version { path: PathBuf, found: u32 },
-    #[error("{}: cut short: {found} bytes follow the head, which says {expected}", path.display())]
-    Length { path: PathBuf, expected: u64, found: u64 },
-    #[error("{}: {bytes} bytes are more than the {LIMIT} that a model may take", path.display())]
-    TooLarge { path: PathBuf, bytes: u64 },
-    #[error("{}: damaged: its checksum does not fit", path.display())]
-    Checksum { path: PathBuf },
-    #[error("{}: damaged: {reason}", path.display())]
-    Content { path: PathBuf, reason: String },
-    #[error("{}: holds {found} numbers, the model {expected}", path.display())]
-    Scalar { path: PathBuf, found: String, expected: &'static str },
-    #[error("{}: does not fit this model{}", path.display(), Listed { missing, unexpected, shapes })]
-    Architecture {
-        path: PathBuf,
-        /// in the model, but not in the file
-        missing: Vec<String>,
-        /// in the file, but not in the model
-        unexpected: Vec<String>,
-        /// in both: path, shape in the file, shape in the model
-        shapes: Vec<(String, Vec<usize>, Vec<usize>)>,
-    },
-}
-
-struct Listed<'a> {
-    missing: &'a [String],
-    unexpected: &'a [String],
-    shapes: &'a [(String, Vec<usize>, Vec<usize>)],
-}
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for path in self.missing {
-            write!(f, "\n  missing in the file: {path}")?;
-        }
-        for path in self.unexpected {
-            write!(f, "\n  unexpected in the file: {path}")?;
-        }
-        for (path, found, expected) in self.shapes {
-            write!(f, "\n  {path}: {found:?} in the file, {expected:?} in the model")?;
-        }
-        Ok(())
-    }
-}
+use crate::container::{self, Kind, LIMIT, LoadError};
+use crate::leaves::{Leaves, Mismatch, SavedLeaf};
+use crate::safetensors_file;
 
 /// Saves a model's parameters and buffers. A crash leaves the old file or the new one.
 ///
-/// # Errors
-/// If the file cannot be written.
+/// The name says the format. `.safetensors` and `.npz` are read by other programs, with PyTorch's names and layouts for the layers that both have; any
+/// other name is the format of our own, with version, length and checksum.
 ///
 /// ```
 /// use gradus_autograd::Module;
 /// use gradus_nn::Mlp;
 /// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("model.gradus");
+/// # std::env::set_current_dir(folder.path()).unwrap();
 /// let model = Mlp::builder([2, 3, 1]).seed(1).build::<f32>();
-/// gradus_train::save(&model, &path)?;
 /// let mut other = Mlp::builder([2, 3, 1]).seed(2).build::<f32>();
-/// gradus_train::load(&mut other, &path)?;
-/// assert_eq!(model.params()[0].1.data(), other.params()[0].1.data());
+/// for path in ["model.gradus", "model.safetensors", "model.npz"] {
+///     gradus_train::save(&model, path)?;
+///     gradus_train::load(&mut other, path)?;
+///     assert_eq!(model.params()[0].1.data(), other.params()[0].1.data());
+/// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn save<T: Float, M: Module<T> + ?Sized>(model: &M, path: impl AsRef<Path>) -> Result<(), FileError> {
-    let leaves = model.leaves().into_iter().map(|(path, leaf)| SavedLeaf {
-        path,
-        shape: leaf.shape().to_vec(),
-        numbers: leaf.data().to_vec(),
-    });
-    let saved = Saved { scalar: T::NAME.into(), leaves: leaves.collect() };
-    let content = bincode::serde::encode_to_vec(&saved, config::standard()).expect("plain numbers and names encode");
-    if content.len() > LIMIT {
-        let source = std::io::Error::other(format!("{} bytes are more than the {LIMIT} that are read", content.len()));
-        return Err(FileError { path: path.as_ref().into(), source });
+    let path = path.as_ref();
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("safetensors") => safetensors_file::write(model, path),
+        Some("npz") => {
+            let leaves = model.leaves();
+            let arrays = leaves.iter().map(|(path, leaf)| {
+                let view = ArrayViewD::from_shape(IxDyn(leaf.shape()), leaf.data());
+                (path, view.expect("as many numbers as the shape says"))
+            });
+            write_npz(path, arrays)
+        }
+        _ => container::write(Kind::Model, &Leaves::of(model), path),
     }
-    let mut bytes = Vec::with_capacity(HEAD + content.len());
-    bytes.extend(MAGIC);
-    bytes.extend(VERSION.to_le_bytes());
-    bytes.extend((content.len() as u64).to_le_bytes());
-    bytes.extend(crc32fast::hash(&content).to_le_bytes());
-    bytes.extend(content);
-    write_atomically(path.as_ref(), &bytes)
 }
 
-/// Loads what [`save`] wrote into a model of the same architecture.
+/// Loads what [`save`] wrote, or PyTorch or NumPy, into a model of the same architecture. The content says the format.
+///
+/// Numbers of another type become the model's, but for the format of our own, which says so. `num_batches_tracked`, which PyTorch's batch normalisation counts
+/// and does not use, is passed over.
 ///
 /// # Errors
 /// If the file is not there, not a model, damaged, or does not fit: then every path that is missing, unexpected or of
 /// another shape is listed, and the model is as it was.
 pub fn load<T: Float, M: Module<T> + ?Sized>(model: &mut M, path: impl AsRef<Path>) -> Result<(), LoadError> {
     let path = path.as_ref();
-    let content = read(path)?;
-    let damaged = |reason: String| LoadError::Content { path: path.into(), reason };
-    // the number type and the count stand first, so that they are checked before any numbers are read
-    let ((scalar, leaves), _): ((String, u64), usize) =
-        bincode::serde::decode_from_slice(&content, config::standard().with_limit::<64>())
-            .map_err(|e| damaged(e.to_string()))?;
-    if leaves > MAX_LEAVES {
-        return Err(damaged(format!("{leaves} parameters are more than the {MAX_LEAVES} that are read")));
+    let saved = read::<T>(path)?;
+    let mismatch = saved.compare(model);
+    if !mismatch.is_empty() {
+        return Err(LoadError::Architecture { path: path.into(), mismatch });
     }
-    if scalar != T::NAME {
-        return Err(LoadError::Scalar { path: path.into(), found: scalar, expected: T::NAME });
-    }
-    let (saved, used): (Saved<T>, usize) =
-        bincode::serde::decode_from_slice(&content, config::standard().with_limit::<LIMIT>())
-            .map_err(|e| damaged(e.to_string()))?;
-    if used != content.len() {
-        return Err(damaged(format!("{} bytes are left over", content.len() - used)));
-    }
-    fit(model, &saved, path)?;
-    model.visit_mut(&mut Visitor::new(&mut |place, mut leaf| {
-        let place = place.to_string();
-        if let Some(own) = saved.leaves.iter().find(|s| s.path == place) {
-            leaf.update(|numbers| numbers.copy_from_slice(&own.numbers));
-        }
-    }));
+    saved.write_to(model);
     Ok(())
 }
 
-/// The content behind the head, checked.
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let failed = |source| FileError { path: path.into(), source };
-    let mut file = File::open(path).map_err(failed)?;
-    let mut head = Vec::new();
-    file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
-    if !head.starts_with(MAGIC) {
-        head.truncate(MAGIC.len());
-        return Err(LoadError::Magic { path: path.into(), found: head });
-    }
-    let Ok(head) = <[u8; HEAD]>::try_from(head) else {
-        return Err(LoadError::Length { path: path.into(), expected: HEAD as u64, found: 0 });
-    };
-    let field = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    if field(8) != VERSION {
-        return Err(LoadError::Version { path: path.into(), found: field(8) });
-    }
-    let expected = u64::from(field(12)) | u64::from(field(16)) << 32;
-    if expected > LIMIT as u64 {
-        return Err(LoadError::TooLarge { path: path.into(), bytes: expected });
-    }
-    let mut content = Vec::new();
-    file.take(expected + 1).read_to_end(&mut content).map_err(failed)?;
-    let found = content.len() as u64;
-    if found != expected {
-        return Err(LoadError::Length { path: path.into(), expected, found });
-    }
-    if crc32fast::hash(&content) != field(20) {
-        return Err(LoadError::Checksum { path: path.into() });
-    }
-    Ok(content)
+/// Loads what fits of a file, and returns what does not: for a model whose last layer is another, say.
+///
+/// ```
+/// use gradus_nn::Mlp;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("ten.safetensors");
+/// let ten_classes = Mlp::builder([64, 16, 10]).seed(1).build::<f32>();
+/// gradus_train::save(&ten_classes, &path)?;
+/// let mut two_classes = Mlp::builder([64, 16, 2]).seed(2).build::<f32>();
+/// let mismatch = gradus_train::load_partial(&mut two_classes, &path)?;
+/// assert_eq!(two_classes.layers[0].weight.data(), ten_classes.layers[0].weight.data());
+/// assert_eq!(mismatch.shapes[0], ("layers.1.weight".into(), vec![10, 16], vec![2, 16]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// If the file is not there, not a model, or damaged. The model is then as it was.
+pub fn load_partial<T: Float, M: Module<T> + ?Sized>(
+    model: &mut M,
+    path: impl AsRef<Path>,
+) -> Result<Mismatch, LoadError> {
+    let saved = read::<T>(path.as_ref())?;
+    saved.write_to(model);
+    Ok(saved.compare(model))
 }
 
-/// Compares a file's leaves with a model's.
-fn fit<T: Float, M: Module<T> + ?Sized>(model: &M, saved: &Saved<T>, path: &Path) -> Result<(), LoadError> {
-    let own = model.leaves();
-    let find = |place: &str| saved.leaves.iter().find(|s| s.path == place);
-    let missing: Vec<String> = own.iter().filter(|(p, _)| find(p).is_none()).map(|(p, _)| p.clone()).collect();
-    let known = |s: &&SavedLeaf<T>| !own.iter().any(|(p, _)| *p == s.path);
-    let unexpected: Vec<String> = saved.leaves.iter().filter(known).map(|s| s.path.clone()).collect();
-    let shapes: Vec<_> = own
-        .iter()
-        .filter_map(|(p, leaf)| find(p).map(|s| (p, s, leaf.shape())))
-        .filter(|(_, s, shape)| s.shape != *shape)
-        .map(|(p, s, shape)| (p.clone(), s.shape.clone(), shape.to_vec()))
-        .collect();
-    let count = |s: &SavedLeaf<T>| s.shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
-    if let Some(short) = saved.leaves.iter().find(|s| count(s) != Some(s.numbers.len())) {
-        let reason = format!("{} has {} numbers for shape {:?}", short.path, short.numbers.len(), short.shape);
-        return Err(LoadError::Content { path: path.into(), reason });
+/// What a file holds, in whichever format.
+fn read<T: Float>(path: &Path) -> Result<Leaves<T>, LoadError> {
+    let failed = |source| FileError { path: path.into(), source };
+    let mut start = Vec::new();
+    let mut file = File::open(path).map_err(failed)?;
+    file.by_ref().take(4).read_to_end(&mut start).map_err(failed)?;
+    let bytes = |mut file: File| {
+        let size = file.metadata().map_err(failed)?.len();
+        if size > LIMIT as u64 {
+            return Err(LoadError::TooLarge { path: path.into(), bytes: size });
+        }
+        let mut all = start.clone();
+        file.read_to_end(&mut all).map_err(failed)?;
+        Ok(all)
+    };
+    let leaves = if start.starts_with(b"PK") {
+        let arrays = npz_arrays::<T>(Cursor::new(bytes(file)?), path);
+        let arrays = arrays.map_err(|e| LoadError::Content { path: path.into(), reason: e.to_string() })?;
+        let leaf = |(path, array): (String, ndarray::ArrayD<T>)| SavedLeaf {
+            path,
+            shape: array.shape().to_vec(),
+            numbers: array.into_raw_vec_and_offset().0,
+        };
+        Leaves { scalar: T::NAME.into(), leaves: arrays.into_iter().filter(is_read).map(leaf).collect() }
+    } else if path.extension().is_some_and(|e| e == "safetensors") {
+        safetensors_file::read(&bytes(file)?, path)?
+    } else {
+        container::decode(&container::open(Kind::Model, path)?, T::NAME, path)?
+    };
+    match leaves.flaw() {
+        Some(reason) => Err(LoadError::Content { path: path.into(), reason }),
+        None => Ok(leaves),
     }
-    if missing.is_empty() && unexpected.is_empty() && shapes.is_empty() {
-        return Ok(());
-    }
-    Err(LoadError::Architecture { path: path.into(), missing, unexpected, shapes })
+}
+
+fn is_read<A>((path, _): &(String, A)) -> bool {
+    !safetensors_file::is_passed_over(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::{Kind, VERSION};
     use gradus_nn::Mlp;
 
     fn model(sizes: &[usize], seed: u64) -> Mlp {
@@ -308,7 +222,7 @@ mod tests {
         for tail in [vec![253, 255, 255, 255, 255, 255, 255, 255, 255], vec![1, 0, 0, 253, 0, 0, 0, 0, 0, 0, 0, 127]] {
             let mut content = b"\x03f32".to_vec();
             content.extend(tail);
-            let mut bytes = MAGIC.to_vec();
+            let mut bytes = Kind::Model.magic().to_vec();
             bytes.extend(VERSION.to_le_bytes());
             bytes.extend((content.len() as u64).to_le_bytes());
             bytes.extend(crc32fast::hash(&content).to_le_bytes());

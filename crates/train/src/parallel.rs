@@ -4,6 +4,8 @@
 //! split into a fixed number of shards, each with its own tape and random stream, and their gradients are added in
 //! shard order.
 
+use std::ops::Range;
+
 use gradus_autograd::{Float, Gradients, Module, Stream, Tape, Var, with_threads};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -58,24 +60,55 @@ impl<T: Float> Shards<T> {
         self.tapes.iter().for_each(|tape| tape.name_parameters(model));
     }
 
+    /// How often the tapes have been cleared: what their random streams depend on beside seed and shard.
+    pub fn step(&self) -> u64 {
+        self.tapes[0].stream().step
+    }
+
+    /// Goes on with the random streams of another step.
+    pub fn set_step(&mut self, step: u64) {
+        self.tapes.iter_mut().for_each(|tape| tape.set_stream(Stream { step, ..tape.stream() }));
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.tapes.len()
+    }
+
+    /// The threads, if there are more than one.
+    pub(crate) fn pool(&self) -> Option<&ThreadPool> {
+        self.pool.as_ref()
+    }
+
     /// The gradients of a cost that is a sum over rows: each shard computes its part of `0..rows`, and values and
     /// gradients are added in shard order. `cost` is given a tape and its range of rows, and returns its part and
     /// something beside it.
     pub fn gradients<A: Send>(
         &mut self,
         rows: usize,
-        cost: impl for<'t> Fn(&'t Tape<T>, std::ops::Range<usize>) -> (Var<'t, T>, A) + Sync,
+        cost: impl for<'t> Fn(&'t Tape<T>, Range<usize>) -> (Var<'t, T>, A) + Sync,
     ) -> (T, Vec<A>, Gradients<T>) {
-        // no part is empty: layers that look at a whole batch could not say what nothing means
-        let count = self.tapes.len().min(rows.max(1));
+        self.gradients_of(&ranges(rows, self.tapes.len()), |tape, range| cost(tape, range.clone()))
+    }
+
+    /// The gradients of a sum of costs, one for each part, of which there are no more than shards; added in their order.
+    ///
+    /// # Panics
+    /// If there are no parts, or more than shards.
+    #[track_caller]
+    pub fn gradients_of<P: Sync, A: Send>(
+        &mut self,
+        parts: &[P],
+        cost: impl for<'t> Fn(&'t Tape<T>, &P) -> (Var<'t, T>, A) + Sync,
+    ) -> (T, Vec<A>, Gradients<T>) {
+        let (count, shards) = (parts.len(), self.tapes.len());
+        assert!(0 < count && count <= shards, "Shards: {count} parts for {shards} shards");
         let (busy, idle) = self.tapes.split_at_mut(count);
         idle.iter_mut().for_each(Tape::clear); // their streams go on with the others
-        let parts = parallel(self.pool.as_ref(), busy, |k, tape| {
-            tape.gradients_with(|t| cost(t, k * rows / count..(k + 1) * rows / count))
-        });
+        let results = parallel(self.pool.as_ref(), busy, |k, tape| tape.gradients_with(|t| cost(t, &parts[k])));
         let mut extras = Vec::with_capacity(count);
         let mut sum: Option<(T, Gradients<T>)> = None;
-        for (value, extra, gradients) in parts {
+        for (value, extra, gradients) in results {
             extras.push(extra);
             sum = Some(match sum {
                 None => (value, gradients),
@@ -85,9 +118,16 @@ impl<T: Float> Shards<T> {
                 }
             });
         }
-        let (value, gradients) = sum.expect("at least one shard");
+        let (value, gradients) = sum.expect("at least one part");
         (value, extras, gradients)
     }
+}
+
+/// `0..rows` in as many ranges as there are shards, of sizes that differ by at most one; fewer if there are fewer rows. None is empty: layers
+/// that look at a whole batch could not say what nothing means.
+pub(crate) fn ranges(rows: usize, shards: usize) -> Vec<Range<usize>> {
+    let count = shards.min(rows.max(1));
+    (0..count).map(|k| k * rows / count..(k + 1) * rows / count).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,168 @@
+//! Arrays that stay on the disk.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use gradus_autograd::Float;
+use ndarray::{ArrayD, IxDyn};
+
+use crate::npy::{Header, header, open};
+use crate::{Examples, FileError, NpyError};
+
+/// The rows of a `.npy` file, read when they are picked: for data sets larger than memory.
+///
+/// Any row can be read at any time, so it is shuffled, split and resumed as what lies in memory; [`prefetch`](crate::prefetch) (or
+/// `Trainer::prefetch`) reads ahead while a step computes. Targets, which are small, usually stay in memory beside it: `(rows, targets)` is a
+/// set of examples again.
+///
+/// ```
+/// use gradus_data::{DiskRows, Examples, write_npy};
+/// use ndarray::{Array2, array};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("x.npy");
+/// write_npy(&path, &Array2::from_shape_fn((1000, 2), |(i, j)| (2 * i + j) as f32))?;
+/// let x = DiskRows::<f32>::open(&path)?;
+/// let y: Vec<usize> = (0..1000).map(|i| i % 3).collect();
+/// let (picked, labels) = (x, y).pick(&[500, 4])?;
+/// assert_eq!((picked, labels), (array![[1000.0, 1001.0], [8.0, 9.0]].into_dyn(), vec![2, 1]));
+/// # Ok::<(), gradus_data::NpyError>(())
+/// ```
+#[derive(Debug)]
+pub struct DiskRows<T = f32> {
+    path: PathBuf,
+    file: Mutex<File>,
+    header: Header,
+    numbers: PhantomData<T>,
+}
+
+impl<T: Float> DiskRows<T> {
+    /// Opens a file: reads what stands before the numbers, and compares the file's length with it.
+    ///
+    /// # Errors
+    /// If it is no `.npy` file of numbers in C order, with at least one axis, of the length that it says.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, NpyError> {
+        let path = path.as_ref();
+        let mut file = open(path)?;
+        let header = header(&mut file, path)?;
+        let bad = |reason: &str| NpyError::Header { path: path.into(), reason: reason.into() };
+        if header.shape.is_empty() {
+            return Err(bad("a single number has no rows"));
+        }
+        if header.fortran {
+            return Err(bad("its columns stand one behind the other; save it with `np.ascontiguousarray`"));
+        }
+        let found = file.metadata().map_err(|source| FileError { path: path.into(), source })?.len() - header.offset;
+        let expected = header.shape.iter().product::<usize>() as u64 * header.kind.bytes() as u64;
+        if found != expected {
+            return Err(NpyError::Length { path: path.into(), shape: header.shape, expected, found });
+        }
+        Ok(DiskRows { path: path.into(), file: Mutex::new(file), header, numbers: PhantomData })
+    }
+
+    /// The sizes of the axes, the number of rows first.
+    pub fn shape(&self) -> &[usize] {
+        &self.header.shape
+    }
+}
+
+impl<T: Float> Examples for DiskRows<T> {
+    type Batch = ArrayD<T>;
+
+    fn len(&self) -> usize {
+        self.header.shape[0]
+    }
+
+    fn pick(&self, rows: &[usize]) -> Result<ArrayD<T>, FileError> {
+        let Header { kind, big_endian, shape, offset, .. } = &self.header;
+        let row_bytes = shape[1..].iter().product::<usize>() * kind.bytes();
+        let mut bytes = vec![0; rows.len() * row_bytes];
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (&row, to) in rows.iter().zip(bytes.chunks_exact_mut(row_bytes.max(1))) {
+            assert!(row < shape[0], "DiskRows: there is no row {row} among {}", shape[0]);
+            let read =
+                file.seek(SeekFrom::Start(offset + row as u64 * row_bytes as u64)).and_then(|_| file.read_exact(to));
+            read.map_err(|source| FileError { path: self.path.clone(), source })?;
+        }
+        drop(file);
+        let mut sizes = shape.clone();
+        sizes[0] = rows.len();
+        Ok(ArrayD::from_shape_vec(IxDyn(&sizes), kind.numbers(&bytes, *big_endian)).expect("as many as rows have"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Augment, RowBatches, Sampling, prefetch, write_npy};
+    use ndarray::{Array2, Ix2};
+    use std::io::Write;
+
+    #[test]
+    fn rows_of_a_file_larger_than_memory_are_read_in_any_order() {
+        // 64 GiB of zeros that take no room on the disk, and a row of other numbers near the end
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.npy");
+        let rows: u64 = 16 << 20;
+        let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 1024), }}");
+        let mut file = File::create(&path).unwrap();
+        file.write_all(b"\x93NUMPY\x01\x00\x76\x00").unwrap();
+        file.write_all(format!("{text:<117}\n").as_bytes()).unwrap();
+        file.seek(SeekFrom::Start(128 + (rows - 2) * 4096)).unwrap();
+        file.write_all(&2.5f32.to_le_bytes()).unwrap();
+        file.set_len(128 + rows * 4096).unwrap();
+        let large = DiskRows::<f32>::open(&path).unwrap();
+        assert_eq!((large.len(), large.shape()), (rows as usize, [rows as usize, 1024].as_slice()));
+        let picked = large.pick(&[rows as usize - 2, 5, rows as usize - 1]).unwrap();
+        assert_eq!(picked.shape(), [3, 1024]);
+        assert_eq!((picked[[0, 0]], picked.sum()), (2.5, 2.5));
+    }
+
+    #[test]
+    fn an_epoch_from_the_disk_is_the_epoch_from_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        let x = Array2::from_shape_fn((50, 16), |(i, j)| (i * 16 + j) as f64);
+        write_npy(&path, &x).unwrap();
+        let disk = DiskRows::<f64>::open(&path).unwrap();
+        let rows = || RowBatches::new(Sampling::Shuffled.rows(50, 1, 2), 8);
+        let augment = |x: &mut Array2<f64>| {
+            Augment::images(4, 4)
+                .shift(1.0)
+                .apply(x, &mut gradus_autograd::Stream { seed: 1, step: 0, shard: 0 }.rng());
+        };
+        std::thread::scope(|scope| {
+            let from_disk = disk.load(rows()).map(|x| {
+                let mut x = x.unwrap().into_dimensionality::<Ix2>().unwrap();
+                augment(&mut x);
+                x
+            });
+            for (mut own, read) in x.load(rows()).map(Result::unwrap).zip(prefetch(scope, from_disk, 2)) {
+                augment(&mut own);
+                assert_eq!(own, read);
+            }
+        });
+    }
+
+    #[test]
+    fn files_that_are_cut_or_grown_are_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        write_npy(&path, &Array2::<f32>::zeros((4, 3))).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for (bytes, found) in [(&whole[..whole.len() - 4], 44), (&[&whole[..], &[0; 4]].concat()[..], 52)] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = DiskRows::<f32>::open(&path).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("{found} bytes of numbers; type and shape [4, 3] ask for 48")), "{error}");
+        }
+        write_npy(&path, &ndarray::arr0(1.0f32)).unwrap();
+        assert!(DiskRows::<f32>::open(&path).unwrap_err().to_string().contains("a single number has no rows"));
+        // cut while it is open: an error of the step that reads it
+        write_npy(&path, &Array2::<f32>::zeros((4, 3))).unwrap();
+        let rows = DiskRows::<f32>::open(&path).unwrap();
+        std::fs::write(&path, b"").unwrap();
+        assert!(rows.pick(&[3]).unwrap_err().to_string().contains("x.npy"));
+    }
+}

@@ -1,0 +1,358 @@
+//! NumPy's files: an array each (`.npy`), or arrays with names in a zip archive (`.npz`).
+//!
+//! The format is NumPy's (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>): six bytes `\x93NUMPY`,
+//! two of the version, the length of a header, the header (a Python dictionary of `descr`, `fortran_order` and `shape`), the numbers.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use gradus_autograd::Float;
+use ndarray::{ArrayBase, ArrayD, Data, Dimension, IxDyn, ShapeBuilder};
+use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
+
+use crate::{FileError, write_atomically};
+
+/// Why NumPy's file was not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum NpyError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{}: no NumPy array: {reason}", path.display())]
+    Header { path: PathBuf, reason: String },
+    #[error("{}: numbers of type `{found}`; f2, f4, f8, i1 to i8, u1 to u8 and b1 are read", path.display())]
+    Type { path: PathBuf, found: String },
+    #[error("{}: {found} bytes of numbers; type and shape {shape:?} ask for {expected}", path.display())]
+    Length { path: PathBuf, shape: Vec<usize>, expected: u64, found: u64 },
+    #[error("{}: {bytes} bytes are more than the {LIMIT} that are read at most", path.display())]
+    TooLarge { path: PathBuf, bytes: u64 },
+    #[error("{}: no archive of arrays: {reason}", path.display())]
+    Archive { path: PathBuf, reason: String },
+}
+
+/// Bytes that an array may take at most.
+const LIMIT: u64 = 1 << 32;
+/// Bytes that a header may take at most.
+const HEADER_LIMIT: u32 = 1 << 16;
+
+/// What stands before the numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    pub(crate) big_endian: bool,
+    pub(crate) fortran: bool,
+    pub(crate) shape: Vec<usize>,
+    /// bytes before the first number
+    pub(crate) offset: u64,
+}
+
+/// A number type: a letter of `biuf` and the bytes it takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Kind(u8, usize);
+
+impl Kind {
+    pub(crate) fn bytes(self) -> usize {
+        self.1
+    }
+
+    /// The number that bytes spell, lowest byte first.
+    fn number(self, bytes: [u8; 8]) -> f64 {
+        let bits = u64::from_le_bytes(bytes);
+        let Kind(letter, size) = self;
+        let unused = 64 - 8 * size as u32;
+        match (letter, size) {
+            (b'f', 2) => half::f16::from_bits(bits as u16).to_f64(),
+            (b'f', 4) => f64::from(f32::from_bits(bits as u32)),
+            (b'f', _) => f64::from_bits(bits),
+            (b'i', _) => ((bits << unused) as i64 >> unused) as f64,
+            _ => bits as f64,
+        }
+    }
+
+    /// The numbers that bytes spell.
+    pub(crate) fn numbers<T: Float>(self, bytes: &[u8], big_endian: bool) -> Vec<T> {
+        let number = |bytes: &[u8]| {
+            let mut low_first = [0; 8];
+            low_first.iter_mut().zip(bytes).for_each(|(to, &byte)| *to = byte);
+            if big_endian {
+                low_first[..bytes.len()].reverse();
+            }
+            T::from_f64(self.number(low_first))
+        };
+        bytes.chunks_exact(self.1).map(number).collect()
+    }
+}
+
+/// Reads what stands before the numbers.
+pub(crate) fn header(source: &mut impl Read, path: &Path) -> Result<Header, NpyError> {
+    let bad = |reason: &str| NpyError::Header { path: path.into(), reason: reason.into() };
+    let mut read = |count: usize| {
+        let mut bytes = vec![0; count];
+        source.read_exact(&mut bytes).map_err(|e| bad(&format!("its header: {e}")))?;
+        Ok::<_, NpyError>(bytes)
+    };
+    let start = read(8)?;
+    if start[..6] != *b"\x93NUMPY" {
+        return Err(bad("it does not start with \\x93NUMPY"));
+    }
+    let (length, before) = match start[6] {
+        1 => (u32::from(u16::from_le_bytes([read(1)?[0], read(1)?[0]])), 10),
+        2 | 3 => {
+            let b = read(4)?;
+            (u32::from_le_bytes([b[0], b[1], b[2], b[3]]), 12)
+        }
+        version => return Err(bad(&format!("format {version}; 1 to 3 are read"))),
+    };
+    if length > HEADER_LIMIT {
+        return Err(bad(&format!("its header has {length} bytes; {HEADER_LIMIT} are read at most")));
+    }
+    let text = String::from_utf8_lossy(&read(length as usize)?).into_owned();
+    let value = |key: &str| {
+        let (_, rest) =
+            text.split_once(&format!("'{key}':")).ok_or_else(|| bad(&format!("its header lacks `{key}`")))?;
+        Ok::<_, NpyError>(rest.trim_start())
+    };
+    let fortran = match value("fortran_order")? {
+        v if v.starts_with("True") => true,
+        v if v.starts_with("False") => false,
+        _ => return Err(bad("`fortran_order` is neither True nor False")),
+    };
+    let shape = value("shape")?.strip_prefix('(').and_then(|v| v.split_once(')')).map(|(sizes, _)| sizes);
+    let sizes = shape.ok_or_else(|| bad("`shape` is no tuple"))?.split(',').map(str::trim).filter(|s| !s.is_empty());
+    let shape: Vec<usize> =
+        sizes.map(|s| s.parse().map_err(|_| bad(&format!("{s} is no size")))).collect::<Result<_, _>>()?;
+    let descr = value("descr")?;
+    let quoted = descr.strip_prefix('\'').and_then(|v| v.split_once('\'')).map(|(name, _)| name);
+    let other = || NpyError::Type { path: path.into(), found: quoted.unwrap_or("a record").into() };
+    let (order, kind) = quoted.and_then(|name| name.split_at_checked(1)).ok_or_else(other)?;
+    let kind = match kind {
+        "f2" | "f4" | "f8" | "i1" | "i2" | "i4" | "i8" | "u1" | "u2" | "u4" | "u8" | "b1" => {
+            Kind(kind.as_bytes()[0], usize::from(kind.as_bytes()[1] - b'0'))
+        }
+        _ => return Err(other()),
+    };
+    if !matches!(order, "<" | ">" | "|" | "=") {
+        return Err(other());
+    }
+    let bytes = shape.iter().try_fold(kind.bytes() as u64, |n, &size| n.checked_mul(size as u64));
+    // sizes whose product is 0, but overflows without the 0, are no shape either
+    let product = shape.iter().filter(|&&size| size > 0).try_fold(8usize, |n, &size| n.checked_mul(size));
+    if bytes.is_none() || product.is_none_or(|n| n > isize::MAX as usize) {
+        return Err(NpyError::TooLarge { path: path.into(), bytes: u64::MAX });
+    }
+    Ok(Header { kind, big_endian: order == ">", fortran, shape, offset: before + u64::from(length) })
+}
+
+/// An array from its bytes, header and all.
+fn array<T: Float>(source: &mut impl Read, path: &Path) -> Result<ArrayD<T>, NpyError> {
+    let Header { kind, big_endian, fortran, shape, .. } = header(source, path)?;
+    let count: usize = shape.iter().product();
+    let expected = count as u64 * kind.bytes() as u64;
+    if expected > LIMIT {
+        return Err(NpyError::TooLarge { path: path.into(), bytes: expected });
+    }
+    let mut bytes = Vec::new(); // grows with what is there
+    let read = source.take(expected + 1).read_to_end(&mut bytes);
+    read.map_err(|source| FileError { path: path.into(), source })?;
+    if bytes.len() as u64 != expected {
+        return Err(NpyError::Length { path: path.into(), shape, expected, found: bytes.len() as u64 });
+    }
+    let numbers = kind.numbers(&bytes, big_endian);
+    let array =
+        ArrayD::from_shape_vec(IxDyn(&shape).set_f(fortran), numbers).expect("as many numbers as the shape has");
+    Ok(if fortran { array.as_standard_layout().into_owned() } else { array })
+}
+
+/// Reads a `.npy` file. Its numbers, of any type, become `T`; bools 0 and 1.
+///
+/// ```
+/// use gradus_data::{read_npy, write_npy};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("x.npy");
+/// write_npy(&path, &ndarray::array![[1.0, 2.0], [3.0, 4.0]])?; // np.load("x.npy") reads it
+/// assert_eq!(read_npy::<f32>(&path)?, ndarray::array![[1.0, 2.0], [3.0, 4.0]].into_dyn());
+/// # Ok::<(), gradus_data::NpyError>(())
+/// ```
+///
+/// # Errors
+/// If the file is not there, of another kind, damaged, or longer or shorter than it says; at most 4 GiB are read.
+pub fn read_npy<T: Float>(path: impl AsRef<Path>) -> Result<ArrayD<T>, NpyError> {
+    let path = path.as_ref();
+    array(&mut BufReader::new(open(path)?), path)
+}
+
+/// Writes a `.npy` file, in `f4` or `f8` as `T` is. A crash leaves the old file or the new one.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_npy<T: Float, S: Data<Elem = T>, D: Dimension>(
+    path: impl AsRef<Path>,
+    array: &ArrayBase<S, D>,
+) -> Result<(), FileError> {
+    let standard = array.as_standard_layout();
+    write_atomically(path.as_ref(), &npy_bytes(array.shape(), standard.as_slice().expect("a standard layout is flat")))
+}
+
+/// Reads the arrays of a `.npz` archive with their names, in the file's order.
+///
+/// # Errors
+/// If the file is not there, no archive, or an array in it is not one that [`read_npy`] reads: then it is named.
+pub fn read_npz<T: Float>(path: impl AsRef<Path>) -> Result<Vec<(String, ArrayD<T>)>, NpyError> {
+    let path = path.as_ref();
+    npz_arrays(BufReader::new(open(path)?), path)
+}
+
+/// [`read_npz`], of what is in memory already.
+///
+/// # Errors
+/// As [`read_npz`].
+pub fn npz_arrays<T: Float>(source: impl Read + Seek, path: &Path) -> Result<Vec<(String, ArrayD<T>)>, NpyError> {
+    let bad = |e: zip::result::ZipError| NpyError::Archive { path: path.into(), reason: e.to_string() };
+    let mut archive = ZipArchive::new(source).map_err(bad)?;
+    (0..archive.len())
+        .map(|i| {
+            let mut member = archive.by_index(i).map_err(bad)?;
+            let name = member.name().map_err(bad)?.into_owned();
+            let array = array(&mut member, &path.join(&name))?;
+            Ok((name.strip_suffix(".npy").unwrap_or(&name).to_owned(), array))
+        })
+        .collect()
+}
+
+/// Writes arrays with names as a `.npz` archive, not compressed, as `np.savez` does. A crash leaves the old file or the new one.
+///
+/// # Errors
+/// If it cannot be written.
+///
+/// ```
+/// use gradus_data::{read_npz, write_npz};
+/// use ndarray::array;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("data.npz");
+/// write_npz(&path, [("x", array![1.0, 2.0].into_dyn().view()), ("y", array![3.0].into_dyn().view())])?;
+/// let arrays = read_npz::<f64>(&path)?; // dict(np.load("data.npz"))
+/// assert_eq!(arrays[1], ("y".into(), array![3.0].into_dyn()));
+/// # Ok::<(), gradus_data::NpyError>(())
+/// ```
+pub fn write_npz<'a, T: Float, N: AsRef<str>>(
+    path: impl AsRef<Path>,
+    arrays: impl IntoIterator<Item = (N, ndarray::ArrayViewD<'a, T>)>,
+) -> Result<(), FileError> {
+    let path = path.as_ref();
+    let failed = |e: io::Error| FileError { path: path.into(), source: e };
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(true);
+    for (name, array) in arrays {
+        archive.start_file(format!("{}.npy", name.as_ref()), options).map_err(|e| failed(e.into()))?;
+        let standard = array.as_standard_layout();
+        let numbers = standard.as_slice().expect("a standard layout is flat");
+        archive.write_all(&npy_bytes(array.shape(), numbers)).map_err(failed)?;
+    }
+    let bytes = archive.finish().map_err(|e| failed(e.into()))?.into_inner();
+    write_atomically(path, &bytes)
+}
+
+fn npy_bytes<T: Float>(shape: &[usize], numbers: &[T]) -> Vec<u8> {
+    let sizes: String = shape.iter().map(|size| format!("{size},")).collect();
+    let descr = if T::NAME == "f32" { "<f4" } else { "<f8" };
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}");
+    let length = (header.len() + 1 + 10).next_multiple_of(64) - 10; // numbers start at a multiple of 64
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(format!("{header:<width$}\n", width = length - 1).into_bytes());
+    for &x in numbers {
+        match T::NAME {
+            "f32" => bytes.extend((x.to_f64() as f32).to_le_bytes()),
+            _ => bytes.extend(x.to_f64().to_le_bytes()),
+        }
+    }
+    bytes
+}
+
+pub(crate) fn open(path: &Path) -> Result<File, FileError> {
+    File::open(path).map_err(|source| FileError { path: path.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    /// A file as NumPy 1.26 wrote it: `np.save("a.npy", np.array([[1, -2, 3], [4, 5, 6]], dtype=...))`.
+    fn numpy(descr: &str, fortran: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}");
+        let mut bytes = b"\x93NUMPY\x01\x00v\x00".to_vec();
+        bytes.extend(format!("{header:<117}\n").into_bytes());
+        bytes.extend(numbers);
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<ArrayD<f64>, NpyError> {
+        array(&mut &bytes[..], Path::new("a.npy"))
+    }
+
+    #[test]
+    fn every_number_type_is_read() {
+        let expected = array![1.0, -2.0].into_dyn();
+        let little = |descr: &str, bytes: &[&[u8]]| read(&numpy(descr, "False", "(2,)", &bytes.concat())).unwrap();
+        assert_eq!(little("<f8", &[&1f64.to_le_bytes(), &(-2f64).to_le_bytes()]), expected);
+        assert_eq!(little(">f8", &[&1f64.to_be_bytes(), &(-2f64).to_be_bytes()]), expected);
+        assert_eq!(little("<f4", &[&1f32.to_le_bytes(), &(-2f32).to_le_bytes()]), expected);
+        assert_eq!(little("<f2", &[&[0, 0x3c], &[0, 0xc0]]), expected);
+        assert_eq!(little("|i1", &[&[1, 254]]), expected);
+        assert_eq!(little(">i2", &[&1i16.to_be_bytes(), &(-2i16).to_be_bytes()]), expected);
+        assert_eq!(little("<i4", &[&1i32.to_le_bytes(), &(-2i32).to_le_bytes()]), expected);
+        assert_eq!(little("<i8", &[&1i64.to_le_bytes(), &(-2i64).to_le_bytes()]), expected);
+        assert_eq!(little("|u1", &[&[1, 254]]), array![1.0, 254.0].into_dyn());
+        assert_eq!(little(">u4", &[&1u32.to_be_bytes(), &7u32.to_be_bytes()]), array![1.0, 7.0].into_dyn());
+        assert_eq!(little("|b1", &[&[1, 0]]), array![1.0, 0.0].into_dyn());
+        let columns_first = numpy("|u1", "True", "(2, 3)", &[1, 4, 2, 5, 3, 6]);
+        assert_eq!(read(&columns_first).unwrap(), array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].into_dyn());
+        assert_eq!(read(&numpy("|u1", "False", "()", &[9])).unwrap().shape(), [0usize; 0]);
+        assert_eq!(read(&numpy("|u1", "False", "(0, 3)", &[])).unwrap().shape(), [0, 3]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
+        assert!(error(b"PK").starts_with("a.npy: no NumPy array: its header"));
+        assert_eq!(error(b"no array at all"), "a.npy: no NumPy array: it does not start with \\x93NUMPY");
+        assert!(error(&numpy("<c8", "False", "(1,)", &[0; 8])).contains("numbers of type `<c8`"));
+        assert!(error(&numpy("|O", "False", "(1,)", &[0; 8])).contains("`|O`"));
+        assert_eq!(
+            error(&numpy("<f4", "False", "(3,)", &[0; 8])),
+            "a.npy: 8 bytes of numbers; type and shape [3] ask for 12"
+        );
+        assert!(error(&numpy("<f4", "False", "(3,)", &[0; 16])).contains("13 bytes of numbers"));
+        for huge in ["(99999999999, 99999999999)", "(0, 9999999999999999999)", "(1099511627776, 1048576)", "(-1,)"] {
+            assert!(error(&numpy("<f8", "False", huge, &[])).starts_with("a.npy: "), "{huge}");
+        }
+        let whole = numpy("<f4", "False", "(2,)", &[0; 8]);
+        for place in 0..whole.len() {
+            for bit in [1, 4, 64] {
+                let mut bytes = whole.clone();
+                bytes[place] ^= bit;
+                let _ = read(&bytes); // may be read, may be refused, does not panic
+            }
+            assert!(read(&whole[..place]).is_err());
+        }
+    }
+
+    #[test]
+    fn archives_name_what_is_wrong_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        write_npz(&path, [("x", array![[1.5f32]].into_dyn().view())]).unwrap();
+        assert_eq!(read_npz::<f64>(&path).unwrap(), [("x".to_owned(), array![[1.5]].into_dyn())]);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(6).position(|w| w == b"\x93NUMPY").unwrap();
+        bytes[at] = 0;
+        std::fs::write(&path, &bytes).unwrap();
+        let error = read_npz::<f64>(&path).unwrap_err().to_string();
+        assert!(error.contains("x.npy"), "{error}");
+        std::fs::write(&path, b"no archive").unwrap();
+        assert!(matches!(read_npz::<f64>(&path), Err(NpyError::Archive { .. })));
+    }
+}

@@ -1,0 +1,242 @@
+//! Checkpoints: all that a run needs to go on as if it had never been stopped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gradus_autograd::{Float, Module};
+use gradus_data::FileError;
+use gradus_optim::{Optimizer, OptimizerState, Rule};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::container::{self, Kind, LoadError};
+use crate::leaves::Leaves;
+
+#[derive(Serialize, Deserialize)]
+#[serde(bound(serialize = "E: Serialize", deserialize = "E: DeserializeOwned"))]
+struct Saved<T: Float, E> {
+    model: Leaves<T>,
+    optimizer: OptimizerState<T>,
+    extra: E,
+}
+
+/// Saves a model, its optimizer, and whatever else a loop of your own needs to go on: the epoch, the position in it,
+/// [`Tape::stream`](gradus_autograd::Tape::stream). A crash leaves the old file or the new one.
+///
+/// ```
+/// use gradus_autograd::{Module, Stream, Tape};
+/// use gradus_nn::{Forward, Mlp};
+/// use gradus_optim::Adam;
+/// use gradus_train::{load_checkpoint, save_checkpoint};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("run.checkpoint");
+/// let data = gradus_data::iris();
+/// let run = |mut epoch: u64, model: &mut Mlp, opt: &mut Adam, tape: &mut Tape, until: u64| {
+///     while epoch < until {
+///         for batch in data.batches(32).shuffle(epoch) {
+///             let (_, grads) = tape.gradients(|t| model.forward(t.constant(&batch.x)).cross_entropy(&batch.y));
+///             opt.step(model, &grads);
+///         }
+///         epoch += 1;
+///     }
+/// };
+/// let new = || (Mlp::builder([4, 8, 3]).dropout(0.1).build::<f32>(), Adam::new(0.01), Tape::training(1));
+/// let (mut model, mut opt, mut tape) = new();
+/// run(0, &mut model, &mut opt, &mut tape, 2);
+/// save_checkpoint(&path, &model, &opt, &(2u64, tape.stream()))?;
+/// run(2, &mut model, &mut opt, &mut tape, 4); // the run goes on …
+///
+/// let (mut again, mut opt, mut tape) = new();
+/// let (epoch, stream): (u64, Stream) = load_checkpoint(&path, &mut again, &mut opt)?;
+/// tape.set_stream(stream);
+/// run(epoch, &mut again, &mut opt, &mut tape, 4); // … and so does another from the file: bit for bit the same
+/// assert_eq!(model.params()[0].1.data(), again.params()[0].1.data());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn save_checkpoint<T: Float, M: Module<T> + ?Sized, R: Rule>(
+    path: impl AsRef<Path>,
+    model: &M,
+    optimizer: &Optimizer<R, T>,
+    extra: &impl Serialize,
+) -> Result<(), FileError> {
+    let saved = Saved { model: Leaves::of(model), optimizer: optimizer.state(), extra };
+    container::write(Kind::Checkpoint, &saved, path.as_ref())
+}
+
+/// Loads what [`save_checkpoint`] wrote into a model and an optimizer made with the same settings, and returns what was saved beside them.
+///
+/// # Errors
+/// If the file is not there, no checkpoint, cut short, damaged, of another format, or does not fit model or optimizer. Both are then as they
+/// were.
+pub fn load_checkpoint<T: Float, M: Module<T> + ?Sized, R: Rule, E: DeserializeOwned>(
+    path: impl AsRef<Path>,
+    model: &mut M,
+    optimizer: &mut Optimizer<R, T>,
+) -> Result<E, LoadError> {
+    load_checked(path.as_ref(), model, optimizer, |_| Ok(()))
+}
+
+/// The same, with one more look at what was saved before anything is changed.
+pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, R: Rule, E: DeserializeOwned>(
+    path: &Path,
+    model: &mut M,
+    optimizer: &mut Optimizer<R, T>,
+    check: impl FnOnce(&E) -> Result<(), LoadError>,
+) -> Result<E, LoadError> {
+    let saved: Saved<T, E> = container::decode(&container::open(Kind::Checkpoint, path)?, T::NAME, path)?;
+    if let Some(reason) = saved.model.flaw() {
+        return Err(LoadError::Content { path: path.into(), reason });
+    }
+    let mismatch = saved.model.compare(model);
+    if !mismatch.is_empty() {
+        return Err(LoadError::Architecture { path: path.into(), mismatch });
+    }
+    let mut loaded = optimizer.clone();
+    let unfit = |reason: String| LoadError::Optimizer { path: path.into(), reason };
+    loaded.load_state(saved.optimizer).map_err(|e| unfit(e.to_string()))?;
+    loaded.state_fits(model).map_err(unfit)?;
+    check(&saved.extra)?;
+    saved.model.write_to(model);
+    *optimizer = loaded;
+    Ok(saved.extra)
+}
+
+/// Where a [`Trainer`](crate::Trainer) saves its run, when, and how many of the last checkpoints it keeps.
+///
+/// The files are called `step-0000001200.checkpoint`. A folder is for one run: without [`resume`](Self::resume), a folder that holds checkpoints is
+/// an error, and nothing in it is touched.
+///
+/// ```
+/// use gradus_nn::Mlp;
+/// use gradus_optim::Adam;
+/// use gradus_train::{Checkpoints, Trainer};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// let run = |epochs| {
+///     let mut model = Mlp::builder([4, 8, 3]).dropout(0.2).seed(1).build::<f32>();
+///     let checkpoints = Checkpoints::in_folder(folder).every_steps(7).keep(2).resume();
+///     let mut trainer = Trainer::new(Adam::new(0.01)).checkpoints(checkpoints).epochs(epochs).seed(1);
+///     let history = trainer.fit(&mut model, &gradus_data::iris(), None)?;
+///     Ok::<_, gradus_train::TrainError>((history.steps.len(), history.last().train.loss))
+/// };
+/// assert_eq!(run(2)?.0, 10);
+/// let (steps, loss) = run(4)?; // goes on where the first one ended
+/// assert_eq!(steps, 20);
+/// # assert!(loss > 0.0);
+/// # Ok::<(), gradus_train::TrainError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    every: Option<u64>,
+    keep: usize,
+    resume: bool,
+}
+
+/// Before the step's number in a file's name, and behind it.
+const NAME: (&str, &str) = ("step-", ".checkpoint");
+
+impl Checkpoints {
+    /// At the end of each epoch, the last three kept.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Checkpoints { folder: folder.into(), every: None, keep: 3, resume: false }
+    }
+
+    /// And after every so many steps.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
+    pub fn every_steps(mut self, steps: u64) -> Self {
+        assert!(steps > 0, "Checkpoints: every 0 steps");
+        self.every = Some(steps);
+        self
+    }
+
+    /// How many of the last ones are kept.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
+    pub fn keep(mut self, count: usize) -> Self {
+        assert!(count > 0, "Checkpoints: 0 are kept");
+        self.keep = count;
+        self
+    }
+
+    /// Goes on from the last checkpoint in the folder, if there is one.
+    pub fn resume(mut self) -> Self {
+        self.resume = true;
+        self
+    }
+
+    pub(crate) fn resumes(&self) -> bool {
+        self.resume
+    }
+
+    pub(crate) fn is_due(&self, step: u64) -> bool {
+        self.every.is_some_and(|every| step.is_multiple_of(every))
+    }
+
+    pub(crate) fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("{}{step:010}{}", NAME.0, NAME.1))
+    }
+
+    fn failed(&self) -> impl Fn(std::io::Error) -> FileError + '_ {
+        |source| FileError { path: self.folder.clone(), source }
+    }
+
+    /// The checkpoints in the folder, the oldest first.
+    ///
+    /// # Errors
+    /// If the folder is there, but cannot be read.
+    pub fn list(&self) -> Result<Vec<(u64, PathBuf)>, FileError> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(self.failed())?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(self.failed())?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let step = name.strip_prefix(NAME.0).and_then(|rest| rest.strip_suffix(NAME.1));
+            if let Some(step) = step.and_then(|digits| digits.parse().ok()) {
+                found.push((step, path));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Makes the folder, and clears it of what a killed run left half-written.
+    pub(crate) fn prepare(&self) -> Result<(), FileError> {
+        fs::create_dir_all(&self.folder).map_err(self.failed())?;
+        for entry in fs::read_dir(&self.folder).map_err(self.failed())? {
+            let path = entry.map_err(self.failed())?.path();
+            if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(".gradus-")) {
+                fs::remove_file(&path).map_err(|source| FileError { path: path.clone(), source })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Saves a step, then removes what is more than are kept.
+    pub(crate) fn save<T: Float, M: Module<T> + ?Sized, R: Rule>(
+        &self,
+        step: u64,
+        model: &M,
+        optimizer: &Optimizer<R, T>,
+        extra: &impl Serialize,
+    ) -> Result<PathBuf, FileError> {
+        let path = self.path(step);
+        save_checkpoint(&path, model, optimizer, extra)?;
+        let all = self.list()?;
+        for (_, old) in &all[..all.len().saturating_sub(self.keep)] {
+            fs::remove_file(old).map_err(|source| FileError { path: old.clone(), source })?;
+        }
+        Ok(path)
+    }
+}

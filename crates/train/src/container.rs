@@ -1,0 +1,158 @@
+//! Files of our own: 8 bytes of magic, the format's version (u32), the length of what follows (u64) and its CRC-32 (u32), all
+//! little-endian, then the content by bincode.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use bincode::config;
+use gradus_data::{FileError, write_atomically};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Mismatch;
+
+/// What kind of file it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Model,
+    Checkpoint,
+}
+
+impl Kind {
+    const ALL: [Kind; 2] = [Kind::Model, Kind::Checkpoint];
+
+    pub(crate) fn magic(self) -> &'static [u8; 8] {
+        match self {
+            Kind::Model => b"GRADUS\r\n",
+            Kind::Checkpoint => b"GRADCK\r\n",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Model => "a saved model",
+            Kind::Checkpoint => "a checkpoint",
+        }
+    }
+}
+
+pub(crate) const VERSION: u32 = 1;
+pub(crate) const HEAD: usize = 24;
+/// Bytes that a file may take at most.
+pub(crate) const LIMIT: usize = 1 << if usize::BITS > 32 { 32 } else { 30 };
+/// Parameters and buffers that a model may have at most.
+const MAX_LEAVES: u64 = 1 << 20;
+
+/// Why a model or a checkpoint was not loaded. What it should have been loaded into is then as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum LoadError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{}: not {wanted}: it {found}", path.display())]
+    Magic { path: PathBuf, wanted: &'static str, found: String },
+    #[error("{}: saved in format {found}; this version reads format {VERSION}", path.display())]
+    Version { path: PathBuf, found: u32 },
+    #[error("{}: cut short, or grown: {found} bytes follow the head, which says {expected}", path.display())]
+    Length { path: PathBuf, expected: u64, found: u64 },
+    #[error("{}: {bytes} bytes are more than the {LIMIT} that are read at most", path.display())]
+    TooLarge { path: PathBuf, bytes: u64 },
+    #[error("{}: damaged: its checksum does not fit", path.display())]
+    Checksum { path: PathBuf },
+    #[error("{}: damaged: {reason}", path.display())]
+    Content { path: PathBuf, reason: String },
+    #[error("{}: holds {found} numbers, the model {expected}", path.display())]
+    Scalar { path: PathBuf, found: String, expected: &'static str },
+    #[error("{}: does not fit this model{mismatch}", path.display())]
+    Architecture { path: PathBuf, mismatch: Mismatch },
+    #[error("{}: the optimizer's state does not fit: {reason}", path.display())]
+    Optimizer { path: PathBuf, reason: String },
+    #[error("{}: saved by a run with other settings{}", path.display(), differences.concat())]
+    Settings { path: PathBuf, differences: Vec<String> },
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// If there are more than are ever read.
+pub(crate) fn seal(kind: Kind, content: &impl Serialize, path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut bytes = vec![0; HEAD];
+    let length = bincode::serde::encode_into_std_write(content, &mut bytes, config::standard());
+    let length = length.map_err(|e| FileError { path: path.into(), source: std::io::Error::other(e.to_string()) })?;
+    if length > LIMIT {
+        let source = std::io::Error::other(format!("{length} bytes are more than the {LIMIT} that are read"));
+        return Err(FileError { path: path.into(), source });
+    }
+    let checksum = crc32fast::hash(&bytes[HEAD..]);
+    bytes[..8].copy_from_slice(kind.magic());
+    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[12..20].copy_from_slice(&(length as u64).to_le_bytes());
+    bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
+    Ok(bytes)
+}
+
+/// Writes a file. A crash leaves the old one or the new one.
+pub(crate) fn write(kind: Kind, content: &impl Serialize, path: &Path) -> Result<(), FileError> {
+    write_atomically(path, &seal(kind, content, path)?)
+}
+
+/// The content behind the head, its length and checksum checked.
+pub(crate) fn open(kind: Kind, path: &Path) -> Result<Vec<u8>, LoadError> {
+    let failed = |source| FileError { path: path.into(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let mut head = Vec::new();
+    file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+    if !head.starts_with(kind.magic()) {
+        let other = Kind::ALL.into_iter().find(|other| head.starts_with(other.magic()));
+        head.truncate(8);
+        let found = other.map_or(format!("starts with {head:02x?}"), |other| format!("is {}", other.name()));
+        return Err(LoadError::Magic { path: path.into(), wanted: kind.name(), found });
+    }
+    let Ok(head) = <[u8; HEAD]>::try_from(head) else {
+        return Err(LoadError::Length { path: path.into(), expected: HEAD as u64, found: 0 });
+    };
+    let field = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    if field(8) != VERSION {
+        return Err(LoadError::Version { path: path.into(), found: field(8) });
+    }
+    let expected = u64::from(field(12)) | u64::from(field(16)) << 32;
+    if expected > LIMIT as u64 {
+        return Err(LoadError::TooLarge { path: path.into(), bytes: expected });
+    }
+    let mut content = Vec::new();
+    file.take(expected + 1).read_to_end(&mut content).map_err(failed)?;
+    let found = content.len() as u64;
+    if found != expected {
+        return Err(LoadError::Length { path: path.into(), expected, found });
+    }
+    if crc32fast::hash(&content) != field(20) {
+        return Err(LoadError::Checksum { path: path.into() });
+    }
+    Ok(content)
+}
+
+/// Reads a content that begins with a model's [`Leaves`](crate::leaves::Leaves): number type and count are checked before any number is read.
+pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str, path: &Path) -> Result<C, LoadError> {
+    let damaged = |reason: String| LoadError::Content { path: path.into(), reason };
+    let ((found, leaves), _): ((String, u64), usize) =
+        bincode::serde::decode_from_slice(content, config::standard().with_limit::<64>())
+            .map_err(|e| damaged(e.to_string()))?;
+    if leaves > MAX_LEAVES {
+        return Err(damaged(format!("{leaves} parameters are more than the {MAX_LEAVES} that are read")));
+    }
+    if found != scalar {
+        return Err(LoadError::Scalar { path: path.into(), found, expected: scalar });
+    }
+    let (content, left) = {
+        let (value, used): (C, usize) =
+            bincode::serde::decode_from_slice(content, config::standard().with_limit::<LIMIT>())
+                .map_err(|e| damaged(e.to_string()))?;
+        (value, content.len() - used)
+    };
+    if left != 0 {
+        return Err(damaged(format!("{left} bytes are left over")));
+    }
+    Ok(content)
+}

@@ -1,0 +1,47 @@
+//! Why a training run failed.
+
+use std::path::PathBuf;
+
+use gradus_data::FileError;
+
+use crate::LoadError;
+
+/// Why a training run failed. The model is as its last good step left it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum TrainError {
+    /// The loss, or a gradient, became NaN or infinite. That step was not made.
+    #[error(
+        "{cause} at step {step} (epoch {epoch}), with learning rate {lr}: the descent diverged; try a smaller learning rate, \
+         warm-up, or `clip_norm`{}{}",
+        report.as_ref().map_or(String::new(), |text| format!("\n  where it began: {text}")),
+        checkpoint.as_ref().map_or(String::new(), |path| format!("\n  the last checkpoint: {}", path.display()))
+    )]
+    Diverged {
+        /// counted from 0
+        step: u64,
+        /// counted from 1
+        epoch: u64,
+        /// what is not finite
+        cause: String,
+        /// of that step
+        lr: f64,
+        /// the first operation that made a number that is not finite, and its line
+        report: Option<String>,
+        /// where the run can be taken up again
+        checkpoint: Option<PathBuf>,
+    },
+    #[error("the training data holds no examples, or fewer than the one batch that is kept")]
+    Empty,
+    #[error("`watch`: there is no metric `{name}`; there are {}", known.join(", "))]
+    Watch { name: String, known: Vec<String> },
+    #[error("{}: there are checkpoints of a run (the last: {last}); `resume()` goes on with it, another folder begins a new one", folder.display())]
+    Occupied { folder: PathBuf, last: String },
+    #[error("Ctrl-C cannot be listened to: {0}")]
+    Signal(String),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}

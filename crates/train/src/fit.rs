@@ -1,0 +1,296 @@
+//! The training loop.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::thread::scope;
+use std::time::Instant;
+
+use gradus_autograd::{Float, Gradients, Module, Stream, Tape};
+use gradus_data::{Examples, FileError, prefetch};
+use gradus_optim::{Optimizer, Rule};
+
+use crate::checkpoint::load_checked;
+use crate::evaluate::{self, Predictions};
+use crate::history::{Ended, Epoch, History, StepRow};
+use crate::options::{Length, Part, Step};
+use crate::parallel::Shards;
+use crate::progress::Progress;
+use crate::state::State;
+use crate::{Checkpoints, LoadError, Task, TrainError, Trainer, signal};
+
+/// What a callback sees, after each step.
+#[derive(Debug)]
+pub struct Moment<'a, M, R: Rule, T: Float> {
+    /// after the step
+    pub model: &'a mut M,
+    /// after the step
+    pub optimizer: &'a mut Optimizer<R, T>,
+    /// with the step as its last
+    pub history: &'a History,
+    /// after the last step of an epoch, that epoch
+    pub epoch: Option<&'a Epoch>,
+}
+
+impl<R: Rule, T: Float, K> Trainer<R, T, K> {
+    /// Trains the model.
+    ///
+    /// # Errors
+    /// If there is no data, the loss or a gradient becomes NaN or infinite, a file cannot be read or written, or a checkpoint does not fit.
+    ///
+    /// # Panics
+    /// If model, task and data do not fit together.
+    #[track_caller]
+    pub fn fit<M: Module<T>, E: Examples>(
+        &mut self,
+        model: &mut M,
+        train: &E,
+        valid: Option<&E>,
+    ) -> Result<History, TrainError>
+    where
+        K: Task<T, M, E::Batch>,
+    {
+        self.fit_with(model, train, valid, |_| ControlFlow::Continue(()))
+    }
+
+    /// [`fit`](Self::fit), and calls back after each step, with model and optimizer, to look at or to change; `Break` ends the run.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use gradus_nn::Mlp;
+    /// use gradus_optim::{Adam, WeightAverage};
+    /// use gradus_train::{Trainer, evaluate};
+    /// let digits = gradus_data::digits();
+    /// let mut model = Mlp::builder([64, 16, 10]).build::<f32>();
+    /// let mut average = WeightAverage::exponential(0.99);
+    /// Trainer::new(Adam::new(1e-2)).epochs(2).fit_with(&mut model, &digits.train, None, |at| {
+    ///     average.update(at.model);
+    ///     if at.epoch.is_some_and(|row| row.train.loss < 0.01) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    /// })?;
+    /// assert!(evaluate(&average.applied_to(&model), &digits.test).predictions.accuracy() > 0.8);
+    /// # Ok::<(), gradus_train::TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    ///
+    /// # Panics
+    /// As [`fit`](Self::fit).
+    #[track_caller]
+    pub fn fit_with<M: Module<T>, E: Examples>(
+        &mut self,
+        model: &mut M,
+        train: &E,
+        valid: Option<&E>,
+        mut callback: impl FnMut(Moment<'_, M, R, T>) -> ControlFlow<()>,
+    ) -> Result<History, TrainError>
+    where
+        K: Task<T, M, E::Batch>,
+    {
+        let Trainer { optimizer, task, options } = self;
+        let (task, options) = (&*task, &*options);
+        let rows = train.len();
+        let steps_per_epoch = options.batches((0..rows).collect()).len() as u64;
+        if steps_per_epoch == 0 {
+            return Err(TrainError::Empty);
+        }
+        let goal = options.goal(task.metrics())?;
+        if options.ctrl_c {
+            signal::listen().map_err(TrainError::Signal)?;
+        }
+        if let Some(schedule) = &options.schedule {
+            *optimizer = optimizer.clone().schedule(schedule.clone().every(steps_per_epoch));
+        }
+        let stopping = options.stopping.clone().map(|stopping| stopping.goal(goal));
+        let plateau = options.plateau.clone().map(|plateau| plateau.goal(goal));
+        let mut state = State::new(options.fixed(rows), stopping, plateau);
+        let mut last_checkpoint = None;
+        if let Some(checkpoints) = &options.checkpoints {
+            checkpoints.prepare()?;
+            if let Some((step, path)) = checkpoints.list()?.pop() {
+                state = resume(checkpoints, (step, &path), &state, model, optimizer)?;
+                last_checkpoint = Some(path);
+            }
+        }
+
+        let mut shards = Shards::new(options.shards, options.threads, options.seed);
+        shards.name_parameters(model);
+        shards.set_step(state.passes);
+        let mut inference: Vec<Tape<T>> = (0..shards.count()).map(|_| Tape::inference()).collect();
+        let of = match options.length {
+            Length::Epochs(epochs) => format!("/{epochs}"),
+            Length::Steps(_) => String::new(),
+        };
+        let mut progress = Progress::new(options.progress, of);
+        let mut ended = None;
+        while ended.is_none() && !options.is_complete(&state) {
+            progress.begin(state.epoch + 1, state.batch as usize, steps_per_epoch as usize);
+            let order = options.sampling.rows(rows, options.seed, state.epoch + 1);
+            let batches = options.batches(order).from_batch(state.batch as usize);
+            let steps = batches.zip(state.step()..).map(|(rows, step)| options.load(task, train, &rows, step));
+            scope(|scope| -> Result<(), TrainError> {
+                let steps: Box<dyn Iterator<Item = Result<Step<E::Batch>, FileError>>> = match options.prefetch {
+                    0 => Box::new(steps),
+                    ahead => Box::new(prefetch(scope, steps, ahead)),
+                };
+                let mut start = Instant::now();
+                for step in steps {
+                    let (rows, waves) = step?;
+                    let lr = optimizer.lr();
+                    let (loss, seen, grads) = gradients(&mut shards, task, &*model, &waves);
+                    let unfit = if loss.is_finite() {
+                        optimizer
+                            .try_step(model, &grads)
+                            .err()
+                            .map(|e| format!("the gradient of `{}` is {}", e.path, e.value))
+                    } else {
+                        Some(format!("the loss is {loss}"))
+                    };
+                    if let Some(cause) = unfit {
+                        let report = explain(task, &*model, &waves, options.seed, state.passes);
+                        let (step, epoch, checkpoint) = (state.step(), state.epoch + 1, last_checkpoint.take());
+                        return Err(TrainError::Diverged { step, epoch, cause, lr, report, checkpoint });
+                    }
+                    state.passes = shards.step();
+                    state.add(StepRow { loss, lr }, rows, seen.as_ref(), task.metrics());
+                    progress.step(state.epoch + 1, state.batch as usize, loss);
+
+                    let is_last = state.batch == steps_per_epoch;
+                    let mut row = None;
+                    if is_last || options.is_complete(&state) {
+                        let scores =
+                            valid.map(|data| evaluate::run(&mut inference, shards.pool(), &*model, task, data));
+                        state.took(start.elapsed().as_secs_f64());
+                        let epoch = state.row(scores.transpose()?.map(|evaluation| evaluation.scores), task.metrics());
+                        let watched = epoch.valid.as_ref().unwrap_or(&epoch.train);
+                        let value = watched.get(options.watch.as_deref().unwrap_or("loss")).unwrap_or(f64::NAN);
+                        if let Some(factor) = state.observe(value, goal, options.keep_best.then_some(&*model)) {
+                            optimizer.set_factor(factor);
+                        }
+                        state.history.epochs.push(epoch.clone());
+                        if is_last {
+                            state.advance();
+                        }
+                        options.logs.iter().try_for_each(|path| state.history.write(path))?;
+                        progress.end(&epoch);
+                        row = Some(epoch);
+                    } else {
+                        state.took(start.elapsed().as_secs_f64());
+                    }
+                    start = Instant::now();
+                    let flow = callback(Moment { model, optimizer, history: &state.history, epoch: row.as_ref() });
+                    ended = match flow {
+                        _ if state.over => Some(Ended::Early),
+                        ControlFlow::Break(()) => Some(Ended::Callback),
+                        _ if options.ctrl_c && signal::is_asked_to_stop() => {
+                            Some(Ended::Interrupted { checkpoint: None })
+                        }
+                        ControlFlow::Continue(()) => None,
+                    };
+                    if let Some(checkpoints) = &options.checkpoints
+                        && (row.is_some() || ended.is_some() || checkpoints.is_due(state.step()))
+                    {
+                        last_checkpoint = Some(checkpoints.save(state.step(), model, optimizer, &state)?);
+                    }
+                    if ended.is_some() || options.is_complete(&state) {
+                        break;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        state.history.ended = match ended {
+            Some(Ended::Interrupted { .. }) => {
+                let step = state.step();
+                progress.say(&match &last_checkpoint {
+                    Some(path) => format!(
+                        "stopped after step {step}, saved as {}; run it again with `resume()` to go on",
+                        path.display()
+                    ),
+                    None => {
+                        format!("stopped after step {step}; nothing was saved, since no checkpoints were asked for")
+                    }
+                });
+                Ended::Interrupted { checkpoint: last_checkpoint }
+            }
+            Some(ended) => ended,
+            None if state.over => Ended::Early,
+            None => Ended::Finished,
+        };
+        if !matches!(state.history.ended, Ended::Interrupted { .. }) {
+            state.restore_best(model);
+        }
+        Ok(state.history)
+    }
+}
+
+/// The mean cost of a step, what metrics look at, and the gradients.
+fn gradients<T: Float, M: Module<T>, B: Send + Sync>(
+    shards: &mut Shards<T>,
+    task: &impl Task<T, M, B>,
+    model: &M,
+    waves: &[Vec<Part<B>>],
+) -> (f64, Option<Predictions<T>>, Gradients<T>) {
+    let (mut loss, mut seen, mut sum) = (0.0, Vec::new(), None::<Gradients<T>>);
+    for wave in waves {
+        let (value, predictions, gradients) = shards.gradients_of(wave, |tape, part| {
+            let (outputs, cost) = task.forward(model, tape, &part.batch);
+            let cost = if part.share < 1.0 { cost * part.share } else { cost };
+            (cost, evaluate::kept(task, outputs, &part.batch))
+        });
+        loss += value.to_f64();
+        seen.extend(predictions.into_iter().flatten());
+        match &mut sum {
+            None => sum = Some(gradients),
+            Some(sum) => sum.add(&gradients),
+        }
+    }
+    (loss, (!seen.is_empty()).then(|| Predictions::concat(seen)), sum.expect("a step has a part"))
+}
+
+/// Where a saved run stands, if it is this one.
+fn resume<T: Float, M: Module<T>, R: Rule>(
+    checkpoints: &Checkpoints,
+    (step, path): (u64, &Path),
+    new: &State<T>,
+    model: &mut M,
+    optimizer: &mut Optimizer<R, T>,
+) -> Result<State<T>, TrainError> {
+    if !checkpoints.resumes() {
+        let folder = path.parent().unwrap_or(path).to_owned();
+        return Err(TrainError::Occupied { folder, last: format!("step {step}") });
+    }
+    let mut saved: State<T> = load_checked(path, model, optimizer, |saved: &State<T>| {
+        let mut differences = new.fixed.differences(&saved.fixed);
+        let name = |on: bool| if on { "on" } else { "off" };
+        for (what, saved, own) in [
+            ("early stopping", saved.stopping.is_some(), new.stopping.is_some()),
+            ("reducing on a plateau", saved.plateau.is_some(), new.plateau.is_some()),
+        ] {
+            if saved != own {
+                differences.push(format!("\n  {what}: {} in the checkpoint, {} here", name(saved), name(own)));
+            }
+        }
+        if differences.is_empty() { Ok(()) } else { Err(LoadError::Settings { path: path.into(), differences }) }
+    })?;
+    saved.history.ended = Ended::Finished;
+    Ok(saved)
+}
+
+/// The first operation of a step that made a number that is not finite.
+fn explain<T: Float, M: Module<T>, B>(
+    task: &impl Task<T, M, B>,
+    model: &M,
+    waves: &[Vec<Part<B>>],
+    seed: u64,
+    step: u64,
+) -> Option<String> {
+    let mut tape = Tape::training(seed);
+    tape.name_parameters(model);
+    (step..).zip(waves).find_map(|(step, wave)| {
+        (0..).zip(wave).find_map(|(shard, part)| {
+            tape.clear();
+            tape.set_stream(Stream { seed, step, shard });
+            tape.find_anomaly(|t| task.forward(model, t, &part.batch).1)
+        })
+    })
+}

@@ -1,0 +1,171 @@
+//! How a training run went, and its log files.
+
+use std::path::{Path, PathBuf};
+
+use gradus_data::{FileError, write_atomically};
+use serde::{Deserialize, Serialize};
+
+use crate::Scores;
+
+/// One epoch of a training run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// from 1
+    pub epoch: u64,
+    /// steps made since the run began
+    pub step: u64,
+    /// mean over its batches, each before its step
+    pub train: Scores,
+    /// on the validation data, after the epoch
+    pub valid: Option<Scores>,
+    /// the learning rate of its last step
+    pub lr: f64,
+    /// how long it took, validation included
+    pub seconds: f64,
+}
+
+/// One step of a training run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRow {
+    /// of the batch, before the step
+    pub loss: f64,
+    /// of the step
+    pub lr: f64,
+}
+
+/// Why a training run ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum Ended {
+    /// all epochs or steps were made
+    #[default]
+    Finished,
+    /// the metric that is watched got no better for too long
+    Early,
+    /// the callback said so
+    Callback,
+    /// Ctrl-C; where it was saved, if anywhere
+    Interrupted {
+        /// the last checkpoint
+        checkpoint: Option<PathBuf>,
+    },
+}
+
+/// How a training run went.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// a row an epoch
+    pub epochs: Vec<Epoch>,
+    /// a row a step
+    pub steps: Vec<StepRow>,
+    /// the epoch whose model was kept, from 1, if the best one is
+    pub best: Option<u64>,
+    /// why it ended
+    pub ended: Ended,
+}
+
+impl History {
+    /// The last epoch.
+    ///
+    /// # Panics
+    /// If there was none: no epochs were asked for, or the run was stopped in the first.
+    #[track_caller]
+    pub fn last(&self) -> &Epoch {
+        self.epochs.last().expect("History::last: there is no epoch yet")
+    }
+
+    /// The names of all columns, and the values of each row.
+    fn table(&self) -> (Vec<String>, Vec<Vec<f64>>) {
+        let mut columns: Vec<String> = ["epoch", "step", "lr", "seconds", "loss"].map(str::to_owned).into();
+        let mut names: Vec<String> = Vec::new();
+        for (name, _) in self.epochs.iter().flat_map(|row| &row.train.metrics) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        columns.extend(names.iter().cloned());
+        if self.epochs.iter().any(|row| row.valid.is_some()) {
+            columns.push("valid_loss".into());
+            columns.extend(names.iter().map(|name| format!("valid_{name}")));
+        }
+        let value = |row: &Epoch, column: &str| {
+            let number = match column {
+                "epoch" => Some(row.epoch as f64),
+                "step" => Some(row.step as f64),
+                "lr" => Some(row.lr),
+                "seconds" => Some(row.seconds),
+                _ => match column.strip_prefix("valid_") {
+                    Some(name) => row.valid.as_ref().and_then(|scores| scores.get(name)),
+                    None => row.train.get(column),
+                },
+            };
+            number.unwrap_or(f64::NAN)
+        };
+        let rows = self.epochs.iter().map(|row| columns.iter().map(|column| value(row, column)).collect()).collect();
+        (columns, rows)
+    }
+
+    /// Writes a row an epoch: JSON lines if the name ends in `.jsonl`, else comma-separated values. A crash leaves the old file or the
+    /// new one. A number that is not there or not finite is empty in CSV and `null` in JSON.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
+        let path = path.as_ref();
+        let (columns, rows) = self.table();
+        let bytes = if path.extension().is_some_and(|e| e == "jsonl") {
+            let line = |row: &Vec<f64>| {
+                let fields = columns.iter().zip(row).map(|(column, &x)| (column.clone(), number(column, x)));
+                serde_json::Value::Object(fields.collect()).to_string() + "\n"
+            };
+            rows.iter().map(line).collect::<String>().into_bytes()
+        } else {
+            let failed = |e: csv::Error| FileError { path: path.into(), source: e.into() };
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            writer.write_record(&columns).map_err(failed)?;
+            for row in &rows {
+                let cell = |(column, &x): (&String, &f64)| match number(column, x) {
+                    serde_json::Value::Null => String::new(),
+                    value => value.to_string(),
+                };
+                writer.write_record(columns.iter().zip(row).map(cell)).map_err(failed)?;
+            }
+            writer.into_inner().map_err(|e| FileError { path: path.into(), source: e.into_error() })?
+        };
+        write_atomically(path, &bytes)
+    }
+}
+
+fn number(column: &str, x: f64) -> serde_json::Value {
+    match column {
+        "epoch" | "step" => (x as u64).into(),
+        _ => serde_json::Number::from_f64(x).map_or(serde_json::Value::Null, Into::into),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_has_a_column_for_everything_and_null_for_what_is_not_there() {
+        let scores = |loss, auc| Scores { loss, metrics: vec![("auc".into(), auc)] };
+        let row =
+            |epoch, valid| Epoch { epoch, step: 10 * epoch, train: scores(0.5, 0.75), valid, lr: 1e-7, seconds: 0.25 };
+        let history =
+            History { epochs: vec![row(1, None), row(2, Some(scores(0.25, f64::NAN)))], ..History::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let text = |name: &str| {
+            let path = folder.path().join(name);
+            history.write(&path).unwrap();
+            std::fs::read_to_string(path).unwrap()
+        };
+        let csv = "epoch,step,lr,seconds,loss,auc,valid_loss,valid_auc\n1,10,1e-7,0.25,0.5,0.75,,\n2,20,1e-7,0.25,0.5,0.75,0.25,\n";
+        assert_eq!(text("log.csv"), csv);
+        let lines: Vec<serde_json::Value> =
+            text("log.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((lines.len(), &lines[1]["valid_loss"]), (2, &0.25.into()));
+        assert!(lines[0]["valid_auc"].is_null() && lines[0]["step"] == 10);
+        let error = history.write(folder.path().join("no/such/log.csv")).unwrap_err();
+        assert!(error.to_string().contains("log.csv"));
+    }
+}

@@ -1,0 +1,137 @@
+//! The settings of a training run that do not depend on optimizer and task, and what follows from them.
+
+use std::path::PathBuf;
+
+use gradus_autograd::{Float, Stream};
+use gradus_data::{Examples, FileError, RowBatches, Sampling};
+use gradus_optim::{EarlyStopping, Goal, ReduceOnPlateau, Schedule};
+
+use crate::parallel::ranges;
+use crate::state::{Fixed, State};
+use crate::{Checkpoints, Metric, Task, TrainError};
+
+/// All settings but optimizer and task.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) length: Length,
+    pub(crate) batch_size: usize,
+    pub(crate) accumulate: usize,
+    pub(crate) drop_last: bool,
+    pub(crate) sampling: Sampling,
+    pub(crate) seed: u64,
+    pub(crate) shards: usize,
+    pub(crate) threads: usize,
+    pub(crate) prefetch: usize,
+    pub(crate) progress: bool,
+    pub(crate) watch: Option<String>,
+    pub(crate) stopping: Option<EarlyStopping>,
+    pub(crate) plateau: Option<ReduceOnPlateau>,
+    pub(crate) keep_best: bool,
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) logs: Vec<PathBuf>,
+    pub(crate) checkpoints: Option<Checkpoints>,
+    pub(crate) ctrl_c: bool,
+}
+
+/// How long a run is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Length {
+    Epochs(u64),
+    Steps(u64),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            length: Length::Epochs(10),
+            batch_size: 32,
+            accumulate: 1,
+            drop_last: false,
+            sampling: Sampling::Shuffled,
+            seed: 0,
+            shards: 1,
+            threads: 1,
+            prefetch: 0,
+            progress: false,
+            watch: None,
+            stopping: None,
+            plateau: None,
+            keep_best: false,
+            schedule: None,
+            logs: Vec::new(),
+            checkpoints: None,
+            ctrl_c: false,
+        }
+    }
+}
+
+/// A part of a step, for one shard.
+pub(crate) struct Part<B> {
+    pub(crate) batch: B,
+    /// of the step's rows
+    pub(crate) share: f64,
+}
+
+/// A step: its rows, and its parts, which are computed side by side, wave by wave.
+pub(crate) type Step<B> = (usize, Vec<Vec<Part<B>>>);
+
+impl Options {
+    pub(crate) fn fixed(&self, rows: usize) -> Fixed {
+        let sampling = bincode::serde::encode_to_vec(&self.sampling, bincode::config::standard());
+        Fixed {
+            rows: rows as u64,
+            seed: self.seed,
+            batch_size: self.batch_size as u64,
+            accumulate: self.accumulate as u64,
+            shards: self.shards as u64,
+            drop_last: self.drop_last,
+            sampling: crc32fast::hash(&sampling.expect("numbers encode")),
+        }
+    }
+
+    pub(crate) fn batches(&self, order: Vec<usize>) -> RowBatches {
+        let batches = RowBatches::new(order, self.batch_size.saturating_mul(self.accumulate));
+        if self.drop_last { batches.drop_last() } else { batches }
+    }
+
+    pub(crate) fn is_complete<T: Float>(&self, state: &State<T>) -> bool {
+        state.over
+            || match self.length {
+                Length::Epochs(epochs) => state.epoch >= epochs,
+                Length::Steps(steps) => state.step() >= steps,
+            }
+    }
+
+    /// Which way the metric that is watched is to go.
+    pub(crate) fn goal<T: Float>(&self, metrics: &[Metric<T>]) -> Result<Goal, TrainError> {
+        let Some(name) = self.watch.as_deref().filter(|name| *name != "loss") else { return Ok(Goal::Minimize) };
+        let found = metrics.iter().find(|metric| metric.name() == name);
+        found.map(Metric::goal).ok_or_else(|| TrainError::Watch {
+            name: name.to_owned(),
+            known: ["loss".to_owned()].into_iter().chain(metrics.iter().map(|m| m.name().to_owned())).collect(),
+        })
+    }
+
+    /// Reads the rows of a step, in parts.
+    pub(crate) fn load<T: Float, M: ?Sized, E: Examples>(
+        &self,
+        task: &impl Task<T, M, E::Batch>,
+        examples: &E,
+        rows: &[usize],
+        step: u64,
+    ) -> Result<Step<E::Batch>, FileError> {
+        let mut shard = 0;
+        let mut part = |rows_of_it: &[usize]| {
+            let mut batch = examples.pick(rows_of_it)?;
+            // another seed than the tapes': what changes images is not what dropout draws
+            task.augment(&mut batch, &mut Stream { seed: !self.seed, step, shard }.rng());
+            shard += 1;
+            Ok(Part { batch, share: rows_of_it.len() as f64 / rows.len() as f64 })
+        };
+        let waves = ranges(rows.len(), self.accumulate).into_iter().map(|wave| {
+            let rows = &rows[wave];
+            ranges(rows.len(), self.shards).into_iter().map(|range| part(&rows[range])).collect()
+        });
+        Ok((rows.len(), waves.collect::<Result<_, _>>()?))
+    }
+}

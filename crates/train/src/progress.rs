@@ -1,0 +1,103 @@
+//! What a run shows while it works: a bar on a terminal, plain lines elsewhere.
+
+use std::fmt::Write;
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{Epoch, Scores};
+
+/// Time between two lines within an epoch, where there is no terminal.
+const PAUSE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Progress {
+    shown: bool,
+    bar: ProgressBar,
+    /// of a line within an epoch, where there is no terminal
+    last: Option<Instant>,
+    of: String,
+    steps: usize,
+}
+
+impl Progress {
+    /// `of`: behind the epoch's number, such as `/10`.
+    pub(crate) fn new(shown: bool, of: String) -> Self {
+        Progress { shown, bar: ProgressBar::hidden(), last: None, of, steps: 0 }
+    }
+
+    /// An epoch begins, or goes on after so many of its steps.
+    pub(crate) fn begin(&mut self, epoch: u64, done: usize, steps: usize) {
+        self.steps = steps;
+        if !self.shown {
+            return;
+        }
+        if stderr().is_terminal() {
+            let style = ProgressStyle::with_template("epoch {prefix} {bar:40} {pos}/{len} {msg} {per_sec}, {eta} left");
+            self.bar = ProgressBar::new(steps as u64)
+                .with_style(style.expect("a template of known keys"))
+                .with_prefix(format!("{epoch}{}", self.of))
+                .with_position(done as u64);
+        } else {
+            self.last = Some(Instant::now());
+        }
+    }
+
+    /// A step is made.
+    pub(crate) fn step(&mut self, epoch: u64, done: usize, loss: f64) {
+        if !self.shown {
+            return;
+        }
+        self.bar.set_position(done as u64);
+        self.bar.set_message(format!("loss {loss:.4}"));
+        if let Some(last) = self.last.filter(|last| last.elapsed() >= PAUSE) {
+            eprintln!("epoch {epoch}{}, step {done}/{}: loss {loss:.4}", self.of, self.steps);
+            self.last = Some(last.max(Instant::now()));
+        }
+    }
+
+    /// An epoch is over.
+    pub(crate) fn end(&mut self, row: &Epoch) {
+        self.bar.finish_and_clear();
+        if self.shown {
+            eprintln!("{}", line(row, &self.of));
+        }
+    }
+
+    /// Something that should be seen, whether or not progress is.
+    pub(crate) fn say(&self, text: &str) {
+        self.bar.finish_and_clear();
+        eprintln!("{text}");
+    }
+}
+
+fn line(row: &Epoch, of: &str) -> String {
+    let mut line = format!("epoch {:>2}{of}", row.epoch);
+    let mut add = |prefix: &str, scores: &Scores| {
+        let _ = write!(line, "  {prefix}loss {:.4}", scores.loss);
+        for (name, value) in &scores.metrics {
+            let _ = write!(line, "  {prefix}{name} {value:.4}");
+        }
+    };
+    add("", &row.train);
+    if let Some(valid) = &row.valid {
+        add("valid ", valid);
+    }
+    let _ = write!(line, "  lr {:.3e}  {:.1} s", row.lr, row.seconds);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_all_there_is() {
+        let scores = |loss| Scores { loss, metrics: vec![("accuracy".into(), 0.875)] };
+        let row = Epoch { epoch: 3, step: 9, train: scores(0.5), valid: Some(scores(0.25)), lr: 0.001, seconds: 1.25 };
+        assert_eq!(
+            line(&row, "/10"),
+            "epoch  3/10  loss 0.5000  accuracy 0.8750  valid loss 0.2500  valid accuracy 0.8750  lr 1.000e-3  1.2 s"
+        );
+    }
+}

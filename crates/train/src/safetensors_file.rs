@@ -1,0 +1,57 @@
+//! Weights as safetensors (<https://github.com/huggingface/safetensors>), which PyTorch and others read and write.
+
+use std::path::Path;
+
+use gradus_autograd::{Float, Module};
+use gradus_data::{FileError, write_atomically};
+use half::{bf16, f16};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+
+use crate::container::LoadError;
+use crate::leaves::{Leaves, SavedLeaf};
+
+/// A count of PyTorch's batch normalisation that nothing depends on (unless its momentum is `None`). It is an integer, and PyTorch does without it when it loads.
+pub(crate) fn is_passed_over(path: &str) -> bool {
+    path == "num_batches_tracked" || path.ends_with(".num_batches_tracked")
+}
+
+pub(crate) fn write<T: Float, M: Module<T> + ?Sized>(model: &M, path: &Path) -> Result<(), FileError> {
+    let failed = |e: safetensors::SafeTensorError| FileError { path: path.into(), source: std::io::Error::other(e) };
+    let dtype = if T::NAME == "f32" { Dtype::F32 } else { Dtype::F64 };
+    let bytes = |numbers: &[T]| -> Vec<u8> {
+        match dtype {
+            Dtype::F32 => numbers.iter().flat_map(|x| (x.to_f64() as f32).to_le_bytes()).collect(),
+            _ => numbers.iter().flat_map(|x| x.to_f64().to_le_bytes()).collect(),
+        }
+    };
+    let leaves = model.leaves();
+    let numbers: Vec<Vec<u8>> = leaves.iter().map(|(_, leaf)| bytes(leaf.data())).collect();
+    let views = leaves.iter().zip(&numbers).map(|((path, leaf), bytes)| {
+        let view = TensorView::new(dtype, leaf.shape().to_vec(), bytes);
+        (path, view.expect("as many bytes as the shape says"))
+    });
+    write_atomically(path, &serialize(views, None).map_err(failed)?)
+}
+
+pub(crate) fn read<T: Float>(bytes: &[u8], path: &Path) -> Result<Leaves<T>, LoadError> {
+    let damaged = |reason: String| LoadError::Content { path: path.into(), reason };
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(format!("not safetensors: {e}")))?;
+    let mut leaves = Vec::new();
+    for (name, tensor) in tensors.iter().filter(|(name, _)| !is_passed_over(name)) {
+        let data = tensor.data();
+        let numbers: Vec<T> = match tensor.dtype() {
+            Dtype::F32 => numbers(data, |b| f64::from(f32::from_le_bytes(b))),
+            Dtype::F64 => numbers(data, f64::from_le_bytes),
+            Dtype::F16 => numbers(data, |b| f16::from_le_bytes(b).to_f64()),
+            Dtype::BF16 => numbers(data, |b| bf16::from_le_bytes(b).to_f64()),
+            other => return Err(damaged(format!("{name} holds {other:?}; F16, BF16, F32 and F64 are read"))),
+        };
+        leaves.push(SavedLeaf { path: name.to_owned(), shape: tensor.shape().to_vec(), numbers });
+    }
+    leaves.sort_by(|a, b| a.path.cmp(&b.path)); // the file's order is a hash map's
+    Ok(Leaves { scalar: T::NAME.into(), leaves })
+}
+
+fn numbers<T: Float, const N: usize>(bytes: &[u8], number: fn([u8; N]) -> f64) -> Vec<T> {
+    bytes.as_chunks::<N>().0.iter().map(|&b| T::from_f64(number(b))).collect()
+}

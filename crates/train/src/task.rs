@@ -1,0 +1,259 @@
+//! What is learned: how a model is run on a batch, what it costs, and what beside the cost is looked at.
+
+use gradus_autograd::{Float, Module, Tape, Var};
+use gradus_data::{Augment, Batch};
+use gradus_nn::{Forward, Reduction, loss};
+use ndarray::{Array, Dimension};
+use rand::Rng;
+
+use crate::{Metric, Targets};
+
+/// What a [`Trainer`](crate::Trainer) teaches a model: [`Classify`], [`ClassifyBinary`], [`Regress`], or one of your own. For a cost
+/// alone, [`Trainer::cost`](crate::Trainer::cost) takes a closure.
+pub trait Task<T: Float, M: ?Sized, B>: Sync {
+    /// The outputs of a model for a batch, and their mean cost over the batch.
+    fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &B) -> (Var<'t, T>, Var<'t, T>);
+
+    /// What the outputs are compared with by metrics.
+    fn targets(&self, _: &B) -> Targets<T> {
+        Targets::None
+    }
+
+    /// What is computed beside the cost.
+    fn metrics(&self) -> &[Metric<T>] {
+        &[]
+    }
+
+    /// Changes a batch before a training step sees it, by random numbers that depend on nothing but seed, step and shard.
+    fn augment(&self, _: &mut B, _: &mut dyn Rng) {}
+}
+
+/// Labelled examples ([`Dataset`](gradus_data::Dataset)), a logit for each class, cross-entropy. The metric is the accuracy, until others
+/// are added.
+///
+/// ```
+/// use gradus_data::Augment;
+/// use gradus_nn::loss::CrossEntropy;
+/// use gradus_train::{Classify, Metric};
+/// let task: Classify<f32> = Classify::new()
+///     .cost(CrossEntropy::new().label_smoothing(0.1))
+///     .metric(Metric::top_k(3))
+///     .augment(Augment::images(8, 8).shift(1.0));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Classify<T: Float = f32> {
+    cost: loss::CrossEntropy,
+    metrics: Vec<Metric<T>>,
+    augment: Option<Augment>,
+}
+
+impl<T: Float> Default for Classify<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Float> Classify<T> {
+    /// With plain cross-entropy and the accuracy.
+    pub fn new() -> Self {
+        Classify { cost: loss::CrossEntropy::new(), metrics: vec![Metric::accuracy()], augment: None }
+    }
+
+    /// Sets the cost: with weights of the classes, smoothing, an ignored label. It takes the mean, whatever its reduction says.
+    pub fn cost(mut self, cost: loss::CrossEntropy) -> Self {
+        self.cost = cost.reduction(Reduction::Mean);
+        self
+    }
+
+    /// Adds a metric.
+    pub fn metric(mut self, metric: Metric<T>) -> Self {
+        self.metrics.push(metric);
+        self
+    }
+
+    /// Changes the images of each training batch.
+    pub fn augment(mut self, augment: Augment) -> Self {
+        self.augment = Some(augment);
+        self
+    }
+}
+
+impl<T: Float, M: Forward<T> + ?Sized> Task<T, M, Batch<T>> for Classify<T> {
+    #[track_caller]
+    fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &Batch<T>) -> (Var<'t, T>, Var<'t, T>) {
+        let logits = model.forward(tape.constant(&batch.x));
+        (logits, self.cost.of(logits, &batch.y))
+    }
+    fn targets(&self, batch: &Batch<T>) -> Targets<T> {
+        Targets::Labels(batch.y.clone())
+    }
+    fn metrics(&self) -> &[Metric<T>] {
+        &self.metrics
+    }
+    fn augment(&self, batch: &mut Batch<T>, mut rng: &mut dyn Rng) {
+        if let Some(augment) = self.augment {
+            augment.apply(&mut batch.x, &mut rng);
+        }
+    }
+}
+
+/// Labelled examples of two classes, one logit each (`P(1) = σ(logit)`), binary cross-entropy. The metrics are accuracy and AUC, until others are
+/// added.
+///
+/// ```
+/// use gradus_data::moons;
+/// use gradus_nn::Mlp;
+/// use gradus_optim::Adam;
+/// use gradus_train::{ClassifyBinary, Trainer};
+/// let mut model = Mlp::builder([2, 16, 1]).seed(1).build::<f32>();
+/// let mut trainer = Trainer::new(Adam::new(0.02)).task(ClassifyBinary::new()).epochs(20);
+/// let history = trainer.fit(&mut model, &moons(400, 0.1, 1), None)?;
+/// assert!(history.last().train.get("auc").unwrap() > 0.95);
+/// # Ok::<(), gradus_train::TrainError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClassifyBinary<T: Float = f32> {
+    metrics: Vec<Metric<T>>,
+}
+
+impl<T: Float> Default for ClassifyBinary<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Float> ClassifyBinary<T> {
+    /// With accuracy and AUC.
+    pub fn new() -> Self {
+        ClassifyBinary { metrics: vec![Metric::accuracy(), Metric::auc()] }
+    }
+
+    /// Adds a metric.
+    pub fn metric(mut self, metric: Metric<T>) -> Self {
+        self.metrics.push(metric);
+        self
+    }
+}
+
+impl<T: Float, M: Forward<T> + ?Sized> Task<T, M, Batch<T>> for ClassifyBinary<T> {
+    /// # Panics
+    /// If the model does not give one number an example, or a label is neither 0 nor 1.
+    #[track_caller]
+    fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &Batch<T>) -> (Var<'t, T>, Var<'t, T>) {
+        let logits = model.forward(tape.constant(&batch.x));
+        assert!(
+            logits.len() == batch.y.len(),
+            "ClassifyBinary: the model gives {:?} for {} examples; it should give one number each",
+            logits.shape(),
+            batch.y.len()
+        );
+        let target = tape.constant_with(logits.shape(), |numbers| {
+            for (row, (to, &label)) in numbers.iter_mut().zip(&batch.y).enumerate() {
+                assert!(label < 2, "ClassifyBinary: row {row} has label {label}, which is neither 0 nor 1");
+                *to = T::from_f64(label as f64);
+            }
+        });
+        (logits, loss::binary_cross_entropy(logits, target, Reduction::Mean))
+    }
+    fn targets(&self, batch: &Batch<T>) -> Targets<T> {
+        Targets::Labels(batch.y.clone())
+    }
+    fn metrics(&self) -> &[Metric<T>] {
+        &self.metrics
+    }
+}
+
+/// Pairs of arrays, inputs and numbers to be met; mean squared error until another cost is set. The metrics are `mae` and `r2`, until
+/// others are added.
+///
+/// ```
+/// use gradus_nn::{Linear, Reduction, loss, rng};
+/// use gradus_optim::Adam;
+/// use gradus_train::{Regress, Trainer};
+/// use ndarray::Axis;
+/// let (x, y) = gradus_data::linear(500, &[2.0, -1.0], 3.0, 0.1, 1);
+/// let data = (x, y.insert_axis(Axis(1)));
+/// let mut line = Linear::new(2, 1, &mut rng(0));
+/// let task = Regress::new().cost(|y, target| loss::huber(y, target, 1.0, Reduction::Mean));
+/// Trainer::new(Adam::new(0.05)).task(task).epochs(20).fit(&mut line, &data, None)?;
+/// assert!((line.weight.data()[0] - 2.0).abs() < 0.02);
+/// # Ok::<(), gradus_train::TrainError>(())
+/// ```
+pub struct Regress<T: Float = f32> {
+    cost: Box<Cost<T>>,
+    metrics: Vec<Metric<T>>,
+}
+
+type Cost<T> = dyn for<'t> Fn(Var<'t, T>, Var<'t, T>) -> Var<'t, T> + Send + Sync;
+
+impl<T: Float> std::fmt::Debug for Regress<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Regress {:?}", self.metrics)
+    }
+}
+
+impl<T: Float> Default for Regress<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Float> Regress<T> {
+    /// With the mean squared error, `mae` and `r2`.
+    pub fn new() -> Self {
+        let metrics = vec![Metric::mae(), Metric::r2()];
+        Regress { cost: Box::new(|y, target| loss::mse(y, target, Reduction::Mean)), metrics }
+    }
+
+    /// Sets the cost, a mean over the batch, of outputs and targets.
+    pub fn cost(mut self, cost: impl for<'t> Fn(Var<'t, T>, Var<'t, T>) -> Var<'t, T> + Send + Sync + 'static) -> Self {
+        self.cost = Box::new(cost);
+        self
+    }
+
+    /// Adds a metric.
+    pub fn metric(mut self, metric: Metric<T>) -> Self {
+        self.metrics.push(metric);
+        self
+    }
+}
+
+impl<T: Float, M: Forward<T> + ?Sized, D: Dimension, E: Dimension> Task<T, M, (Array<T, D>, Array<T, E>)>
+    for Regress<T>
+{
+    /// # Panics
+    /// If outputs and targets are not of one shape: broadcasting would compare each output with every target.
+    #[track_caller]
+    fn forward<'t>(
+        &self,
+        model: &M,
+        tape: &'t Tape<T>,
+        (x, y): &(Array<T, D>, Array<T, E>),
+    ) -> (Var<'t, T>, Var<'t, T>) {
+        let outputs = model.forward(tape.constant(x));
+        let (have, want) = (outputs.shape(), y.shape());
+        assert!(have == want, "Regress: the model gives {have:?}, but the targets are {want:?}; reshape one of them");
+        (outputs, (self.cost)(outputs, tape.constant(y)))
+    }
+    fn targets(&self, (_, y): &(Array<T, D>, Array<T, E>)) -> Targets<T> {
+        Targets::Numbers(y.clone().into_dyn())
+    }
+    fn metrics(&self) -> &[Metric<T>] {
+        &self.metrics
+    }
+}
+
+/// A cost of your own, without metrics. Made by [`Trainer::cost`](crate::Trainer::cost).
+#[derive(Clone, Copy, Debug)]
+pub struct CostOf<F>(pub(crate) F);
+
+impl<T: Float, M: Module<T>, B, F> Task<T, M, B> for CostOf<F>
+where
+    F: for<'t> Fn(&M, &'t Tape<T>, &B) -> Var<'t, T> + Sync,
+{
+    #[track_caller]
+    fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &B) -> (Var<'t, T>, Var<'t, T>) {
+        let cost = (self.0)(model, tape, batch);
+        (cost, cost)
+    }
+}

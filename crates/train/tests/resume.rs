@@ -1,0 +1,249 @@
+//! A run that is stopped and goes on is the run that was never stopped.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use common::{Net, bits, timeless};
+use gradus_data::{Augment, Dataset, digits, iris};
+use gradus_nn::Mlp;
+use gradus_optim::{Adam, EarlyStopping, ReduceOnPlateau, Sgd, cosine, warmup};
+use gradus_train::{
+    Checkpoints, Classify, Ended, History, LoadError, Metric, TrainError, Trainer, load, load_checkpoint, save,
+};
+
+fn data() -> Dataset {
+    digits().test.subset(&(0..90).collect::<Vec<_>>())
+}
+
+/// A run with everything in it.
+fn run(checkpoints: Checkpoints) -> (Net, History) {
+    let data = data();
+    let (train, valid) = data.split(0.8, 1);
+    let mut model = Net::new(3);
+    let task = Classify::new().metric(Metric::top_k(3)).augment(Augment::images(8, 8).shift(1.0));
+    let mut trainer = Trainer::new(Adam::new(1e-2).schedule(warmup(3).then(cosine(20))).clip_norm(1.0))
+        .task(task)
+        .epochs(4)
+        .batch_size(10)
+        .accumulate(2)
+        .seed(9)
+        .shards(2)
+        .threads(2)
+        .keep_best()
+        .early_stopping(EarlyStopping::new(3))
+        .reduce_on_plateau(ReduceOnPlateau::new().patience(0).factor(0.5))
+        .checkpoints(checkpoints);
+    let history = trainer.fit(&mut model, &train, Some(&valid)).unwrap();
+    (model, timeless(history))
+}
+
+#[test]
+fn a_run_goes_on_exactly_from_any_of_its_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = Checkpoints::in_folder(folder.path().join("all")).every_steps(1).keep(1000);
+    let (model, history) = run(all.clone());
+    let saved = all.list().unwrap();
+    assert_eq!(saved.len(), history.steps.len());
+    assert!(history.steps.len() >= 12);
+    for (step, path) in saved {
+        let from = folder.path().join(format!("from-{step}"));
+        std::fs::create_dir(&from).unwrap();
+        std::fs::copy(&path, from.join(path.file_name().unwrap())).unwrap();
+        let (again, continued) = run(Checkpoints::in_folder(&from).resume());
+        assert_eq!(continued, history, "from step {step}");
+        assert_eq!(bits(&again), bits(&model), "from step {step}");
+    }
+}
+
+#[test]
+fn only_the_last_checkpoints_are_kept_and_half_written_files_are_cleared() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".gradus-half"), b"half").unwrap();
+    std::fs::write(folder.path().join("notes.txt"), b"mine").unwrap();
+    let checkpoints = Checkpoints::in_folder(folder.path()).every_steps(1).keep(2);
+    let (_, history) = run(checkpoints.clone());
+    let steps: Vec<u64> = checkpoints.list().unwrap().into_iter().map(|(step, _)| step).collect();
+    let last = history.steps.len() as u64;
+    assert_eq!(steps, [last - 1, last]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "two checkpoints and what is not ours");
+}
+
+#[test]
+fn other_runs_and_other_settings_are_refused_and_nothing_is_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = iris();
+    let fit = |model: &mut Mlp, resume: bool, seed: u64, batch: usize| {
+        let checkpoints = Checkpoints::in_folder(folder.path());
+        let checkpoints = if resume { checkpoints.resume() } else { checkpoints };
+        let mut trainer = Trainer::new(Adam::new(0.01)).epochs(2).seed(seed).batch_size(batch).checkpoints(checkpoints);
+        trainer.fit(model, &data, None).map(|history| history.steps.len())
+    };
+    let new = |sizes: [usize; 3]| Mlp::builder(sizes).seed(1).build::<f32>();
+    let mut model = new([4, 8, 3]);
+    assert_eq!(fit(&mut model, false, 1, 32).unwrap(), 10);
+    let error = fit(&mut model, false, 1, 32).unwrap_err().to_string();
+    assert!(error.contains("there are checkpoints of a run (the last: step 10)"), "{error}");
+
+    let mut model = new([4, 8, 3]);
+    let before = bits(&model);
+    let error = fit(&mut model, true, 2, 16).unwrap_err().to_string();
+    assert!(error.contains("the seed: 1 in the checkpoint, 2 here"), "{error}");
+    assert!(error.contains("the batch size: 32 in the checkpoint, 16 here"), "{error}");
+    assert_eq!(bits(&model), before);
+    let error = fit(&mut new([4, 9, 3]), true, 1, 32).unwrap_err().to_string();
+    assert!(error.contains("layers.0.weight: [8, 4] in the file, [9, 4] in the model"), "{error}");
+
+    // the same folder, another optimizer
+    let mut trainer = Trainer::new(Sgd::new(0.01)).seed(1).checkpoints(Checkpoints::in_folder(folder.path()).resume());
+    let error = trainer.fit(&mut model, &data, None).unwrap_err();
+    assert!(matches!(error, TrainError::Load(LoadError::Optimizer { .. })), "{error}");
+    assert!(error.to_string().contains("the saved state is of adam"), "{error}");
+    assert_eq!(bits(&model), before);
+
+    // a run that is complete is loaded, and ends at once
+    assert_eq!(fit(&mut model, true, 1, 32).unwrap(), 10);
+    assert_ne!(bits(&model), before);
+}
+
+#[test]
+fn every_damage_of_a_checkpoint_is_its_own_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::in_folder(folder.path()).keep(1);
+    let mut model = Mlp::builder([4, 2, 3]).seed(1).build::<f32>();
+    let mut opt = Adam::new(0.01);
+    Trainer::new(opt.clone()).epochs(1).checkpoints(checkpoints.clone()).fit(&mut model, &iris(), None).unwrap();
+    let path = checkpoints.list().unwrap().pop().unwrap().1;
+    let whole = std::fs::read(&path).unwrap();
+    let before = (bits(&model), opt.state());
+    let mut error_of = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let result: Result<u8, LoadError> = load_checkpoint(&path, &mut model, &mut opt);
+        assert_eq!((bits(&model), opt.state()), before);
+        result.unwrap_err()
+    };
+    for end in (0..whole.len()).step_by(7) {
+        let error = error_of(&whole[..end]);
+        assert!(matches!(error, LoadError::Magic { .. } | LoadError::Length { .. }), "{end}: {error}");
+    }
+    for place in (0..whole.len()).step_by(5) {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x10;
+        let error = error_of(&bytes);
+        let right = match place {
+            0..8 => matches!(error, LoadError::Magic { .. }),
+            8..12 => matches!(error, LoadError::Version { .. }),
+            12..20 => matches!(error, LoadError::Length { .. } | LoadError::TooLarge { .. }),
+            _ => matches!(error, LoadError::Checksum { .. }),
+        };
+        assert!(right, "{place}: {error}");
+    }
+    assert!(matches!(error_of(&whole), LoadError::Content { .. }), "what was saved beside the model is not a number");
+    let mut oversized = whole.clone();
+    oversized[12..20].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert!(matches!(error_of(&oversized), LoadError::TooLarge { .. }));
+    let grown = [&whole[..], b"more"].concat();
+    assert!(matches!(error_of(&grown), LoadError::Length { .. }));
+
+    let other = folder.path().join("model.gradus");
+    save(&model, &other).unwrap();
+    let error = load_checkpoint::<f32, _, _, u8>(&other, &mut model, &mut opt).unwrap_err().to_string();
+    assert!(error.ends_with("not a checkpoint: it is a saved model"), "{error}");
+    std::fs::write(&path, &whole).unwrap();
+    let error = load(&mut model, &path).unwrap_err().to_string();
+    assert!(error.ends_with("not a saved model: it is a checkpoint"), "{error}");
+}
+
+/// What the children below run: tiny, saved after every step, for ever.
+fn endless(folder: &Path, steps: u64) -> (Mlp, History) {
+    let mut model = Mlp::builder([4, 64, 3]).dropout(0.2).seed(1).build::<f32>();
+    let mut trainer = Trainer::new(Adam::new(1e-3))
+        .steps(steps)
+        .seed(4)
+        .stop_on_ctrl_c()
+        .checkpoints(Checkpoints::in_folder(folder).every_steps(1).resume());
+    let history = trainer.fit(&mut model, &iris(), None).unwrap();
+    (model, history)
+}
+
+/// Not a test: the process that the tests below start.
+#[test]
+#[ignore = "run by the tests that kill it"]
+fn child() {
+    let folder = PathBuf::from(std::env::var_os("GRADUS_TEST_FOLDER").expect("started by a test"));
+    let (_, history) = endless(&folder, u64::MAX);
+    assert!(matches!(history.ended, Ended::Interrupted { checkpoint: Some(_) }));
+}
+
+fn start(folder: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "child", "--nocapture"])
+        .env("GRADUS_TEST_FOLDER", folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn last(folder: &Path) -> Option<(u64, PathBuf)> {
+    Checkpoints::in_folder(folder).list().unwrap().pop()
+}
+
+/// The model of a run of so many steps that was never stopped.
+fn never_stopped(steps: u64) -> Vec<u32> {
+    let mut model = Mlp::builder([4, 64, 3]).dropout(0.2).seed(1).build::<f32>();
+    Trainer::new(Adam::new(1e-3)).steps(steps).seed(4).fit(&mut model, &iris(), None).unwrap();
+    bits(&model)
+}
+
+#[test]
+fn a_process_killed_200_times_never_loses_its_last_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut step, mut half_written) = (0, 0);
+    let mut model = Mlp::builder([4, 64, 3]).build::<f32>();
+    for kill in 0..200u64 {
+        let mut child = start(folder.path());
+        // until it has saved something, and then some time more that is other each time
+        while last(folder.path()).is_none_or(|(now, _)| now <= step) {
+            std::thread::sleep(Duration::from_millis(1));
+            assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+        }
+        std::thread::sleep(Duration::from_micros(kill.wrapping_mul(0x9E37_79B9) % 9000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        half_written +=
+            entries.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with(".gradus-")).count();
+        let (now, _) = last(folder.path()).expect("a checkpoint is there");
+        assert!(now > step, "kill {kill}: step {now} after {step}");
+        let (loaded, history) = endless(folder.path(), now); // complete: only loads
+        assert_eq!(history.steps.len() as u64, now);
+        model = loaded;
+        step = now;
+    }
+    assert!(half_written > 0, "no kill met a file that was being written: the test looks at nothing");
+    assert_eq!(bits(&model), never_stopped(step), "after {step} steps");
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_finishes_the_step_saves_and_says_how_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = start(folder.path());
+    while last(folder.path()).is_none_or(|(step, _)| step < 20) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let (step, path) = last(folder.path()).unwrap();
+    let promise = format!("stopped after step {step}, saved as {}; run it again with `resume()`", path.display());
+    assert!(said.contains(&promise), "{said}");
+    let (model, history) = endless(folder.path(), step + 5);
+    assert_eq!(history.steps.len() as u64, step + 5);
+    assert_eq!(bits(&model), never_stopped(step + 5));
+}

@@ -1,0 +1,222 @@
+//! What a `Trainer` does, beside saving.
+
+mod common;
+
+use std::ops::ControlFlow;
+
+use common::{Net, bits, timeless};
+use gradus_autograd::{Module, Param, Tape};
+use gradus_data::{Augment, Dataset, DiskRows, Sampling, digits, iris, write_npy};
+use gradus_nn::{Forward, Mlp};
+use gradus_optim::{Adam, EarlyStopping, ReduceOnPlateau, Sgd, step_decay};
+use gradus_train::{Classify, Ended, Metric, TrainError, Trainer, evaluate};
+use ndarray::{Array1, Array2, ArrayD, array};
+
+fn small() -> Dataset {
+    digits().test.subset(&(0..200).collect::<Vec<_>>())
+}
+
+#[test]
+fn one_two_and_four_threads_give_the_same_model_bit_for_bit() {
+    let data = small();
+    let trained = |shards, threads| {
+        let mut model = Net::new(3);
+        let task = Classify::new().metric(Metric::f1()).augment(Augment::images(8, 8).shift(1.0).noise(0.1));
+        let mut trainer = Trainer::new(Adam::new(1e-3)).task(task).epochs(2).seed(5).shards(shards).threads(threads);
+        let history = trainer.fit(&mut model, &data, Some(&data)).unwrap();
+        (bits(&model), timeless(history))
+    };
+    let one = trained(4, 1);
+    assert_eq!(one, trained(4, 2));
+    assert_eq!(one, trained(4, 4));
+    assert_ne!(one.0, trained(2, 2).0, "shards are part of the settings");
+}
+
+#[test]
+fn working_ahead_changes_nothing() {
+    let data = small();
+    let trained = |ahead| {
+        let mut model = Net::new(3);
+        let task = Classify::new().augment(Augment::images(8, 8).rotate(5.0));
+        Trainer::new(Adam::new(1e-3))
+            .task(task)
+            .epochs(2)
+            .shards(2)
+            .prefetch(ahead)
+            .fit(&mut model, &data, None)
+            .unwrap();
+        bits(&model)
+    };
+    assert_eq!(trained(0), trained(3));
+}
+
+#[test]
+fn accumulated_batches_are_one_large_batch() {
+    let data = small().cast::<f64>();
+    let trained = |size, batches| {
+        let mut model = Mlp::builder([64, 8, 10]).seed(1).build::<f64>();
+        let mut trainer = Trainer::new(Sgd::new(1e-3)).epochs(2).batch_size(size).accumulate(batches);
+        let history = trainer.fit(&mut model, &data, None).unwrap();
+        (model, history)
+    };
+    let ((large, a), (parts, b)) = (trained(60, 1), trained(15, 4));
+    assert_eq!((a.steps.len(), b.steps.len()), (8, 8)); // 60, 60, 60, 20 rows: the last in four parts of 5
+    for (x, y) in large.params()[0].1.data().iter().zip(parts.params()[0].1.data()) {
+        assert!((x - y).abs() < 1e-12);
+    }
+    assert!((a.last().train.loss - b.last().train.loss).abs() < 1e-12);
+}
+
+#[test]
+fn divergence_stops_before_the_step_and_says_where_it_began() {
+    let mut model = Net::new(1);
+    let error = Trainer::new(Sgd::new(1e30)).fit(&mut model, &small(), None).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, TrainError::Diverged { epoch: 1, .. }), "{text}");
+    assert!(text.contains("smaller learning rate") && text.contains("where it began: "), "{text}");
+    assert!(text.contains("tests/common/mod.rs") || text.contains("crates/nn/src"), "names a line: {text}");
+
+    // a loss that is finite, with a gradient that is not: √0
+    let mut w = Param::new([0.0f32]);
+    let data = (array![1.0f32, 2.0], array![0.0f32, 0.0]);
+    let mut trainer = Trainer::new(Sgd::new(0.1))
+        .cost(|w: &Param, t, (x, _): &(Array1<f32>, Array1<f32>)| (t.param(w) * x).abs().sqrt().sum());
+    let text = trainer.fit(&mut w, &data, None).unwrap_err().to_string();
+    assert!(text.starts_with("the gradient of `` is") && text.contains("sqrt"), "{text}");
+    assert_eq!(w.data(), [0.0]);
+}
+
+#[test]
+fn a_callback_sees_every_step_and_can_end_the_run() {
+    let data = small();
+    let mut model = Mlp::builder([64, 8, 10]).build::<f32>();
+    let (mut steps, mut epochs) = (0, 0);
+    let mut trainer = Trainer::new(Sgd::new(1e-3)).epochs(9);
+    let history = trainer
+        .fit_with(&mut model, &data, None, |at| {
+            steps += 1;
+            epochs += usize::from(at.epoch.is_some());
+            assert_eq!(at.history.steps.len(), steps);
+            at.optimizer.set_factor(0.5);
+            at.model.set_frozen("*", true);
+            if steps == 10 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
+    assert_eq!((epochs, history.steps.len(), history.epochs.len(), history.ended), (1, 10, 1, Ended::Callback));
+    assert_eq!(history.steps[1].lr, 5e-4);
+    assert_eq!(trainer.optimizer().steps(), 10);
+    assert!(model.params().iter().all(|(_, p)| p.is_frozen()));
+}
+
+#[test]
+fn a_run_may_be_a_number_of_steps() {
+    let mut model = Mlp::builder([64, 8, 10]).build::<f32>();
+    let mut trainer = Trainer::new(Sgd::new(1e-3)).steps(10).drop_last();
+    let history = trainer.fit(&mut model, &small(), None).unwrap();
+    let rows: Vec<(u64, u64)> = history.epochs.iter().map(|row| (row.epoch, row.step)).collect();
+    assert_eq!((history.steps.len(), rows), (10, vec![(1, 6), (2, 10)])); // 200 rows are 6 batches of 32
+}
+
+#[test]
+fn the_best_model_is_kept_and_a_run_ends_early() {
+    let (train, valid) = iris().split(0.5, 1);
+    let mut model = Mlp::builder([4, 16, 3]).seed(1).build::<f32>();
+    let mut trainer =
+        Trainer::new(Adam::new(0.05)).epochs(200).watch("accuracy").early_stopping(EarlyStopping::new(5)).keep_best();
+    let history = trainer.fit(&mut model, &train, Some(&valid)).unwrap();
+    let accuracy = |epoch: u64| history.epochs[epoch as usize - 1].valid.as_ref().unwrap().get("accuracy").unwrap();
+    let (best, last) = (history.best.unwrap(), history.epochs.len() as u64);
+    assert_eq!((history.ended.clone(), last), (Ended::Early, best + 5));
+    assert!((1..=last).all(|epoch| accuracy(epoch) < accuracy(best) || epoch >= best));
+    assert_eq!(evaluate(&model, &valid).predictions.accuracy(), accuracy(best));
+
+    let error = Trainer::new(Adam::new(0.05)).watch("accurcy").fit(&mut model, &train, None).unwrap_err();
+    assert_eq!(error.to_string(), "`watch`: there is no metric `accurcy`; there are loss, accuracy");
+}
+
+#[test]
+fn learning_rates_move_by_epoch_and_on_a_plateau() {
+    let mut model = Mlp::builder([64, 8, 10]).build::<f32>();
+    let mut trainer = Trainer::new(Sgd::new(1.0)).schedule_by_epoch(step_decay(1, 0.1)).epochs(3).batch_size(100);
+    let lrs: Vec<f64> = trainer.fit(&mut model, &small(), None).unwrap().steps.iter().map(|row| row.lr).collect();
+    for (lr, expected) in lrs.iter().zip([1.0, 1.0, 0.1, 0.1, 0.01, 0.01]) {
+        assert!((lr - expected).abs() < 1e-12, "{lrs:?}");
+    }
+    // a loss that cannot fall: the weights are frozen
+    let mut model = Mlp::builder([64, 8, 10]).build::<f32>();
+    let mut trainer = Trainer::new(Sgd::new(1.0).group("*", |g| g.frozen(true)))
+        .reduce_on_plateau(ReduceOnPlateau::new().patience(0).factor(0.5))
+        .epochs(4);
+    let history = trainer.fit(&mut model, &small(), None).unwrap();
+    assert_eq!(history.epochs.iter().map(|row| row.lr).collect::<Vec<_>>(), [1.0, 1.0, 0.5, 0.25]);
+}
+
+#[test]
+fn rare_classes_can_be_drawn_more_often() {
+    let data = small();
+    let rare: Vec<usize> = (0..200).filter(|&row| data.y()[row] != 3 || row < 40).collect();
+    let data = data.subset(&rare);
+    let mut model = Mlp::builder([64, 16, 10]).seed(1).build::<f32>();
+    let sampling = Sampling::balanced(data.y());
+    let mut trainer = Trainer::new(Adam::new(1e-2)).sampling(sampling).epochs(5);
+    let history = trainer.fit(&mut model, &data, None).unwrap();
+    assert!(history.last().train.get("accuracy").unwrap() > 0.9);
+}
+
+#[test]
+fn a_set_on_the_disk_trains_the_same_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npy");
+    let data = small();
+    write_npy(&path, data.x()).unwrap();
+    let trained_on_disk = {
+        let rows = DiskRows::<f32>::open(&path).unwrap();
+        let mut model = Mlp::builder([64, 8, 10]).seed(1).build::<f32>();
+        let mut trainer = Trainer::new(Adam::new(1e-3)).epochs(2).prefetch(2).cost(
+            |model: &Mlp, t: &Tape, (x, y): &(ArrayD<f32>, Vec<usize>)| model.forward(t.constant(x)).cross_entropy(y),
+        );
+        trainer.fit(&mut model, &(rows, data.y().to_vec()), None).unwrap();
+        bits(&model)
+    };
+    let mut model = Mlp::builder([64, 8, 10]).seed(1).build::<f32>();
+    Trainer::new(Adam::new(1e-3)).epochs(2).fit(&mut model, &data, None).unwrap();
+    assert_eq!(trained_on_disk, bits(&model));
+}
+
+#[test]
+fn a_file_that_vanishes_is_an_error_of_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npy");
+    write_npy(&path, &Array2::<f32>::zeros((8, 2))).unwrap();
+    let rows = DiskRows::<f32>::open(&path).unwrap();
+    std::fs::write(&path, b"").unwrap();
+    let mut w = Param::new([1.0f32, 1.0]);
+    let mut trainer =
+        Trainer::new(Sgd::new(0.1)).prefetch(1).cost(|w: &Param, t: &Tape, x: &ArrayD<f32>| (t.param(w) * x).sum());
+    let error = trainer.fit(&mut w, &rows, None).unwrap_err();
+    assert!(matches!(error, TrainError::File(_)) && error.to_string().contains("x.npy"), "{error}");
+}
+
+#[test]
+fn no_data_is_an_error() {
+    let none = digits().test.subset(&[]);
+    let mut model = Mlp::builder([64, 8, 10]).build::<f32>();
+    assert!(matches!(Trainer::new(Sgd::new(0.1)).fit(&mut model, &none, None), Err(TrainError::Empty)));
+    let few = digits().test.subset(&[1, 2]);
+    assert!(matches!(Trainer::new(Sgd::new(0.1)).drop_last().fit(&mut model, &few, None), Err(TrainError::Empty)));
+    // validation data may be empty: its loss is then 0 of nothing, and there are no metrics
+    let history = Trainer::new(Sgd::new(1e-3)).epochs(1).fit(&mut model, &few, Some(&none)).unwrap();
+    assert_eq!(history.last().valid.as_ref().unwrap().metrics, []);
+}
+
+#[test]
+fn logs_have_a_row_an_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (csv, lines) = (folder.path().join("log.csv"), folder.path().join("log.jsonl"));
+    let mut model = Mlp::builder([64, 8, 10]).build::<f32>();
+    let mut trainer = Trainer::new(Sgd::new(1e-3)).epochs(3).log(&csv).log(&lines);
+    trainer.fit(&mut model, &small(), Some(&small())).unwrap();
+    let (csv, lines) = (std::fs::read_to_string(csv).unwrap(), std::fs::read_to_string(lines).unwrap());
+    assert_eq!((csv.lines().count(), lines.lines().count()), (4, 3));
+    assert!(csv.starts_with("epoch,step,lr,seconds,loss,accuracy,valid_loss,valid_accuracy\n1,7,0.001,"), "{csv}");
+}
