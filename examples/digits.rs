@@ -1,7 +1,7 @@
-//! Trains an MLP on real handwritten digits and shows that it learned.
+//! Trains an MLP, or a small convolutional network, on real handwritten digits and shows that it learned.
 //!
 //! `cargo run --release --example digits` uses the embedded set (8 × 8 pixels); `-- --data DIR` the MNIST files in a
-//! folder; `-- --help` lists the settings.
+//! folder; `-- --model cnn` convolutions; `-- --help` lists the settings.
 
 use std::error::Error;
 use std::ops::ControlFlow;
@@ -10,24 +10,30 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use gradus::data::{Dataset, Normalizer, Split, digits, mnist};
+use gradus::data::{Augment, Dataset, Scaler, Split, digits, mnist};
 use gradus::prelude::*;
-use gradus::train::{Epoch, Evaluation, History, confusion, save};
+use gradus::train::{Epoch, Evaluation, History};
 use gradus::viz::{Plot, save_stack};
 use ndarray::ArrayView1;
 
-/// Trains an MLP on handwritten digits.
+/// Trains a network on handwritten digits.
 #[derive(Parser)]
 struct Settings {
+    /// A multilayer perceptron, or two convolutions and two layers
+    #[arg(long, value_enum, default_value_t = Kind::Mlp)]
+    model: Kind,
     /// How often the training data is gone through [default: 30, with --data 10]
-    #[arg(long, value_parser = positive)]
-    epochs: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    epochs: Option<u64>,
     /// Examples a step [default: 32, with --data 128]
     #[arg(long, value_parser = positive)]
     batch: Option<usize>,
-    /// Sizes of the hidden layers, separated by commas [default: 128, with --data 256,128]
+    /// Sizes of the MLP's hidden layers, separated by commas [default: 128, with --data 256,128]
     #[arg(long, value_delimiter = ',', value_parser = positive)]
     hidden: Option<Vec<usize>>,
+    /// How far training images are moved at random, in pixels [default: 0, for cnn with --data 1.5]
+    #[arg(long, value_parser = pixels_moved)]
+    shift: Option<f64>,
     /// What stands between the layers: relu, tanh, sigmoid, gelu, …
     #[arg(long, default_value_t = Activation::Relu)]
     activation: Activation,
@@ -73,6 +79,16 @@ fn probability(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|p| (0.0..1.0).contains(p)).ok_or_else(|| format!("{text} is not in 0..1"))
 }
 
+fn pixels_moved(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|p| (0.0..=8.0).contains(p)).ok_or_else(|| format!("{text} is not in 0..=8"))
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Kind {
+    Mlp,
+    Cnn,
+}
+
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Rule {
     Sgd,
@@ -116,21 +132,15 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         Some(folder) => mnist(folder)?,
         None => digits(),
     };
-    let raw = test.clone();
-    let normalizer = Normalizer::fit(train.x());
-    let (train, test) = (normalizer.apply(train), normalizer.apply(test));
-
-    let hidden = settings.hidden.clone().unwrap_or_else(|| if large { vec![256, 128] } else { vec![128] });
-    let sizes: Vec<usize> = [train.x().ncols()].into_iter().chain(hidden).chain([train.classes()]).collect();
-    let mut model: Mlp = Mlp::builder(sizes.as_slice())
-        .activation(settings.activation)
-        .dropout(settings.dropout)
-        .seed(settings.seed)
-        .build();
+    let side = (train.x().ncols() as f64).sqrt() as usize;
+    let (mut model, text) = match settings.model {
+        Kind::Mlp => mlp(&settings, &train, if large { vec![256, 128] } else { vec![128] }),
+        Kind::Cnn => cnn(&settings, &train, side),
+    };
     println!("{} digits to train on, {} to test on", train.len(), test.len());
-    println!("an MLP of {sizes:?} with {}: {} parameters\n", settings.activation, model.param_count());
+    println!("{text}: {} parameters\n", model.param_count());
 
-    let steps = (epochs * train.len().div_ceil(batch)) as u64;
+    let steps = epochs * train.len().div_ceil(batch) as u64;
     let warm = steps / 20;
     let decay = match settings.schedule {
         Decay::Cosine => cosine(steps - warm),
@@ -139,7 +149,9 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     };
     let schedule = warmup(warm).then(decay);
     let start = Instant::now();
-    let run = Run { settings: &settings, epochs, batch, train: &train, test: &test };
+    let shift = settings.shift.unwrap_or(if large && settings.model == Kind::Cnn { 1.5 } else { 0.0 });
+    let augment = Augment::images(side, side).shift(shift);
+    let run = Run { settings: &settings, epochs, batch, augment, train: &train, test: &test };
     let history = match settings.optimizer {
         Rule::Sgd => run.fit(&mut model, Sgd::new(lr).momentum(0.9).schedule(schedule)),
         Rule::Adam => run.fit(&mut model, Adam::new(lr).schedule(schedule)),
@@ -148,73 +160,106 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     println!("\ntrained in {:.1} s", start.elapsed().as_secs_f64());
 
     let result = evaluate(&model, &test);
-    show_confusion(&result, &test);
-    show_mistakes(&result, &raw);
+    println!("\nhow often digit (row) was taken for digit (column):\n{}", result.predictions.confusion());
+    show_mistakes(&result, &test);
     std::fs::create_dir_all(&settings.out)?;
     let (saved, plot) = (settings.out.join("model.gradus"), settings.out.join("training.svg"));
     save(&model, &saved)?;
     save_stack(&Plot::history(&history), &plot)?;
     println!("\nmodel: {}\nplot:  {}", saved.display(), plot.display());
-    println!("test accuracy: {:.2} %", 100.0 * result.accuracy);
+    println!("test accuracy: {:.2} %", 100.0 * result.accuracy());
     Ok(())
+}
+
+/// Scaling, then fully connected layers. The scaling is saved with the rest, so the model takes pixels as they are.
+fn mlp(settings: &Settings, train: &Dataset, hidden: Vec<usize>) -> (Sequential, String) {
+    let hidden = settings.hidden.clone().unwrap_or(hidden);
+    let sizes: Vec<usize> = [train.x().ncols()].into_iter().chain(hidden).chain([train.classes()]).collect();
+    let mlp: Mlp = Mlp::builder(sizes.as_slice())
+        .activation(settings.activation)
+        .dropout(settings.dropout)
+        .seed(settings.seed)
+        .build();
+    let text = format!("an MLP of {sizes:?} with {}", settings.activation);
+    (Sequential::new().named("pixels", scaling(train)).named("mlp", mlp), text)
+}
+
+/// Scaling, then twice a convolution, batch normalisation, an activation and the largest of 2 × 2, then two layers.
+fn cnn(settings: &Settings, train: &Dataset, side: usize) -> (Sequential, String) {
+    let (mut rng, activation) = (gradus::nn::rng(settings.seed), settings.activation);
+    let model = Sequential::new()
+        .named("pixels", scaling(train))
+        .map(move |x| x.reshape([-1, 1, side as i32, side as i32]))
+        .named("conv1", Conv2d::new(1, 16, [3, 3], &mut rng).padding([1, 1]))
+        .named("norm1", BatchNorm::new(16))
+        .layer(activation)
+        .layer(MaxPool2d::new([2, 2]))
+        .named("conv2", Conv2d::new(16, 32, [3, 3], &mut rng).padding([1, 1]))
+        .named("norm2", BatchNorm::new(32))
+        .layer(activation)
+        .layer(MaxPool2d::new([2, 2]))
+        .layer(Flatten)
+        .layer(Dropout::new(settings.dropout))
+        .named("hidden", Linear::new(32 * (side / 4).pow(2), 128, &mut rng))
+        .layer(activation)
+        .named("out", Linear::new(128, train.classes(), &mut rng));
+    (model, format!("16 and 32 channels of 3 × 3, 128 hidden, with {activation}"))
+}
+
+fn scaling(train: &Dataset) -> Standardize {
+    let scaler = Scaler::overall(train.x());
+    Standardize::new(&scaler.shift, &scaler.scale)
 }
 
 struct Run<'a> {
     settings: &'a Settings,
-    epochs: usize,
+    epochs: u64,
     batch: usize,
+    augment: Augment,
     train: &'a Dataset,
     test: &'a Dataset,
 }
 
 impl Run<'_> {
-    fn fit<R: gradus::optim::Rule>(&self, model: &mut Mlp, opt: Optimizer<R>) -> Result<History, Box<dyn Error>> {
+    fn fit<R: gradus::optim::Rule>(
+        &self,
+        model: &mut Sequential,
+        opt: Optimizer<R>,
+    ) -> Result<History, Box<dyn Error>> {
         println!("epoch   train loss  accuracy    test loss  accuracy   learning rate");
         let mut trainer = Trainer::new(opt)
+            .task(Classify::new().augment(self.augment))
             .epochs(self.epochs)
             .batch_size(self.batch)
             .seed(self.settings.seed)
             .shards(SHARDS)
-            .threads(self.settings.threads)
-            .progress(true)
-            .on_epoch(show_epoch);
-        Ok(trainer.fit(model, self.train, Some(self.test))?)
+            .threads(self.settings.threads);
+        Ok(trainer.fit_with(model, self.train, Some(self.test), |at| {
+            if let Some(epoch) = at.epoch {
+                show_epoch(epoch);
+            }
+            ControlFlow::Continue(())
+        })?)
     }
 }
 
-fn show_epoch(row: &Epoch) -> ControlFlow<()> {
-    let Epoch { epoch, loss, accuracy, valid, lr, .. } = row;
-    let (test_loss, test_accuracy) = valid.as_ref().map_or((f64::NAN, f64::NAN), |v| (v.loss, v.accuracy));
-    println!(
-        "{epoch:>5} {loss:>12.4} {:>8.2} % {test_loss:>11.4} {:>7.2} % {lr:>15.6}",
-        100.0 * accuracy,
-        100.0 * test_accuracy
-    );
-    ControlFlow::Continue(())
-}
-
-fn show_confusion(result: &Evaluation, test: &Dataset) {
-    println!("\nhow often digit (row) was taken for digit (column):");
-    println!("     {}", (0..10).map(|d| format!("{d:>5}")).collect::<String>());
-    for (digit, row) in confusion(&result.predictions, test.y(), 10).rows().into_iter().enumerate() {
-        let cell = |n: &usize| if *n == 0 { "    ·".to_owned() } else { format!("{n:>5}") };
-        println!("{digit:>5}{}", row.iter().map(cell).collect::<String>());
-    }
+fn show_epoch(Epoch { epoch, train, valid, lr, .. }: &Epoch) {
+    let of = |scores: &gradus::train::Scores| (scores.loss, 100.0 * scores.get("accuracy").unwrap_or(f64::NAN));
+    let (loss, accuracy) = of(train);
+    let (test_loss, test_accuracy) = valid.as_ref().map_or((f64::NAN, f64::NAN), of);
+    println!("{epoch:>5} {loss:>12.4} {accuracy:>8.2} % {test_loss:>11.4} {test_accuracy:>7.2} % {lr:>15.6}");
 }
 
 /// Draws the first mistakes side by side, two pixels a character.
 fn show_mistakes(result: &Evaluation, raw: &Dataset) {
     let side = (raw.x().ncols() as f64).sqrt() as usize;
     let count = if side > 16 { 3 } else { 6 };
-    let wrong: Vec<usize> = (0..raw.len()).filter(|&i| result.predictions[i] != raw.y()[i]).collect();
+    let classes = result.predictions.classes();
+    let wrong: Vec<usize> = (0..raw.len()).filter(|&i| classes[i] != raw.y()[i]).collect();
     println!("\n{} of {} are wrong; the first of them:", wrong.len(), raw.len());
     let shown = &wrong[..count.min(wrong.len())];
     let title = |&i: &usize| {
-        format!(
-            "{:<width$}",
-            format!("{} taken for {}", raw.y()[i], result.predictions[i]),
-            width = 2 * side.max(8) + 3
-        )
+        format!("{:<width$}", format!("{} taken for {}", raw.y()[i], classes[i]), width = 2 * side.max(8) + 3)
     };
     println!("{}", shown.iter().map(title).collect::<String>());
     let brightest = raw.x().iter().copied().fold(1.0, f32::max);

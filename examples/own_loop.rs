@@ -22,9 +22,9 @@ fn main() {
             "epoch {}: train loss {:.4}, test loss {:.4}, test accuracy {:.2} %",
             epoch + 1,
             total / digits.train.len() as f32,
-            test.loss,
-            100.0 * test.accuracy
+            test.loss(),
+            100.0 * test.accuracy()
         );
     }
-    assert!(evaluate(&model, &digits.test).accuracy > 0.93);
+    assert!(evaluate(&model, &digits.test).accuracy() > 0.93);
 }

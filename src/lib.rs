@@ -38,14 +38,16 @@ pub mod prelude {
     };
     pub use gradus_nn::{
         Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Forward, Gru, Init, LayerNorm, Linear,
-        MaxPool2d, Mlp, Perceptron, Reduction, Sequential, lambda, loss,
+        MaxPool2d, Mlp, Perceptron, Reduction, Sequential, Standardize, lambda, loss,
     };
     pub use gradus_optim::{
         Adam, AdamW, EarlyStopping, Lbfgs, Optimizer, Progress, ReduceOnPlateau, Rows, Schedule, Sgd, WeightAverage,
         constant, cosine, descend, exponential, find_lr, linear, minimize, one_cycle, random_restarts, step_decay,
         warmup,
     };
-    pub use gradus_train::{Trainer, evaluate};
+    pub use gradus_train::{
+        Checkpoints, Classify, ClassifyBinary, Metric, Regress, Trainer, evaluate, evaluate_task, load, save,
+    };
 
     pub use crate::Module;
 }

@@ -133,7 +133,7 @@ fn each_mistake_is_explained_at_the_users_line() {
         n.grad([constant]);
         n.grad([foreign]);
         n + foreign;
-        inference.var(1.0).backward();
+        inference.constant(1.0).backward();
         grads.wrt(foreign);
         grads.wrt(constant);
         grads.wrt(n.square());

@@ -138,7 +138,7 @@ fn training_by_hand() {
             opt.step(&mut model, &grads);
         }
     }
-    assert!(evaluate(&model, &train).accuracy > 0.95);
+    assert!(evaluate(&model, &train).accuracy() > 0.95);
 }
 
 #[test]

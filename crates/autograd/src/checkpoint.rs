@@ -21,7 +21,7 @@ impl<T: Float> Tape<T> {
     /// handed on: what else is used in two of them must be parameters or constants.
     ///
     /// # Panics
-    /// If the cost is not a single number, or the tape is for inference.
+    /// If the cost is not a single number, or the tape is for inference and has no `var`.
     ///
     /// ```
     /// use gradus_autograd::{Param, Part, Tape};

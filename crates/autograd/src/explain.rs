@@ -184,7 +184,7 @@ fn list(numbers: &[f64]) -> String {
 /// to. This is backpropagation, written down.
 ///
 /// # Panics
-/// If the cost is not a single number, or the tape is for inference.
+/// If the cost is not a single number, or the tape is for inference and has no `var`.
 ///
 /// ```
 /// use gradus_autograd::{Tape, explain};

@@ -29,7 +29,8 @@ pub enum Mode {
     Mathematics,
     /// Dropout drops, statistics move.
     Training,
-    /// Nothing is differentiated or stored for it; dropout passes everything on.
+    /// Parameters are constants, so nothing is stored for derivatives by them; dropout passes everything on. What is made with
+    /// [`Tape::var`] is differentiated here too: how an answer depends on its input.
     Inference,
 }
 
@@ -174,7 +175,15 @@ impl<T: Float> Tape<T> {
         Self::with_mode(Mode::Training, seed)
     }
 
-    /// An empty tape for inference: nothing is differentiated.
+    /// An empty tape for inference: parameters are constants, dropout passes everything on.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// let (w, tape) = (Param::new([2.0, -1.0]), Tape::inference());
+    /// let x = tape.var([1.0, 3.0]);
+    /// let answer = (x * &w).sum();
+    /// assert_eq!(answer.backward().wrt(x), w.value()); // what each input is worth
+    /// ```
     pub fn inference() -> Self {
         Self::with_mode(Mode::Inference, 0)
     }
@@ -266,7 +275,7 @@ impl<T: Float> Tape<T> {
     /// ```
     ///
     /// # Panics
-    /// If the cost is not a single number, or the tape is for inference.
+    /// If the cost is not a single number, or the tape is for inference and has no [`var`](Self::var).
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};
@@ -322,11 +331,8 @@ impl<T: Float> Tape<T> {
     /// ```
     #[track_caller]
     pub fn var(&self, value: impl IntoArray<T>) -> Var<'_, T> {
-        let differentiated = self.mode != Mode::Inference;
-        let var = self.leaf(&value.shape(), |out| value.write(out), differentiated);
-        if differentiated {
-            self.leaves.borrow_mut().push((var.index(), None));
-        }
+        let var = self.leaf(&value.shape(), |out| value.write(out), true);
+        self.leaves.borrow_mut().push((var.index(), None));
         var
     }
 

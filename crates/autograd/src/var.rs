@@ -128,7 +128,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// The gradients of this number by all leaves, as values.
     ///
     /// # Panics
-    /// If this is not a single number, or the tape is for inference.
+    /// If this is not a single number, or the tape is for inference and has no [`var`](crate::Tape::var).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -146,7 +146,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// sweep back from that.
     ///
     /// # Panics
-    /// If the gradient is not of this variable's shape, or the tape is for inference.
+    /// If the gradient is not of this variable's shape, or the tape is for inference and has no [`var`](crate::Tape::var).
     ///
     /// ```
     /// use ndarray::array;
@@ -230,7 +230,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// It is forward-mode differentiation, over the same record: one sweep, from the leaves on.
     ///
     /// # Panics
-    /// If the tape is for inference, a direction is not of its leaf's shape, or it is for no leaf.
+    /// If a direction is not of its leaf's shape, or it is for no leaf.
     ///
     /// ```
     /// use ndarray::array;
@@ -274,8 +274,9 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     fn check_recorded(self, name: &str) {
         assert!(
-            self.tape.mode() != crate::Mode::Inference,
-            "{name}: an inference tape records nothing to differentiate; use `Tape::training(seed)` or `Tape::new()`"
+            self.tape.mode() != crate::Mode::Inference || !self.tape.leaves().is_empty(),
+            "{name}: on an inference tape parameters are constants, and there is no `tape.var(…)` to differentiate by; use \
+             `Tape::training(seed)` or `Tape::new()`"
         );
     }
 

@@ -29,6 +29,7 @@ mod norm;
 mod perceptron;
 mod pool2d;
 mod sequential;
+mod standardize;
 mod summary;
 
 pub use activation::{Activation, UnknownActivation};
@@ -46,4 +47,5 @@ pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, LayerNorm};
 pub use perceptron::Perceptron;
 pub use pool2d::{AvgPool2d, MaxPool2d};
 pub use sequential::{Layer, Sequential};
+pub use standardize::Standardize;
 pub use summary::{Summarize, Summary, SummaryRow};

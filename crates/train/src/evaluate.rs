@@ -159,6 +159,22 @@ pub struct Evaluation<T: Float = f32> {
     pub predictions: Predictions<T>,
 }
 
+impl<T: Float> Evaluation<T> {
+    /// The mean cost.
+    pub fn loss(&self) -> f64 {
+        self.scores.loss
+    }
+
+    /// The share of right predictions.
+    ///
+    /// # Panics
+    /// If the targets are no labels.
+    #[track_caller]
+    pub fn accuracy(&self) -> f64 {
+        self.predictions.accuracy()
+    }
+}
+
 /// Examples that are run at once.
 const CHUNK: usize = 256;
 
@@ -169,7 +185,7 @@ const CHUNK: usize = 256;
 /// let digits = gradus_data::digits();
 /// let model = Mlp::builder([64, 16, 10]).build::<f32>();
 /// let result = gradus_train::evaluate(&model, &digits.test);
-/// assert!(result.scores.get("accuracy").unwrap() < 0.3); // it has learned nothing
+/// assert!(result.accuracy() < 0.3); // it has learned nothing
 /// assert_eq!(result.predictions.confusion().matrix.sum(), 1797);
 /// ```
 ///

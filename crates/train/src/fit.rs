@@ -66,7 +66,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
     ///     average.update(at.model);
     ///     if at.epoch.is_some_and(|row| row.train.loss < 0.01) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     /// })?;
-    /// assert!(evaluate(&average.applied_to(&model), &digits.test).predictions.accuracy() > 0.8);
+    /// assert!(evaluate(&average.applied_to(&model), &digits.test).accuracy() > 0.8);
     /// # Ok::<(), gradus_train::TrainError>(())
     /// ```
     ///

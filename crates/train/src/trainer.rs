@@ -31,7 +31,7 @@ use crate::{Checkpoints, Classify};
 ///         opt.step(&mut model, &grads);
 ///     }
 /// }
-/// assert!(gradus_train::evaluate(&model, &digits.test).predictions.accuracy() > 0.8);
+/// assert!(gradus_train::evaluate(&model, &digits.test).accuracy() > 0.8);
 /// ```
 pub struct Trainer<R: Rule, T: Float = f32, K = Classify<T>> {
     pub(crate) optimizer: Optimizer<R, T>,

@@ -155,26 +155,30 @@ impl Plot {
         plot.with(Series { name: String::new(), style: Style::Points, points, color: Some((0, 0, 0)) })
     }
 
-    /// The losses of a training run, of each batch and each epoch, and its learning rates: two plots for
+    /// A training run: its losses, of each batch and each epoch, each of its metrics, and its learning rates, as plots for
     /// [`stack`](crate::stack).
-    pub fn history(history: &History) -> [Plot; 2] {
-        let per_epoch = history.steps.len() as f64 / history.epochs.len().max(1) as f64;
+    pub fn history(history: &History) -> Vec<Plot> {
         let steps = |value: fn(&gradus_train::StepRow) -> f64| {
             history.steps.iter().enumerate().map(move |(i, row)| (i as f64, value(row))).collect::<Vec<_>>()
         };
         let epochs = |value: &dyn Fn(&gradus_train::Epoch) -> Option<f64>| {
-            let points = history.epochs.iter().filter_map(|e| Some((e.epoch as f64 * per_epoch, value(e)?)));
+            let points = history.epochs.iter().filter_map(|e| Some((e.step as f64, value(e)?)));
             points.collect::<Vec<_>>()
         };
-        let loss = Plot::new("loss")
-            .axes("step", "")
-            .log_y()
-            .series("each batch", Style::Faint, steps(|row| row.loss))
-            .series("training, mean of each epoch", Style::Dotted, epochs(&|e| Some(e.loss)));
-        let valid = epochs(&|e| e.valid.as_ref().map(|v| v.loss));
-        let loss = if valid.is_empty() { loss } else { loss.series("validation", Style::Dotted, valid) };
+        let both = |plot: Plot, name: &str, train: &str| {
+            let plot = plot.series(train, Style::Dotted, epochs(&|e| e.train.get(name)));
+            let valid = epochs(&|e| e.valid.as_ref().and_then(|scores| scores.get(name)));
+            if valid.is_empty() { plot } else { plot.series("validation", Style::Dotted, valid) }
+        };
+        let batches =
+            Plot::new("loss").axes("step", "").log_y().series("each batch", Style::Faint, steps(|row| row.loss));
+        let mut plots = vec![both(batches, "loss", "training, mean of each epoch")];
+        for (name, _) in history.epochs.first().map_or(&[][..], |row| &row.train.metrics) {
+            plots.push(both(Plot::new(name).axes("step", "").size(900, 300), name, "training"));
+        }
         let rate = Plot::new("learning rate").axes("step", "").size(900, 240);
-        [loss, rate.series("", Style::Line, steps(|row| row.lr))]
+        plots.push(rate.series("", Style::Line, steps(|row| row.lr)));
+        plots
     }
 }
 
