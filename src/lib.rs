@@ -66,3 +66,23 @@ struct CustomOperations;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/descent.md")]
 struct Descent;
+
+/// The examples of the guide to models.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/models.md")]
+struct Models;
+
+/// The examples of the guide to data.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/data.md")]
+struct Data;
+
+/// The examples of the guide to training.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/training.md")]
+struct Training;
+
+/// The examples of the guide to saving.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/saving.md")]
+struct Saving;

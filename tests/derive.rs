@@ -67,6 +67,19 @@ struct Skipped<A: Send + Sync> {
     any: A,
 }
 
+#[derive(Module)]
+struct Renamed {
+    #[module(name = "fc1")]
+    hidden: Param,
+    #[module(name = "fc2")]
+    out: Vec<Param>,
+}
+
+#[test]
+fn a_field_may_have_another_name_in_paths() {
+    assert_eq!(paths::<f32>(&Renamed { hidden: p(), out: vec![p()] }), ["fc1", "fc2.0"]);
+}
+
 #[test]
 fn paths_are_fields_places_and_nesting() {
     let everything = Everything {

@@ -119,7 +119,7 @@ mod tests {
         let (x, (names, y)) = data.pick(&[1, 1, 0]).unwrap();
         assert_eq!(x, array![[3.0, 4.0], [3.0, 4.0], [1.0, 2.0]]);
         assert_eq!((names, y), (vec!['b', 'b', 'a'], array![8, 8, 7]));
-        assert_eq!((&data).len(), 3);
+        assert_eq!(Examples::len(&&data), 3);
         assert!(Vec::<u8>::new().pick(&[]).unwrap().is_empty());
     }
 

@@ -92,6 +92,20 @@ struct Part {
     ty: syn::Type,
 }
 
+impl Part {
+    fn path(&self) -> String {
+        Self::path_of(&self.member, self.name.as_ref())
+    }
+
+    fn path_of(member: &Member, name: Option<&syn::LitStr>) -> String {
+        match (name, member) {
+            (Some(name), _) => name.value(),
+            (None, Member::Named(ident)) => ident.to_string().trim_start_matches("r#").to_owned(),
+            (None, Member::Unnamed(index)) => index.index.to_string(),
+        }
+    }
+}
+
 fn parts(fields: &Fields) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
     for (i, field) in fields.iter().enumerate() {
@@ -103,6 +117,10 @@ fn parts(fields: &Fields) -> Result<Vec<Part>, Error> {
             Some(ident) => Member::Named(ident.clone()),
             None => Member::Unnamed(Index::from(i)),
         };
+        let taken = |other: &Part| other.path() == Part::path_of(&member, name.as_ref());
+        if let Some(name) = name.as_ref().filter(|_| parts.iter().any(taken)) {
+            return Err(Error::new(name.span(), format!("there is a field `{}` already", name.value())));
+        }
         parts.push(Part { member, name, binding: format_ident!("part_{i}"), ty: field.ty.clone() });
     }
     Ok(parts)
@@ -111,17 +129,16 @@ fn parts(fields: &Fields) -> Result<Vec<Part>, Error> {
 /// `Pattern { field: part_0, .. } => { visitor.field("field", part_0); … }`
 fn arm(pattern: Tokens, parts: &[Part], method: &Tokens) -> Tokens {
     let bindings = parts.iter().map(|Part { member, binding, .. }| quote!(#member: #binding));
-    let calls = parts.iter().map(|Part { member, name, binding, ty }| {
+    let calls = parts.iter().map(|part| {
+        let Part { member, name, binding, ty } = part;
         let name = match member {
-            _ if name.is_some() => quote!(#name),
-            Member::Named(ident) => {
-                let name = ident.to_string();
-                let name = name.strip_prefix("r#").unwrap_or(&name).to_owned();
-                quote!(#name)
-            }
-            Member::Unnamed(index) => {
+            Member::Unnamed(index) if name.is_none() => {
                 let index = index.index as usize;
                 quote!(#index)
+            }
+            _ => {
+                let path = part.path();
+                quote!(#path)
             }
         };
         // naming the type lets a message about it point at the field

@@ -3,7 +3,7 @@
 use gradus_autograd::{Module, Param, Stream, Tape, Var, gradcheck};
 use gradus_nn::{
     Activation, BatchNorm, Conv2d, Dropout, Flatten, Forward, Gru, Init, Linear, MaxPool2d, Mlp, Perceptron, Reduction,
-    Sequential, loss, rng,
+    Sequential, Standardize, loss, rng,
 };
 use gradus_optim::{Adam, Sgd};
 use ndarray::array;
@@ -273,4 +273,64 @@ fn a_small_convolutional_network_learns() {
     let right =
         logits.value().outer_iter().zip(&labels).filter(|(row, label)| (row[1] > row[0]) == (**label == 1)).count();
     assert_eq!(right, 12);
+}
+
+#[test]
+fn one_model_answers_many_threads_at_once() {
+    let rng = &mut rng(3);
+    let model: Sequential = Sequential::new()
+        .map(|x| x.reshape([-1, 1, 4, 4]))
+        .layer(Conv2d::new(1, 3, [3, 3], rng))
+        .layer(BatchNorm::new(3))
+        .layer(Flatten)
+        .layer(Dropout::new(0.5))
+        .layer(Linear::new(12, 2, rng));
+    let x = ndarray::Array2::from_shape_fn((40, 16), |(i, j)| ((7 * i + j) as f32).sin());
+    let answers = |rows: std::ops::Range<usize>| {
+        let tape = Tape::inference();
+        model.forward(tape.constant(x.slice(ndarray::s![rows, ..]))).data().to_vec()
+    };
+    let alone: Vec<Vec<f32>> = (0..40).map(|row| answers(row..row + 1)).collect();
+    let together: Vec<Vec<f32>> = std::thread::scope(|scope| {
+        let answers = &answers;
+        let one = move |k: usize| {
+            let rows = || (5 * k..5 * k + 5).map(|row| answers(row..row + 1)).collect::<Vec<_>>();
+            (0..50).for_each(|_| assert_eq!(rows(), rows()));
+            rows()
+        };
+        let workers: Vec<_> = (0..8).map(|k| scope.spawn(move || one(k))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    assert_eq!(alone, together);
+    fn is_send<M: Send + Sync>(_: &M) {}
+    is_send(&model);
+}
+
+#[test]
+fn a_tied_weight_is_one_parameter_with_the_gradient_of_all_its_uses() {
+    let (w, x) = (Param::new(array![[1.0, 2.0], [3.0, 4.0]]), array![[0.5, -1.0]]);
+    let (_, tied) = Tape::training(0).gradients(|t| t.constant(&x).matmul(&w).matmul(t.param(&w).t()).sum());
+    let (a, b) = (w.clone(), w.clone());
+    let (_, apart) = Tape::training(0).gradients(|t| t.constant(&x).matmul(&a).matmul(t.param(&b).t()).sum());
+    assert_eq!(tied.wrt(&w), apart.wrt(&a) + apart.wrt(&b));
+    assert_eq!(tied.param_count(), 1);
+}
+
+#[test]
+fn standardize_is_not_learned_and_goes_along_with_the_model() {
+    let model = (Standardize::<f64>::new(&[1.0, 2.0], &[2.0, 4.0]), Linear::<f64>::new(2, 1, &mut rng(1)));
+    let paths: Vec<String> = model.leaves().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["0.shift", "0.scale", "1.weight", "1.bias"]);
+    assert_eq!(model.params().len(), 2);
+    gradcheck(
+        |v| v[0].tape().constant([0.0, 0.0]) + Standardize::new(&[1.0, 2.0], &[2.0, 4.0]).forward(v[0]),
+        &[array![3.0, -1.0].into_dyn()],
+    )
+    .unwrap();
+}
+
+#[test]
+#[should_panic(expected = "Standardize: 2 shifts and 1 scales")]
+fn standardize_wants_as_many_scales_as_shifts() {
+    let _ = Standardize::<f32>::new(&[0.0, 0.0], &[1.0]);
 }

@@ -54,7 +54,7 @@ impl<R: Rule, T: Float> Trainer<R, T> {
 
 /// What is learned.
 impl<R: Rule, T: Float, K> Trainer<R, T, K> {
-    /// Another task than plain classification: see [`Task`].
+    /// Another task than plain classification: see [`Task`](crate::Task).
     pub fn task<L>(self, task: L) -> Trainer<R, T, L> {
         Trainer { optimizer: self.optimizer, task, options: self.options }
     }
@@ -207,7 +207,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         self.with(|o| o.checkpoints = Some(checkpoints))
     }
 
-    /// Lets Ctrl-C (and a request to end the process) finish the step, save, and end the run with [`Ended::Interrupted`]; the second one
+    /// Lets Ctrl-C (and a request to end the process) finish the step, save, and end the run with [`Ended::Interrupted`](crate::Ended::Interrupted); the second one
     /// ends the process at once.
     pub fn stop_on_ctrl_c(self) -> Self {
         self.with(|o| o.ctrl_c = true)
