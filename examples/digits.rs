@@ -168,6 +168,9 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     save_stack(&Plot::history(&history), &plot)?;
     println!("\nmodel: {}\nplot:  {}", saved.display(), plot.display());
     println!("test accuracy: {:.2} %", 100.0 * result.accuracy());
+    if settings.quick && result.accuracy() < 0.9 {
+        return Err(format!("a quick run should reach 90 %, not {:.2} %", 100.0 * result.accuracy()).into());
+    }
     Ok(())
 }
 

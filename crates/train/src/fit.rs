@@ -160,13 +160,11 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
                         let scores =
                             valid.map(|data| evaluate::run(&mut inference, shards.pool(), &*model, task, data));
                         state.took(start.elapsed().as_secs_f64());
-                        let epoch = state.row(scores.transpose()?.map(|evaluation| evaluation.scores), task.metrics());
-                        let watched = epoch.valid.as_ref().unwrap_or(&epoch.train);
-                        let value = watched.get(options.watch.as_deref().unwrap_or("loss")).unwrap_or(f64::NAN);
-                        if let Some(factor) = state.observe(value, goal, options.keep_best.then_some(&*model)) {
+                        let scores = scores.transpose()?.map(|evaluation| evaluation.scores);
+                        let epoch = state.row(scores, task.metrics());
+                        if let Some(factor) = options.observe(&mut state, &epoch, goal, &*model) {
                             optimizer.set_factor(factor);
                         }
-                        state.history.epochs.push(epoch.clone());
                         if is_last {
                             state.advance();
                         }
@@ -200,16 +198,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         }
         state.history.ended = match ended {
             Some(Ended::Interrupted { .. }) => {
-                let step = state.step();
-                progress.say(&match &last_checkpoint {
-                    Some(path) => format!(
-                        "stopped after step {step}, saved as {}; run it again with `resume()` to go on",
-                        path.display()
-                    ),
-                    None => {
-                        format!("stopped after step {step}; nothing was saved, since no checkpoints were asked for")
-                    }
-                });
+                progress.say(&how_to_go_on(state.step(), last_checkpoint.as_deref()));
                 Ended::Interrupted { checkpoint: last_checkpoint }
             }
             Some(ended) => ended,
@@ -220,6 +209,16 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
             state.restore_best(model);
         }
         Ok(state.history)
+    }
+}
+
+/// What is said when a run was interrupted.
+fn how_to_go_on(step: u64, checkpoint: Option<&Path>) -> String {
+    match checkpoint {
+        Some(path) => {
+            format!("stopped after step {step}, saved as {}; run it again with `resume()` to go on", path.display())
+        }
+        None => format!("stopped after step {step}; nothing was saved, since no checkpoints were asked for"),
     }
 }
 

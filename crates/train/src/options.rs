@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use gradus_autograd::{Float, Stream};
+use gradus_autograd::{Float, Module, Stream};
 use gradus_data::{Examples, FileError, RowBatches, Sampling};
 use gradus_optim::{EarlyStopping, Goal, ReduceOnPlateau, Schedule};
 
 use crate::parallel::ranges;
 use crate::state::{Fixed, State};
-use crate::{Checkpoints, Metric, Task, TrainError};
+use crate::{Checkpoints, Epoch, Metric, Task, TrainError};
 
 /// All settings but optimizer and task.
 #[derive(Debug)]
@@ -100,6 +100,20 @@ impl Options {
                 Length::Epochs(epochs) => state.epoch >= epochs,
                 Length::Steps(steps) => state.step() >= steps,
             }
+    }
+
+    /// Takes note of an epoch: what decides, and whether it is the best. Returns the factor of the learning rate, if it is steered.
+    pub(crate) fn observe<T: Float, M: Module<T>>(
+        &self,
+        state: &mut State<T>,
+        epoch: &Epoch,
+        goal: Goal,
+        model: &M,
+    ) -> Option<f64> {
+        let watched = epoch.valid.as_ref().unwrap_or(&epoch.train);
+        let value = watched.get(self.watch.as_deref().unwrap_or("loss")).unwrap_or(f64::NAN);
+        state.history.epochs.push(epoch.clone());
+        state.observe(value, goal, self.keep_best.then_some(model))
     }
 
     /// Which way the metric that is watched is to go.

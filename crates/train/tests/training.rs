@@ -220,3 +220,74 @@ fn logs_have_a_row_an_epoch() {
     assert_eq!((csv.lines().count(), lines.lines().count()), (4, 3));
     assert!(csv.starts_with("epoch,step,lr,seconds,loss,accuracy,valid_loss,valid_accuracy\n1,7,0.001,"), "{csv}");
 }
+
+#[test]
+fn evaluating_in_chunks_is_evaluating_at_once() {
+    let data = digits().test.subset(&(0..300).collect::<Vec<_>>()); // chunks of 256 and 44
+    let model = Mlp::builder([64, 8, 10]).seed(1).build::<f64>();
+    let data = data.cast::<f64>();
+    let tape = Tape::inference();
+    let whole = model.forward(tape.constant(data.x())).cross_entropy(data.y()).item();
+    let found = evaluate(&model, &data);
+    assert!((found.loss() - whole).abs() < 1e-12);
+    assert_eq!(found.predictions.outputs.shape(), [300, 10]);
+}
+
+#[test]
+fn an_epochs_loss_is_the_mean_over_its_rows() {
+    // frozen, so that every batch is of the same model; 200 rows are six batches of 32 and one of 8
+    let data = small();
+    let mut model = Mlp::builder([64, 8, 10]).seed(1).build::<f32>();
+    let mut trainer = Trainer::new(Sgd::new(1.0).group("*", |g| g.frozen(true))).epochs(2).shards(3);
+    let history = trainer.fit(&mut model, &data, Some(&data)).unwrap();
+    for row in &history.epochs {
+        let valid = row.valid.as_ref().unwrap();
+        assert!((row.train.loss - valid.loss).abs() < 1e-5 && row.train.metrics[0].0 == "accuracy");
+        assert!((row.train.metrics[0].1 - valid.metrics[0].1).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn fewer_rows_than_shards_are_enough() {
+    let one = digits().test.subset(&[0]);
+    let trained = |shards| {
+        let mut model = Mlp::builder([64, 8, 10]).seed(1).build::<f32>();
+        Trainer::new(Sgd::new(0.1)).epochs(3).shards(shards).accumulate(2).fit(&mut model, &one, Some(&one)).unwrap();
+        bits(&model)
+    };
+    assert_eq!(trained(1), trained(8));
+}
+
+#[test]
+#[should_panic(expected = "Regress: the model gives [4, 1], but the targets are [4]; reshape one of them")]
+fn targets_of_another_shape_are_not_broadcast() {
+    let mut line = gradus_nn::Linear::<f32>::new(1, 1, &mut gradus_nn::rng(1));
+    let data = (Array2::zeros((4, 1)), Array1::zeros(4));
+    let _ = Trainer::new(Sgd::new(0.1)).task(gradus_train::Regress::new()).fit(&mut line, &data, None);
+}
+
+#[test]
+#[should_panic(expected = "ClassifyBinary: row 2 has label 2, which is neither 0 nor 1")]
+fn a_third_class_is_not_one_of_two() {
+    let data = Dataset::new(Array2::zeros((3, 2)), vec![0, 1, 2], 3).unwrap();
+    let mut model = Mlp::builder([2, 1]).build::<f32>();
+    let task = gradus_train::ClassifyBinary::new();
+    let _ = Trainer::new(Sgd::new(0.1)).sampling(Sampling::InOrder).task(task).fit(&mut model, &data, None);
+}
+
+#[test]
+fn divergence_names_the_last_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = Mlp::builder([64, 8, 10]).build::<f32>();
+    let mut trainer = Trainer::new(Sgd::new(1e-3))
+        .epochs(3)
+        .checkpoints(gradus_train::Checkpoints::in_folder(folder.path()).every_steps(2));
+    let error = trainer.fit_with(&mut model, &small(), None, |at| {
+        if at.history.steps.len() == 5 {
+            at.optimizer.set_factor(1e30);
+        }
+        ControlFlow::Continue(())
+    });
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("the last checkpoint: ") && text.contains("step-0000000006.checkpoint"), "{text}");
+}
