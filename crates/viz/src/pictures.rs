@@ -9,6 +9,7 @@ use gradus_optim::{Minimum, RangeTest, Schedule, functions::Function};
 use gradus_train::History;
 use ndarray::Ix1;
 
+use crate::plot::COLORS;
 use crate::{Plot, Series, Style};
 
 /// Points of the grid along each axis that contours are taken from.
@@ -165,10 +166,17 @@ impl Plot {
             let points = history.epochs.iter().filter_map(|e| Some((e.step as f64, value(e)?)));
             points.collect::<Vec<_>>()
         };
+        let end = history.steps.len().max(1) as f64;
         let both = |plot: Plot, name: &str, train: &str| {
-            let plot = plot.series(train, Style::Dotted, epochs(&|e| e.train.get(name)));
+            let dotted = |name: &str, points, color| Series {
+                name: name.to_owned(),
+                style: Style::Dotted,
+                points,
+                color: Some(COLORS[color]),
+            };
+            let plot = plot.range_x(0.0, end).with(dotted(train, epochs(&|e| e.train.get(name)), 1));
             let valid = epochs(&|e| e.valid.as_ref().and_then(|scores| scores.get(name)));
-            if valid.is_empty() { plot } else { plot.series("validation", Style::Dotted, valid) }
+            if valid.is_empty() { plot } else { plot.with(dotted("validation", valid, 2)) }
         };
         let batches =
             Plot::new("loss").axes("step", "").log_y().series("each batch", Style::Faint, steps(|row| row.loss));
@@ -176,7 +184,7 @@ impl Plot {
         for (name, _) in history.epochs.first().map_or(&[][..], |row| &row.train.metrics) {
             plots.push(both(Plot::new(name).axes("step", "").size(900, 300), name, "training"));
         }
-        let rate = Plot::new("learning rate").axes("step", "").size(900, 240);
+        let rate = Plot::new("learning rate").axes("step", "").size(900, 240).range_x(0.0, end);
         plots.push(rate.series("", Style::Line, steps(|row| row.lr)));
         plots
     }

@@ -55,7 +55,7 @@ pub struct Plot {
 }
 
 /// Colours that people with any colour vision can tell apart (Okabe, Ito 2008), but for the lightest.
-const COLORS: [(u8, u8, u8); 7] =
+pub(crate) const COLORS: [(u8, u8, u8); 7] =
     [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (230, 159, 0), (90, 90, 90)];
 
 impl Plot {
@@ -184,12 +184,38 @@ impl Plot {
         if self.series.iter().any(|s| !s.name.is_empty()) {
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::UpperRight)
+                .position(self.emptiest_corner(&axes))
                 .background_style(WHITE.mix(0.85))
                 .border_style(BLACK.mix(0.3))
                 .draw()?;
         }
         Ok(())
+    }
+
+    /// The corner that the lines pass through least: the legend covers what is there.
+    fn emptiest_corner(&self, [x, y]: &[Axis; 2]) -> SeriesLabelPosition {
+        use SeriesLabelPosition::{LowerLeft, LowerRight, UpperLeft, UpperRight};
+        let share =
+            |axis: &Axis, value: f64| axis.place(value).map(|place| (place - axis.from) / (axis.to - axis.from));
+        let mut crossed = [(0, UpperRight), (0, UpperLeft), (0, LowerRight), (0, LowerLeft)];
+        for points in self.series.iter().map(|series| &series.points) {
+            let shown: Vec<(f64, f64)> =
+                points.iter().filter_map(|&(a, b)| Some((share(x, a)?, share(y, b)?))).collect();
+            for pair in shown.windows(2) {
+                for t in (0..16).map(|t| f64::from(t) / 16.0) {
+                    let between = |a: f64, b: f64| a + t * (b - a);
+                    let (across, up) = (between(pair[0].0, pair[1].0), between(pair[0].1, pair[1].1));
+                    let hits = [
+                        (across > 0.65, up > 0.65),
+                        (across < 0.35, up > 0.65),
+                        (across > 0.65, up < 0.35),
+                        (across < 0.35, up < 0.35),
+                    ];
+                    crossed.iter_mut().zip(hits).for_each(|(corner, (a, b))| corner.0 += usize::from(a && b));
+                }
+            }
+        }
+        crossed.into_iter().min_by_key(|(count, _)| *count).map_or(UpperRight, |(_, corner)| corner)
     }
 }
 
