@@ -1,4 +1,5 @@
-//! A model of letters: a recurrent network reads some of Shakespeare's sonnets (1609), letter by letter, learns what comes next, and writes on.
+//! A model of letters: a recurrent network reads some of Shakespeare's sonnets (1609), letter by letter, learns what
+//! comes next, and writes on.
 //!
 //! `cargo run --release --example characters`; `-- 20` goes through the text 20 times instead of 8.
 
@@ -28,7 +29,8 @@ impl Letters {
         self.out.forward(states).reshape([-1, kinds])
     }
 
-    /// Goes on with a text, letter by letter, each drawn by its probability; a temperature below 1 prefers what is likely.
+    /// Goes on with a text, letter by letter, each drawn by its probability; a temperature below 1 prefers what is
+    /// likely.
     fn write(&self, alphabet: &[char], start: &str, count: usize, temperature: f64, seed: u64) -> String {
         let mut rng = Stream { seed, step: 0, shard: 0 }.rng();
         let mut tape = Tape::inference();

@@ -1,8 +1,9 @@
 //! A cost that holds a gradient: the penalty that keeps a critic's slope at 1 (Gulrajani et al. 2017,
 //! <https://arxiv.org/abs/1704.00028>), `mean over x of (‖∇ₓ f(x)‖ − 1)²`.
 //!
-//! For a linear critic `f(x) = w · x` the slope is w everywhere, so the penalty is `(‖w‖ − 1)²` and its gradient
-//! `2 (‖w‖ − 1) w / ‖w‖`, in closed form. For a network there is no such formula; the tape finds the gradient all the same.
+//! For a linear critic `f(x) = w · x` the slope is w everywhere, so the penalty is `(‖w‖ − 1)²` and its gradient `2
+//! (‖w‖ − 1) w / ‖w‖`, in closed form. For a network there is no such formula; the tape finds the gradient all the
+//! same.
 //!
 //! `cargo run --release --example gradient_penalty`
 

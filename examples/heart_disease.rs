@@ -1,5 +1,5 @@
-//! Predicts heart disease: with a perceptron, which is logistic regression and is held against it, then with a multilayer perceptron, judged
-//! by people it has not seen.
+//! Predicts heart disease: with a perceptron, which is logistic regression and is held against it, then with a
+//! multilayer perceptron, judged by people it has not seen.
 //!
 //! `cargo run --release --example heart_disease`
 
@@ -45,7 +45,8 @@ fn perceptron(name: &str, x: &Array2<f64>, y: &Array1<f64>, known: (f64, f64)) {
     assert!(near, "logistic regression has log loss and AUC {known:?}");
 }
 
-/// Ten-fold cross-validation on all that was measured in Cleveland: every patient is predicted once, by a model that has not seen them.
+/// Ten-fold cross-validation on all that was measured in Cleveland: every patient is predicted once, by a model that
+/// has not seen them.
 fn multilayer() -> Result<(), Box<dyn Error>> {
     let columns = ["age", "male", "trestbps", "chol", "fbs", "thalach", "exang", "oldpeak"];
     let table = heart_disease();

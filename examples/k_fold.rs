@@ -1,4 +1,5 @@
-//! Compares two models by cross-validation: each is trained five times, and judged each time by the fifth that it has not seen.
+//! Compares two models by cross-validation: each is trained five times, and judged each time by the fifth that it has
+//! not seen.
 //!
 //! `cargo run --release --example k_fold`
 

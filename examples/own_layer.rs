@@ -1,5 +1,5 @@
-//! A layer and a cost that no library has: distances to centres that are learned, and a cost that looks at hard examples most. Nobody writes a
-//! derivative.
+//! A layer and a cost that no library has: distances to centres that are learned, and a cost that looks at hard
+//! examples most. Nobody writes a derivative.
 //!
 //! `cargo run --release --example own_layer`
 
@@ -45,8 +45,8 @@ impl Forward for Net {
     }
 }
 
-/// Focal loss: `−(1 − p)^γ ln p` of the probability p of the right class, which hardly looks at what is known well (Lin et al. 2017,
-/// <https://arxiv.org/abs/1708.02002>).
+/// Focal loss: `−(1 − p)^γ ln p` of the probability p of the right class, which hardly looks at what is known well (Lin
+/// et al. 2017, <https://arxiv.org/abs/1708.02002>).
 struct Focal {
     gamma: f64,
     metrics: [Metric<f32>; 1],

@@ -1,7 +1,7 @@
 //! A network that solves a differential equation: `u″ = −u` with `u(0) = 0` and `u′(0) = 1`, whose solution is sin x.
 //!
-//! The network N never sees the solution. The form `u = x + x² N(x)` meets both conditions, and the cost is how far u is
-//! from meeting the equation, with the second derivative by the input taken on the tape (Lagaris et al. 1998,
+//! The network N never sees the solution. The form `u = x + x² N(x)` meets both conditions, and the cost is how far u
+//! is from meeting the equation, with the second derivative by the input taken on the tape (Lagaris et al. 1998,
 //! <https://arxiv.org/abs/physics/9705023>; Raissi et al. 2019).
 //!
 //! `cargo run --release --example physics_informed`

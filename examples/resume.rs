@@ -1,5 +1,5 @@
-//! Stops a training run in the middle of an epoch, takes it up again from its last checkpoint, and shows that nothing was lost: the model is the
-//! one of a run that was never stopped, bit for bit, dropout and all.
+//! Stops a training run in the middle of an epoch, takes it up again from its last checkpoint, and shows that nothing
+//! was lost: the model is the one of a run that was never stopped, bit for bit, dropout and all.
 //!
 //! `cargo run --release --example resume`
 
@@ -29,7 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Trains for two epochs, or until a step, from the last checkpoint in the folder if there is one. Returns the model's bits, and steps made.
+/// Trains for two epochs, or until a step, from the last checkpoint in the folder if there is one. Returns the model's
+/// bits, and steps made.
 fn run(folder: &Path, stop: Option<usize>) -> Result<(Vec<u32>, usize), Box<dyn Error>> {
     let mut model = Mlp::builder([64, 32, 10]).dropout(0.2).seed(1).build::<f32>();
     let mut trainer = Trainer::new(AdamW::new(3e-3).schedule(warmup(20).then(cosine(158))))

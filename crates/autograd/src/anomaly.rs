@@ -27,8 +27,8 @@ impl<T: Float> Tape<T> {
     /// in a gradient on the way back: which operation and which line of the program it was, what went in, and, for a
     /// model that was [named](Self::name_parameters), in which layer.
     ///
-    /// It reads every number once more, so turn it on to look for a mistake, not in every run. Masks that are meant to be
-    /// infinite stop it too; 10³⁰ serves as well. Leaves without axes, which literals become, are not looked at.
+    /// It reads every number once more, so turn it on to look for a mistake, not in every run. Masks that are meant to
+    /// be infinite stop it too; 10³⁰ serves as well. Leaves without axes, which literals become, are not looked at.
     ///
     /// # Panics
     /// From then on, at the line of the operation, or of the `backward`, that meets a number that is not finite.
@@ -43,8 +43,8 @@ impl<T: Float> Tape<T> {
         self.detects().set(Detect::Panic);
     }
 
-    /// Records a cost, sweeps back, and returns what [`detect_anomaly`](Self::detect_anomaly) would stop with, and at which line; `None` if every number
-    /// is finite. The tape is empty afterwards.
+    /// Records a cost, sweeps back, and returns what [`detect_anomaly`](Self::detect_anomaly) would stop with, and at
+    /// which line; `None` if every number is finite. The tape is empty afterwards.
     ///
     /// ```
     /// let found = gradus_autograd::Tape::new().find_anomaly(|t| (t.var([1.0, 0.0]).ln()).sum()).unwrap();
@@ -78,8 +78,8 @@ impl<T: Float> Tape<T> {
         panic!("anomaly: {explanation}")
     }
 
-    /// Tells the tape the paths of a model's parameters, which it then uses in messages. Once is enough: they stay when the
-    /// tape is cleared.
+    /// Tells the tape the paths of a model's parameters, which it then uses in messages. Once is enough: they stay when
+    /// the tape is cleared.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};

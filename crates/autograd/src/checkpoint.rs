@@ -10,8 +10,8 @@ use crate::{Float, Stream, Tape, Var};
 pub type Part<'a, T> = &'a dyn for<'t> Fn(Var<'t, T>) -> Var<'t, T>;
 
 impl<T: Float> Tape<T> {
-    /// What [`gradients`](Tape::gradients) of `cost(segmentₙ(… segment₁(x)))` computes, with only one segment on the tape
-    /// at a time (Chen et al. 2016, <https://arxiv.org/abs/1604.06174>; PyTorch's `checkpoint`).
+    /// What [`gradients`](Tape::gradients) of `cost(segmentₙ(… segment₁(x)))` computes, with only one segment on the
+    /// tape at a time (Chen et al. 2016, <https://arxiv.org/abs/1604.06174>; PyTorch's `checkpoint`).
     ///
     /// The first pass keeps nothing but what goes from one segment to the next. On the way back each segment runs once
     /// more, to be swept. So it takes about a third longer, and for n layers in √n segments, memory for 2√n of them.

@@ -42,8 +42,8 @@ pub fn value_and_grad<T: Float, D: Dimension>(
     (y.item(), like(y.backward().wrt(x)))
 }
 
-/// All first derivatives of a function from arrays to arrays: `J[…, …] = ∂f[…] / ∂x[…]`, with the axes of the output first
-/// and those of x behind them.
+/// All first derivatives of a function from arrays to arrays: `J[…, …] = ∂f[…] / ∂x[…]`, with the axes of the output
+/// first and those of x behind them.
 ///
 /// One sweep back for each number of the output. For the Jacobian times a vector, [`jvp`] takes one sweep forward; for
 /// a vector times the Jacobian, [`vjp`] one sweep back.
@@ -67,8 +67,8 @@ pub fn jacobian<T: Float, D: Dimension>(f: impl for<'t> Fn(Var<'t, T>) -> Var<'t
     ArrayD::from_shape_vec(shape, jacobian).expect("a gradient for each number of the output")
 }
 
-/// The value of a function at a point, and the vector-Jacobian product there: `Jᵀ g` for a gradient g that arrives at the
-/// output.
+/// The value of a function at a point, and the vector-Jacobian product there: `Jᵀ g` for a gradient g that arrives at
+/// the output.
 ///
 /// # Panics
 /// If the gradient is not of the output's shape.
@@ -134,8 +134,8 @@ pub fn hvp<T: Float, D: Dimension>(
 /// The gradient of the cost of each of `n` examples by each parameter: an array a parameter, examples first. For
 /// clipping each example's gradient, measuring their noise, finding the examples that a model learns most from.
 ///
-/// One sweep an example, on the same tape after it was cleared; the sum over the examples is what one sweep from the summed
-/// cost gives.
+/// One sweep an example, on the same tape after it was cleared; the sum over the examples is what one sweep from the
+/// summed cost gives.
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape, per_example_gradients};

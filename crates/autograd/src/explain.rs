@@ -16,9 +16,8 @@ use crate::{Float, Tape, Var};
 ///
 /// Printed, it is a table. [`graphviz`](Trace::graphviz) and [`mermaid`](Trace::mermaid) draw it as a graph. It
 /// serialises (with `serde_json`, say) as `{"cost": …, "steps": [{"step", "operation", "name", "inputs": [{"step",
-/// "derivative", "contribution"}], "value", "gradient", "line"}]}`, numbers as `{"shape", "mean", "min", "max", "data"}`;
-/// what is not there is `null`, and numbers that are not
-/// finite are `"NaN"`, `"inf"`, `"-inf"`.
+/// "derivative", "contribution"}], "value", "gradient", "line"}]}`, numbers as `{"shape", "mean", "min", "max",
+/// "data"}`; what is not there is `null`, and numbers that are not finite are `"NaN"`, `"inf"`, `"-inf"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
     /// the step whose gradients these are

@@ -237,7 +237,8 @@ impl<T: Float> Gradients<T> {
         self.workspace().entries.iter().filter_map(|e| e.param)
     }
 
-    /// Changes the gradient of a parameter in place; false if it has none. For noise, penalties, or averages of one's own.
+    /// Changes the gradient of a parameter in place; false if it has none. For noise, penalties, or averages of one's
+    /// own.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};
@@ -262,9 +263,9 @@ impl<T: Float> Gradients<T> {
         }
     }
 
-    /// Adds the gradients of another sweep: of another batch, whose gradients add up to one step's, of another shard, or of
-    /// another cost on the same tape. Gradients of parameters are added from any tape, those of variables only from
-    /// their own, before it was cleared. Moves of buffers are appended.
+    /// Adds the gradients of another sweep: of another batch, whose gradients add up to one step's, of another shard,
+    /// or of another cost on the same tape. Gradients of parameters are added from any tape, those of variables only
+    /// from their own, before it was cleared. Moves of buffers are appended.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();

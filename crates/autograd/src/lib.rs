@@ -15,9 +15,10 @@
 //! ```
 //!
 //! To read the crate front to back: `tape.rs` (the record), `var.rs` (its handles), `operation.rs` (what an operation
-//! is), `sweep.rs` (the three sweeps), `gradients.rs` (what they return), `tensor.rs` and `dual.rs` (what rules are written over), `ops/` (the operations;
-//! `ops/fused.rs` makes them of expressions), `param.rs` and `module.rs` (what a model is made of), `derivatives.rs` and
-//! `gradcheck.rs`. `kernels/` and `storage.rs` are about speed and can be skipped.
+//! is), `sweep.rs` (the three sweeps), `gradients.rs` (what they return), `tensor.rs` and `dual.rs` (what rules are
+//! written over), `ops/` (the operations; `ops/fused.rs` makes them of expressions), `param.rs` and `module.rs` (what a
+//! model is made of), `derivatives.rs` and `gradcheck.rs`. `kernels/` and `storage.rs` are about speed and can be
+//! skipped.
 
 mod anomaly;
 mod array;

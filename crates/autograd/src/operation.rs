@@ -200,8 +200,8 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     fn speak(&self, i: usize) {
         self.spoken.set(self.spoken.get() | 1 << i.min(63));
     }
-    /// Says that the gradient of input `i` is 0 everywhere, as that of a comparison is. An input that a rule neither adds to
-    /// nor says this of stops the sweep: a missing rule is never a zero.
+    /// Says that the gradient of input `i` is 0 everywhere, as that of a comparison is. An input that a rule neither
+    /// adds to nor says this of stops the sweep: a missing rule is never a zero.
     pub fn none(&self, i: usize) {
         self.speak(i);
     }
@@ -223,8 +223,8 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
             );
         }
     }
-    /// Adds the matrix product `a · b`, each operand transposed first where asked, to the gradient of input `i`: straight
-    /// into what is already there, if anything is. `operands` runs only if somebody needs it.
+    /// Adds the matrix product `a · b`, each operand transposed first where asked, to the gradient of input `i`:
+    /// straight into what is already there, if anything is. `operands` runs only if somebody needs it.
     pub fn add_product(&self, i: usize, transposed: [bool; 2], operands: impl FnOnce() -> [V; 2]) {
         self.speak(i);
         if !self.wants(i) {
@@ -239,7 +239,8 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     /// gradient is right, but it cannot be differentiated again.
     ///
     /// # Panics
-    /// When a derivative of the gradient is asked for, by [`Var::grad`] or [`Var::hvp`]; the message names the operation.
+    /// When a derivative of the gradient is asked for, by [`Var::grad`] or [`Var::hvp`]; the message names the
+    /// operation.
     pub fn add_numbers(&self, i: usize, compute: impl FnOnce(&[View<'_, T>], Output<'_, T>)) {
         self.add(i, || {
             let inputs = (0..self.inputs()).map(|k| self.input(k));

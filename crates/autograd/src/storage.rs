@@ -143,7 +143,8 @@ impl<T> Drop for Arena<T> {
     fn drop(&mut self) {
         for chunk in self.chunks.get_mut().drain(..) {
             let layout = Layout::array::<T>(chunk.len).and_then(|l| l.align_to(ALIGN)).expect("a layout made before");
-            // SAFETY: the chunk came from `alloc_zeroed` with this layout, and nobody borrows a block of a dropped arena.
+            // SAFETY: the chunk came from `alloc_zeroed` with this layout, and nobody borrows a block of a dropped
+            // arena.
             unsafe { dealloc(chunk.start.as_ptr().cast(), layout) };
         }
     }

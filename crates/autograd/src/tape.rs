@@ -29,8 +29,8 @@ pub enum Mode {
     Mathematics,
     /// Dropout drops, statistics move.
     Training,
-    /// Parameters are constants, so nothing is stored for derivatives by them; dropout passes everything on. What is made with
-    /// [`Tape::var`] is differentiated here too: how an answer depends on its input.
+    /// Parameters are constants, so nothing is stored for derivatives by them; dropout passes everything on. What is
+    /// made with [`Tape::var`] is differentiated here too: how an answer depends on its input.
     Inference,
 }
 
@@ -219,8 +219,8 @@ impl<T: Float> Tape<T> {
         self.len() == 0
     }
 
-    /// What the tape holds, in bytes. Memory is not given back but used again: after the first steps of a training loop it
-    /// no longer grows.
+    /// What the tape holds, in bytes. Memory is not given back but used again: after the first steps of a training loop
+    /// it no longer grows.
     ///
     /// Every value stays readable until the tape is cleared, whether a rule needs it or not; to store less, see
     /// [`checkpointed_gradients`](Tape::checkpointed_gradients).
@@ -474,8 +474,8 @@ impl<T: Float> Tape<T> {
         self.push(operation, Some(self.nodes.input_list(indices.into_iter())), value, shape)
     }
 
-    /// Checks the shapes and gives the output's. One that an input has already is not stored again: gradients of a shape
-    /// that is stored once are told by its place.
+    /// Checks the shapes and gives the output's. One that an input has already is not stored again: gradients of a
+    /// shape that is stored once are told by its place.
     #[track_caller]
     fn output_shape<'t, O: Operation<T>>(
         &'t self,

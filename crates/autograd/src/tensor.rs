@@ -88,8 +88,8 @@ pub trait Tensor<T: Float>:
     fn accumulate(sum: Self, term: Self) -> Self {
         sum + term
     }
-    /// An array that `compute` writes, given the numbers of others, for the gradient of a node's input. Where derivatives
-    /// are recorded there is none.
+    /// An array that `compute` writes, given the numbers of others, for the gradient of a node's input. Where
+    /// derivatives are recorded there is none.
     #[doc(hidden)]
     fn numbers(
         context: Self::Context,
@@ -204,8 +204,8 @@ impl<'s, T: Float> Value<'s, T> {
         Self::fresh(shape, pool, |out| operation.forward(views, Output::new(out, shape)))
     }
 
-    /// [`sum_to`](Tensor::sum_to) the shape of a node. From here on all gradients of that shape share one slice, by which
-    /// they are told.
+    /// [`sum_to`](Tensor::sum_to) the shape of a node. From here on all gradients of that shape share one slice, by
+    /// which they are told.
     fn sum_to_shape(self, shape: &'s [usize]) -> Self {
         // the gradient of something that was repeated for every row, such as a bias
         if let (&[rows, columns], &[n]) = (self.shape, shape)
@@ -294,7 +294,8 @@ impl<'s, T: Float> Value<'s, T> {
         }
     }
 
-    /// Changes every number by a loop over blocks, `f(start, block)`: in place if nobody else reads this, else on a copy.
+    /// Changes every number by a loop over blocks, `f(start, block)`: in place if nobody else reads this, else on a
+    /// copy.
     fn mapped(mut self, f: impl Fn(usize, &mut [T]) + Sync) -> Self {
         let len = padded(self.len());
         if let Source::Pool(slot) = &mut self.source

@@ -141,12 +141,13 @@ impl<'t, T: Float> Var<'t, T> {
         self.tape.backward(self.index)
     }
 
-    /// The gradients of `Σ gradient ⊙ this` by all leaves: [`backward`](Self::backward) from an array of any shape, given the
-    /// gradient that arrives at it from elsewhere. For several such outputs, add up `(output * &gradient).sum()` and
-    /// sweep back from that.
+    /// The gradients of `Σ gradient ⊙ this` by all leaves: [`backward`](Self::backward) from an array of any shape,
+    /// given the gradient that arrives at it from elsewhere. For several such outputs, add up `(output *
+    /// &gradient).sum()` and sweep back from that.
     ///
     /// # Panics
-    /// If the gradient is not of this variable's shape, or the tape is for inference and has no [`var`](crate::Tape::var).
+    /// If the gradient is not of this variable's shape, or the tape is for inference and has no
+    /// [`var`](crate::Tape::var).
     ///
     /// ```
     /// use ndarray::array;
@@ -199,8 +200,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// `H v` with `Hᵢⱼ = ∂²cost / ∂xᵢ∂xⱼ`, for all leaves. Leaves without a direction stand still.
     ///
     /// It takes about as long as two gradients, and no matrix is formed: two sweeps over numbers that carry their
-    /// derivative along ([dual numbers](https://en.wikipedia.org/wiki/Dual_number)), forward and back (Pearlmutter 1994,
-    /// <https://doi.org/10.1162/neco.1994.6.1.147>). To differentiate the product again, record it instead:
+    /// derivative along ([dual numbers](https://en.wikipedia.org/wiki/Dual_number)), forward and back (Pearlmutter
+    /// 1994, <https://doi.org/10.1162/neco.1994.6.1.147>). To differentiate the product again, record it instead:
     /// `(cost.grad([x])[0] * v).sum().grad([x])`.
     ///
     /// # Panics
@@ -224,8 +225,8 @@ impl<'t, T: Float> Var<'t, T> {
         sweep::hvp(self.tape, self.index, self.placed("hvp", directions).into_iter())
     }
 
-    /// How this moves when the leaves move along the given directions: the Jacobian times the directions, `Σ ∂this/∂xⱼ dⱼ`,
-    /// in this variable's shape. Leaves without a direction stand still.
+    /// How this moves when the leaves move along the given directions: the Jacobian times the directions, `Σ ∂this/∂xⱼ
+    /// dⱼ`, in this variable's shape. Leaves without a direction stand still.
     ///
     /// It is forward-mode differentiation, over the same record: one sweep, from the leaves on.
     ///

@@ -7,8 +7,8 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// Moves, turns and blurs images at random, each in its own way. What comes in from outside an image is 0.
 ///
-/// A row is an image: its channels one behind the other, each row by row. Numbers between pixels are interpolated (bilinear), so a move by
-/// whole pixels without a turn changes no number.
+/// A row is an image: its channels one behind the other, each row by row. Numbers between pixels are interpolated
+/// (bilinear), so a move by whole pixels without a turn changes no number.
 ///
 /// ```
 /// use gradus_autograd::Stream;

@@ -14,9 +14,9 @@ use crate::{Examples, FileError, NpyError};
 
 /// The rows of a `.npy` file, read when they are picked: for data sets larger than memory.
 ///
-/// Any row can be read at any time, so it is shuffled, split and resumed as what lies in memory; [`prefetch`](crate::prefetch) (or
-/// `Trainer::prefetch`) reads ahead while a step computes. Targets, which are small, usually stay in memory beside it: `(rows, targets)` is a
-/// set of examples again.
+/// Any row can be read at any time, so it is shuffled, split and resumed as what lies in memory;
+/// [`prefetch`](crate::prefetch) (or `Trainer::prefetch`) reads ahead while a step computes. Targets, which are small,
+/// usually stay in memory beside it: `(rows, targets)` is a set of examples again.
 ///
 /// ```
 /// use gradus_data::{DiskRows, Examples, write_npy};

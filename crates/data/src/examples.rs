@@ -7,8 +7,8 @@ use crate::{Batch, Dataset, FileError, RowBatches};
 
 /// Examples that can be picked by number, from memory or from a disk.
 ///
-/// Labelled sets ([`Dataset`]), arrays (a row, or the first axis, an example), lists, and pairs of these; [`DiskRows`](crate::DiskRows)
-/// for what does not fit into memory; and whatever implements it.
+/// Labelled sets ([`Dataset`]), arrays (a row, or the first axis, an example), lists, and pairs of these;
+/// [`DiskRows`](crate::DiskRows) for what does not fit into memory; and whatever implements it.
 ///
 /// ```
 /// use gradus_data::Examples;

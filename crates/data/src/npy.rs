@@ -1,7 +1,8 @@
 //! NumPy's files: an array each (`.npy`), or arrays with names in a zip archive (`.npz`).
 //!
-//! The format is NumPy's (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>): six bytes `\x93NUMPY`,
-//! two of the version, the length of a header, the header (a Python dictionary of `descr`, `fortran_order` and `shape`), the numbers.
+//! The format is NumPy's (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>): six bytes
+//! `\x93NUMPY`, two of the version, the length of a header, the header (a Python dictionary of `descr`, `fortran_order`
+//! and `shape`), the numbers.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, Write};
@@ -221,7 +222,8 @@ pub fn npz_arrays<T: Float>(source: impl Read + Seek, path: &Path) -> Result<Vec
         .collect()
 }
 
-/// Writes arrays with names as a `.npz` archive, not compressed, as `np.savez` does. A crash leaves the old file or the new one.
+/// Writes arrays with names as a `.npz` archive, not compressed, as `np.savez` does. A crash leaves the old file or the
+/// new one.
 ///
 /// # Errors
 /// If it cannot be written.

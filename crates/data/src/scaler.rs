@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// `(x − shift) / scale`, with a shift and a scale for each column.
 ///
-/// Fit it on the training data alone (what is measured on other data must not have seen it), and save it with the model: serde can. A column whose
-/// numbers are all the same becomes 0.
+/// Fit it on the training data alone (what is measured on other data must not have seen it), and save it with the
+/// model: serde can. A column whose numbers are all the same becomes 0.
 ///
 /// ```
 /// use gradus_data::Scaler;
@@ -44,8 +44,8 @@ impl Scaler {
         })
     }
 
-    /// All columns together to mean 0 and (population) standard deviation 1, with one shift and one scale: for pixels, of which some are
-    /// nearly always 0.
+    /// All columns together to mean 0 and (population) standard deviation 1, with one shift and one scale: for pixels,
+    /// of which some are nearly always 0.
     ///
     /// ```
     /// use gradus_data::{Scaler, digits};

@@ -44,8 +44,8 @@ pub fn split_by_label(labels: &[usize], share: f64, seed: u64) -> (Vec<usize>, V
     (first, second)
 }
 
-/// `k` pairs of row numbers (to train on, to validate on), shuffled by a seed: each row is validated on once. The parts differ by
-/// at most one row.
+/// `k` pairs of row numbers (to train on, to validate on), shuffled by a seed: each row is validated on once. The parts
+/// differ by at most one row.
 ///
 /// ```
 /// let folds = gradus_data::k_fold_rows(10, 5, 1);
@@ -59,7 +59,8 @@ pub fn k_fold_rows(rows: usize, k: usize, seed: u64) -> Vec<(Vec<usize>, Vec<usi
     k_fold_by_label(&vec![0; rows], k, seed)
 }
 
-/// [`k_fold_rows`], with each label spread evenly over the folds (stratified): the folds' counts of a label differ by at most one.
+/// [`k_fold_rows`], with each label spread evenly over the folds (stratified): the folds' counts of a label differ by
+/// at most one.
 ///
 /// # Panics
 /// If there are fewer than two folds, or fewer rows than folds.

@@ -9,7 +9,8 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::Dataset;
 
-/// `count` points in the plane, of which each has the place and label that `point(i, rng)` gives, moved by normal noise.
+/// `count` points in the plane, of which each has the place and label that `point(i, rng)` gives, moved by normal
+/// noise.
 #[track_caller]
 fn points(
     count: usize,
@@ -34,8 +35,8 @@ fn points(
 
 /// Two half circles that reach into each other: no line divides them.
 ///
-/// Class 0 is `(cos t, sin t)`, class 1 `(1 − cos t, ½ − sin t)`, with t drawn evenly from 0 to π; then normal noise of the given standard
-/// deviation. As scikit-learn's `make_moons`, with drawn t.
+/// Class 0 is `(cos t, sin t)`, class 1 `(1 − cos t, ½ − sin t)`, with t drawn evenly from 0 to π; then normal noise of
+/// the given standard deviation. As scikit-learn's `make_moons`, with drawn t.
 ///
 /// ```
 /// let moons = gradus_data::moons(200, 0.1, 1);

@@ -31,8 +31,8 @@ pub struct Conv2d<T: Float = f32> {
 }
 
 impl<T: Float> Conv2d<T> {
-    /// From so many channels to so many, with a kernel of height × width; weight and bias drawn evenly from ±1/√(inputs ·
-    /// height · width).
+    /// From so many channels to so many, with a kernel of height × width; weight and bias drawn evenly from ±1/√(inputs
+    /// · height · width).
     pub fn new(inputs: usize, outputs: usize, kernel: [usize; 2], rng: &mut impl Rng) -> Self {
         Self::grouped(inputs, outputs, kernel, 1, rng)
     }

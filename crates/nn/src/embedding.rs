@@ -7,9 +7,9 @@ use rand::Rng;
 
 use crate::Init;
 
-/// A table with a row for each of so many things (words, letters, users), to be learned: PyTorch's `Embedding`, its start included
-/// (normal, standard deviation 1). What goes in are whole numbers, so it has [`lookup`](Self::lookup) in place of
-/// `forward`.
+/// A table with a row for each of so many things (words, letters, users), to be learned: PyTorch's `Embedding`, its
+/// start included (normal, standard deviation 1). What goes in are whole numbers, so it has [`lookup`](Self::lookup) in
+/// place of `forward`.
 ///
 /// ```
 /// use gradus_autograd::Tape;

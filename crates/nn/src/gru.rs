@@ -15,8 +15,9 @@ use crate::{Forward, Init};
 /// h ← (1 − z) n + z h
 /// ```
 ///
-/// Cho et al. 2014 (<https://arxiv.org/abs/1406.1078>), in the variant of PyTorch's `GRU` (of one layer, `batch_first`), layout and
-/// default start included: rows of the weights in the order r, z, n, and in paths PyTorch's names (`weight_ih_l0`).
+/// Cho et al. 2014 (<https://arxiv.org/abs/1406.1078>), in the variant of PyTorch's `GRU` (of one layer,
+/// `batch_first`), layout and default start included: rows of the weights in the order r, z, n, and in paths PyTorch's
+/// names (`weight_ih_l0`).
 ///
 /// ```
 /// use gradus_autograd::Tape;

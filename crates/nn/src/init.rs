@@ -51,8 +51,8 @@ pub enum Init {
         /// 1 unless an activation wants another
         gain: f64,
     },
-    /// evenly in ±√(3 / fan) · gain: variances stay on the way forward, with [`Fan::Out`] on the way back (He et al. 2015,
-    /// <https://arxiv.org/abs/1502.01852>)
+    /// evenly in ±√(3 / fan) · gain: variances stay on the way forward, with [`Fan::Out`] on the way back (He et al.
+    /// 2015, <https://arxiv.org/abs/1502.01852>)
     KaimingUniform {
         /// √2 for relu
         gain: f64,
@@ -73,8 +73,8 @@ pub enum Init {
         /// PyTorch's is 2 if `std` is 1
         cut: f64,
     },
-    /// rows of length `gain` at right angles (columns, if there are more rows than columns): what goes through keeps its
-    /// length. Axes after the first count as one. Saxe et al. 2013 (<https://arxiv.org/abs/1312.6120>)
+    /// rows of length `gain` at right angles (columns, if there are more rows than columns): what goes through keeps
+    /// its length. Axes after the first count as one. Saxe et al. 2013 (<https://arxiv.org/abs/1312.6120>)
     Orthogonal {
         /// 1 unless an activation wants another
         gain: f64,
@@ -115,8 +115,8 @@ impl Init {
     /// [`Init::XavierNormal`] with gain 1.
     pub const GLOROT_NORMAL: Init = Init::XavierNormal { gain: 1.0 };
 
-    /// A parameter of the given shape, drawn from this distribution. The first axis counts outputs; axes after the second
-    /// (a convolution's window) count as connections of each.
+    /// A parameter of the given shape, drawn from this distribution. The first axis counts outputs; axes after the
+    /// second (a convolution's window) count as connections of each.
     ///
     /// ```
     /// use gradus_nn::{Init, rng};
@@ -181,8 +181,8 @@ fn normal<T: Float>(shape: &[usize], std: f64, rng: &mut impl Rng) -> Param<T> {
     Param::with(shape, |numbers| numbers.iter_mut().for_each(|x| *x = draw()))
 }
 
-/// Rows (or columns, if they are fewer) at right angles: Gram and Schmidt's method on normal draws, twice, because once leaves
-/// rounding errors that grow with the number of rows.
+/// Rows (or columns, if they are fewer) at right angles: Gram and Schmidt's method on normal draws, twice, because once
+/// leaves rounding errors that grow with the number of rows.
 fn orthogonal<T: Float>(shape: &[usize], gain: f64, rng: &mut impl Rng) -> Param<T> {
     let rows = shape.first().copied().unwrap_or(1);
     let columns: usize = shape.iter().skip(1).product();

@@ -6,7 +6,8 @@ use rand::Rng;
 
 use crate::{Forward, Init};
 
-/// `y = x Wᵀ + b` over the last axis, with W of outputs × inputs: PyTorch's `Linear`, layout and default start included.
+/// `y = x Wᵀ + b` over the last axis, with W of outputs × inputs: PyTorch's `Linear`, layout and default start
+/// included.
 ///
 /// ```
 /// use gradus_autograd::Tape;

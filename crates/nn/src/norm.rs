@@ -5,8 +5,8 @@ use gradus_derive::Module;
 
 use crate::Forward;
 
-/// Layer normalisation: each example on its own to mean 0 and variance 1 over its last axes, then scaled and moved. PyTorch's
-/// `LayerNorm`; see [`Var::layer_norm`].
+/// Layer normalisation: each example on its own to mean 0 and variance 1 over its last axes, then scaled and moved.
+/// PyTorch's `LayerNorm`; see [`Var::layer_norm`].
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -51,9 +51,10 @@ impl<T: Float> Forward<T> for LayerNorm<T> {
 /// Batch normalisation: each channel (axis 1) to mean 0 and variance 1 over all else, then scaled and moved. PyTorch's
 /// `BatchNorm1d` and `BatchNorm2d`, defaults included; see [`Var::batch_norm`].
 ///
-/// In training the mean and variance are the batch's, and the running ones move toward them by `momentum` (the variance with divisor
-/// n − 1); in inference the running ones are taken. The optimizer's step carries the move out, once for each forward pass: so
-/// evaluating a model changes nothing, and statistics of a batch in shards do not depend on threads.
+/// In training the mean and variance are the batch's, and the running ones move toward them by `momentum` (the variance
+/// with divisor n − 1); in inference the running ones are taken. The optimizer's step carries the move out, once for
+/// each forward pass: so evaluating a model changes nothing, and statistics of a batch in shards do not depend on
+/// threads.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -108,8 +109,8 @@ impl<T: Float> BatchNorm<T> {
 
 impl<T: Float> Forward<T> for BatchNorm<T> {
     /// # Panics
-    /// If there are not so many channels; in training if there is only one number a channel, which has no variance; on a tape for
-    /// mathematics, where neither behaviour could be meant.
+    /// If there are not so many channels; in training if there is only one number a channel, which has no variance; on
+    /// a tape for mathematics, where neither behaviour could be meant.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let (tape, shape) = (x.tape(), x.shape());

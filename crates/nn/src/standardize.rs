@@ -5,8 +5,8 @@ use gradus_derive::Module;
 
 use crate::Forward;
 
-/// `(x − shift) / scale` for each column (the last axis), with numbers that are not learned: so that a saved model takes inputs as they are measured,
-/// and nobody can forget how the training data were scaled.
+/// `(x − shift) / scale` for each column (the last axis), with numbers that are not learned: so that a saved model
+/// takes inputs as they are measured, and nobody can forget how the training data were scaled.
 ///
 /// ```
 /// use gradus_autograd::Tape;

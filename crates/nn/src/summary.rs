@@ -38,7 +38,8 @@ impl Summary {
         self.rows.iter().filter(|row| row.kind == kind).map(SummaryRow::count).sum()
     }
 
-    /// Memory of all of them, in bytes. Training takes as much again for gradients, and for each state of the optimizer.
+    /// Memory of all of them, in bytes. Training takes as much again for gradients, and for each state of the
+    /// optimizer.
     pub fn bytes(&self) -> usize {
         self.rows.iter().map(SummaryRow::count).sum::<usize>() * self.bytes_per_number
     }

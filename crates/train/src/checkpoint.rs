@@ -66,11 +66,12 @@ pub fn save_checkpoint<T: Float, M: Module<T> + ?Sized, R: Rule>(
     container::write(Kind::Checkpoint, &saved, path.as_ref())
 }
 
-/// Loads what [`save_checkpoint`] wrote into a model and an optimizer made with the same settings, and returns what was saved beside them.
+/// Loads what [`save_checkpoint`] wrote into a model and an optimizer made with the same settings, and returns what was
+/// saved beside them.
 ///
 /// # Errors
-/// If the file is not there, no checkpoint, cut short, damaged, of another format, or does not fit model or optimizer. Both are then as they
-/// were.
+/// If the file is not there, no checkpoint, cut short, damaged, of another format, or does not fit model or optimizer.
+/// Both are then as they were.
 pub fn load_checkpoint<T: Float, M: Module<T> + ?Sized, R: Rule, E: DeserializeOwned>(
     path: impl AsRef<Path>,
     model: &mut M,
@@ -106,8 +107,8 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, R: Rule, E: Deserial
 
 /// Where a [`Trainer`](crate::Trainer) saves its run, when, and how many of the last checkpoints it keeps.
 ///
-/// The files are called `step-0000001200.checkpoint`. A folder is for one run: without [`resume`](Self::resume), a folder that holds checkpoints is
-/// an error, and nothing in it is touched.
+/// The files are called `step-0000001200.checkpoint`. A folder is for one run: without [`resume`](Self::resume), a
+/// folder that holds checkpoints is an error, and nothing in it is touched.
 ///
 /// ```
 /// use gradus_nn::Mlp;

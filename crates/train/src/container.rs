@@ -1,5 +1,5 @@
-//! Files of our own: 8 bytes of magic, the format's version (u32), the length of what follows (u64) and its CRC-32 (u32), all
-//! little-endian, then the content by bincode.
+//! Files of our own: 8 bytes of magic, the format's version (u32), the length of what follows (u64) and its CRC-32
+//! (u32), all little-endian, then the content by bincode.
 
 use std::fs::File;
 use std::io::Read;
@@ -133,7 +133,8 @@ pub(crate) fn open(kind: Kind, path: &Path) -> Result<Vec<u8>, LoadError> {
     Ok(content)
 }
 
-/// Reads a content that begins with a model's [`Leaves`](crate::leaves::Leaves): number type and count are checked before any number is read.
+/// Reads a content that begins with a model's [`Leaves`](crate::leaves::Leaves): number type and count are checked
+/// before any number is read.
 pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str, path: &Path) -> Result<C, LoadError> {
     let damaged = |reason: String| LoadError::Content { path: path.into(), reason };
     let ((found, leaves), _): ((String, u64), usize) =

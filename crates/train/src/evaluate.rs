@@ -71,8 +71,8 @@ impl<T: Float> Predictions<T> {
         }
     }
 
-    /// The class that is predicted for each example: the one with the largest logit, the first of those that tie; for one logit an
-    /// example, 1 if it is above 0.
+    /// The class that is predicted for each example: the one with the largest logit, the first of those that tie; for
+    /// one logit an example, 1 if it is above 0.
     pub fn classes(&self) -> Vec<usize> {
         match self.columns() {
             1 => self.numbers().iter().map(|&x| usize::from(x.to_f64() > 0.0)).collect(),

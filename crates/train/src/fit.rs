@@ -35,7 +35,8 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
     /// Trains the model.
     ///
     /// # Errors
-    /// If there is no data, the loss or a gradient becomes NaN or infinite, a file cannot be read or written, or a checkpoint does not fit.
+    /// If there is no data, the loss or a gradient becomes NaN or infinite, a file cannot be read or written, or a
+    /// checkpoint does not fit.
     ///
     /// # Panics
     /// If model, task and data do not fit together.
@@ -52,7 +53,8 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         self.fit_with(model, train, valid, |_| ControlFlow::Continue(()))
     }
 
-    /// [`fit`](Self::fit), and calls back after each step, with model and optimizer, to look at or to change; `Break` ends the run.
+    /// [`fit`](Self::fit), and calls back after each step, with model and optimizer, to look at or to change; `Break`
+    /// ends the run.
     ///
     /// ```
     /// use std::ops::ControlFlow;

@@ -104,8 +104,8 @@ impl History {
         (columns, rows)
     }
 
-    /// Writes a row an epoch: JSON lines if the name ends in `.jsonl`, else comma-separated values. A crash leaves the old file or the
-    /// new one. A number that is not there or not finite is empty in CSV and `null` in JSON.
+    /// Writes a row an epoch: JSON lines if the name ends in `.jsonl`, else comma-separated values. A crash leaves the
+    /// old file or the new one. A number that is not there or not finite is empty in CSV and `null` in JSON.
     ///
     /// # Errors
     /// If it cannot be written.

@@ -1,6 +1,7 @@
 //! Training loops, metrics, checkpoints, and saved models.
 //!
-//! A loop of your own takes ten lines; [`Trainer`] is the same loop with validation, metrics, progress, shards, checkpoints and what else one wants of it:
+//! A loop of your own takes ten lines; [`Trainer`] is the same loop with validation, metrics, progress, shards,
+//! checkpoints and what else one wants of it:
 //!
 //! ```
 //! use gradus_nn::Mlp;
@@ -13,6 +14,11 @@
 //! assert!(history.last().valid.as_ref().unwrap().get("accuracy").unwrap() > 0.8);
 //! # Ok::<(), gradus_train::TrainError>(())
 //! ```
+//!
+//! The loop is `fit.rs`; `trainer.rs` and `options.rs` have its settings, `state.rs` where a run stands, `task.rs` what is
+//! learned, `parallel.rs` the shards, `evaluate.rs` and `metrics.rs` what is measured, `history.rs` the rows and logs.
+//! `checkpoint.rs`, `model_file.rs` and `safetensors_file.rs` are what is saved, `container.rs` the format of our own,
+//! `leaves.rs` a model's numbers by path.
 
 mod checkpoint;
 mod container;

@@ -101,8 +101,9 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// The area under the receiver's curve: how likely a positive example has a larger score than a negative one, a tie counting half. NaN
-/// if all are of one kind. Time n log n (Mann and Whitney 1947, <https://doi.org/10.1214/aoms/1177730491>).
+/// The area under the receiver's curve: how likely a positive example has a larger score than a negative one, a tie
+/// counting half. NaN if all are of one kind. Time n log n (Mann and Whitney 1947,
+/// <https://doi.org/10.1214/aoms/1177730491>).
 ///
 /// ```
 /// use gradus_train::auc;
@@ -187,8 +188,8 @@ impl<T: Float> Metric<T> {
         Metric::new("accuracy", Goal::Maximize, Predictions::accuracy)
     }
 
-    /// `top_k`: the share of examples whose class is among the k with the largest logits. A tie at the k-th place counts as among them only if it stands
-    /// before.
+    /// `top_k`: the share of examples whose class is among the k with the largest logits. A tie at the k-th place
+    /// counts as among them only if it stands before.
     pub fn top_k(k: usize) -> Self {
         Metric::new(&format!("top_{k}"), Goal::Maximize, move |p| {
             let (labels, classes) = (p.labels(), p.columns());
@@ -248,8 +249,9 @@ impl<T: Float> Metric<T> {
         Metric::new("mae", Goal::Minimize, |p| mean(p, |y, t| (y - t).abs()))
     }
 
-    /// `r2`: 1 − Σ (y − ŷ)² / Σ (y − ȳ)², the share of the variance that is explained; the mean over the columns if there are several. Of
-    /// targets that are all the same it is 1 if they are met and else 0, as scikit-learn's `r2_score` has it.
+    /// `r2`: 1 − Σ (y − ŷ)² / Σ (y − ȳ)², the share of the variance that is explained; the mean over the columns if
+    /// there are several. Of targets that are all the same it is 1 if they are met and else 0, as scikit-learn's
+    /// `r2_score` has it.
     pub fn r2() -> Self {
         Metric::new("r2", Goal::Maximize, |p| {
             let (outputs, targets, columns) = (p.numbers(), p.target_numbers(), p.columns().max(1));

@@ -14,8 +14,8 @@ use crate::safetensors_file;
 
 /// Saves a model's parameters and buffers. A crash leaves the old file or the new one.
 ///
-/// The name says the format. `.safetensors` and `.npz` are read by other programs, with PyTorch's names and layouts for the layers that both have; any
-/// other name is the format of our own, with version, length and checksum.
+/// The name says the format. `.safetensors` and `.npz` are read by other programs, with PyTorch's names and layouts for
+/// the layers that both have; any other name is the format of our own, with version, length and checksum.
 ///
 /// ```
 /// use gradus_autograd::Module;
@@ -52,8 +52,8 @@ pub fn save<T: Float, M: Module<T> + ?Sized>(model: &M, path: impl AsRef<Path>) 
 
 /// Loads what [`save`] wrote, or PyTorch or NumPy, into a model of the same architecture. The content says the format.
 ///
-/// Numbers of another type become the model's, but for the format of our own, which says so. `num_batches_tracked`, which PyTorch's batch normalisation counts
-/// and does not use, is passed over.
+/// Numbers of another type become the model's, but for the format of our own, which says so. `num_batches_tracked`,
+/// which PyTorch's batch normalisation counts and does not use, is passed over.
 ///
 /// # Errors
 /// If the file is not there, not a model, damaged, or does not fit: then every path that is missing, unexpected or of

@@ -102,7 +102,8 @@ impl Options {
             }
     }
 
-    /// Takes note of an epoch: what decides, and whether it is the best. Returns the factor of the learning rate, if it is steered.
+    /// Takes note of an epoch: what decides, and whether it is the best. Returns the factor of the learning rate, if it
+    /// is steered.
     pub(crate) fn observe<T: Float, M: Module<T>>(
         &self,
         state: &mut State<T>,

@@ -91,7 +91,8 @@ impl<T: Float> Shards<T> {
         self.gradients_of(&ranges(rows, self.tapes.len()), |tape, range| cost(tape, range.clone()))
     }
 
-    /// The gradients of a sum of costs, one for each part, of which there are no more than shards; added in their order.
+    /// The gradients of a sum of costs, one for each part, of which there are no more than shards; added in their
+    /// order.
     ///
     /// # Panics
     /// If there are no parts, or more than shards.
@@ -123,8 +124,8 @@ impl<T: Float> Shards<T> {
     }
 }
 
-/// `0..rows` in as many ranges as there are shards, of sizes that differ by at most one; fewer if there are fewer rows. None is empty: layers
-/// that look at a whole batch could not say what nothing means.
+/// `0..rows` in as many ranges as there are shards, of sizes that differ by at most one; fewer if there are fewer rows.
+/// None is empty: layers that look at a whole batch could not say what nothing means.
 pub(crate) fn ranges(rows: usize, shards: usize) -> Vec<Range<usize>> {
     let count = shards.min(rows.max(1));
     (0..count).map(|k| k * rows / count..(k + 1) * rows / count).collect()

@@ -10,7 +10,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use crate::container::LoadError;
 use crate::leaves::{Leaves, SavedLeaf};
 
-/// A count of PyTorch's batch normalisation that nothing depends on (unless its momentum is `None`). It is an integer, and PyTorch does without it when it loads.
+/// A count of PyTorch's batch normalisation that nothing depends on (unless its momentum is `None`). It is an integer,
+/// and PyTorch does without it when it loads.
 pub(crate) fn is_passed_over(path: &str) -> bool {
     path == "num_batches_tracked" || path.ends_with(".num_batches_tracked")
 }

@@ -8,8 +8,8 @@ use rand::Rng;
 
 use crate::{Metric, Targets};
 
-/// What a [`Trainer`](crate::Trainer) teaches a model: [`Classify`], [`ClassifyBinary`], [`Regress`], or one of your own. For a cost
-/// alone, [`Trainer::cost`](crate::Trainer::cost) takes a closure.
+/// What a [`Trainer`](crate::Trainer) teaches a model: [`Classify`], [`ClassifyBinary`], [`Regress`], or one of your
+/// own. For a cost alone, [`Trainer::cost`](crate::Trainer::cost) takes a closure.
 pub trait Task<T: Float, M: ?Sized, B>: Sync {
     /// The outputs of a model for a batch, and their mean cost over the batch.
     fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &B) -> (Var<'t, T>, Var<'t, T>);
@@ -24,12 +24,13 @@ pub trait Task<T: Float, M: ?Sized, B>: Sync {
         &[]
     }
 
-    /// Changes a batch before a training step sees it, by random numbers that depend on nothing but seed, step and shard.
+    /// Changes a batch before a training step sees it, by random numbers that depend on nothing but seed, step and
+    /// shard.
     fn augment(&self, _: &mut B, _: &mut dyn Rng) {}
 }
 
-/// Labelled examples ([`Dataset`](gradus_data::Dataset)), a logit for each class, cross-entropy. The metric is the accuracy, until others
-/// are added.
+/// Labelled examples ([`Dataset`](gradus_data::Dataset)), a logit for each class, cross-entropy. The metric is the
+/// accuracy, until others are added.
 ///
 /// ```
 /// use gradus_data::Augment;
@@ -59,7 +60,8 @@ impl<T: Float> Classify<T> {
         Classify { cost: loss::CrossEntropy::new(), metrics: vec![Metric::accuracy()], augment: None }
     }
 
-    /// Sets the cost: with weights of the classes, smoothing, an ignored label. It takes the mean, whatever its reduction says.
+    /// Sets the cost: with weights of the classes, smoothing, an ignored label. It takes the mean, whatever its
+    /// reduction says.
     pub fn cost(mut self, cost: loss::CrossEntropy) -> Self {
         self.cost = cost.reduction(Reduction::Mean);
         self
@@ -97,8 +99,8 @@ impl<T: Float, M: Forward<T> + ?Sized> Task<T, M, Batch<T>> for Classify<T> {
     }
 }
 
-/// Labelled examples of two classes, one logit each (`P(1) = σ(logit)`), binary cross-entropy. The metrics are accuracy and AUC, until others are
-/// added.
+/// Labelled examples of two classes, one logit each (`P(1) = σ(logit)`), binary cross-entropy. The metrics are accuracy
+/// and AUC, until others are added.
 ///
 /// ```
 /// use gradus_data::moons;
@@ -163,8 +165,8 @@ impl<T: Float, M: Forward<T> + ?Sized> Task<T, M, Batch<T>> for ClassifyBinary<T
     }
 }
 
-/// Pairs of arrays, inputs and numbers to be met; mean squared error until another cost is set. The metrics are `mae` and `r2`, until
-/// others are added.
+/// Pairs of arrays, inputs and numbers to be met; mean squared error until another cost is set. The metrics are `mae`
+/// and `r2`, until others are added.
 ///
 /// ```
 /// use gradus_nn::{Linear, Reduction, loss, rng};

@@ -11,8 +11,8 @@ use crate::options::{Length, Options};
 use crate::task::CostOf;
 use crate::{Checkpoints, Classify};
 
-/// Trains a model on mini-batches, shuffled afresh each epoch: a classifier with cross-entropy, or whatever a [`task`](Self::task) or a
-/// [`cost`](Self::cost) says.
+/// Trains a model on mini-batches, shuffled afresh each epoch: a classifier with cross-entropy, or whatever a
+/// [`task`](Self::task) or a [`cost`](Self::cost) says.
 ///
 /// What it does is this loop, which you may as well write yourself; the rest is what one adds to it in time.
 ///
@@ -111,8 +111,8 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         self.with(|o| o.batch_size = size)
     }
 
-    /// Lets a step take this many batches, one after the other, and add up their gradients: a batch as large as you like in the memory of
-    /// a small one. The cost is then the mean over all of them.
+    /// Lets a step take this many batches, one after the other, and add up their gradients: a batch as large as you
+    /// like in the memory of a small one. The cost is then the mean over all of them.
     ///
     /// # Panics
     /// If it is 0.
@@ -163,7 +163,8 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         self.with(|o| o.prefetch = batches)
     }
 
-    /// A schedule of the learning rate that moves on with each epoch, instead of the optimizer's own, which moves on with each step.
+    /// A schedule of the learning rate that moves on with each epoch, instead of the optimizer's own, which moves on
+    /// with each step.
     pub fn schedule_by_epoch(self, schedule: Schedule) -> Self {
         self.with(|o| o.schedule = Some(schedule))
     }
@@ -171,8 +172,8 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
 
 /// What is looked at, kept, shown and saved.
 impl<R: Rule, T: Float, K> Trainer<R, T, K> {
-    /// The metric that decides what is best, when to stop, and when the learning rate falls: `loss`, if not set, or a metric's name; on the validation
-    /// data, if there is any.
+    /// The metric that decides what is best, when to stop, and when the learning rate falls: `loss`, if not set, or a
+    /// metric's name; on the validation data, if there is any.
     pub fn watch(self, metric: &str) -> Self {
         self.with(|o| o.watch = Some(metric.to_owned()))
     }
@@ -182,12 +183,14 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         self.with(|o| o.stopping = Some(stopping))
     }
 
-    /// Lowers the learning rate when the metric that is [watched](Self::watch) gets no better. Its goal is the metric's.
+    /// Lowers the learning rate when the metric that is [watched](Self::watch) gets no better. Its goal is the
+    /// metric's.
     pub fn reduce_on_plateau(self, plateau: ReduceOnPlateau) -> Self {
         self.with(|o| o.plateau = Some(plateau))
     }
 
-    /// In the end, gives the model the numbers it had after its best epoch, by the metric that is [watched](Self::watch).
+    /// In the end, gives the model the numbers it had after its best epoch, by the metric that is
+    /// [watched](Self::watch).
     pub fn keep_best(self) -> Self {
         self.with(|o| o.keep_best = true)
     }
@@ -197,7 +200,8 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         self.with(|o| o.progress = progress)
     }
 
-    /// Writes a row an epoch into a file: JSON lines if its name ends in `.jsonl`, else comma-separated values. More than one may be asked for.
+    /// Writes a row an epoch into a file: JSON lines if its name ends in `.jsonl`, else comma-separated values. More
+    /// than one may be asked for.
     pub fn log(self, path: impl AsRef<Path>) -> Self {
         self.with(|o| o.logs.push(path.as_ref().to_owned()))
     }
@@ -207,8 +211,8 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         self.with(|o| o.checkpoints = Some(checkpoints))
     }
 
-    /// Lets Ctrl-C (and a request to end the process) finish the step, save, and end the run with [`Ended::Interrupted`](crate::Ended::Interrupted); the second one
-    /// ends the process at once.
+    /// Lets Ctrl-C (and a request to end the process) finish the step, save, and end the run with
+    /// [`Ended::Interrupted`](crate::Ended::Interrupted); the second one ends the process at once.
     pub fn stop_on_ctrl_c(self) -> Self {
         self.with(|o| o.ctrl_c = true)
     }

@@ -156,8 +156,8 @@ impl Plot {
         plot.with(Series { name: String::new(), style: Style::Points, points, color: Some((0, 0, 0)) })
     }
 
-    /// A training run: its losses, of each batch and each epoch, each of its metrics, and its learning rates, as plots for
-    /// [`stack`](crate::stack).
+    /// A training run: its losses, of each batch and each epoch, each of its metrics, and its learning rates, as plots
+    /// for [`stack`](crate::stack).
     pub fn history(history: &History) -> Vec<Plot> {
         let steps = |value: fn(&gradus_train::StepRow) -> f64| {
             history.steps.iter().enumerate().map(move |(i, row)| (i as f64, value(row))).collect::<Vec<_>>()
