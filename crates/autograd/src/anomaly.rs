@@ -44,16 +44,24 @@ impl<T: Float> Tape<T> {
     }
 
     /// Records a cost, sweeps back, and returns what [`detect_anomaly`](Self::detect_anomaly) would stop with, and at
-    /// which line; `None` if every number is finite. The tape is empty afterwards.
+    /// which line; `None` if every number is finite, or the program was built to abort on panics. The tape is empty
+    /// afterwards. An empty tape keeps its random stream, so that a step can be looked at again.
     ///
     /// ```
     /// let found = gradus_autograd::Tape::new().find_anomaly(|t| (t.var([1.0, 0.0]).ln()).sum()).unwrap();
     /// assert!(found.starts_with("ln made -inf at [1] of [2]; operand 0 is [2] from 0 to 1"), "{found}");
     /// assert_eq!(gradus_autograd::Tape::new().find_anomaly(|t| t.var([1.0, 2.0]).ln().sum()), None);
     /// ```
+    /// # Panics
+    /// If the cost is not a single number.
     #[track_caller]
     pub fn find_anomaly(&mut self, cost: impl for<'t> FnOnce(&'t Tape<T>) -> Var<'t, T>) -> Option<String> {
-        self.clear();
+        if cfg!(panic = "abort") {
+            return None; // nothing can be unwound to
+        }
+        if !self.is_empty() {
+            self.clear(); // an empty tape keeps its random stream
+        }
         let before = self.detects().replace(Detect::Report);
         let result = catch_unwind(AssertUnwindSafe(|| drop(cost(self).backward())));
         self.detects().set(before);

@@ -54,7 +54,8 @@ impl<T: Float> DiskRows<T> {
         if header.fortran {
             return Err(bad("its columns stand one behind the other; save it with `np.ascontiguousarray`"));
         }
-        let found = file.metadata().map_err(|source| FileError { path: path.into(), source })?.len() - header.offset;
+        let length = file.metadata().map_err(|source| FileError { path: path.into(), source })?.len();
+        let found = length.saturating_sub(header.offset);
         let expected = header.shape.iter().product::<usize>() as u64 * header.kind.bytes() as u64;
         if found != expected {
             return Err(NpyError::Length { path: path.into(), shape: header.shape, expected, found });

@@ -27,13 +27,13 @@ pub enum NpyError {
     Type { path: PathBuf, found: String },
     #[error("{}: {found} bytes of numbers; type and shape {shape:?} ask for {expected}", path.display())]
     Length { path: PathBuf, shape: Vec<usize>, expected: u64, found: u64 },
-    #[error("{}: {bytes} bytes are more than the {LIMIT} that are read at most", path.display())]
+    #[error("{}: {bytes} bytes, read and as numbers, are more than what is left of the {LIMIT} that a file may take", path.display())]
     TooLarge { path: PathBuf, bytes: u64 },
     #[error("{}: no archive of arrays: {reason}", path.display())]
     Archive { path: PathBuf, reason: String },
 }
 
-/// Bytes that an array may take at most.
+/// Bytes that the arrays of a file may take at most, unpacked: those that are read, and the numbers they become.
 const LIMIT: u64 = 1 << 32;
 /// Bytes that a header may take at most.
 const HEADER_LIMIT: u32 = 1 << 16;
@@ -122,8 +122,9 @@ pub(crate) fn header(source: &mut impl Read, path: &Path) -> Result<Header, NpyE
     };
     let shape = value("shape")?.strip_prefix('(').and_then(|v| v.split_once(')')).map(|(sizes, _)| sizes);
     let sizes = shape.ok_or_else(|| bad("`shape` is no tuple"))?.split(',').map(str::trim).filter(|s| !s.is_empty());
-    let shape: Vec<usize> =
-        sizes.map(|s| s.parse().map_err(|_| bad(&format!("{s} is no size")))).collect::<Result<_, _>>()?;
+    let shape: Vec<usize> = sizes
+        .map(|s| s.trim_end_matches('L').parse().map_err(|_| bad(&format!("{s} is no size"))))
+        .collect::<Result<_, _>>()?;
     let descr = value("descr")?;
     let quoted = descr.strip_prefix('\'').and_then(|v| v.split_once('\'')).map(|(name, _)| name);
     let other = || NpyError::Type { path: path.into(), found: quoted.unwrap_or("a record").into() };
@@ -146,14 +147,14 @@ pub(crate) fn header(source: &mut impl Read, path: &Path) -> Result<Header, NpyE
     Ok(Header { kind, big_endian: order == ">", fortran, shape, offset: before + u64::from(length) })
 }
 
-/// An array from its bytes, header and all.
-fn array<T: Float>(source: &mut impl Read, path: &Path) -> Result<ArrayD<T>, NpyError> {
+/// An array from its bytes, header and all. `left` is what it may take of memory, and what it takes is taken off.
+fn array<T: Float>(source: &mut impl Read, path: &Path, left: &mut u64) -> Result<ArrayD<T>, NpyError> {
     let Header { kind, big_endian, fortran, shape, .. } = header(source, path)?;
     let count: usize = shape.iter().product();
     let expected = count as u64 * kind.bytes() as u64;
-    if expected > LIMIT {
-        return Err(NpyError::TooLarge { path: path.into(), bytes: expected });
-    }
+    // in the file, and as numbers
+    let takes = expected.saturating_add(count as u64 * size_of::<T>() as u64);
+    *left = left.checked_sub(takes).ok_or_else(|| NpyError::TooLarge { path: path.into(), bytes: takes })?;
     let mut bytes = Vec::new(); // grows with what is there
     let read = source.take(expected + 1).read_to_end(&mut bytes);
     read.map_err(|source| FileError { path: path.into(), source })?;
@@ -178,10 +179,11 @@ fn array<T: Float>(source: &mut impl Read, path: &Path) -> Result<ArrayD<T>, Npy
 /// ```
 ///
 /// # Errors
-/// If the file is not there, of another kind, damaged, or longer or shorter than it says; at most 4 GiB are read.
+/// If the file is not there, of another kind, damaged, longer or shorter than it says, or takes more than 4 GiB (its bytes and
+/// the numbers they become together).
 pub fn read_npy<T: Float>(path: impl AsRef<Path>) -> Result<ArrayD<T>, NpyError> {
     let path = path.as_ref();
-    array(&mut BufReader::new(open(path)?), path)
+    array(&mut BufReader::new(open(path)?), path, &mut { LIMIT })
 }
 
 /// Writes a `.npy` file, in `f4` or `f8` as `T` is. A crash leaves the old file or the new one.
@@ -212,11 +214,12 @@ pub fn read_npz<T: Float>(path: impl AsRef<Path>) -> Result<Vec<(String, ArrayD<
 pub fn npz_arrays<T: Float>(source: impl Read + Seek, path: &Path) -> Result<Vec<(String, ArrayD<T>)>, NpyError> {
     let bad = |e: zip::result::ZipError| NpyError::Archive { path: path.into(), reason: e.to_string() };
     let mut archive = ZipArchive::new(source).map_err(bad)?;
+    let mut left = LIMIT;
     (0..archive.len())
         .map(|i| {
             let mut member = archive.by_index(i).map_err(bad)?;
             let name = member.name().map_err(bad)?.into_owned();
-            let array = array(&mut member, &path.join(&name))?;
+            let array = array(&mut member, &path.join(&name), &mut left)?;
             Ok((name.strip_suffix(".npy").unwrap_or(&name).to_owned(), array))
         })
         .collect()
@@ -292,7 +295,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<ArrayD<f64>, NpyError> {
-        array(&mut &bytes[..], Path::new("a.npy"))
+        array(&mut &bytes[..], Path::new("a.npy"), &mut { LIMIT })
     }
 
     #[test]
@@ -310,6 +313,7 @@ mod tests {
         assert_eq!(little("|u1", &[&[1, 254]]), array![1.0, 254.0].into_dyn());
         assert_eq!(little(">u4", &[&1u32.to_be_bytes(), &7u32.to_be_bytes()]), array![1.0, 7.0].into_dyn());
         assert_eq!(little("|b1", &[&[1, 0]]), array![1.0, 0.0].into_dyn());
+        assert_eq!(read(&numpy("|u1", "False", "(2L, 1L)", &[1, 2])).unwrap().shape(), [2, 1]); // Python 2
         let columns_first = numpy("|u1", "True", "(2, 3)", &[1, 4, 2, 5, 3, 6]);
         assert_eq!(read(&columns_first).unwrap(), array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].into_dyn());
         assert_eq!(read(&numpy("|u1", "False", "()", &[9])).unwrap().shape(), [0usize; 0]);
@@ -340,6 +344,23 @@ mod tests {
             }
             assert!(read(&whole[..place]).is_err());
         }
+    }
+
+    #[test]
+    fn a_small_archive_cannot_ask_for_much_memory() {
+        // zeros pack a thousandfold: three members that say they are 2 GiB of bytes each
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bomb.npz");
+        let mut archive = ZipWriter::new(File::create(&path).unwrap());
+        let text = "{'descr': '|u1', 'fortran_order': False, 'shape': (1073741824,), }";
+        for name in ["a.npy", "b.npy"] {
+            archive.start_file(name, SimpleFileOptions::default()).unwrap();
+            archive.write_all(b"\x93NUMPY\x01\x00v\x00").unwrap();
+            archive.write_all(format!("{text:<117}\n").as_bytes()).unwrap();
+        }
+        archive.finish().unwrap();
+        let error = read_npz::<f64>(&path).unwrap_err();
+        assert!(matches!(error, NpyError::TooLarge { .. }) && error.to_string().contains("a.npy"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use std::sync::mpsc::{IntoIter, sync_channel};
 use std::thread::Scope;
 
+/// Items that may wait at most.
+const MOST: usize = 1 << 16;
+
 /// Runs an iterator on a thread of its own, at most `ahead` items ahead: while a step computes, the next batches are
 /// read from the disk, or augmented.
 ///
@@ -25,7 +28,7 @@ pub fn prefetch<'s, I>(scope: &'s Scope<'s, '_>, items: I, ahead: usize) -> Into
 where
     I: Iterator<Item: Send> + Send + 's,
 {
-    let (sender, receiver) = sync_channel(ahead.max(1));
+    let (sender, receiver) = sync_channel(ahead.clamp(1, MOST));
     scope.spawn(move || {
         for item in items {
             if sender.send(item).is_err() {

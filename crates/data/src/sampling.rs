@@ -1,5 +1,7 @@
 //! Which rows an epoch shows, and in which order.
 
+use std::collections::BTreeMap;
+
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -30,9 +32,9 @@ pub enum Sampling {
 impl Sampling {
     /// Draws every class equally often: each row with one over the count of its label.
     pub fn balanced(labels: &[usize]) -> Self {
-        let mut counts = vec![0usize; labels.iter().max().map_or(0, |&most| most + 1)];
-        labels.iter().for_each(|&label| counts[label] += 1);
-        Sampling::Weighted(labels.iter().map(|&label| 1.0 / counts[label] as f64).collect())
+        let mut counts = BTreeMap::new();
+        labels.iter().for_each(|&label| *counts.entry(label).or_insert(0.0) += 1.0);
+        Sampling::Weighted(labels.iter().map(|label| 1.0 / counts[label]).collect())
     }
 
     /// The rows of an epoch, of so many.

@@ -28,15 +28,26 @@ pub struct Scaler {
 
 impl Scaler {
     /// To mean 0 and (population) standard deviation 1.
+    ///
+    /// # Panics
+    /// If a number is not finite; the message says where.
+    #[track_caller]
     pub fn standard<T: Float>(x: &Array2<T>) -> Self {
         Self::by_column(x, |column| {
             let n = column.len().max(1) as f64;
+            if same(&column) {
+                return (column.first().copied().unwrap_or(0.0), 0.0); // not what rounding leaves of it
+            }
             let mean = column.sum() / n;
             (mean, (column.mapv(|x| (x - mean).powi(2)).sum() / n).sqrt())
         })
     }
 
     /// To 0 … 1.
+    ///
+    /// # Panics
+    /// If a number is not finite; the message says where.
+    #[track_caller]
     pub fn min_max<T: Float>(x: &Array2<T>) -> Self {
         Self::by_column(x, |column| {
             let (low, high) = column.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
@@ -53,19 +64,30 @@ impl Scaler {
     /// let scaler = Scaler::overall(digits.train.x());
     /// assert!(digits.train.scaled(&scaler).x().mean().unwrap().abs() < 1e-4);
     /// ```
+    ///
+    /// # Panics
+    /// If a number is not finite; the message says where (by columns taken one behind the other).
+    #[track_caller]
     pub fn overall<T: Float>(x: &Array2<T>) -> Self {
         let n = x.len().max(1) as f64;
         let mean = x.iter().map(|x| x.to_f64()).sum::<f64>() / n;
         let variance = x.iter().map(|x| (x.to_f64() - mean).powi(2)).sum::<f64>() / n;
-        let scale = if variance > 0.0 { variance.sqrt() } else { 1.0 };
-        Scaler { shift: vec![mean; x.ncols()], scale: vec![scale; x.ncols()] }
+        let all = Array1::from_iter(x.iter().map(|x| x.to_f64()));
+        check(0, &all);
+        let (shift, scale) =
+            if same(&all) { (all.first().copied().unwrap_or(0.0), 1.0) } else { (mean, variance.sqrt()) };
+        Scaler { shift: vec![shift; x.ncols()], scale: vec![scale; x.ncols()] }
     }
 
+    #[track_caller]
     fn by_column<T: Float>(x: &Array2<T>, of: impl Fn(Array1<f64>) -> (f64, f64)) -> Self {
         let (shift, scale) = x
             .axis_iter(Axis(1))
-            .map(|column| {
-                let (shift, scale) = of(column.mapv(|x| x.to_f64()));
+            .enumerate()
+            .map(|(j, column)| {
+                let column = column.mapv(|x| x.to_f64());
+                check(j, &column);
+                let (shift, scale) = of(column);
                 if shift.is_finite() { (shift, if scale > 0.0 { scale } else { 1.0 }) } else { (0.0, 1.0) }
             })
             .unzip();
@@ -102,6 +124,17 @@ impl Scaler {
     }
 }
 
+fn same(column: &Array1<f64>) -> bool {
+    column.iter().all(|&x| x == column[0])
+}
+
+#[track_caller]
+fn check(j: usize, column: &Array1<f64>) {
+    if let Some((i, x)) = column.iter().enumerate().find(|(_, x)| !x.is_finite()) {
+        panic!("Scaler: number {i} of column {j} is {x}; leave out what is missing, or fill it in, before scaling");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +143,13 @@ mod tests {
     #[test]
     fn columns_of_one_value_and_empty_tables_do_no_harm() {
         let x = array![[5.0f32, 1.0], [5.0, 2.0]];
+        for value in [0.1, 98.6] {
+            let constant = Array2::from_elem((303, 1), value); // the rounded mean is not the value
+            for scaler in [Scaler::standard(&constant), Scaler::overall(&constant), Scaler::min_max(&constant)] {
+                assert_eq!(scaler.apply(&constant), Array2::<f64>::zeros((303, 1)));
+                assert!(scaler.apply(&array![[value + 0.01]])[[0, 0]] < 0.02);
+            }
+        }
         for scaler in [Scaler::standard(&x), Scaler::min_max(&x)] {
             assert_eq!(scaler.apply(&x).column(0), array![0.0, 0.0]);
             assert_eq!(scaler.undo(&scaler.apply(&x)), x);
@@ -117,6 +157,12 @@ mod tests {
         let empty = Array2::<f64>::zeros((0, 2));
         assert_eq!(Scaler::standard(&empty).apply(&empty), empty);
         assert_eq!(Scaler::min_max(&empty), Scaler { shift: vec![0.0; 2], scale: vec![1.0; 2] });
+    }
+
+    #[test]
+    #[should_panic(expected = "Scaler: number 1 of column 1 is NaN")]
+    fn gaps_are_not_scaled_over() {
+        let _ = Scaler::standard(&array![[1.0, 2.0], [3.0, f64::NAN]]);
     }
 
     #[test]

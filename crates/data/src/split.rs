@@ -1,5 +1,7 @@
 //! Rows divided for training, validation and test; cross-validation.
 
+use std::collections::BTreeMap;
+
 use gradus_autograd::Float;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -81,9 +83,9 @@ pub fn k_fold_by_label(labels: &[usize], k: usize, seed: u64) -> Vec<(Vec<usize>
 
 /// The rows of each label, shuffled.
 fn by_label(labels: &[usize], seed: u64) -> Vec<Vec<usize>> {
-    let classes = labels.iter().max().map_or(0, |&most| most + 1);
-    let mut rows = vec![Vec::new(); classes];
-    labels.iter().enumerate().for_each(|(row, &label)| rows[label].push(row));
+    let mut of = BTreeMap::<usize, Vec<usize>>::new();
+    labels.iter().enumerate().for_each(|(row, &label)| of.entry(label).or_default().push(row));
+    let mut rows: Vec<Vec<usize>> = of.into_values().collect();
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     rows.iter_mut().for_each(|rows| rows.shuffle(&mut rng));
     rows

@@ -51,6 +51,14 @@ pub enum TableError {
         /// where and why
         error: csv::Error,
     },
+    /// Two columns have one name.
+    #[error("{}: there are two columns `{column}`", path.display())]
+    Twice {
+        /// which file
+        path: PathBuf,
+        /// their name
+        column: String,
+    },
     /// There is no such column.
     #[error("{}: there is no column `{column}`; there are {}", path.display(), columns.join(", "))]
     Column {
@@ -77,6 +85,9 @@ pub enum TableError {
     },
 }
 
+/// Bytes that a zipped table may have at most.
+const LIMIT: u64 = 1 << 30;
+
 fn is_missing(cell: &str) -> bool {
     matches!(cell, "" | "NA" | "NaN" | "nan" | "?")
 }
@@ -85,14 +96,18 @@ impl Table {
     /// Reads a file of comma-separated values, gzipped or not, whose first line names the columns.
     ///
     /// # Errors
-    /// If it cannot be read, or a line has more or fewer cells than the first.
+    /// If it cannot be read, a line has more or fewer cells than the first, two columns have one name, or it is more than 1 GiB
+    /// when unpacked.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, TableError> {
         let path = path.as_ref();
         let file = |error| TableError::File { path: path.into(), error };
         let bytes = std::fs::read(path).map_err(file)?;
         if bytes.starts_with(&[0x1f, 0x8b]) {
             let mut text = String::new();
-            MultiGzDecoder::new(&*bytes).read_to_string(&mut text).map_err(file)?;
+            let unpacked = MultiGzDecoder::new(&*bytes).take(LIMIT + 1).read_to_string(&mut text).map_err(file)?;
+            if unpacked as u64 > LIMIT {
+                return Err(file(std::io::Error::other(format!("more than {LIMIT} bytes when unpacked"))));
+            }
             return Self::parse(&text, path);
         }
         Self::from_bytes(&bytes, path)
@@ -101,7 +116,7 @@ impl Table {
     /// Reads text of comma-separated values; `source` is what errors call it.
     ///
     /// # Errors
-    /// If a line has more or fewer cells than the first.
+    /// If a line has more or fewer cells than the first, or two columns have one name.
     pub fn parse(text: &str, source: impl AsRef<Path>) -> Result<Self, TableError> {
         Self::from_bytes(text.as_bytes(), source.as_ref())
     }
@@ -109,7 +124,10 @@ impl Table {
     fn from_bytes(bytes: &[u8], source: &Path) -> Result<Self, TableError> {
         let csv = |error| TableError::Csv { path: source.into(), error };
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-        let columns = reader.headers().map_err(csv)?.iter().map(str::to_owned).collect();
+        let columns: Vec<String> = reader.headers().map_err(csv)?.iter().map(str::to_owned).collect();
+        if let Some(column) = (1..columns.len()).find(|&k| columns[..k].contains(&columns[k])) {
+            return Err(TableError::Twice { path: source.into(), column: columns[column].clone() });
+        }
         let mut rows = Vec::new();
         let (mut line, mut at) = (1, 0);
         for record in reader.records() {
@@ -187,7 +205,7 @@ impl Table {
     pub fn numbers<T: Float>(&self, column: &str) -> Result<Array1<T>, TableError> {
         let k = self.place(column)?;
         let number = |(line, cells): &(u64, Vec<String>)| match cells[k].parse::<f64>() {
-            Ok(x) if x.is_finite() => Ok(T::from_f64(x)),
+            Ok(x) if T::from_f64(x).is_finite() => Ok(T::from_f64(x)),
             _ => Err(self.cell_error(*line, column, &cells[k], "number")),
         };
         self.rows.iter().map(number).collect()
@@ -269,6 +287,9 @@ mod tests {
         );
         assert!(Table::read("no/such.csv").unwrap_err().to_string().starts_with("no/such.csv: "));
         assert!(table.categories("a").is_err() && table.one_hot::<f32>("b").is_ok());
+        assert!(Table::parse("a\n1e39\n", "t.csv").unwrap().numbers::<f32>("a").is_err(), "too large for f32");
+        let twice = Table::parse("a,b,a\n1,2,3\n", "t.csv").unwrap_err().to_string();
+        assert_eq!(twice, "t.csv: there are two columns `a`");
         for number in ["inf", "NaN", "1e999"] {
             assert!(Table::parse(&format!("a\n{number}\n"), "t.csv").unwrap().numbers::<f64>("a").is_err(), "{number}");
         }

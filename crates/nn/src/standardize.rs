@@ -31,11 +31,14 @@ impl<T: Float> Standardize<T> {
     /// With a shift and a scale for each column.
     ///
     /// # Panics
-    /// If there are not as many of both.
+    /// If there are not as many of both, or a scale is 0 or not finite.
     #[track_caller]
     pub fn new(shift: &[f64], scale: &[f64]) -> Self {
         let (n, m) = (shift.len(), scale.len());
         assert!(n == m, "Standardize: {n} shifts and {m} scales");
+        if let Some((k, s)) = scale.iter().enumerate().find(|(_, s)| !(s.is_finite() && **s != 0.0)) {
+            panic!("Standardize: the scale of column {k} is {s}, which cannot be divided by");
+        }
         let buffer = |numbers: &[f64]| Buffer::new(numbers.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>());
         Standardize { shift: buffer(shift), scale: buffer(scale) }
     }
@@ -47,8 +50,12 @@ impl<T: Float> Standardize<T> {
 }
 
 impl<T: Float> Forward<T> for Standardize<T> {
+    /// # Panics
+    /// If the last axis has more or fewer columns.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let (shape, own) = (x.shape(), self.shift.shape()[0]);
+        assert!(shape.last() == Some(&own), "Standardize: {shape:?} does not end in {own} columns");
         (x - x.tape().buffer(&self.shift)) / x.tape().buffer(&self.scale)
     }
 }

@@ -330,6 +330,19 @@ fn standardize_is_not_learned_and_goes_along_with_the_model() {
 }
 
 #[test]
+#[should_panic(expected = "Standardize: the scale of column 1 is 0")]
+fn standardize_does_not_divide_by_nothing() {
+    let _ = Standardize::<f32>::new(&[0.0, 0.0], &[1.0, 0.0]);
+}
+
+#[test]
+#[should_panic(expected = "Standardize: [2, 1] does not end in 3 columns")]
+fn standardize_does_not_broadcast_its_input() {
+    let tape = Tape::new();
+    let _ = Standardize::<f32>::identity(3).forward(tape.constant(array![[1.0], [2.0]]));
+}
+
+#[test]
 #[should_panic(expected = "Standardize: 2 shifts and 1 scales")]
 fn standardize_wants_as_many_scales_as_shifts() {
     let _ = Standardize::<f32>::new(&[0.0, 0.0], &[1.0]);

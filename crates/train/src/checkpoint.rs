@@ -107,8 +107,9 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, R: Rule, E: Deserial
 
 /// Where a [`Trainer`](crate::Trainer) saves its run, when, and how many of the last checkpoints it keeps.
 ///
-/// The files are called `step-0000001200.checkpoint`. A folder is for one run: without [`resume`](Self::resume), a
-/// folder that holds checkpoints is an error, and nothing in it is touched.
+/// The files are called `step-0000001200.checkpoint`. A folder is for one run, and one process at a time: without
+/// [`resume`](Self::resume), a folder that holds checkpoints is an error, and nothing in it is touched. What a checkpoint
+/// does not hold is what the program sets: which parameters are frozen, and what a callback keeps for itself.
 ///
 /// ```
 /// use gradus_nn::Mlp;
@@ -217,7 +218,8 @@ impl Checkpoints {
         fs::create_dir_all(&self.folder).map_err(self.failed())?;
         for entry in fs::read_dir(&self.folder).map_err(self.failed())? {
             let path = entry.map_err(self.failed())?.path();
-            if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(".gradus-")) {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.starts_with(".gradus-") && path.is_file() {
                 fs::remove_file(&path).map_err(|source| FileError { path: path.clone(), source })?;
             }
         }

@@ -63,6 +63,8 @@ pub enum LoadError {
     Checksum { path: PathBuf },
     #[error("{}: damaged: {reason}", path.display())]
     Content { path: PathBuf, reason: String },
+    #[error("{}: {reason}", path.display())]
+    Type { path: PathBuf, reason: String },
     #[error("{}: holds {found} numbers, the model {expected}", path.display())]
     Scalar { path: PathBuf, found: String, expected: &'static str },
     #[error("{}: does not fit this model{mismatch}", path.display())]

@@ -13,8 +13,7 @@ use crate::LoadError;
 pub enum TrainError {
     /// The loss, or a gradient, became NaN or infinite. That step was not made.
     #[error(
-        "{cause} at step {step} (epoch {epoch}), with learning rate {lr}: the descent diverged; try a smaller learning rate, \
-         warm-up, or `clip_norm`{}{}",
+        "{cause} at step {step} (epoch {epoch}), with learning rate {lr}: {advice}{}{}",
         report.as_ref().map_or(String::new(), |text| format!("\n  where it began: {text}")),
         checkpoint.as_ref().map_or(String::new(), |path| format!("\n  the last checkpoint: {}", path.display()))
     )]
@@ -25,6 +24,8 @@ pub enum TrainError {
         epoch: u64,
         /// what is not finite
         cause: String,
+        /// what can be done
+        advice: &'static str,
         /// of that step
         lr: f64,
         /// the first operation that made a number that is not finite, and its line
@@ -38,6 +39,14 @@ pub enum TrainError {
     Watch { name: String, known: Vec<String> },
     #[error("{}: there are checkpoints of a run (the last: {last}); `resume()` goes on with it, another folder begins a new one", folder.display())]
     Occupied { folder: PathBuf, last: String },
+    /// The last checkpoint cannot be read, but the one before may.
+    #[error("{error}\n  without this file, the run goes on from {}", older.display())]
+    Damaged {
+        /// what is wrong with it
+        error: LoadError,
+        /// the one before
+        older: PathBuf,
+    },
     #[error("Ctrl-C cannot be listened to: {0}")]
     Signal(String),
     #[error(transparent)]

@@ -1,6 +1,6 @@
 //! What a model makes of a data set.
 
-use gradus_autograd::{Float, Tape};
+use gradus_autograd::{Float, Tape, Var};
 use gradus_data::{Dataset, Examples, FileError, RowBatches};
 use gradus_nn::Forward;
 use ndarray::{ArrayD, Axis, concatenate};
@@ -31,6 +31,16 @@ pub struct Predictions<T: Float = f32> {
 }
 
 impl<T: Float> Predictions<T> {
+    /// Outputs beside their targets; `None` if there are no targets.
+    pub fn new(outputs: Var<'_, T>, targets: Targets<T>) -> Option<Self> {
+        let targets = match targets {
+            Targets::None => return None,
+            Targets::Numbers(numbers) => Targets::Numbers(numbers.as_standard_layout().into_owned()),
+            labels => labels,
+        };
+        Some(Predictions { outputs: outputs.value().to_owned(), targets })
+    }
+
     /// The outputs, row by row.
     pub(crate) fn numbers(&self) -> &[T] {
         self.outputs.as_slice().expect("outputs are kept in standard layout")
@@ -63,16 +73,16 @@ impl<T: Float> Predictions<T> {
         }
     }
 
-    /// Outputs for each example.
+    /// Outputs for each label or row: the length of the last axis.
     pub(crate) fn columns(&self) -> usize {
         match self.outputs.shape() {
-            [] | [0, ..] => 1,
-            [rows, ..] => self.outputs.len() / rows,
+            [] | [_] => 1,
+            [.., last] => *last,
         }
     }
 
-    /// The class that is predicted for each example: the one with the largest logit, the first of those that tie; for
-    /// one logit an example, 1 if it is above 0.
+    /// The class that is predicted for each row of the last axis: the one with the largest logit, the first of those
+    /// that tie; for one logit a row, 1 if it is above 0.
     pub fn classes(&self) -> Vec<usize> {
         match self.columns() {
             1 => self.numbers().iter().map(|&x| usize::from(x.to_f64() > 0.0)).collect(),
@@ -83,10 +93,17 @@ impl<T: Float> Predictions<T> {
     /// The share of right predictions.
     ///
     /// # Panics
-    /// If the targets are no labels.
+    /// If the targets are no labels, or not as many as predictions.
     #[track_caller]
     pub fn accuracy(&self) -> f64 {
         let (classes, labels) = (self.classes(), self.labels());
+        assert!(
+            classes.len() == labels.len(),
+            "outputs of shape {:?} are {} predictions, but there are {} labels",
+            self.outputs.shape(),
+            classes.len(),
+            labels.len()
+        );
         classes.iter().zip(labels).filter(|(p, y)| p == y).count() as f64 / labels.len() as f64
     }
 
@@ -196,7 +213,7 @@ pub fn evaluate<T: Float, M: Forward<T> + ?Sized>(model: &M, data: &Dataset<T>) 
     evaluate_task(model, &Classify::new(), data).expect("data in memory can be read")
 }
 
-/// Runs a model over a data set as a task says, 256 examples at a time, on an inference tape.
+/// Runs a model over a data set as a task says, 256 examples at a time, on an inference tape. The loss of no data is NaN.
 ///
 /// # Errors
 /// If the data cannot be read.
@@ -220,38 +237,24 @@ pub(crate) fn run<T: Float, M: Sync + ?Sized, E: Examples>(
     task: &impl Task<T, M, E::Batch>,
     data: &E,
 ) -> Result<Evaluation<T>, FileError> {
-    let (mut loss, mut parts) = (0.0, Vec::new());
+    let (mut loss, mut weight, mut parts) = (0.0, 0.0, Vec::new());
     let rows: Vec<Vec<usize>> = RowBatches::new((0..data.len()).collect(), CHUNK).collect();
     for wave in rows.chunks(tapes.len()) {
         let batches = wave.iter().map(|rows| data.pick(rows)).collect::<Result<Vec<_>, _>>()?;
         let results = parallel(pool, &mut tapes[..wave.len()], |k, tape| {
             tape.clear();
             let (outputs, cost) = task.forward(model, tape, &batches[k]);
-            (cost.item().to_f64() * wave[k].len() as f64, kept(task, outputs, &batches[k]))
+            let weight = task.weight(&batches[k], wave[k].len());
+            (cost.item().to_f64() * weight, weight, task.predictions(outputs, &batches[k]))
         });
-        for (sum, predictions) in results {
+        for (sum, of, predictions) in results {
             loss += sum;
+            weight += of;
             parts.extend(predictions);
         }
     }
+    let metrics: &[Metric<T>] = if parts.is_empty() { &[] } else { task.metrics() };
     let predictions = Predictions::concat(parts);
-    let metrics: &[Metric<T>] = if data.is_empty() { &[] } else { task.metrics() };
     let metrics = metrics.iter().map(|m| (m.name().to_owned(), m.of(&predictions))).collect();
-    Ok(Evaluation { scores: Scores { loss: loss / data.len().max(1) as f64, metrics }, predictions })
-}
-
-/// Outputs and targets of a batch, if there is something to compare.
-pub(crate) fn kept<T: Float, M: ?Sized, B>(
-    task: &impl Task<T, M, B>,
-    outputs: gradus_autograd::Var<'_, T>,
-    batch: &B,
-) -> Option<Predictions<T>> {
-    match task.targets(batch) {
-        Targets::None => None,
-        Targets::Numbers(numbers) => {
-            let targets = Targets::Numbers(numbers.as_standard_layout().into_owned());
-            Some(Predictions { outputs: outputs.value().to_owned(), targets })
-        }
-        targets => Some(Predictions { outputs: outputs.value().to_owned(), targets }),
-    }
+    Ok(Evaluation { scores: Scores { loss: loss / weight, metrics }, predictions })
 }

@@ -1,7 +1,7 @@
 //! The training loop.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::scope;
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::options::{Length, Part, Step};
 use crate::parallel::Shards;
 use crate::progress::Progress;
 use crate::state::State;
-use crate::{Checkpoints, LoadError, Task, TrainError, Trainer, signal};
+use crate::{Checkpoints, LoadError, Scores, Task, TrainError, Trainer, signal};
 
 /// What a callback sees, after each step.
 #[derive(Debug)]
@@ -83,47 +83,66 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         model: &mut M,
         train: &E,
         valid: Option<&E>,
+        callback: impl FnMut(Moment<'_, M, R, T>) -> ControlFlow<()>,
+    ) -> Result<History, TrainError>
+    where
+        K: Task<T, M, E::Batch>,
+    {
+        let mut optimizer = self.optimizer.clone();
+        let result = self.run(&mut optimizer, model, (train, valid), callback);
+        self.last = Some(optimizer);
+        result
+    }
+
+    #[track_caller]
+    fn run<M: Module<T>, E: Examples>(
+        &self,
+        optimizer: &mut Optimizer<R, T>,
+        model: &mut M,
+        (train, valid): (&E, Option<&E>),
         mut callback: impl FnMut(Moment<'_, M, R, T>) -> ControlFlow<()>,
     ) -> Result<History, TrainError>
     where
         K: Task<T, M, E::Batch>,
     {
-        let Trainer { optimizer, task, options } = self;
-        let (task, options) = (&*task, &*options);
+        let Trainer { task, options, .. } = self;
         let rows = train.len();
         let steps_per_epoch = options.batches((0..rows).collect()).len() as u64;
         if steps_per_epoch == 0 {
             return Err(TrainError::Empty);
         }
         let goal = options.goal(task.metrics())?;
-        if options.ctrl_c {
-            signal::listen().map_err(TrainError::Signal)?;
-        }
+        let listening = options.ctrl_c.then(signal::listen).transpose().map_err(TrainError::Signal)?;
+        let asked_to_stop = || listening.is_some() && signal::is_asked_to_stop();
         if let Some(schedule) = &options.schedule {
             *optimizer = optimizer.clone().schedule(schedule.clone().every(steps_per_epoch));
         }
         let stopping = options.stopping.clone().map(|stopping| stopping.goal(goal));
         let plateau = options.plateau.clone().map(|plateau| plateau.goal(goal));
-        let mut state = State::new(options.fixed(rows), stopping, plateau);
+        let mut state = State::new(options.fixed(rows, valid.map(E::len)), stopping, plateau);
         let mut last_checkpoint = None;
         if let Some(checkpoints) = &options.checkpoints {
-            checkpoints.prepare()?;
-            if let Some((step, path)) = checkpoints.list()?.pop() {
-                state = resume(checkpoints, (step, &path), &state, model, optimizer)?;
-                last_checkpoint = Some(path);
+            if let Some((saved, path)) = resume(checkpoints, &state, model, optimizer)? {
+                (state, last_checkpoint) = (saved, Some(path));
             }
+            checkpoints.prepare()?;
         }
+        options.logs.iter().try_for_each(|path| state.history.write(path))?; // a folder that is not there is known now
 
         let mut shards = Shards::new(options.shards, options.threads, options.seed);
         shards.name_parameters(model);
         shards.set_step(state.passes);
         let mut inference: Vec<Tape<T>> = (0..shards.count()).map(|_| Tape::inference()).collect();
+        let mut validate = |shards: &Shards<T>, model: &M| -> Result<Option<Scores>, FileError> {
+            let evaluation = valid.map(|data| evaluate::run(&mut inference, shards.pool(), model, task, data));
+            Ok(evaluation.transpose()?.map(|evaluation| evaluation.scores))
+        };
         let of = match options.length {
             Length::Epochs(epochs) => format!("/{epochs}"),
             Length::Steps(_) => String::new(),
         };
         let mut progress = Progress::new(options.progress, of);
-        let mut ended = None;
+        let mut ended = asked_to_stop().then_some(Ended::Interrupted { checkpoint: None });
         while ended.is_none() && !options.is_complete(&state) {
             progress.begin(state.epoch + 1, state.batch as usize, steps_per_epoch as usize);
             let order = options.sampling.rows(rows, options.seed, state.epoch + 1);
@@ -136,42 +155,33 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
                 };
                 let mut start = Instant::now();
                 for step in steps {
-                    let (rows, waves) = step?;
+                    let step = step?;
                     let lr = optimizer.lr();
-                    let (loss, seen, grads) = gradients(&mut shards, task, &*model, &waves);
-                    let unfit = if loss.is_finite() {
-                        optimizer
-                            .try_step(model, &grads)
-                            .err()
-                            .map(|e| format!("the gradient of `{}` is {}", e.path, e.value))
-                    } else {
-                        Some(format!("the loss is {loss}"))
+                    let (loss, seen, grads) = gradients(&mut shards, task, &*model, &step);
+                    let unfit = match loss.is_finite() {
+                        true => optimizer.try_step(model, &grads).err(),
+                        false => None,
                     };
-                    if let Some(cause) = unfit {
-                        let report = explain(task, &*model, &waves, options.seed, state.passes);
-                        let (step, epoch, checkpoint) = (state.step(), state.epoch + 1, last_checkpoint.take());
-                        return Err(TrainError::Diverged { step, epoch, cause, lr, report, checkpoint });
+                    if !loss.is_finite() || unfit.is_some() {
+                        let cause = unfit.map_or(format!("the loss is {loss}"), |gradient| {
+                            format!("the gradient of `{}` is {}", gradient.path, gradient.value)
+                        });
+                        let report = explain(task, &*model, &step.waves, options.seed, state.passes);
+                        return Err(diverged(&state, cause, lr, report, last_checkpoint.take()));
                     }
                     state.passes = shards.step();
-                    state.add(StepRow { loss, lr }, rows, seen.as_ref(), task.metrics());
+                    state.add(StepRow { loss, lr }, step.weight, seen.as_ref(), task.metrics());
                     progress.step(state.epoch + 1, state.batch as usize, loss);
 
-                    let is_last = state.batch == steps_per_epoch;
                     let mut row = None;
-                    if is_last || options.is_complete(&state) {
-                        let scores =
-                            valid.map(|data| evaluate::run(&mut inference, shards.pool(), &*model, task, data));
+                    if state.batch == steps_per_epoch {
+                        let scores = validate(&shards, &*model)?;
                         state.took(start.elapsed().as_secs_f64());
-                        let scores = scores.transpose()?.map(|evaluation| evaluation.scores);
                         let epoch = state.row(scores, task.metrics());
-                        if let Some(factor) = options.observe(&mut state, &epoch, goal, &*model) {
+                        if let Some(factor) = options.observe(&mut state, &epoch, goal, &*model)? {
                             optimizer.set_factor(factor);
                         }
-                        if is_last {
-                            state.advance();
-                        }
-                        options.logs.iter().try_for_each(|path| state.history.write(path))?;
-                        progress.end(&epoch);
+                        state.advance();
                         row = Some(epoch);
                     } else {
                         state.took(start.elapsed().as_secs_f64());
@@ -181,22 +191,32 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
                     ended = match flow {
                         _ if state.over => Some(Ended::Early),
                         ControlFlow::Break(()) => Some(Ended::Callback),
-                        _ if options.ctrl_c && signal::is_asked_to_stop() => {
-                            Some(Ended::Interrupted { checkpoint: None })
-                        }
+                        _ if asked_to_stop() => Some(Ended::Interrupted { checkpoint: None }),
                         ControlFlow::Continue(()) => None,
                     };
+                    let over = ended.is_some() || options.is_complete(&state);
                     if let Some(checkpoints) = &options.checkpoints
-                        && (row.is_some() || ended.is_some() || checkpoints.is_due(state.step()))
+                        && (row.is_some() || over || checkpoints.is_due(state.step()))
                     {
                         last_checkpoint = Some(checkpoints.save(state.step(), model, optimizer, &state)?);
                     }
-                    if ended.is_some() || options.is_complete(&state) {
+                    if let Some(row) = row {
+                        options.logs.iter().try_for_each(|path| state.history.write(path))?;
+                        progress.end(&row);
+                    }
+                    if over {
                         break;
                     }
                 }
                 Ok(())
             })?;
+        }
+        if ended.is_none() && state.batch > 0 {
+            // the steps end within an epoch. What follows is not in the checkpoint: a run of more steps goes on without it
+            let row = state.row(validate(&shards, &*model)?, task.metrics());
+            options.observe(&mut state, &row, goal, &*model)?;
+            options.logs.iter().try_for_each(|path| state.history.write(path))?;
+            progress.end(&row);
         }
         state.history.ended = match ended {
             Some(Ended::Interrupted { .. }) => {
@@ -229,14 +249,14 @@ fn gradients<T: Float, M: Module<T>, B: Send + Sync>(
     shards: &mut Shards<T>,
     task: &impl Task<T, M, B>,
     model: &M,
-    waves: &[Vec<Part<B>>],
+    step: &Step<B>,
 ) -> (f64, Option<Predictions<T>>, Gradients<T>) {
     let (mut loss, mut seen, mut sum) = (0.0, Vec::new(), None::<Gradients<T>>);
-    for wave in waves {
+    for wave in &step.waves {
         let (value, predictions, gradients) = shards.gradients_of(wave, |tape, part| {
             let (outputs, cost) = task.forward(model, tape, &part.batch);
-            let cost = if part.share < 1.0 { cost * part.share } else { cost };
-            (cost, evaluate::kept(task, outputs, &part.batch))
+            let share = if step.weight > 0.0 { part.weight / step.weight } else { 0.0 };
+            (if share == 1.0 { cost } else { cost * share }, task.predictions(outputs, &part.batch))
         });
         loss += value.to_f64();
         seen.extend(predictions.into_iter().flatten());
@@ -248,33 +268,48 @@ fn gradients<T: Float, M: Module<T>, B: Send + Sync>(
     (loss, (!seen.is_empty()).then(|| Predictions::concat(seen)), sum.expect("a step has a part"))
 }
 
-/// Where a saved run stands, if it is this one.
+/// Where the last saved run in the folder stands, if there is one.
 fn resume<T: Float, M: Module<T>, R: Rule>(
     checkpoints: &Checkpoints,
-    (step, path): (u64, &Path),
     new: &State<T>,
     model: &mut M,
     optimizer: &mut Optimizer<R, T>,
-) -> Result<State<T>, TrainError> {
+) -> Result<Option<(State<T>, PathBuf)>, TrainError> {
+    let mut all = checkpoints.list()?;
+    let Some((step, path)) = all.pop() else { return Ok(None) };
     if !checkpoints.resumes() {
-        let folder = path.parent().unwrap_or(path).to_owned();
+        let folder = path.parent().unwrap_or(&path).to_owned();
         return Err(TrainError::Occupied { folder, last: format!("step {step}") });
     }
-    let mut saved: State<T> = load_checked(path, model, optimizer, |saved: &State<T>| {
-        let mut differences = new.fixed.differences(&saved.fixed);
-        let name = |on: bool| if on { "on" } else { "off" };
-        for (what, saved, own) in [
-            ("early stopping", saved.stopping.is_some(), new.stopping.is_some()),
-            ("reducing on a plateau", saved.plateau.is_some(), new.plateau.is_some()),
-        ] {
-            if saved != own {
-                differences.push(format!("\n  {what}: {} in the checkpoint, {} here", name(saved), name(own)));
-            }
-        }
-        if differences.is_empty() { Ok(()) } else { Err(LoadError::Settings { path: path.into(), differences }) }
-    })?;
-    saved.history.ended = Ended::Finished;
-    Ok(saved)
+    let saved = load_checked(&path, model, optimizer, |saved: &State<T>| {
+        let differences = new.fixed.differences(&saved.fixed);
+        if differences.is_empty() { Ok(()) } else { Err(LoadError::Settings { path: path.clone(), differences }) }
+    });
+    match (saved, all.pop()) {
+        (Ok(saved), _) => Ok(Some((saved, path))),
+        (
+            Err(error @ (LoadError::Length { .. } | LoadError::Checksum { .. } | LoadError::Magic { .. })),
+            Some((_, older)),
+        ) => Err(TrainError::Damaged { error, older }),
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+/// The error of a step that cannot be made.
+fn diverged<T: Float>(
+    state: &State<T>,
+    cause: String,
+    lr: f64,
+    report: Option<String>,
+    checkpoint: Option<PathBuf>,
+) -> TrainError {
+    // parameters are looked at in every step, so a leaf that is not finite is what went in
+    let advice = if report.as_ref().is_some_and(|text| text.starts_with("a leaf made")) {
+        "the data hold it; look for what is missing or too large"
+    } else {
+        "the descent diverged; try a smaller learning rate, warm-up, or `clip_norm`"
+    };
+    TrainError::Diverged { step: state.step(), epoch: state.epoch + 1, cause, advice, lr, report, checkpoint }
 }
 
 /// The first operation of a step that made a number that is not finite.
@@ -289,9 +324,18 @@ fn explain<T: Float, M: Module<T>, B>(
     tape.name_parameters(model);
     (step..).zip(waves).find_map(|(step, wave)| {
         (0..).zip(wave).find_map(|(shard, part)| {
-            tape.clear();
             tape.set_stream(Stream { seed, step, shard });
-            tape.find_anomaly(|t| task.forward(model, t, &part.batch).1)
+            tape.find_anomaly(|t| task.forward(model, t, &part.batch).1).map(without_own_lines)
         })
     })
+}
+
+/// A report without the lines of this crate: where a built-in task calls the layers says nothing to a user.
+fn without_own_lines(mut report: String) -> String {
+    let own = Path::new(file!()).parent().map_or(String::new(), |folder| format!(" ({}", folder.display()));
+    while let Some(start) = report.find(&own).filter(|_| own.len() > 2) {
+        let end = report[start..].find(')').map_or(report.len(), |end| start + end + 1);
+        report.replace_range(start..end, "");
+    }
+    report
 }

@@ -160,7 +160,14 @@ impl<T: Float> fmt::Debug for Metric<T> {
 
 impl<T: Float> Metric<T> {
     /// One of your own.
+    ///
+    /// # Panics
+    /// If the name is that of another column of a log: `loss`, `epoch`, `step`, `lr`, `seconds`, or one that begins with
+    /// `valid_`.
+    #[track_caller]
     pub fn new(name: &str, goal: Goal, of: impl Fn(&Predictions<T>) -> f64 + Send + Sync + 'static) -> Self {
+        let taken = ["loss", "epoch", "step", "lr", "seconds"].contains(&name) || name.starts_with("valid_");
+        assert!(!taken, "Metric: `{name}` is the name of another column of a log");
         Metric { name: name.to_owned(), goal, of: Arc::new(of) }
     }
 
@@ -249,9 +256,9 @@ impl<T: Float> Metric<T> {
         Metric::new("mae", Goal::Minimize, |p| mean(p, |y, t| (y - t).abs()))
     }
 
-    /// `r2`: 1 − Σ (y − ŷ)² / Σ (y − ȳ)², the share of the variance that is explained; the mean over the columns if
-    /// there are several. Of targets that are all the same it is 1 if they are met and else 0, as scikit-learn's
-    /// `r2_score` has it.
+    /// `r2`: 1 − Σ (y − ŷ)² / Σ (y − ȳ)², the share of the variance that is explained; the mean over the columns if there
+    /// are several. Of targets that are all the same it is 1 if they are met and else 0, and of fewer than two rows NaN, as
+    /// scikit-learn's `r2_score` has it.
     pub fn r2() -> Self {
         Metric::new("r2", Goal::Maximize, |p| {
             let (outputs, targets, columns) = (p.numbers(), p.target_numbers(), p.columns().max(1));
@@ -263,7 +270,11 @@ impl<T: Float> Metric<T> {
                 let mean = t.iter().sum::<f64>() / t.len() as f64;
                 let left: f64 = y.iter().zip(&t).map(|(y, t)| (y - t).powi(2)).sum();
                 let all: f64 = t.iter().map(|t| (t - mean).powi(2)).sum();
-                if all > 0.0 { 1.0 - left / all } else { f64::from(u8::from(left == 0.0)) }
+                match all {
+                    _ if t.len() < 2 => f64::NAN,
+                    0.0 => f64::from(u8::from(left == 0.0)),
+                    _ => 1.0 - left / all,
+                }
             };
             (0..columns).map(column).sum::<f64>() / columns as f64
         })
@@ -338,9 +349,30 @@ mod tests {
         assert!((Metric::r2().of(&pair) - 0.936_800_526_662_277_9).abs() < 1e-12);
         assert!((Metric::mse().of(&pair) - 4.25 / 6.0).abs() < 1e-12);
         assert!((Metric::mae().of(&pair) - 0.75).abs() < 1e-12);
+        assert!(Metric::r2().of(&p(array![2.0].into_dyn(), array![2.0].into_dyn())).is_nan());
+        assert!(Metric::r2().of(&p(array![2.0, 1.0].into_dyn(), array![f64::NAN, 1.0].into_dyn())).is_nan());
         let same = array![2.0, 2.0].into_dyn();
         assert_eq!(Metric::r2().of(&p(same.clone(), same.clone())), 1.0);
         assert_eq!(Metric::r2().of(&p(array![2.0, 3.0].into_dyn(), same)), 0.0);
+    }
+
+    #[test]
+    fn of_sequences_every_place_counts() {
+        let logits = array![[[2.0, 1.0, 0.0], [0.0, 1.0, 2.0]], [[0.0, 3.0, 1.0], [5.0, 1.0, 1.0]]];
+        let p = labelled(logits.into_dyn(), &[0, 2, 1, 1]);
+        assert_eq!((p.accuracy(), Metric::top_k(2).of(&p), p.confusion().matrix.sum()), (0.75, 1.0, 4));
+    }
+
+    #[test]
+    #[should_panic(expected = "outputs of shape [2, 3] are 2 predictions, but there are 4 labels")]
+    fn labels_that_are_not_as_many_are_refused() {
+        labelled(array![[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]].into_dyn(), &[0, 1, 2, 0]).accuracy();
+    }
+
+    #[test]
+    #[should_panic(expected = "`valid_loss` is the name of another column")]
+    fn names_of_other_columns_are_refused() {
+        let _ = Metric::<f32>::new("valid_loss", Goal::Minimize, |_| 0.0);
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn read<T: Float>(path: &Path) -> Result<Leaves<T>, LoadError> {
     let failed = |source| FileError { path: path.into(), source };
     let mut start = Vec::new();
     let mut file = File::open(path).map_err(failed)?;
-    file.by_ref().take(4).read_to_end(&mut start).map_err(failed)?;
+    file.by_ref().take(9).read_to_end(&mut start).map_err(failed)?;
     let bytes = |mut file: File| {
         let size = file.metadata().map_err(failed)?.len();
         if size > LIMIT as u64 {
@@ -119,7 +119,7 @@ fn read<T: Float>(path: &Path) -> Result<Leaves<T>, LoadError> {
             numbers: array.into_raw_vec_and_offset().0,
         };
         Leaves { scalar: T::NAME.into(), leaves: arrays.into_iter().filter(is_read).map(leaf).collect() }
-    } else if path.extension().is_some_and(|e| e == "safetensors") {
+    } else if start.get(8) == Some(&b'{') || path.extension().is_some_and(|e| e == "safetensors") {
         safetensors_file::read(&bytes(file)?, path)?
     } else {
         container::decode(&container::open(Kind::Model, path)?, T::NAME, path)?

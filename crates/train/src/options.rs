@@ -68,16 +68,25 @@ impl Default for Options {
 /// A part of a step, for one shard.
 pub(crate) struct Part<B> {
     pub(crate) batch: B,
-    /// of the step's rows
-    pub(crate) share: f64,
+    /// what its mean counts in the step's
+    pub(crate) weight: f64,
 }
 
-/// A step: its rows, and its parts, which are computed side by side, wave by wave.
-pub(crate) type Step<B> = (usize, Vec<Vec<Part<B>>>);
+/// A step.
+pub(crate) struct Step<B> {
+    /// of all its parts
+    pub(crate) weight: f64,
+    /// its parts, which are computed side by side, wave by wave
+    pub(crate) waves: Vec<Vec<Part<B>>>,
+}
 
 impl Options {
-    pub(crate) fn fixed(&self, rows: usize) -> Fixed {
-        let sampling = bincode::serde::encode_to_vec(&self.sampling, bincode::config::standard());
+    pub(crate) fn fixed(&self, rows: usize, valid: Option<usize>) -> Fixed {
+        fn checksum(settings: &impl serde::Serialize) -> u32 {
+            let bytes = bincode::serde::encode_to_vec(settings, bincode::config::standard());
+            crc32fast::hash(&bytes.expect("settings encode"))
+        }
+        let decides = (&self.watch, self.keep_best, &self.stopping, &self.plateau);
         Fixed {
             rows: rows as u64,
             seed: self.seed,
@@ -85,7 +94,9 @@ impl Options {
             accumulate: self.accumulate as u64,
             shards: self.shards as u64,
             drop_last: self.drop_last,
-            sampling: crc32fast::hash(&sampling.expect("numbers encode")),
+            sampling: checksum(&self.sampling),
+            valid: valid.map(|rows| rows as u64),
+            decides: checksum(&decides),
         }
     }
 
@@ -110,15 +121,25 @@ impl Options {
         epoch: &Epoch,
         goal: Goal,
         model: &M,
-    ) -> Option<f64> {
-        let watched = epoch.valid.as_ref().unwrap_or(&epoch.train);
-        let value = watched.get(self.watch.as_deref().unwrap_or("loss")).unwrap_or(f64::NAN);
+    ) -> Result<Option<f64>, TrainError> {
+        let (watched, name) = (epoch.valid.as_ref().unwrap_or(&epoch.train), self.watch.as_deref().unwrap_or("loss"));
+        let Some(value) = watched.get(name) else {
+            // there is such a metric, but nothing that it could be computed of
+            return Err(TrainError::Watch { name: name.to_owned(), known: vec!["loss".to_owned()] });
+        };
         state.history.epochs.push(epoch.clone());
-        state.observe(value, goal, self.keep_best.then_some(model))
+        Ok(state.observe(value, goal, self.keep_best.then_some(model)))
     }
 
     /// Which way the metric that is watched is to go.
+    ///
+    /// # Panics
+    /// If two metrics have one name.
+    #[track_caller]
     pub(crate) fn goal<T: Float>(&self, metrics: &[Metric<T>]) -> Result<Goal, TrainError> {
+        let names: Vec<&str> = metrics.iter().map(Metric::name).collect();
+        let twice = (1..names.len()).find(|&k| names[..k].contains(&names[k]));
+        assert!(twice.is_none(), "Trainer: two metrics are called `{}`", names[twice.unwrap_or(0)]);
         let Some(name) = self.watch.as_deref().filter(|name| *name != "loss") else { return Ok(Goal::Minimize) };
         let found = metrics.iter().find(|metric| metric.name() == name);
         found.map(Metric::goal).ok_or_else(|| TrainError::Watch {
@@ -141,12 +162,14 @@ impl Options {
             // another seed than the tapes': what changes images is not what dropout draws
             task.augment(&mut batch, &mut Stream { seed: !self.seed, step, shard }.rng());
             shard += 1;
-            Ok(Part { batch, share: rows_of_it.len() as f64 / rows.len() as f64 })
+            let weight = task.weight(&batch, rows_of_it.len());
+            Ok(Part { batch, weight })
         };
         let waves = ranges(rows.len(), self.accumulate).into_iter().map(|wave| {
             let rows = &rows[wave];
             ranges(rows.len(), self.shards).into_iter().map(|range| part(&rows[range])).collect()
         });
-        Ok((rows.len(), waves.collect::<Result<_, _>>()?))
+        let waves = waves.collect::<Result<Vec<Vec<Part<E::Batch>>>, FileError>>()?;
+        Ok(Step { weight: waves.iter().flatten().map(|part| part.weight).sum(), waves })
     }
 }

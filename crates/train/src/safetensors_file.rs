@@ -45,7 +45,19 @@ pub(crate) fn read<T: Float>(bytes: &[u8], path: &Path) -> Result<Leaves<T>, Loa
             Dtype::F64 => numbers(data, f64::from_le_bytes),
             Dtype::F16 => numbers(data, |b| f16::from_le_bytes(b).to_f64()),
             Dtype::BF16 => numbers(data, |b| bf16::from_le_bytes(b).to_f64()),
-            other => return Err(damaged(format!("{name} holds {other:?}; F16, BF16, F32 and F64 are read"))),
+            Dtype::U8 | Dtype::BOOL => numbers(data, |b: [u8; 1]| f64::from(b[0])),
+            Dtype::I8 => numbers(data, |b| f64::from(i8::from_le_bytes(b))),
+            Dtype::I16 => numbers(data, |b| f64::from(i16::from_le_bytes(b))),
+            Dtype::U16 => numbers(data, |b| f64::from(u16::from_le_bytes(b))),
+            Dtype::I32 => numbers(data, |b| f64::from(i32::from_le_bytes(b))),
+            Dtype::U32 => numbers(data, |b| f64::from(u32::from_le_bytes(b))),
+            Dtype::I64 => numbers(data, |b| i64::from_le_bytes(b) as f64),
+            Dtype::U64 => numbers(data, |b| u64::from_le_bytes(b) as f64),
+            other => {
+                let reason =
+                    format!("{name} holds {other:?}; F16 to F64, BF16, BOOL, I8 to I64 and U8 to U64 are read");
+                return Err(LoadError::Type { path: path.into(), reason });
+            }
         };
         leaves.push(SavedLeaf { path: name.to_owned(), shape: tensor.shape().to_vec(), numbers });
     }

@@ -1,28 +1,36 @@
 //! Ctrl-C.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 static STOP: AtomicBool = AtomicBool::new(false);
+static RUNS: AtomicUsize = AtomicUsize::new(0);
 static LISTENS: OnceLock<Result<(), String>> = OnceLock::new();
 
-/// From now on, Ctrl-C (or a request to end the process) asks runs to stop; the second one ends the process.
+/// A run that listens, as long as it is there.
+pub(crate) struct Listening(());
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        RUNS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// From now on, Ctrl-C (or a request to end the process) asks the runs that listen to stop, and those that begin after it.
+/// The second one ends the process, and so does the first while no run listens.
 ///
 /// # Errors
 /// If the program has a handler of its own.
-pub(crate) fn listen() -> Result<(), String> {
-    STOP.store(false, Ordering::SeqCst);
-    LISTENS
-        .get_or_init(|| {
-            let handler = || {
-                if STOP.swap(true, Ordering::SeqCst) {
-                    std::process::exit(130);
-                }
-                eprintln!("\nstopping after this step; Ctrl-C again ends at once");
-            };
-            ctrlc::set_handler(handler).map_err(|e| e.to_string())
-        })
-        .clone()
+pub(crate) fn listen() -> Result<Listening, String> {
+    let handler = || {
+        if STOP.swap(true, Ordering::SeqCst) || RUNS.load(Ordering::SeqCst) == 0 {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping after this step; Ctrl-C again ends at once");
+    };
+    LISTENS.get_or_init(|| ctrlc::set_handler(handler).map_err(|e| e.to_string())).clone()?;
+    RUNS.fetch_add(1, Ordering::SeqCst);
+    Ok(Listening(()))
 }
 
 /// Whether it was asked to stop.

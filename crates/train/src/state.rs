@@ -18,22 +18,32 @@ pub(crate) struct Fixed {
     pub(crate) drop_last: bool,
     /// of how rows are drawn
     pub(crate) sampling: u32,
+    /// rows of validation data
+    pub(crate) valid: Option<u64>,
+    /// of what is watched and what follows from it
+    pub(crate) decides: u32,
 }
 
 impl Fixed {
     /// What is other than in a saved run, a line each.
     pub(crate) fn differences(&self, saved: &Self) -> Vec<String> {
-        let pairs = [
-            ("rows of training data", self.rows, saved.rows),
-            ("the seed", self.seed, saved.seed),
-            ("the batch size", self.batch_size, saved.batch_size),
-            ("accumulated batches", self.accumulate, saved.accumulate),
-            ("shards", self.shards, saved.shards),
-            ("dropping the last batch", self.drop_last.into(), saved.drop_last.into()),
-            ("the checksum of the sampling", self.sampling.into(), saved.sampling.into()),
-        ];
-        let line = |(name, own, saved)| format!("\n  {name}: {saved} in the checkpoint, {own} here");
-        pairs.into_iter().filter(|(_, own, saved)| own != saved).map(line).collect()
+        let text = |fixed: &Self| {
+            let Fixed { rows, seed, batch_size, accumulate, shards, drop_last, sampling, valid, decides } = fixed;
+            let valid = valid.map_or("none".to_owned(), |rows| rows.to_string());
+            [
+                ("rows of training data", rows.to_string()),
+                ("rows of validation data", valid),
+                ("the seed", seed.to_string()),
+                ("the batch size", batch_size.to_string()),
+                ("accumulated batches", accumulate.to_string()),
+                ("shards", shards.to_string()),
+                ("dropping the last batch", drop_last.to_string()),
+                ("the sampling (its checksum)", sampling.to_string()),
+                ("`watch`, `keep_best`, `early_stopping`, `reduce_on_plateau` (their checksum)", decides.to_string()),
+            ]
+        };
+        let pairs = text(self).into_iter().zip(text(saved)).filter(|(own, saved)| own != saved);
+        pairs.map(|((name, own), (_, saved))| format!("\n  {name}: {saved} in the checkpoint, {own} here")).collect()
     }
 }
 
@@ -60,9 +70,9 @@ pub(crate) struct State<T: Float> {
 /// What is added up over an epoch.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Sums {
-    rows: f64,
+    weight: f64,
     loss: f64,
-    /// each with the rows it was defined for
+    /// each with the weight of what it was defined for
     metrics: Vec<(f64, f64)>,
     seconds: f64,
 }
@@ -95,19 +105,18 @@ impl<T: Float> State<T> {
         self.history.steps.len() as u64
     }
 
-    /// A step was made, on so many rows.
-    pub(crate) fn add(&mut self, row: StepRow, rows: usize, seen: Option<&Predictions<T>>, metrics: &[Metric<T>]) {
+    /// A step was made, whose mean counts so much in the epoch's.
+    pub(crate) fn add(&mut self, row: StepRow, weight: f64, seen: Option<&Predictions<T>>, metrics: &[Metric<T>]) {
         self.history.steps.push(row);
         self.batch += 1;
-        let rows = rows as f64;
-        self.sums.rows += rows;
-        self.sums.loss += row.loss * rows;
+        self.sums.weight += weight;
+        self.sums.loss += row.loss * weight;
         let Some(seen) = seen else { return };
         self.sums.metrics.resize(metrics.len(), (0.0, 0.0));
         for ((sum, of), metric) in self.sums.metrics.iter_mut().zip(metrics) {
             let value = metric.of(seen);
             if !value.is_nan() {
-                (*sum, *of) = (*sum + value * rows, *of + rows);
+                (*sum, *of) = (*sum + value * weight, *of + weight);
             }
         }
     }
@@ -118,12 +127,12 @@ impl<T: Float> State<T> {
 
     /// The epoch so far as a row.
     pub(crate) fn row(&self, valid: Option<Scores>, metrics: &[Metric<T>]) -> Epoch {
-        let Sums { rows, loss, metrics: sums, seconds } = &self.sums;
+        let Sums { weight, loss, metrics: sums, seconds } = &self.sums;
         let value = |(metric, (sum, of)): (&Metric<T>, &(f64, f64))| (metric.name().to_owned(), sum / of);
         Epoch {
             epoch: self.epoch + 1,
             step: self.step(),
-            train: Scores { loss: loss / rows, metrics: metrics.iter().zip(sums).map(value).collect() },
+            train: Scores { loss: loss / weight, metrics: metrics.iter().zip(sums).map(value).collect() },
             valid,
             lr: self.history.steps.last().map_or(f64::NAN, |row| row.lr),
             seconds: *seconds,

@@ -6,7 +6,7 @@ use gradus_nn::{Forward, Reduction, loss};
 use ndarray::{Array, Dimension};
 use rand::Rng;
 
-use crate::{Metric, Targets};
+use crate::{Metric, Predictions, Targets};
 
 /// What a [`Trainer`](crate::Trainer) teaches a model: [`Classify`], [`ClassifyBinary`], [`Regress`], or one of your
 /// own. For a cost alone, [`Trainer::cost`](crate::Trainer::cost) takes a closure.
@@ -17,6 +17,17 @@ pub trait Task<T: Float, M: ?Sized, B>: Sync {
     /// What the outputs are compared with by metrics.
     fn targets(&self, _: &B) -> Targets<T> {
         Targets::None
+    }
+
+    /// What the mean cost of a batch of so many rows counts when it is joined with others: of the parts of a step, of the
+    /// batches of an epoch. It is what the mean divides by: the rows, unless some of them count more, or not at all.
+    fn weight(&self, _: &B, rows: usize) -> f64 {
+        rows as f64
+    }
+
+    /// Outputs beside targets, if metrics have something to compare.
+    fn predictions(&self, outputs: Var<'_, T>, batch: &B) -> Option<Predictions<T>> {
+        Predictions::new(outputs, self.targets(batch))
     }
 
     /// What is computed beside the cost.
@@ -30,7 +41,7 @@ pub trait Task<T: Float, M: ?Sized, B>: Sync {
 }
 
 /// Labelled examples ([`Dataset`](gradus_data::Dataset)), a logit for each class, cross-entropy. The metric is the
-/// accuracy, until others are added.
+/// accuracy, until others are added. Rows whose label the cost ignores count nowhere.
 ///
 /// ```
 /// use gradus_data::Augment;
@@ -84,10 +95,23 @@ impl<T: Float, M: Forward<T> + ?Sized> Task<T, M, Batch<T>> for Classify<T> {
     #[track_caller]
     fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &Batch<T>) -> (Var<'t, T>, Var<'t, T>) {
         let logits = model.forward(tape.constant(&batch.x));
-        (logits, self.cost.of(logits, &batch.y))
+        let none_counts = self.cost.weight_of(&batch.y) == 0.0; // a mean of nothing would be NaN
+        let cost = if none_counts { self.cost.clone().reduction(Reduction::Sum) } else { self.cost.clone() };
+        (logits, cost.of(logits, &batch.y))
     }
     fn targets(&self, batch: &Batch<T>) -> Targets<T> {
         Targets::Labels(batch.y.clone())
+    }
+    fn weight(&self, batch: &Batch<T>, _: usize) -> f64 {
+        self.cost.weight_of(&batch.y)
+    }
+    fn predictions(&self, outputs: Var<'_, T>, batch: &Batch<T>) -> Option<Predictions<T>> {
+        if batch.y.iter().all(|&label| self.cost.counts(label)) {
+            return Predictions::new(outputs, Targets::Labels(batch.y.clone()));
+        }
+        let rows: Vec<usize> = (0..batch.y.len()).filter(|&row| self.cost.counts(batch.y[row])).collect();
+        let labels = rows.iter().map(|&row| batch.y[row]).collect();
+        (!rows.is_empty()).then(|| Predictions::new(outputs.index_select(0, &rows), Targets::Labels(labels))).flatten()
     }
     fn metrics(&self) -> &[Metric<T>] {
         &self.metrics

@@ -34,7 +34,10 @@ use crate::{Checkpoints, Classify};
 /// assert!(gradus_train::evaluate(&model, &digits.test).accuracy() > 0.8);
 /// ```
 pub struct Trainer<R: Rule, T: Float = f32, K = Classify<T>> {
+    /// as it was given: each run begins with a copy of it
     pub(crate) optimizer: Optimizer<R, T>,
+    /// as the last run left it
+    pub(crate) last: Option<Optimizer<R, T>>,
     pub(crate) task: K,
     pub(crate) options: Options,
 }
@@ -48,7 +51,7 @@ impl<R: Rule, T: Float, K> fmt::Debug for Trainer<R, T, K> {
 impl<R: Rule, T: Float> Trainer<R, T> {
     /// A classifier's, with 10 epochs, batches of 32, seed 0, one shard, one thread, nothing shown or saved.
     pub fn new(optimizer: Optimizer<R, T>) -> Self {
-        Trainer { optimizer, task: Classify::new(), options: Options::default() }
+        Trainer { optimizer, last: None, task: Classify::new(), options: Options::default() }
     }
 }
 
@@ -56,7 +59,7 @@ impl<R: Rule, T: Float> Trainer<R, T> {
 impl<R: Rule, T: Float, K> Trainer<R, T, K> {
     /// Another task than plain classification: see [`Task`](crate::Task).
     pub fn task<L>(self, task: L) -> Trainer<R, T, L> {
-        Trainer { optimizer: self.optimizer, task, options: self.options }
+        Trainer { optimizer: self.optimizer, last: self.last, task, options: self.options }
     }
 
     /// A cost of your own: the mean over a batch.
@@ -96,7 +99,8 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         self.with(|o| o.length = Length::Epochs(epochs))
     }
 
-    /// How many steps are made, instead of a number of epochs.
+    /// How many steps are made, instead of a number of epochs. An epoch that they do not complete has a row too, of what
+    /// was made of it.
     pub fn steps(self, steps: u64) -> Self {
         self.with(|o| o.length = Length::Steps(steps))
     }
@@ -217,8 +221,9 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         self.with(|o| o.ctrl_c = true)
     }
 
-    /// The optimizer, as the last run left it.
+    /// The optimizer, as the last run left it. (Each run begins with a copy of the one that was given, so that the folds
+    /// of a cross-validation do not learn from each other.)
     pub fn optimizer(&self) -> &Optimizer<R, T> {
-        &self.optimizer
+        self.last.as_ref().unwrap_or(&self.optimizer)
     }
 }

@@ -143,6 +143,24 @@ fn strict_and_partial_loading_list_all_that_does_not_fit() {
 }
 
 #[test]
+fn safetensors_are_told_by_their_content_and_may_hold_integers() {
+    use safetensors::tensor::{Dtype, TensorView, serialize};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.bin");
+    let (weight, places) = ([0u8, 0, 128, 63].repeat(2), 7i64.to_le_bytes());
+    let tensors = [
+        ("weight", TensorView::new(Dtype::F32, vec![1, 2], &weight).unwrap()),
+        ("position_ids", TensorView::new(Dtype::I64, vec![1], &places).unwrap()),
+    ];
+    std::fs::write(&path, serialize(tensors, None).unwrap()).unwrap();
+    let mut layer = Linear::<f32>::new(2, 1, &mut rng(0)).without_bias();
+    let error = load(&mut layer, &path).unwrap_err().to_string();
+    assert!(error.ends_with("unexpected in the file: position_ids"), "{error}");
+    assert_eq!(load_partial(&mut layer, &path).unwrap().unexpected, ["position_ids"]);
+    assert_eq!(layer.weight.data(), [1.0, 1.0]);
+}
+
+#[test]
 fn files_of_others_that_are_damaged_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let mut net = Net::new();

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Net, bits, timeless};
 use gradus_data::{Augment, Dataset, digits, iris};
@@ -86,6 +86,9 @@ fn other_runs_and_other_settings_are_refused_and_nothing_is_changed() {
     assert_eq!(fit(&mut model, false, 1, 32).unwrap(), 10);
     let error = fit(&mut model, false, 1, 32).unwrap_err().to_string();
     assert!(error.contains("there are checkpoints of a run (the last: step 10)"), "{error}");
+    std::fs::write(folder.path().join(".gradus-of-a-run-that-runs"), b"half").unwrap();
+    assert!(fit(&mut model, false, 1, 32).is_err());
+    assert_eq!(being_written(folder.path()), 1, "nothing is touched");
 
     let mut model = new([4, 8, 3]);
     let before = bits(&model);
@@ -191,6 +194,12 @@ fn last(folder: &Path) -> Option<(u64, PathBuf)> {
     Checkpoints::in_folder(folder).list().unwrap().pop()
 }
 
+/// Files that are not complete yet.
+fn being_written(folder: &Path) -> usize {
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with(".gradus-")).count()
+}
+
 /// The model of a run of so many steps that was never stopped.
 fn never_stopped(steps: u64) -> Vec<u32> {
     let mut model = Mlp::builder([4, 64, 3]).dropout(0.2).seed(1).build::<f32>();
@@ -205,17 +214,23 @@ fn a_process_killed_200_times_never_loses_its_last_checkpoint() {
     let mut model = Mlp::builder([4, 64, 3]).build::<f32>();
     for kill in 0..200u64 {
         let mut child = start(folder.path());
-        // until it has saved something, and then some time more that is other each time
-        while last(folder.path()).is_none_or(|(now, _)| now <= step) {
-            std::thread::sleep(Duration::from_millis(1));
-            assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+        let mut wait = |until: &dyn Fn() -> bool| {
+            let start = Instant::now();
+            while !until() {
+                std::thread::sleep(Duration::from_micros(100));
+                assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+                assert!(start.elapsed() < Duration::from_secs(60), "the child does nothing");
+            }
+        };
+        // until it has saved something, and then at any time, or, every other time, while it writes
+        wait(&|| last(folder.path()).is_some_and(|(now, _)| now > step));
+        match kill % 2 {
+            0 => std::thread::sleep(Duration::from_micros(kill.wrapping_mul(0x9E37_79B9) % 9000)),
+            _ => wait(&|| being_written(folder.path()) > 0),
         }
-        std::thread::sleep(Duration::from_micros(kill.wrapping_mul(0x9E37_79B9) % 9000));
         child.kill().unwrap();
         child.wait().unwrap();
-        let entries = std::fs::read_dir(folder.path()).unwrap();
-        half_written +=
-            entries.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with(".gradus-")).count();
+        half_written += being_written(folder.path());
         let (now, _) = last(folder.path()).expect("a checkpoint is there");
         assert!(now > step, "kill {kill}: step {now} after {step}");
         let (loaded, history) = endless(folder.path(), now); // complete: only loads
@@ -231,9 +246,11 @@ fn a_process_killed_200_times_never_loses_its_last_checkpoint() {
 #[cfg(unix)]
 fn ctrl_c_finishes_the_step_saves_and_says_how_to_go_on() {
     let folder = tempfile::tempdir().unwrap();
-    let child = start(folder.path());
+    let mut child = start(folder.path());
+    let begun = Instant::now();
     while last(folder.path()).is_none_or(|(step, _)| step < 20) {
         std::thread::sleep(Duration::from_millis(1));
+        assert!(child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(60));
     }
     let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupted.success());
@@ -246,4 +263,84 @@ fn ctrl_c_finishes_the_step_saves_and_says_how_to_go_on() {
     let (model, history) = endless(folder.path(), step + 5);
     assert_eq!(history.steps.len() as u64, step + 5);
     assert_eq!(bits(&model), never_stopped(step + 5));
+}
+
+#[test]
+fn a_run_of_more_steps_goes_on_as_if_it_had_been_asked_for_them_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (train, valid) = data().split(0.8, 1);
+    let run = |name: &str, steps| {
+        let mut model = Net::new(1);
+        let mut trainer = Trainer::new(Adam::new(1e-2))
+            .steps(steps)
+            .batch_size(20)
+            .reduce_on_plateau(ReduceOnPlateau::new().patience(0).factor(0.5))
+            .early_stopping(EarlyStopping::new(4))
+            .keep_best()
+            .checkpoints(Checkpoints::in_folder(folder.path().join(name)).resume());
+        let history = trainer.fit(&mut model, &train, Some(&valid)).unwrap();
+        (bits(&model), timeless(history))
+    };
+    let whole = run("whole", 15); // four steps an epoch
+    let part = run("parts", 6);
+    assert_eq!(part.1.epochs.iter().map(|row| (row.epoch, row.step)).collect::<Vec<_>>(), [(1, 4), (2, 6)]);
+    assert_eq!(run("parts", 6), part, "complete: the same once more");
+    assert_eq!(run("parts", 15), whole);
+}
+
+#[test]
+fn what_decides_cannot_be_changed_in_the_middle_of_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |change: fn(Trainer<gradus_optim::rule::Adam>) -> Trainer<gradus_optim::rule::Adam>| {
+        let mut model = Mlp::builder([4, 8, 3]).seed(1).build::<f32>();
+        let checkpoints = Checkpoints::in_folder(folder.path()).resume();
+        let trainer = Trainer::new(Adam::new(0.01)).epochs(2).early_stopping(EarlyStopping::new(2));
+        change(trainer.checkpoints(checkpoints)).fit(&mut model, &iris(), None)
+    };
+    run(|trainer| trainer).unwrap();
+    for change in [
+        |trainer: Trainer<_>| trainer.watch("accuracy"),
+        |trainer: Trainer<_>| trainer.early_stopping(EarlyStopping::new(10)),
+        |trainer: Trainer<_>| trainer.keep_best(),
+    ] {
+        let error = run(change).unwrap_err().to_string();
+        assert!(error.contains("`watch`, `keep_best`, `early_stopping`, `reduce_on_plateau`"), "{error}");
+    }
+    assert_eq!(run(|trainer| trainer.epochs(3)).unwrap().epochs.len(), 3);
+}
+
+#[test]
+fn a_damaged_last_checkpoint_names_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = || {
+        let mut model = Mlp::builder([4, 8, 3]).seed(1).build::<f32>();
+        let checkpoints = Checkpoints::in_folder(folder.path()).resume();
+        Trainer::new(Adam::new(0.01)).epochs(3).checkpoints(checkpoints).fit(&mut model, &iris(), None)
+    };
+    let whole = timeless(run().unwrap());
+    let path = last(folder.path()).unwrap().1;
+    std::fs::write(&path, b"damaged").unwrap();
+    let error = run().unwrap_err().to_string();
+    assert!(error.contains("step-0000000015.checkpoint") && error.contains("goes on from"), "{error}");
+    assert!(error.contains("step-0000000010.checkpoint"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(timeless(run().unwrap()), whole);
+}
+
+#[test]
+fn a_run_that_was_broken_off_by_its_callback_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, stop: usize| {
+        let mut model = Net::new(1);
+        let checkpoints = Checkpoints::in_folder(folder.path().join(name)).resume();
+        let mut trainer = Trainer::new(Adam::new(1e-2)).epochs(3).batch_size(20).checkpoints(checkpoints);
+        let history = trainer.fit_with(&mut model, &data(), None, |at| match at.history.steps.len() {
+            step if step == stop => std::ops::ControlFlow::Break(()),
+            _ => std::ops::ControlFlow::Continue(()),
+        });
+        (bits(&model), timeless(history.unwrap()))
+    };
+    let whole = run("whole", usize::MAX);
+    assert_eq!(run("parts", 7).1.ended, Ended::Callback);
+    assert_eq!(run("parts", usize::MAX), whole);
 }

@@ -156,11 +156,21 @@ fn rare_classes_can_be_drawn_more_often() {
     let data = small();
     let rare: Vec<usize> = (0..200).filter(|&row| data.y()[row] != 3 || row < 40).collect();
     let data = data.subset(&rare);
-    let mut model = Mlp::builder([64, 16, 10]).seed(1).build::<f32>();
-    let sampling = Sampling::balanced(data.y());
-    let mut trainer = Trainer::new(Adam::new(1e-2)).sampling(sampling).epochs(5);
-    let history = trainer.fit(&mut model, &data, None).unwrap();
-    assert!(history.last().train.get("accuracy").unwrap() > 0.9);
+    let threes = data.label_counts()[3];
+    let drawn = |sampling: Sampling| {
+        // the cost is the share of threes among what is drawn
+        let mut trainer = Trainer::new(Sgd::new(0.0)).sampling(sampling).epochs(20).cost(
+            |w: &Param, t: &Tape, batch: &gradus_data::Batch| {
+                let share = batch.y.iter().filter(|&&y| y == 3).count() as f64 / batch.y.len() as f64;
+                t.param(w).sum() * 0.0 + share
+            },
+        );
+        let history = trainer.fit(&mut Param::new([0.0f32]), &data, None).unwrap();
+        history.epochs.iter().map(|row| row.train.loss).sum::<f64>() / 20.0
+    };
+    let all = threes as f64 / data.len() as f64;
+    assert!(all < 0.04 && (drawn(Sampling::Shuffled) - all).abs() < 1e-6);
+    assert!((drawn(Sampling::balanced(data.y())) - 0.1).abs() < 0.02);
 }
 
 #[test]
@@ -204,9 +214,10 @@ fn no_data_is_an_error() {
     assert!(matches!(Trainer::new(Sgd::new(0.1)).fit(&mut model, &none, None), Err(TrainError::Empty)));
     let few = digits().test.subset(&[1, 2]);
     assert!(matches!(Trainer::new(Sgd::new(0.1)).drop_last().fit(&mut model, &few, None), Err(TrainError::Empty)));
-    // validation data may be empty: its loss is then 0 of nothing, and there are no metrics
+    // validation data may be empty: there is no loss then, and no metrics
     let history = Trainer::new(Sgd::new(1e-3)).epochs(1).fit(&mut model, &few, Some(&none)).unwrap();
-    assert_eq!(history.last().valid.as_ref().unwrap().metrics, []);
+    let valid = history.last().valid.as_ref().unwrap();
+    assert!(valid.loss.is_nan() && valid.metrics.is_empty());
 }
 
 #[test]
@@ -290,4 +301,138 @@ fn divergence_names_the_last_checkpoint() {
     });
     let text = error.unwrap_err().to_string();
     assert!(text.contains("the last checkpoint: ") && text.contains("step-0000000006.checkpoint"), "{text}");
+}
+
+#[test]
+fn images_are_changed_in_training_and_not_in_validation() {
+    let data = small();
+    let losses = |augment: Option<Augment>| {
+        let mut model = Mlp::builder([64, 8, 10]).seed(1).build::<f32>();
+        let task = augment.map_or(Classify::new(), |augment| Classify::new().augment(augment));
+        let mut trainer = Trainer::new(Sgd::new(0.0)).task(task).epochs(2);
+        let history = trainer.fit(&mut model, &data, Some(&data)).unwrap();
+        (history.epochs[0].train.loss, history.epochs[1].train.loss, history.epochs[0].valid.as_ref().unwrap().loss)
+    };
+    let (plain, changed) = (losses(None), losses(Some(Augment::images(8, 8).shift(2.0))));
+    assert!((plain.0 - plain.1).abs() < 1e-6 && (plain.0 - plain.2).abs() < 1e-6);
+    assert!((changed.0 - plain.0).abs() > 1e-4 && (changed.0 - changed.1).abs() > 1e-4, "in another way each epoch");
+    assert_eq!(changed.2, plain.2);
+}
+
+#[test]
+fn costs_that_weigh_rows_are_the_same_in_parts() {
+    let data = small().cast::<f64>();
+    let cost = gradus_nn::loss::CrossEntropy::new()
+        .class_weights([1.0, 1.0, 50.0, 1.0, 2.0, 1.0, 1.0, 9.0, 1.0, 1.0])
+        .ignore(5);
+    let task = || Classify::new().cost(cost.clone()).metric(Metric::f1());
+    let losses = |batch: usize, accumulate, shards| {
+        let mut model = Mlp::builder([64, 8, 10]).seed(1).build::<f64>();
+        let mut trainer =
+            Trainer::new(Sgd::new(1e-3)).task(task()).epochs(1).batch_size(batch).accumulate(accumulate).shards(shards);
+        let history = trainer.fit(&mut model, &data, Some(&data)).unwrap();
+        let mut all: Vec<f64> = history.steps.iter().map(|row| row.loss).collect();
+        all.extend([history.last().train.loss, history.last().valid.as_ref().unwrap().loss]);
+        all
+    };
+    let whole = losses(40, 1, 1);
+    for (a, b) in whole.iter().zip(losses(10, 4, 1)).chain(whole.iter().zip(losses(40, 1, 4))) {
+        assert!((a - b).abs() < 1e-12, "{a} {b}");
+    }
+    // evaluated in any order, and at once
+    let model = Mlp::builder([64, 8, 10]).seed(1).build::<f64>();
+    let many = digits().test.subset(&(0..300).collect::<Vec<_>>()).cast::<f64>();
+    let tape = Tape::inference();
+    let at_once = cost.of(model.forward(tape.constant(many.x())), many.y()).item();
+    let found = gradus_train::evaluate_task(&model, &task(), &many).unwrap();
+    assert!((found.loss() - at_once).abs() < 1e-12);
+    assert!(!found.predictions.labels().contains(&5), "rows that are ignored are not counted as wrong");
+}
+
+#[test]
+fn a_batch_of_nothing_but_ignored_labels_does_no_harm() {
+    let cost = gradus_nn::loss::CrossEntropy::new().ignore(9);
+    let data = Dataset::new(Array2::ones((64, 4)), vec![9; 64], 10).unwrap();
+    let mut model = Mlp::builder([4, 10]).seed(1).build::<f32>();
+    let before = bits(&model);
+    let mut trainer = Trainer::new(Sgd::new(0.1)).task(Classify::new().cost(cost)).epochs(1).shards(2);
+    let history = trainer.fit(&mut model, &data, None).unwrap();
+    assert_eq!((history.steps[0].loss, bits(&model) == before), (0.0, true));
+}
+
+#[test]
+fn what_dropout_drew_is_drawn_again_to_explain_a_divergence() {
+    // 1 / (sum of what dropout left), which is infinite only when it left nothing
+    let data = Array2::<f32>::ones((400, 1));
+    let mut explained = 0;
+    for seed in 0..10 {
+        let mut w = Param::new([1.0f32]);
+        let mut trainer = Trainer::new(Sgd::new(0.0)).seed(seed).batch_size(1).epochs(1).cost(
+            |w: &Param, t: &Tape, x: &Array2<f32>| {
+                let left = gradus_nn::Dropout::new(0.1).forward(t.constant(x) * t.param(w));
+                left.sum().recip()
+            },
+        );
+        let text = trainer.fit(&mut w, &data, None).unwrap_err().to_string();
+        explained += usize::from(text.contains("where it began: "));
+    }
+    assert_eq!(explained, 10);
+}
+
+#[test]
+fn data_that_are_not_finite_are_not_blamed_on_the_learning_rate() {
+    let mut x = Array2::<f32>::ones((64, 4));
+    x[[40, 2]] = f32::NAN;
+    let data = Dataset::new(x, vec![0; 64], 2).unwrap();
+    let mut model = Mlp::builder([4, 2]).build::<f32>();
+    let text = Trainer::new(Sgd::new(0.1)).fit(&mut model, &data, None).unwrap_err().to_string();
+    assert!(text.contains("the data hold it") && text.contains("a leaf made NaN at ["), "{text}");
+    assert!(!text.contains("crates/train"), "no lines of our own: {text}");
+}
+
+#[test]
+fn each_run_of_a_trainer_begins_anew() {
+    let data = small();
+    let mut trainer = Trainer::new(Adam::new(1e-2))
+        .epochs(3)
+        .batch_size(100)
+        .schedule_by_epoch(step_decay(1, 0.5))
+        .reduce_on_plateau(ReduceOnPlateau::new().patience(0));
+    let mut fit = || {
+        let mut model = Mlp::builder([64, 8, 10]).dropout(0.5).seed(1).build::<f32>();
+        let history = trainer.fit(&mut model, &data, None).unwrap();
+        (bits(&model), timeless(history))
+    };
+    assert_eq!(fit(), fit());
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_known_before_the_first_step() {
+    let mut model = Mlp::builder([64, 8, 10]).build::<f32>();
+    let before = bits(&model);
+    let error = Trainer::new(Sgd::new(0.1)).log("no/such/folder/log.csv").fit(&mut model, &small(), None).unwrap_err();
+    assert!(error.to_string().contains("no/such/folder/log.csv"), "{error}");
+    assert_eq!(bits(&model), before);
+}
+
+#[test]
+fn a_metric_of_nothing_cannot_be_watched() {
+    struct Blind(Vec<Metric<f32>>);
+    impl gradus_train::Task<f32, Param, Array2<f32>> for Blind {
+        fn forward<'t>(
+            &self,
+            w: &Param,
+            t: &'t Tape,
+            x: &Array2<f32>,
+        ) -> (gradus_autograd::Var<'t>, gradus_autograd::Var<'t>) {
+            let y = t.constant(x) * t.param(w);
+            (y, y.sum())
+        }
+        fn metrics(&self) -> &[Metric<f32>] {
+            &self.0
+        }
+    }
+    let mut trainer = Trainer::new(Sgd::new(0.0)).task(Blind(vec![Metric::accuracy()])).watch("accuracy").keep_best();
+    let error = trainer.fit(&mut Param::new([1.0f32]), &Array2::ones((4, 1)), None).unwrap_err();
+    assert!(matches!(error, TrainError::Watch { .. }), "{error}");
 }

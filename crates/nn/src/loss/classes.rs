@@ -123,6 +123,25 @@ impl CrossEntropy {
         self.of_rows(rows.log_softmax(-1), labels, &shape)
     }
 
+    /// What the mean divides by: the sum of the weights of labels that are not ignored, or how many there are.
+    ///
+    /// ```
+    /// use gradus_nn::loss::CrossEntropy;
+    /// assert_eq!(CrossEntropy::new().class_weights([1.0, 5.0]).ignore(9).weight_of(&[0, 1, 9, 1]), 11.0);
+    /// ```
+    pub fn weight_of(&self, labels: &[usize]) -> f64 {
+        let counted = labels.iter().filter(|&&label| self.counts(label));
+        match &self.weights {
+            None => counted.count() as f64,
+            Some(weights) => counted.map(|&label| weights.get(label).copied().unwrap_or(0.0)).sum(),
+        }
+    }
+
+    /// Whether rows of a label count.
+    pub fn counts(&self, label: usize) -> bool {
+        self.ignored != Some(label)
+    }
+
     /// The loss of log-probabilities against labels: as [`of`](Self::of), without the softmax.
     ///
     /// # Panics
@@ -165,7 +184,7 @@ impl CrossEntropy {
     fn of_rows<'t, T: Float>(&self, l: Var<'t, T>, labels: &[usize], shape: &[usize]) -> Var<'t, T> {
         let (n, classes) = (l.shape()[0], l.shape()[1]);
         assert!(labels.len() == n, "CrossEntropy: {} labels for {n} rows of logits", labels.len());
-        let counts = |label: usize| self.ignored != Some(label);
+        let counts = |label: usize| self.counts(label);
         if let Some((row, label)) = labels.iter().enumerate().find(|&(_, &label)| counts(label) && label >= classes) {
             panic!("CrossEntropy: row {row} has label {label}, but there are {classes} classes (labels count from 0)");
         }
@@ -182,11 +201,7 @@ impl CrossEntropy {
         match self.reduction {
             Reduction::None => losses.reshape(shape),
             Reduction::Sum => losses.sum(),
-            Reduction::Mean => {
-                let weight = |label: usize| self.weights.as_ref().map_or(1.0, |w| w[label]);
-                let total: f64 = labels.iter().filter(|&&label| counts(label)).map(|&label| weight(label)).sum();
-                losses.sum() / total
-            }
+            Reduction::Mean => losses.sum() / self.weight_of(labels),
         }
     }
 }
