@@ -68,7 +68,11 @@ fn examples(letters: &[usize], step: usize) -> (Array2<usize>, Array2<usize>) {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let epochs = std::env::args().nth(1).map_or(Ok(8), |text| text.parse())?;
+    let epochs = match std::env::args().nth(1).map(|text| (text.parse::<u64>(), text)) {
+        None => 8,
+        Some((Ok(epochs), _)) if epochs > 0 => epochs,
+        Some((_, text)) => return Err(format!("`{text}` is not a number of epochs, from 1 on").into()),
+    };
     let mut alphabet: Vec<char> = TEXT.chars().collect();
     alphabet.sort_unstable();
     alphabet.dedup();
@@ -87,7 +91,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} letters of {kinds} kinds; {} parameters", letters.len(), model.param_count());
 
     let steps = epochs * (train.0.len_of(Axis(0)).div_ceil(32)) as u64;
-    let opt = AdamW::new(4e-3).weight_decay(0.02).schedule(warmup(20).then(cosine(steps - 20))).clip_norm(1.0);
+    let opt = AdamW::new(4e-3)
+        .weight_decay(0.02)
+        .schedule(warmup(20).then(cosine(steps.saturating_sub(20).max(1))))
+        .clip_norm(1.0);
     let mut trainer = Trainer::new(opt).epochs(epochs).seed(1).keep_best().progress(true).cost(
         |model: &Letters, tape: &Tape, (read, next): &(Array2<usize>, Array2<usize>)| {
             let next: Vec<usize> = next.iter().copied().collect();
@@ -105,6 +112,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\n{}\n", model.write(&alphabet, "Shall I ", 400, 0.6, 1));
     println!("sonnets not read: {best:.3} nats a letter; counting letters gives {counting:.3}");
-    assert!(best < counting - 0.8, "{best} {counting}");
+    assert!(epochs < 8 || best < counting - 0.8, "eight epochs should know much more than how often letters stand");
     Ok(())
 }

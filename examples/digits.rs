@@ -127,6 +127,7 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let batch = settings.batch.unwrap_or(if large { 128 } else { 32 });
     let lr = settings.lr.unwrap_or(if settings.optimizer == Rule::Sgd { 0.05 } else { 3e-3 });
 
+    std::fs::create_dir_all(&settings.out).map_err(|e| format!("{}: {e}", settings.out.display()))?;
     let Split { train, test } = match &settings.data {
         Some(folder) => mnist(folder)?,
         None => digits(),
@@ -161,7 +162,6 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let result = evaluate(&model, &test);
     println!("\nhow often digit (row) was taken for digit (column):\n{}", result.predictions.confusion());
     show_mistakes(&result, &test);
-    std::fs::create_dir_all(&settings.out)?;
     let (saved, plot) = (settings.out.join("model.gradus"), settings.out.join("training.svg"));
     save(&model, &saved)?;
     save_stack(&Plot::history(&history), &plot)?;
@@ -236,6 +236,7 @@ impl Run<'_> {
             .seed(self.settings.seed)
             .shards(SHARDS)
             .threads(self.settings.threads);
+        // the test digits are watched as it goes; nothing is chosen by them
         Ok(trainer.fit_with(model, self.train, Some(self.test), |at| {
             if let Some(epoch) = at.epoch {
                 show_epoch(epoch);

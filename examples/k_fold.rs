@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("two half circles, accuracy on each fifth:");
     let show = |name: &str, all: &[f64]| {
         let (mean, error) = mean_and_error(all);
-        let each: Vec<String> = all.iter().map(|a| format!("{:.1}", 100.0 * a)).collect();
+        let each: Vec<String> = all.iter().map(|a| format!("{:5.1}", 100.0 * a)).collect();
         println!("  {name:<16} {}   mean {:.1} ± {:.1} %", each.join("  "), 100.0 * mean, 100.0 * error);
     };
     show("a line", &line);

@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn report(how: &str, scaler: &Scaler, slope: f64, intercept: f64, tolerance: f64) {
     let m = slope * scaler.scale[1] / scaler.scale[0];
     let b = intercept * scaler.scale[1] + scaler.shift[1] - m * scaler.shift[0];
-    println!("{how:>9}: mass in g = {m:.3} · flipper in mm + {b:.1}");
+    println!("{how:>9}: mass in g = {m:.3} · flipper in mm {b:+.1}");
     let (known_m, known_b) = (49.685566, -5780.831358);
     let near = |a: f64, b: f64| (a / b - 1.0).abs() < tolerance;
     assert!(near(m, known_m) && near(b, known_b), "least squares give {known_m} and {known_b}");

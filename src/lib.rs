@@ -38,7 +38,7 @@ pub mod prelude {
     };
     pub use gradus_nn::{
         Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Forward, Gru, Init, LayerNorm, Linear,
-        MaxPool2d, Mlp, Perceptron, Reduction, Sequential, Standardize, lambda, loss,
+        MaxPool2d, Mlp, Perceptron, Reduction, Sequential, Standardize, Summarize, lambda, loss,
     };
     pub use gradus_optim::{
         Adam, AdamW, EarlyStopping, Lbfgs, Optimizer, Progress, ReduceOnPlateau, Rows, Schedule, Sgd, WeightAverage,

@@ -113,8 +113,8 @@ impl<T: Float> Tape<T> {
     /// ` (layer `path`)`, if one of the inputs is a parameter with a name.
     pub(crate) fn layer_of(&self, inputs: &[Var<'_, T>]) -> String {
         let path = inputs.iter().find_map(|v| self.name_of(v.index()));
-        path.map(|path| format!(" (layer `{}`)", path.rsplit_once('.').map_or("", |(layer, _)| layer)))
-            .unwrap_or_default()
+        let layer = path.as_ref().and_then(|path| path.rsplit_once('.'));
+        layer.map_or(String::new(), |(layer, _)| format!(" (layer `{layer}`)"))
     }
 
     /// Panics if an operation made a number that is not finite.

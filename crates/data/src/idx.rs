@@ -34,7 +34,7 @@ impl Idx {
 }
 
 /// What is wrong with an IDX file. Offsets are in bytes of the unzipped file.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum IdxError {
@@ -54,6 +54,13 @@ pub enum IdxError {
     TooLarge { path: PathBuf, shape: Vec<u32>, limit: u64 },
     #[error("{}: byte {offset}: more bytes follow than the sizes {shape:?} allow", path.display())]
     Trailing { path: PathBuf, offset: u64, shape: Vec<u32> },
+}
+
+/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
+impl std::fmt::Debug for IdxError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// Bytes of numbers that are read at most.

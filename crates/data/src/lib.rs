@@ -36,7 +36,7 @@ pub use digits::{Split, digits};
 pub use disk::DiskRows;
 pub use embedded::{heart_attacks, heart_disease, iris, penguins};
 pub use examples::Examples;
-pub use file::{FileError, write_atomically};
+pub use file::{FileError, write_atomically, write_quickly};
 pub use idx::{Idx, IdxError, read_idx};
 pub use mnist::{MnistError, mnist};
 pub use npy::{NpyError, npz_arrays, read_npy, read_npz, write_npy, write_npz};

@@ -7,7 +7,7 @@ use ndarray::Array2;
 use crate::{Dataset, Idx, IdxError, LabelError, Split, read_idx};
 
 /// Why a folder is not read as MNIST.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum MnistError {
@@ -21,6 +21,13 @@ pub enum MnistError {
     Labels { path: PathBuf, source: LabelError },
     #[error("{}: the images are of {test} pixels, those to train on of {train}", path.display())]
     Sizes { path: PathBuf, test: usize, train: usize },
+}
+
+/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
+impl std::fmt::Debug for MnistError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// Reads MNIST, or a data set in its form such as Fashion-MNIST, from a folder with the four files

@@ -15,7 +15,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 use crate::{FileError, write_atomically};
 
 /// Why NumPy's file was not read.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum NpyError {
@@ -31,6 +31,13 @@ pub enum NpyError {
     TooLarge { path: PathBuf, bytes: u64 },
     #[error("{}: no archive of arrays: {reason}", path.display())]
     Archive { path: PathBuf, reason: String },
+}
+
+/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
+impl std::fmt::Debug for NpyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// Bytes that the arrays of a file may take at most, unpacked: those that are read, and the numbers they become.

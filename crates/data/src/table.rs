@@ -32,7 +32,7 @@ pub struct Table {
 }
 
 /// Why a table could not be read, or not be understood as asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
     /// The file could not be read.
@@ -70,7 +70,7 @@ pub enum TableError {
         columns: Vec<String>,
     },
     /// A cell is not what it should be.
-    #[error("{}, line {line}, column `{column}`: {}", path.display(), if value.is_empty() { "nothing there".into() } else { format!("`{value}` is not a {wanted}") })]
+    #[error("{}, line {line}, column `{column}`: {}", path.display(), if is_missing(value) { format!("nothing there (`{value}`); `complete` leaves such rows out") } else { format!("`{value}` is not a {wanted}") })]
     Cell {
         /// which file
         path: PathBuf,
@@ -83,6 +83,13 @@ pub enum TableError {
         /// what should
         wanted: &'static str,
     },
+}
+
+/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
+impl std::fmt::Debug for TableError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// Bytes that a zipped table may have at most.
@@ -276,7 +283,10 @@ mod tests {
         let table = Table::parse("a,b\n1,2\n\n3,x\n,5\n", "t.csv").unwrap();
         let error = |r: Result<Array1<f64>, TableError>| r.unwrap_err().to_string();
         assert_eq!(error(table.numbers("b")), "t.csv, line 4, column `b`: `x` is not a number");
-        assert_eq!(error(table.numbers("a")), "t.csv, line 5, column `a`: nothing there");
+        assert_eq!(
+            error(table.numbers("a")),
+            "t.csv, line 5, column `a`: nothing there (``); `complete` leaves such rows out"
+        );
         assert_eq!(error(table.numbers("c")), "t.csv: there is no column `c`; there are a, b");
         assert_eq!(table.missing("a").unwrap(), 1);
         assert!(

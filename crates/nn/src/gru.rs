@@ -89,6 +89,25 @@ impl<T: Float> Gru<T> {
         stack(&states, 1)
     }
 
+    /// The state after the last step of each sequence: what is known of it as a whole.
+    ///
+    /// ```
+    /// use gradus_autograd::Tape;
+    /// use gradus_nn::{Gru, rng};
+    /// use ndarray::Array3;
+    /// let tape = Tape::new();
+    /// let known = Gru::<f32>::new(4, 6, &mut rng(0)).last(tape.constant(Array3::zeros((2, 5, 4))));
+    /// assert_eq!(known.shape(), [2, 6]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the sizes do not fit, or there is no step.
+    #[track_caller]
+    pub fn last<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let states = self.forward(x);
+        states.narrow(1, states.shape()[1] - 1, 1).squeeze(1)
+    }
+
     fn renew<'t>(&self, from_inputs: Var<'t, T>, state: Var<'t, T>) -> Var<'t, T> {
         let from_state = state.linear(&self.weight_hh, &self.bias_hh);
         let n = self.states();

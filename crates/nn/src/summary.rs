@@ -67,9 +67,12 @@ impl fmt::Display for Summary {
             let line = format!("{path:<0$}  {shape:<1$}  {count:>2$}  {kind}", widths[0], widths[1], widths[2]);
             writeln!(f, "{}", line.trim_end())?;
         }
-        let megabytes = self.bytes() as f64 / 1e6;
+        let memory = match self.bytes() {
+            bytes @ ..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+            bytes => format!("{:.1} MB", bytes as f64 / 1e6),
+        };
         let (trained, frozen) = (self.count("trained"), self.count("frozen"));
-        write!(f, "{} numbers trained, {} frozen; {megabytes:.2} MB", grouped(trained), grouped(frozen))
+        write!(f, "{} numbers trained, {} frozen; {memory}", grouped(trained), grouped(frozen))
     }
 }
 
@@ -90,7 +93,7 @@ pub trait Summarize<T: Float>: Module<T> {
     /// layers.0.bias    128            128  frozen
     /// layers.1.weight  10 × 128     1,280  trained
     /// layers.1.bias    10              10  trained
-    /// 1,290 numbers trained, 100,480 frozen; 0.41 MB"
+    /// 1,290 numbers trained, 100,480 frozen; 407.1 kB"
     /// );
     /// ```
     fn summary(&self) -> Summary {

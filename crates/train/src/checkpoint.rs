@@ -134,6 +134,7 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, R: Rule, E: Deserial
 pub struct Checkpoints {
     folder: PathBuf,
     every: Option<u64>,
+    epochs: u64,
     keep: usize,
     resume: bool,
 }
@@ -144,7 +145,19 @@ const NAME: (&str, &str) = ("step-", ".checkpoint");
 impl Checkpoints {
     /// At the end of each epoch, the last three kept.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Checkpoints { folder: folder.into(), every: None, keep: 3, resume: false }
+        Checkpoints { folder: folder.into(), every: None, epochs: 1, keep: 3, resume: false }
+    }
+
+    /// At the end of every so many epochs, and of the run, instead of each: a checkpoint waits for the disk, some
+    /// milliseconds, and short epochs are over sooner.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
+    pub fn every_epochs(mut self, epochs: u64) -> Self {
+        assert!(epochs > 0, "Checkpoints: every 0 epochs");
+        self.epochs = epochs;
+        self
     }
 
     /// And after every so many steps.
@@ -179,8 +192,10 @@ impl Checkpoints {
         self.resume
     }
 
-    pub(crate) fn is_due(&self, step: u64) -> bool {
+    /// Whether to save after a step, given how many epochs are complete if it is the last of one.
+    pub(crate) fn is_due(&self, step: u64, epochs: Option<u64>) -> bool {
         self.every.is_some_and(|every| step.is_multiple_of(every))
+            || epochs.is_some_and(|epochs| epochs.is_multiple_of(self.epochs))
     }
 
     pub(crate) fn path(&self, step: u64) -> PathBuf {

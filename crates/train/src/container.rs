@@ -45,7 +45,7 @@ pub(crate) const LIMIT: usize = 1 << if usize::BITS > 32 { 32 } else { 30 };
 const MAX_LEAVES: u64 = 1 << 20;
 
 /// Why a model or a checkpoint was not loaded. What it should have been loaded into is then as it was.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum LoadError {
@@ -73,6 +73,13 @@ pub enum LoadError {
     Optimizer { path: PathBuf, reason: String },
     #[error("{}: saved by a run with other settings{}", path.display(), differences.concat())]
     Settings { path: PathBuf, differences: Vec<String> },
+}
+
+/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
+impl std::fmt::Debug for LoadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// The bytes of a file.

@@ -7,7 +7,7 @@ use gradus_data::FileError;
 use crate::LoadError;
 
 /// Why a training run failed. The model is as its last good step left it.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum TrainError {
@@ -53,4 +53,11 @@ pub enum TrainError {
     File(#[from] FileError),
     #[error(transparent)]
     Load(#[from] LoadError),
+}
+
+/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
+impl std::fmt::Debug for TrainError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }

@@ -55,6 +55,7 @@ impl<T: Float> Predictions<T> {
         match &self.targets {
             Targets::Labels(labels) => labels,
             Targets::Numbers(_) => panic!("the targets are numbers; this metric is of labels"),
+            Targets::None if self.outputs.is_empty() => panic!("there are no examples to judge by"),
             Targets::None => panic!("there are no targets; implement `Task::targets`"),
         }
     }

@@ -196,7 +196,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
                     };
                     let over = ended.is_some() || options.is_complete(&state);
                     if let Some(checkpoints) = &options.checkpoints
-                        && (row.is_some() || over || checkpoints.is_due(state.step()))
+                        && (over || checkpoints.is_due(state.step(), row.as_ref().map(|row| row.epoch)))
                     {
                         last_checkpoint = Some(checkpoints.save(state.step(), model, optimizer, &state)?);
                     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gradus_data::{FileError, write_atomically};
+use gradus_data::{FileError, write_quickly};
 use serde::{Deserialize, Serialize};
 
 use crate::Scores;
@@ -104,8 +104,9 @@ impl History {
         (columns, rows)
     }
 
-    /// Writes a row an epoch: JSON lines if the name ends in `.jsonl`, else comma-separated values. A crash leaves the
-    /// old file or the new one. A number that is not there or not finite is empty in CSV and `null` in JSON.
+    /// Writes a row an epoch: JSON lines if the name ends in `.jsonl`, else comma-separated values. A process that is
+    /// killed leaves the old file or the new one. A number that is not there or not finite is empty in CSV and `null` in
+    /// JSON.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -131,7 +132,7 @@ impl History {
             }
             writer.into_inner().map_err(|e| FileError { path: path.into(), source: e.into_error() })?
         };
-        write_atomically(path, &bytes)
+        write_quickly(path, &bytes)
     }
 }
 

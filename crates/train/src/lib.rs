@@ -49,5 +49,5 @@ pub use leaves::Mismatch;
 pub use metrics::{Confusion, Metric, auc};
 pub use model_file::{load, load_partial, save};
 pub use parallel::{Shards, parallel};
-pub use task::{Classify, ClassifyBinary, CostOf, Regress, Task};
+pub use task::{Classify, ClassifyBinary, CostOf, Labelled, Regress, Task};
 pub use trainer::Trainer;

@@ -38,8 +38,8 @@ impl Fixed {
                 ("accumulated batches", accumulate.to_string()),
                 ("shards", shards.to_string()),
                 ("dropping the last batch", drop_last.to_string()),
-                ("the sampling (its checksum)", sampling.to_string()),
-                ("`watch`, `keep_best`, `early_stopping`, `reduce_on_plateau` (their checksum)", decides.to_string()),
+                ("how rows are drawn (checksum)", sampling.to_string()),
+                ("`watch`, `keep_best`, `early_stopping` or `reduce_on_plateau` (checksum)", decides.to_string()),
             ]
         };
         let pairs = text(self).into_iter().zip(text(saved)).filter(|(own, saved)| own != saved);

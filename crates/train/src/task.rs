@@ -40,7 +40,48 @@ pub trait Task<T: Float, M: ?Sized, B>: Sync {
     fn augment(&self, _: &mut B, _: &mut dyn Rng) {}
 }
 
-/// Labelled examples ([`Dataset`](gradus_data::Dataset)), a logit for each class, cross-entropy. The metric is the
+/// Batches of inputs with labels: of a [`Dataset`](gradus_data::Dataset), or of an array of any shape (images, sequences)
+/// beside a `Vec<usize>`.
+pub trait Labelled<T: Float> {
+    /// The inputs on a tape.
+    fn input<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T>;
+    /// The labels.
+    fn labels(&self) -> &[usize];
+    /// Changes the inputs, taken as images, a row each.
+    fn augment(&mut self, augment: Augment, rng: &mut dyn Rng);
+}
+
+impl<T: Float> Labelled<T> for Batch<T> {
+    #[track_caller]
+    fn input<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
+        tape.constant(&self.x)
+    }
+    fn labels(&self) -> &[usize] {
+        &self.y
+    }
+    fn augment(&mut self, augment: Augment, mut rng: &mut dyn Rng) {
+        augment.apply(&mut self.x, &mut rng);
+    }
+}
+
+impl<T: Float, D: Dimension> Labelled<T> for (Array<T, D>, Vec<usize>) {
+    #[track_caller]
+    fn input<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
+        tape.constant(&self.0)
+    }
+    fn labels(&self) -> &[usize] {
+        &self.1
+    }
+    fn augment(&mut self, augment: Augment, mut rng: &mut dyn Rng) {
+        let (rows, numbers) = (self.1.len(), self.0.iter().copied().collect());
+        let columns = self.0.len() / rows.max(1);
+        let mut images = Array::from_shape_vec((rows, columns), numbers).expect("as many numbers as rows have");
+        augment.apply(&mut images, &mut rng);
+        self.0.iter_mut().zip(&images).for_each(|(to, &x)| *to = x);
+    }
+}
+
+/// Labelled examples ([`Dataset`](gradus_data::Dataset), or any that are [`Labelled`]), a logit for each class, cross-entropy. The metric is the
 /// accuracy, until others are added. Rows whose label the cost ignores count nowhere.
 ///
 /// ```
@@ -91,34 +132,35 @@ impl<T: Float> Classify<T> {
     }
 }
 
-impl<T: Float, M: Forward<T> + ?Sized> Task<T, M, Batch<T>> for Classify<T> {
+impl<T: Float, M: Forward<T> + ?Sized, B: Labelled<T>> Task<T, M, B> for Classify<T> {
     #[track_caller]
-    fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &Batch<T>) -> (Var<'t, T>, Var<'t, T>) {
-        let logits = model.forward(tape.constant(&batch.x));
-        let none_counts = self.cost.weight_of(&batch.y) == 0.0; // a mean of nothing would be NaN
+    fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &B) -> (Var<'t, T>, Var<'t, T>) {
+        let (logits, labels) = (model.forward(batch.input(tape)), batch.labels());
+        let none_counts = self.cost.weight_of(labels) == 0.0; // a mean of nothing would be NaN
         let cost = if none_counts { self.cost.clone().reduction(Reduction::Sum) } else { self.cost.clone() };
-        (logits, cost.of(logits, &batch.y))
+        (logits, cost.of(logits, labels))
     }
-    fn targets(&self, batch: &Batch<T>) -> Targets<T> {
-        Targets::Labels(batch.y.clone())
+    fn targets(&self, batch: &B) -> Targets<T> {
+        Targets::Labels(batch.labels().to_vec())
     }
-    fn weight(&self, batch: &Batch<T>, _: usize) -> f64 {
-        self.cost.weight_of(&batch.y)
+    fn weight(&self, batch: &B, _: usize) -> f64 {
+        self.cost.weight_of(batch.labels())
     }
-    fn predictions(&self, outputs: Var<'_, T>, batch: &Batch<T>) -> Option<Predictions<T>> {
-        if batch.y.iter().all(|&label| self.cost.counts(label)) {
-            return Predictions::new(outputs, Targets::Labels(batch.y.clone()));
+    fn predictions(&self, outputs: Var<'_, T>, batch: &B) -> Option<Predictions<T>> {
+        let labels = batch.labels();
+        if labels.iter().all(|&label| self.cost.counts(label)) {
+            return Predictions::new(outputs, Targets::Labels(labels.to_vec()));
         }
-        let rows: Vec<usize> = (0..batch.y.len()).filter(|&row| self.cost.counts(batch.y[row])).collect();
-        let labels = rows.iter().map(|&row| batch.y[row]).collect();
-        (!rows.is_empty()).then(|| Predictions::new(outputs.index_select(0, &rows), Targets::Labels(labels))).flatten()
+        let rows: Vec<usize> = (0..labels.len()).filter(|&row| self.cost.counts(labels[row])).collect();
+        let counted = Targets::Labels(rows.iter().map(|&row| labels[row]).collect());
+        (!rows.is_empty()).then(|| Predictions::new(outputs.index_select(0, &rows), counted)).flatten()
     }
     fn metrics(&self) -> &[Metric<T>] {
         &self.metrics
     }
-    fn augment(&self, batch: &mut Batch<T>, mut rng: &mut dyn Rng) {
+    fn augment(&self, batch: &mut B, rng: &mut dyn Rng) {
         if let Some(augment) = self.augment {
-            augment.apply(&mut batch.x, &mut rng);
+            batch.augment(augment, rng);
         }
     }
 }
@@ -161,28 +203,28 @@ impl<T: Float> ClassifyBinary<T> {
     }
 }
 
-impl<T: Float, M: Forward<T> + ?Sized> Task<T, M, Batch<T>> for ClassifyBinary<T> {
+impl<T: Float, M: Forward<T> + ?Sized, B: Labelled<T>> Task<T, M, B> for ClassifyBinary<T> {
     /// # Panics
     /// If the model does not give one number an example, or a label is neither 0 nor 1.
     #[track_caller]
-    fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &Batch<T>) -> (Var<'t, T>, Var<'t, T>) {
-        let logits = model.forward(tape.constant(&batch.x));
+    fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &B) -> (Var<'t, T>, Var<'t, T>) {
+        let (logits, labels) = (model.forward(batch.input(tape)), batch.labels());
         assert!(
-            logits.len() == batch.y.len(),
+            logits.len() == labels.len(),
             "ClassifyBinary: the model gives {:?} for {} examples; it should give one number each",
             logits.shape(),
-            batch.y.len()
+            labels.len()
         );
         let target = tape.constant_with(logits.shape(), |numbers| {
-            for (row, (to, &label)) in numbers.iter_mut().zip(&batch.y).enumerate() {
+            for (row, (to, &label)) in numbers.iter_mut().zip(labels).enumerate() {
                 assert!(label < 2, "ClassifyBinary: row {row} has label {label}, which is neither 0 nor 1");
                 *to = T::from_f64(label as f64);
             }
         });
         (logits, loss::binary_cross_entropy(logits, target, Reduction::Mean))
     }
-    fn targets(&self, batch: &Batch<T>) -> Targets<T> {
-        Targets::Labels(batch.y.clone())
+    fn targets(&self, batch: &B) -> Targets<T> {
+        Targets::Labels(batch.labels().to_vec())
     }
     fn metrics(&self) -> &[Metric<T>] {
         &self.metrics

@@ -304,7 +304,7 @@ fn what_decides_cannot_be_changed_in_the_middle_of_a_run() {
         |trainer: Trainer<_>| trainer.keep_best(),
     ] {
         let error = run(change).unwrap_err().to_string();
-        assert!(error.contains("`watch`, `keep_best`, `early_stopping`, `reduce_on_plateau`"), "{error}");
+        assert!(error.contains("`watch`, `keep_best`, `early_stopping` or `reduce_on_plateau`"), "{error}");
     }
     assert_eq!(run(|trainer| trainer.epochs(3)).unwrap().epochs.len(), 3);
 }
