@@ -59,6 +59,15 @@ fn accumulated_batches_are_one_large_batch() {
         let history = trainer.fit(&mut model, &data, None).unwrap();
         (model, history)
     };
+    let largest = std::sync::atomic::AtomicUsize::new(0);
+    let mut counting = Trainer::new(Sgd::new(0.0)).epochs(1).batch_size(15).accumulate(4).cost(
+        |w: &Param, t: &Tape, batch: &gradus_data::Batch| {
+            largest.fetch_max(batch.y.len(), std::sync::atomic::Ordering::SeqCst);
+            t.param(w).sum()
+        },
+    );
+    counting.fit(&mut Param::new([0.0f32]), &small(), None).unwrap();
+    assert_eq!(largest.into_inner(), 15, "no more than a batch is in memory at once");
     let ((large, a), (parts, b)) = (trained(60, 1), trained(15, 4));
     assert_eq!((a.steps.len(), b.steps.len()), (8, 8)); // 60, 60, 60, 20 rows: the last in four parts of 5
     for (x, y) in large.params()[0].1.data().iter().zip(parts.params()[0].1.data()) {
@@ -123,7 +132,17 @@ fn the_best_model_is_kept_and_a_run_ends_early() {
     let mut model = Mlp::builder([4, 16, 3]).seed(1).build::<f32>();
     let mut trainer =
         Trainer::new(Adam::new(0.05)).epochs(200).watch("accuracy").early_stopping(EarlyStopping::new(5)).keep_best();
-    let history = trainer.fit(&mut model, &train, Some(&valid)).unwrap();
+    let mut models = Vec::new();
+    let history = trainer
+        .fit_with(&mut model, &train, Some(&valid), |at| {
+            if at.epoch.is_some() {
+                models.push(bits(at.model));
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(bits(&model), models[history.best.unwrap() as usize - 1]);
+    assert_ne!(bits(&model), *models.last().unwrap());
     let accuracy = |epoch: u64| history.epochs[epoch as usize - 1].valid.as_ref().unwrap().get("accuracy").unwrap();
     let (best, last) = (history.best.unwrap(), history.epochs.len() as u64);
     assert_eq!((history.ended.clone(), last), (Ended::Early, best + 5));
