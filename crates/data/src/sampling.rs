@@ -130,9 +130,9 @@ mod tests {
     #[test]
     fn rows_are_drawn_as_often_as_their_weights_say() {
         let weights = [0.0, 1.0, 3.0, 0.0, 4.0, 0.0];
-        let sampling = Sampling::Weighted(weights.repeat(2000));
+        let sampling = Sampling::Weighted(weights.to_vec());
         let mut counts = [0.0; 6];
-        sampling.rows(12000, 5, 0).into_iter().for_each(|row| counts[row % 6] += 1.0);
+        (0..2000).flat_map(|epoch| sampling.rows(6, 5, epoch)).for_each(|row| counts[row] += 1.0);
         for (count, weight) in counts.into_iter().zip(weights) {
             let expected: f64 = 12000.0 * weight / 8.0;
             assert!((count - expected).abs() <= 4.0 * expected.sqrt(), "{counts:?}");
