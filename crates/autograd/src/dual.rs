@@ -9,6 +9,7 @@ use crate::kernels::{BinaryRule, UnaryRule};
 use crate::operation::{Jvp, Operation, Output, View};
 use crate::ops;
 use crate::ops::fused::FusedRule;
+use crate::ops::places::Places;
 use crate::tensor::{Tensor, Value, ValueContext, only_numbers};
 
 /// An array and its derivative along the direction asked for; `None` where it does not move.
@@ -38,9 +39,8 @@ impl<'s, T: Float> DualValue<'s, T> {
     fn map(self, f: impl Fn(Value<'s, T>) -> Value<'s, T>) -> Self {
         DualValue { value: f(self.value), tangent: self.tangent.map(f) }
     }
-    /// The tangent, written out.
-    fn moved(&self) -> Value<'s, T> {
-        self.tangent.clone().unwrap_or_else(|| self.value.zeros())
+    fn parts(self) -> (Value<'s, T>, Option<Value<'s, T>>) {
+        (self.value, self.tangent)
     }
 }
 
@@ -78,6 +78,20 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
     }
     fn sum_to_node(self, context: Self::Context, node: u32) -> Self {
         self.map(|x| x.sum_to_node(context.values, node))
+    }
+    type Sum = Self;
+
+    fn add_at(sum: Option<Self>, places: &Places, part: Self, context: Self::Context, node: u32) -> Self {
+        let add = |sum, part| Value::add_at(sum, places, part, context.values, node);
+        let (value, tangent) = sum.map_or((None, None), |sum| (Some(sum.value), sum.tangent));
+        let tangent = match part.tangent {
+            Some(part) => Some(add(tangent, part)),
+            None => tangent,
+        };
+        DualValue { value: add(value, part.value), tangent }
+    }
+    fn total(sum: Self, _: Self::Context, _: u32) -> Self {
+        sum
     }
     fn accumulate(sum: Self, term: Self) -> Self {
         let tangent = match (sum.tangent, term.tangent) {
@@ -122,9 +136,8 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
         if x.tangent.is_none() {
             return g.map(|g| Value::chain(rule, g, x.value.clone(), y.value.clone()));
         }
-        let (run, dg, dx, dy) = (T::unary(R::loops()).second, g.moved(), x.moved(), y.moved());
-        let arrays = [x.value, dx, y.value, dy];
-        let [value, tangent] = Value::second([g.value, dg], arrays, |x, g, dg| run(rule, x, g, dg));
+        let run = T::unary(R::loops()).second;
+        let [value, tangent] = Value::second(g.parts(), [x.parts(), y.parts()], |x, g, dg| run(rule, x, g, dg));
         DualValue { value, tangent: Some(tangent) }
     }
     fn chain_binary<R: BinaryRule>(rule: R, second: bool, g: Self, [a, b]: [Self; 2], y: Self) -> Self {
@@ -135,17 +148,18 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
         let [a, b] = [a, b].map(|x| x.broadcast_to(y.value.shape()));
         let kernels = T::binary(R::loops());
         let run = if second { kernels.second_b } else { kernels.second_a };
-        let (dg, da, db, dy) = (g.moved(), a.moved(), b.moved(), y.moved());
-        let arrays = [a.value, da, b.value, db, y.value, dy];
-        let [value, tangent] = Value::second([g.value, dg], arrays, |x, g, dg| run(rule, x, g, dg));
+        let arrays = [a.parts(), b.parts(), y.parts()];
+        let [value, tangent] = Value::second(g.parts(), arrays, |x, g, dg| run(rule, x, g, dg));
         DualValue { value, tangent: Some(tangent) }
     }
     fn chain_fused<R: FusedRule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], slope: Self) -> Self {
-        let moves = x.each_ref().map(Self::moved);
-        let arrays = x.into_iter().map(|x| x.value).chain(moves).chain([g.moved(), g.value].into_iter().rev());
-        let arrays: SmallVec<[Value<'s, T>; 8]> = arrays.map(Value::dense).collect();
+        let moving: SmallVec<[bool; 4]> = x.iter().chain([&g]).map(|x| x.tangent.is_some()).collect();
+        let (values, tangents): (SmallVec<[_; 4]>, SmallVec<[_; 4]>) = x.into_iter().chain([g]).map(Self::parts).unzip();
+        let arrays: SmallVec<[Value<'s, T>; 8]> = values.into_iter().chain(tangents.into_iter().flatten()).map(Value::dense).collect();
         let views: SmallVec<[View<'_, T>; 8]> = arrays.iter().map(Value::view).collect();
-        let [value, tangent] = slope.value.pair(|shape, outs| ops::fused::second_order(rule, i, &views, shape, outs));
+        let [value, tangent] = slope.value.pair(|shape, outs| {
+            ops::fused::second_order(rule, i, (&views, &moving), shape, outs);
+        });
         DualValue { value, tangent: Some(tangent) }
     }
 }

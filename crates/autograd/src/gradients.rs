@@ -227,6 +227,13 @@ impl<T: Float> Gradients<T> {
         self.entry(param.id()).map(|e| &self.workspace().pool.kept(e.numbers)[..padded(param.len())])
     }
 
+    /// How many numbers the sweep wrote arrays of, blocks that were used again counted each time: a measure of its work
+    /// that does not depend on the machine.
+    #[doc(hidden)]
+    pub fn numbers_written(&self) -> usize {
+        self.workspace().pool.handed_out()
+    }
+
     /// How many parameters have a gradient.
     pub fn param_count(&self) -> usize {
         self.param_ids().count()

@@ -93,6 +93,7 @@ pub mod internal {
         BinaryKernels, BinaryLoops, BinaryRule, Block, Dual, Element, Kernels, Lane, Lanes, UnaryKernels, UnaryLoops,
         UnaryRule,
     };
+    pub use crate::ops::places::{Places, Range};
     pub use crate::scalar::Typed;
-    pub use crate::tensor::ValueContext;
+    pub use crate::tensor::{Recorded, ValueContext};
 }

@@ -6,7 +6,8 @@ use ndarray::{ArrayViewD, ArrayViewMutD};
 use smallvec::SmallVec;
 
 use crate::dual::DualValue;
-use crate::tensor::{Tensor, Value};
+use crate::ops::places::Places;
+use crate::tensor::{Recorded, Tensor, Value};
 use crate::{Float, Tape, Var};
 
 /// The sizes of an array's axes.
@@ -57,7 +58,8 @@ impl<'a, T: Float> View<'a, T> {
     }
 }
 
-/// The array that an operation writes: contiguous, row by row. What stood there before is arbitrary.
+/// The array that an operation writes, every number of it: contiguous, row by row. What stands there before is NaN in
+/// debug builds, and numbers of earlier steps in release builds.
 #[derive(Debug)]
 pub struct Output<'a, T> {
     padded: &'a mut [T],
@@ -149,7 +151,7 @@ pub struct Vjp<'a, T: Float, V: Tensor<T>> {
     node: u32,
     inputs: &'a [u32],
     /// the gradients of the nodes
-    slots: &'a [RefCell<Option<V>>],
+    slots: &'a [RefCell<Option<V::Sum>>],
     wanted: Option<&'a [bool]>,
     /// the inputs that the rule has spoken of, a bit each; those behind the 63rd are not counted
     spoken: Cell<u64>,
@@ -159,7 +161,7 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     pub(crate) fn new(
         context: V::Context,
         (node, inputs): (u32, &'a [u32]),
-        slots: &'a [RefCell<Option<V>>],
+        slots: &'a [RefCell<Option<V::Sum>>],
         wanted: Option<&'a [bool]>,
     ) -> Self {
         Vjp { context, node, inputs, slots, wanted, spoken: Cell::new(0) }
@@ -181,12 +183,15 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     }
     /// The gradient of the cost by the output, in the output's shape.
     pub fn grad(&self) -> V {
-        self.slots[self.node as usize].borrow().clone().expect(TAKEN)
+        let whole = self.take_grad();
+        self.slots[self.node as usize].replace(Some(whole.clone().into()));
+        whole
     }
     /// [`grad`](Self::grad), the last time it is asked for: its memory may be used for the result.
     #[inline]
     pub fn take_grad(&self) -> V {
-        self.slots[self.node as usize].borrow_mut().take().expect(TAKEN)
+        let sum = self.slots[self.node as usize].borrow_mut().take().expect(TAKEN);
+        V::total(sum, self.context, self.node)
     }
     /// Whether somebody needs the gradient of input `i`.
     #[inline]
@@ -260,8 +265,16 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         let mut slot = self.slots[self.inputs[i] as usize].borrow_mut();
         *slot = Some(match slot.take() {
             Some(sum) => V::accumulate(sum, gradient),
-            None => gradient,
+            None => gradient.into(),
         });
+    }
+    /// Adds to the gradient of input `i` at some of its places: where they are, without an array of its size.
+    pub(crate) fn add_at(&self, i: usize, places: &Places, gradient: impl FnOnce() -> V) {
+        self.speak(i);
+        if self.wants(i) {
+            let mut slot = self.slots[self.inputs[i] as usize].borrow_mut();
+            *slot = Some(V::add_at(slot.take(), places, gradient(), self.context, self.inputs[i]));
+        }
     }
 }
 
@@ -324,15 +337,20 @@ impl<'a, 's, T: Float> Jvp<'a, 's, T> {
         let output = tape.constant(self.output.array());
         let g = tape.var(self.output.zeros().array());
         let indices: Vec<u32> = inputs.iter().map(|v| v.index()).collect();
-        let mut slots: Vec<RefCell<Option<Var<'_, T>>>> = vec![RefCell::new(None); output.index() as usize];
-        slots.push(RefCell::new(Some(g)));
-        let cx = Vjp::new(&tape, (output.index(), &indices), &slots, None);
+        let mut slots: Vec<RefCell<Option<Recorded<'_, T>>>> = Vec::new();
+        slots.resize_with(output.index() as usize, RefCell::default);
+        slots.push(RefCell::new(Some(g.into())));
+        let cx: Vjp<'_, T, Var<'_, T>> = Vjp::new(&tape, (output.index(), &indices), &slots, None);
         operation.vjp(&cx);
         cx.check(operation.name());
         let terms = slots
             .iter()
+            .zip(&inputs)
             .zip(self.tangents)
-            .filter_map(|(slot, tangent)| Some((slot.take()? * tape.constant(tangent.as_ref()?.array())).sum()));
+            .filter_map(|((slot, x), tangent)| {
+                let gradient = Var::total(slot.take()?, &tape, x.index());
+                Some((gradient * tape.constant(tangent.as_ref()?.array())).sum())
+            });
         let product = terms.reduce(|sum, term| sum + term)?;
         let gradient = product.backward().wrt(g);
         Some(self.output.constant(self.output.shape(), |out| {

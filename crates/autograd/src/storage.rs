@@ -31,6 +31,17 @@ pub(crate) fn padded(len: usize) -> usize {
     len.max(1).next_multiple_of(PAD)
 }
 
+/// Makes ready a block for `len` numbers that may hold those of an earlier step: zeros in its padding, and in debug
+/// builds NaN before it, so that whoever reads a number before writing it shows.
+#[inline]
+pub(crate) fn unwritten<T: Float>(block: &mut [T], len: usize) {
+    let last = block.len() - PAD;
+    block[last..].fill(T::default());
+    if cfg!(debug_assertions) {
+        block[..len].fill(T::from_f64(f64::NAN));
+    }
+}
+
 /// A padded block of numbers somewhere in an arena.
 struct Block<T> {
     start: NonNull<T>,
@@ -160,6 +171,8 @@ pub(crate) struct Pool<T: Float> {
     /// free blocks by size class
     free: RefCell<Vec<Vec<u32>>>,
     shapes: Bump,
+    /// numbers handed out since the pool was reset: what a sweep has to write, which tests look at
+    handed_out: Cell<usize>,
 }
 
 struct Counted<T> {
@@ -180,12 +193,19 @@ fn size_class(len: usize) -> (usize, usize) {
 
 impl<T: Float> Pool<T> {
     pub(crate) fn new() -> Self {
-        Pool { arena: Arena::new(), blocks: RefCell::default(), free: RefCell::default(), shapes: Bump::new() }
+        Pool {
+            arena: Arena::new(),
+            blocks: RefCell::default(),
+            free: RefCell::default(),
+            shapes: Bump::new(),
+            handed_out: Cell::default(),
+        }
     }
 
     /// A block for `len` numbers, whatever stands in it.
     pub(crate) fn alloc(&self, len: usize) -> Slot<'_, T> {
         let (class, len) = size_class(padded(len));
+        self.handed_out.set(self.handed_out.get() + len);
         let reused = self.free.borrow_mut().get_mut(class).and_then(Vec::pop);
         let index = reused.unwrap_or_else(|| {
             let mut blocks = self.blocks.borrow_mut();
@@ -205,8 +225,13 @@ impl<T: Float> Pool<T> {
         self.arena.bytes()
     }
 
+    pub(crate) fn handed_out(&self) -> usize {
+        self.handed_out.get()
+    }
+
     /// Takes every block back.
     pub(crate) fn reset(&mut self) {
+        self.handed_out.set(0);
         self.blocks.get_mut().clear();
         self.free.get_mut().iter_mut().for_each(Vec::clear);
         self.arena.reset();
@@ -447,8 +472,7 @@ impl<T: Float> Nodes<T> {
     pub(crate) fn alloc(&self, len: usize) -> &mut [T] {
         // SAFETY: the arena hands out each block once until `clear(&mut self)`, and lives as long as `self`.
         let block = unsafe { self.numbers.alloc(len).write() };
-        let last = block.len() - PAD;
-        block[last..].fill(T::default()); // padding of earlier steps must not matter
+        unwritten(block, len);
         block
     }
 
@@ -536,9 +560,9 @@ impl<T: Float> Nodes<T> {
     pub(crate) fn clear(&mut self) {
         self.list.get_mut().clear();
         self.shared.get_mut().clear();
-        self.drop_owners();
-        self.objects.reset();
         self.numbers.reset();
+        self.drop_owners(); // last but for their own memory: an operation of a user's may panic here
+        self.objects.reset();
     }
 
     fn drop_owners(&mut self) {

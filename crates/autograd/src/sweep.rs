@@ -12,7 +12,7 @@ use crate::dual::{DualContext, DualValue};
 use crate::gradients::{Entry, Gradients, Workspace, moves, put_back, workspace};
 use crate::operation::{Jvp, Vjp};
 use crate::storage::{Frozen, Recycled};
-use crate::tensor::{Tensor, Value, ValueContext};
+use crate::tensor::{Recorded, Tensor, Value, ValueContext};
 use crate::{Float, Tape, Var};
 
 /// The range of a gradient, in words.
@@ -158,22 +158,28 @@ pub(crate) fn grad<'t, T: Float>(
     for index in 0..=output.index() {
         wanted[index as usize] |= nodes.node(index).inputs.iter().any(|&i| wanted[i as usize]);
     }
-    let slots: Vec<RefCell<Option<Var<'t, T>>>> = vec![RefCell::new(None); end as usize + 1];
+    let mut slots: Vec<RefCell<Option<Recorded<'t, T>>>> = Vec::new();
+    slots.resize_with(end as usize + 1, RefCell::default);
+    let total = |index: u32| slots[index as usize].take().map(|sum| Var::total(sum, tape, index));
     tape.at(location, || {
         slots[output.index() as usize]
-            .replace(Some(tape.constant_with(output.shape(), |one| one.fill(T::from_f64(1.0)))));
+            .replace(Some(tape.constant_with(output.shape(), |one| one.fill(T::from_f64(1.0))).into()));
         for index in (0..=output.index()).rev() {
             let node = nodes.node(index);
-            let gradient = *slots[index as usize].borrow();
-            if gradient.is_some()
-                && let Some(operation) = node.operation
+            if let Some(operation) = node.operation
                 && node.inputs.iter().any(|&i| wanted[i as usize])
+                && let Some(gradient) = total(index)
             {
+                slots[index as usize].replace(Some(gradient.into()));
                 operation.vjp_vars(&Vjp::new(tape, (index, node.inputs), &slots, Some(&wanted)));
-                slots[index as usize].replace(gradient); // it may be asked for
+                slots[index as usize].replace(Some(gradient.into())); // it may be asked for
             }
         }
-        let zeros = |v: &Var<'t, T>| tape.constant_with(v.shape(), |zeros| zeros.fill(T::default()));
-        inputs.iter().map(|v| slots[v.index() as usize].borrow().unwrap_or_else(|| zeros(v))).collect()
+        let gradient = |v: &Var<'t, T>| {
+            let gradient = total(v.index()).unwrap_or_else(|| tape.constant_with(v.shape(), |_| {}));
+            slots[v.index() as usize].replace(Some(gradient.into())); // it may be asked for twice
+            gradient
+        };
+        inputs.iter().map(gradient).collect()
     })
 }

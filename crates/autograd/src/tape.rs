@@ -103,13 +103,16 @@ pub(crate) struct Update {
 
 /// Identities are counted up, so they are their own hash.
 #[derive(Default)]
-struct IdHasher(u64);
+pub(crate) struct IdHasher(u64);
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
         self.0
     }
     fn write(&mut self, _: &[u8]) {
         unreachable!("identities hash as one u64")
+    }
+    fn write_usize(&mut self, id: usize) {
+        self.write_u64(id as u64);
     }
     fn write_u64(&mut self, id: u64) {
         // the table takes its buckets from the low bits and its tags from the high ones
@@ -249,7 +252,6 @@ impl<T: Float> Tape<T> {
     /// x.square(); // x was borrowed from the tape before it was cleared
     /// ```
     pub fn clear(&mut self) {
-        self.nodes.clear();
         self.params.get_mut().clear();
         self.leaves.get_mut().clear();
         self.kept.get_mut().clear();
@@ -257,6 +259,7 @@ impl<T: Float> Tape<T> {
         self.generation = next_generation();
         self.stream.step += 1;
         *self.rng.get_mut() = None;
+        self.nodes.clear(); // at the end: if an operation panics when it is dropped, nothing stale is left
     }
 
     /// One step of a training loop: records what the closure computes, sweeps back from the cost that it returns, and
@@ -342,7 +345,7 @@ impl<T: Float> Tape<T> {
         self.leaf(&value.shape(), |out| value.write(out), false)
     }
 
-    /// A constant of the given shape, written by `fill` (row by row).
+    /// A constant of the given shape, written by `fill` (row by row), which is handed zeros.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -351,9 +354,14 @@ impl<T: Float> Tape<T> {
     /// ```
     #[track_caller]
     pub fn constant_with(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Var<'_, T> {
-        self.leaf(shape, fill, false)
+        let zeroed = |numbers: &mut [T]| {
+            numbers.fill(T::default());
+            fill(numbers);
+        };
+        self.leaf(shape, zeroed, false)
     }
 
+    /// A leaf that `fill` writes whole.
     #[track_caller]
     fn leaf(&self, shape: &[usize], fill: impl FnOnce(&mut [T]), differentiated: bool) -> Var<'_, T> {
         let len = count(shape);

@@ -3,16 +3,19 @@
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use ndarray::ArrayD;
+use smallvec::SmallVec;
 
 use crate::kernels::threads::{GRAIN, split, split_many};
+use crate::kernels::loops::Moving;
 use crate::kernels::{BinaryRule, UnaryRule};
 use crate::operation::{Operation, Output, Shape, View, count};
 use crate::ops::fused::FusedRule;
+use crate::ops::places::Places;
 use crate::ops::{
     self,
     broadcast::{broadcast_axes, broadcast_shape},
 };
-use crate::storage::{Frozen, Node, PAD, Pool, Slot, padded};
+use crate::storage::{Frozen, Node, Pool, Slot, padded, unwritten};
 use crate::{Float, Tape, Var};
 
 /// An array ([`Value`]) or a variable ([`Var`]): what [`Operation::vjp`] computes with.
@@ -34,7 +37,7 @@ pub trait Tensor<T: Float>:
     fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self;
     /// The sizes of the axes.
     fn shape(&self) -> &[usize];
-    /// A constant of the given shape, written by `fill`.
+    /// A constant of the given shape, written by `fill`, which is handed zeros.
     fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self;
     /// The same numbers in another shape.
     fn reshape(self, shape: &[usize]) -> Self;
@@ -84,10 +87,17 @@ pub trait Tensor<T: Float>:
     /// [`sum_to`](Self::sum_to) the shape of a node.
     #[doc(hidden)]
     fn sum_to_node(self, context: Self::Context, node: u32) -> Self;
+    /// Gradients that are being added up.
     #[doc(hidden)]
-    fn accumulate(sum: Self, term: Self) -> Self {
-        sum + term
-    }
+    type Sum: From<Self>;
+    #[doc(hidden)]
+    fn accumulate(sum: Self::Sum, term: Self) -> Self::Sum;
+    /// Adds to a sum in the shape of a node at some of its places.
+    #[doc(hidden)]
+    fn add_at(sum: Option<Self::Sum>, places: &Places, part: Self, context: Self::Context, node: u32) -> Self::Sum;
+    /// The whole of a sum in the shape of a node.
+    #[doc(hidden)]
+    fn total(sum: Self::Sum, context: Self::Context, node: u32) -> Self;
     /// An array that `compute` writes, given the numbers of others, for the gradient of a node's input. Where
     /// derivatives are recorded there is none.
     #[doc(hidden)]
@@ -104,16 +114,16 @@ pub trait Tensor<T: Float>:
     /// `sum + a · b`, each operand transposed first where asked, in the shape of a node
     #[doc(hidden)]
     fn add_product(
-        sum: Option<Self>,
+        sum: Option<Self::Sum>,
         [a, b]: [Self; 2],
         transposed: [bool; 2],
         context: Self::Context,
         node: u32,
-    ) -> Self {
+    ) -> Self::Sum {
         let product = a.matmul(&b, transposed).sum_to_node(context, node);
         match sum {
             Some(sum) => Self::accumulate(sum, product),
-            None => product,
+            None => product.into(),
         }
     }
     /// `g · ∂f/∂x` for input `i` of a fused function, whose derivative was kept
@@ -160,10 +170,11 @@ impl<'s, T: Float> Value<'s, T> {
 
     /// A block of the pool, written by `fill`, padding included.
     fn fresh(shape: &'s [usize], pool: &'s Pool<T>, fill: impl FnOnce(&mut [T])) -> Self {
-        let len = padded(count(shape));
+        let count = count(shape);
+        let len = padded(count);
         let mut slot = pool.alloc(len);
         let block = &mut slot.write().expect("a new block has one slot")[..len];
-        block[len - PAD..].fill(T::default()); // what stood in the padding before must not matter
+        unwritten(block, count);
         fill(block);
         Value { source: Source::Pool(slot), shape, pool }
     }
@@ -259,18 +270,22 @@ impl<'s, T: Float> Value<'s, T> {
         [a, b]
     }
 
-    /// Runs a kernel that changes a gradient g and how fast it moves, block by block of them and of `arrays`.
+    /// Runs a kernel that changes a gradient g and how fast it moves, block by block of them and of `arrays`, each with
+    /// how fast it moves.
     pub(crate) fn second<const N: usize>(
-        [g, dg]: [Self; 2],
-        arrays: [Self; N],
-        run: impl Fn([&[T]; N], &mut [T], &mut [T]) + Sync,
+        (g, dg): (Self, Option<Self>),
+        arrays: [(Self, Option<Self>); N],
+        run: impl Fn([Moving<'_, T>; N], &mut [T], (&mut [T], bool)) + Sync,
     ) -> [Self; 2] {
-        let arrays = arrays.map(Self::dense);
-        let arrays = arrays.each_ref().map(|x| x.view().padded());
-        let (mut g, mut dg) = (g.owned(), dg.owned());
+        let arrays = arrays.map(|(x, dx)| (x.dense(), dx.map(Self::dense)));
+        let arrays = arrays.each_ref().map(|(x, dx)| (x.view().padded(), dx.as_ref().map(|dx| dx.view().padded())));
+        let moves = dg.is_some();
+        let mut dg = dg.map_or_else(|| Self::fresh(g.shape, g.pool, |_| {}), Self::owned);
+        let mut g = g.owned();
         split_many(&mut [g.write(), dg.write()], GRAIN, |start, outs| {
             if let [g, dg] = outs {
-                run(arrays.map(|x| &x[start..start + g.len()]), g, dg);
+                let range = start..start + g.len();
+                run(arrays.map(|(x, dx)| (&x[range.clone()], dx.map(|dx| &dx[range.clone()]))), g, (dg, moves));
             }
         });
         [g, dg]
@@ -396,7 +411,10 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
 
     fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
         let len = shape.iter().product();
-        Self::fresh(self.pool.shape(shape), self.pool, |out| fill(&mut out[..len]))
+        Self::fresh(self.pool.shape(shape), self.pool, |out| {
+            out.fill(T::default());
+            fill(&mut out[..len]);
+        })
     }
 
     fn reshape(mut self, shape: &[usize]) -> Self {
@@ -452,6 +470,21 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
     #[inline]
     fn is_differentiated(context: Self::Context, node: u32) -> bool {
         context.nodes.is_differentiated(node)
+    }
+
+    type Sum = Self;
+
+    fn add_at(sum: Option<Self>, places: &Places, part: Self, context: Self::Context, node: u32) -> Self {
+        let shape = context.nodes.node(node).value.shape();
+        let zeros = || Self::fresh(shape, context.pool, |out| out.fill(T::default()));
+        let mut sum = sum.map_or_else(zeros, Self::owned);
+        places.add(part.dense().view().data(), shape, sum.write());
+        sum
+    }
+
+    #[inline]
+    fn total(sum: Self, _: Self::Context, _: u32) -> Self {
+        sum
     }
 
     fn accumulate(mut sum: Self, mut term: Self) -> Self {
@@ -581,6 +614,21 @@ impl<T: Float> Neg for Value<'_, T> {
     }
 }
 
+/// Gradients that are being added up while they are recorded. What belongs to parts waits until the whole is asked for:
+/// then one operation puts all of it in place.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Recorded<'t, T: Float> {
+    whole: Option<Var<'t, T>>,
+    parts: Vec<(Places, Var<'t, T>)>,
+}
+
+impl<'t, T: Float> From<Var<'t, T>> for Recorded<'t, T> {
+    fn from(whole: Var<'t, T>) -> Self {
+        Recorded { whole: Some(whole), parts: Vec::new() }
+    }
+}
+
 impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     #[track_caller]
     fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
@@ -604,6 +652,31 @@ impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     }
 
     type Context = &'t Tape<T>;
+    type Sum = Recorded<'t, T>;
+
+    fn accumulate(sum: Recorded<'t, T>, term: Self) -> Recorded<'t, T> {
+        Recorded { whole: Some(sum.whole.map_or(term, |whole| whole + term)), ..sum }
+    }
+    fn add_at(
+        sum: Option<Recorded<'t, T>>,
+        places: &Places,
+        part: Self,
+        _: Self::Context,
+        _: u32,
+    ) -> Recorded<'t, T> {
+        let mut sum = sum.unwrap_or(Recorded { whole: None, parts: Vec::new() });
+        sum.parts.push((places.clone(), part));
+        sum
+    }
+    fn total(sum: Recorded<'t, T>, tape: &'t Tape<T>, node: u32) -> Self {
+        if let (Some(whole), true) = (sum.whole, sum.parts.is_empty()) {
+            return whole;
+        }
+        let shape = tape.nodes().node(node).value.shape();
+        let (places, mut inputs): (SmallVec<[Places; 1]>, Vec<Self>) = sum.parts.into_iter().unzip();
+        inputs.extend(sum.whole);
+        tape.apply_many(ops::places::Put { places, whole: shape.into() }, &inputs)
+    }
 
     fn load(tape: &'t Tape<T>, node: u32) -> Self {
         Var::new(tape, node)
@@ -625,7 +698,7 @@ impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     }
     fn chain_fused<R: FusedRule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], _: Self) -> Self {
         let slope = ops::fused::dual(rule, x, std::array::from_fn(|k| k == i)).slopes[i];
-        g * slope.unwrap_or_else(|| g.tape().constant_with(&[], |zero| zero.fill(T::default())))
+        g * slope.unwrap_or_else(|| g.tape().constant_with(&[], |_| {}))
     }
     fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self {
         use crate::kernels::Num;

@@ -101,10 +101,13 @@ macro_rules! block {
                 dispatch!(MODE => map(self, |x: Lane<$t, MODE>| x.$number(c)))
             })*
             $(fn $trigonometric(self) -> Self {
-                if self.0.iter().any(|x| x.abs() > TRIGONOMETRIC_LIMIT as $t) {
-                    return map(self, Lane::<$t, PRECISE>::$trigonometric);
+                let mut y = dispatch!(MODE => map(self, Lane::<$t, MODE>::$trigonometric));
+                for (y, &x) in y.0.iter_mut().zip(&self.0) {
+                    if x.abs() > TRIGONOMETRIC_LIMIT as $t {
+                        *y = Lane::<$t, PRECISE>(x).$trigonometric().0; // decided for each number by itself
+                    }
                 }
-                dispatch!(MODE => map(self, Lane::<$t, MODE>::$trigonometric))
+                y
             })*
         }
     };

@@ -37,8 +37,13 @@ pub trait BinaryRule: Copy + Send + Sync + 'static {
     fn loops() -> &'static BinaryLoops<Self>;
 }
 
-/// Changes a gradient and how fast it moves, given arrays.
-type Second<R, T, const N: usize> = fn(R, [&[T]; N], &mut [T], &mut [T]);
+/// Numbers, and how fast they move: `None` if they stand still, which is not the same as moving by 0 where a derivative
+/// is infinite or NaN.
+pub(crate) type Moving<'a, T> = (&'a [T], Option<&'a [T]>);
+
+/// Changes a gradient and how fast it moves, given arrays. Whether the gradient moved at first is said; if it did not,
+/// `dg` holds nothing yet.
+type Second<R, T, const N: usize> = fn(R, [Moving<'_, T>; N], &mut [T], (&mut [T], bool));
 
 /// The compiled loops of a unary rule for one number type.
 #[doc(hidden)]
@@ -47,8 +52,8 @@ pub struct UnaryKernels<R, T> {
     pub(crate) forward: fn(R, &[T], &mut [T]),
     /// `g ← g · f′(x, y)`
     pub(crate) backward: fn(R, &[T], &[T], &mut [T]),
-    /// `g ← g · f′` and `dg ← dg · f′ + g · df′`, given x, dx, y, dy
-    pub(crate) second: Second<R, T, 4>,
+    /// `g ← g · f′` and `dg ← dg · f′ + g · df′`, given x and y
+    pub(crate) second: Second<R, T, 2>,
 }
 
 /// The compiled loops of a unary rule.
@@ -74,10 +79,10 @@ pub struct BinaryKernels<R, T> {
     pub(crate) backward_a: Chain<R, T>,
     /// `g ← g · ∂f/∂b`
     pub(crate) backward_b: Chain<R, T>,
-    /// `g ← g · f′` and `dg ← dg · f′ + g · df′` with `f′ = ∂f/∂a`, given a, da, b, db, y, dy
-    pub(crate) second_a: Second<R, T, 6>,
+    /// `g ← g · f′` and `dg ← dg · f′ + g · df′` with `f′ = ∂f/∂a`, given a, b and y
+    pub(crate) second_a: Second<R, T, 3>,
     /// the same with `f′ = ∂f/∂b`
-    pub(crate) second_b: Second<R, T, 6>,
+    pub(crate) second_b: Second<R, T, 3>,
 }
 
 /// The compiled loops of a binary rule.
@@ -110,6 +115,9 @@ macro_rules! each {
 }
 pub(crate) use each;
 
+/// Numbers looked at before a loop with a limit runs over them.
+const CHUNK: usize = 1024;
+
 /// `y ← f(x)`. Says whether some |x| was past the rule's limit.
 #[inline(always)]
 fn value<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &mut [L::T]) -> bool {
@@ -119,6 +127,17 @@ fn value<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &mut [L::T]) -> bool 
         *y = rule.value(Num(L::new(x))).0.get();
     });
     past
+}
+
+/// `y ← f(x)` again, for the numbers past the rule's limit alone: what is computed of a number never depends on its
+/// neighbours, and so not on where an array is cut for threads.
+#[inline(always)]
+fn value_past<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &mut [L::T]) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        if is_past::<L, R>(x) {
+            *y = rule.value(Num(L::new(x))).0.get();
+        }
+    }
 }
 
 #[inline(always)]
@@ -138,6 +157,20 @@ fn chain<L: Element, R: UnaryRule>(rule: R, x: &[L::T], y: &[L::T], g: &mut [L::
         let slope = rule.derivative(Num(L::new(x)), Num(L::new(y))).0;
         *g = L::new(*g).mul(slope).get();
     });
+}
+
+/// [`chain`] where some numbers are past the rule's limit: those take the lane P.
+#[inline(always)]
+fn chain_past<L: Element, P: Element<T = L::T>, R: UnaryRule>(rule: R, x: &[L::T], y: &[L::T], g: &mut [L::T]) {
+    for ((g, x), y) in g.iter_mut().zip(x).zip(y) {
+        let number = std::slice::from_ref;
+        let one = std::slice::from_mut(g);
+        if is_past::<L, R>(*x) {
+            chain::<P, R>(rule, number(x), number(y), one);
+        } else {
+            chain::<L, R>(rule, number(x), number(y), one);
+        }
+    }
 }
 
 #[inline(always)]
@@ -173,23 +206,31 @@ fn chain2<L: Element, const A: bool, R: BinaryRule>(rule: R, a: &[L::T], b: &[L:
 /// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where `slope` makes f′ of blocks of the arrays.
 #[inline(always)]
 fn second<T, B: Lanes<T>, const N: usize>(
-    arrays: [&[T]; N],
+    arrays: [Moving<'_, T>; N],
     g: &mut [T],
-    dg: &mut [T],
-    slope: impl Fn([B; N]) -> Dual<B, 1>,
+    (dg, moves): (&mut [T], bool),
+    slope: impl Fn([Num<Dual<B, 1>>; N]) -> Num<Dual<B, 1>>,
 ) {
     for start in (0..g.len()).step_by(BLOCK) {
         let range = start..g.len().min(start + BLOCK);
-        let slope = slope(arrays.map(|x| B::read(&x[range.clone()])));
-        let (g, dg) = (&mut g[range.clone()], &mut dg[range]);
-        let (was, moved) = (B::read(g), B::read(dg).mul(slope.value));
-        slope.slopes[0].map_or(moved, |curvature| moved.add(was.mul(curvature))).write(dg);
-        was.mul(slope.value).write(g);
+        let read = |x: &[T]| B::read(&x[range.clone()]);
+        let slope = slope(arrays.map(|(x, dx)| Num(Dual { value: read(x), slopes: [dx.map(read)] }))).0;
+        let (g, dg) = (&mut g[range.clone()], &mut dg[range.clone()]);
+        let g_was = B::read(g);
+        let dg_was = moves.then(|| B::read(dg));
+        product_rule(g_was, dg_was, slope).unwrap_or_else(|| g_was.literal(0.0)).write(dg);
+        g_was.mul(slope.value).write(g);
     }
 }
 
-fn moving<B: Real>(value: B, slope: B) -> Num<Dual<B, 1>> {
-    Num(Dual { value, slopes: [Some(slope)] })
+/// How `g · f′` moves: `dg · f′ + g · df′`, of which what stands still has no part.
+pub(crate) fn product_rule<B: Real>(g: B, dg: Option<B>, slope: Dual<B, 1>) -> Option<B> {
+    let by_gradient = dg.map(|dg| dg.mul(slope.value));
+    let by_slope = slope.slopes[0].map(|curvature| g.mul(curvature));
+    match (by_gradient, by_slope) {
+        (Some(a), Some(b)) => Some(a.add(b)),
+        (a, b) => a.or(b),
+    }
 }
 
 macro_rules! compiled {
@@ -201,27 +242,25 @@ macro_rules! compiled {
             fn forward<R: UnaryRule>(rule: R, x: &[$t], y: &mut [$t]) {
                 let past = dispatch!(MODE => value::<Lane<$t, MODE>, R>(rule, x, y));
                 if past {
-                    value::<Lane<$t, PRECISE>, R>(rule, x, y);
+                    value_past::<Lane<$t, PRECISE>, R>(rule, x, y);
                 }
             }
 
             fn backward<R: UnaryRule>(rule: R, x: &[$t], y: &[$t], g: &mut [$t]) {
-                let past = dispatch!(MODE => {
-                    let past = any_past::<Lane<$t, MODE>, R>(x);
-                    if !past {
+                if R::LIMIT == f64::INFINITY {
+                    return dispatch!(MODE => chain::<Lane<$t, MODE>, R>(rule, x, y, g));
+                }
+                for ((x, y), g) in x.chunks(CHUNK).zip(y.chunks(CHUNK)).zip(g.chunks_mut(CHUNK)) {
+                    dispatch!(MODE => if any_past::<Lane<$t, MODE>, R>(x) {
+                        chain_past::<Lane<$t, MODE>, Lane<$t, PRECISE>, R>(rule, x, y, g);
+                    } else {
                         chain::<Lane<$t, MODE>, R>(rule, x, y, g);
-                    }
-                    past
-                });
-                if past {
-                    chain::<Lane<$t, PRECISE>, R>(rule, x, y, g);
+                    });
                 }
             }
 
-            fn second<R: UnaryRule>(rule: R, arrays: [&[$t]; 4], g: &mut [$t], dg: &mut [$t]) {
-                super::second(arrays, g, dg, |[x, dx, y, dy]: [Block<$t>; 4]| {
-                    rule.derivative(moving(x, dx), moving(y, dy)).0
-                });
+            fn second<R: UnaryRule>(rule: R, arrays: [Moving<'_, $t>; 2], g: &mut [$t], dg: (&mut [$t], bool)) {
+                super::second::<$t, Block<$t>, 2>(arrays, g, dg, |[x, y]| rule.derivative(x, y));
             }
 
             pub(crate) const fn unary<R: UnaryRule>() -> UnaryKernels<R, $t> {
@@ -241,10 +280,14 @@ macro_rules! compiled {
                 dispatch!(MODE => chain2::<Lane<$t, MODE>, A, R>(rule, a, b, y, g))
             }
 
-            fn second2<const A: bool, R: BinaryRule>(rule: R, arrays: [&[$t]; 6], g: &mut [$t], dg: &mut [$t]) {
-                super::second(arrays, g, dg, |[a, da, b, db, y, dy]: [Block<$t>; 6]| {
-                    let (a, b, y) = (moving(a, da), moving(b, db), moving(y, dy));
-                    if A { rule.derivative_a(a, b, y).0 } else { rule.derivative_b(a, b, y).0 }
+            fn second2<const A: bool, R: BinaryRule>(
+                rule: R,
+                arrays: [Moving<'_, $t>; 3],
+                g: &mut [$t],
+                dg: (&mut [$t], bool),
+            ) {
+                super::second::<$t, Block<$t>, 3>(arrays, g, dg, |[a, b, y]| {
+                    if A { rule.derivative_a(a, b, y) } else { rule.derivative_b(a, b, y) }
                 });
             }
 

@@ -21,6 +21,7 @@ pub(crate) mod reduce;
 pub(crate) mod simd;
 pub(crate) mod softmax;
 pub(crate) mod strided;
+pub(crate) mod sum;
 pub(crate) mod threads;
 
 pub use block::{Block, Lanes};
@@ -53,7 +54,7 @@ pub struct Kernels<T: 'static> {
     pub(crate) mul_number: fn(&mut [T], T),
     pub(crate) div_number: fn(&mut [T], T),
     pub(crate) read: fn(&strided::Strided<'_>, &[T], &mut [T]),
-    pub(crate) write: fn(&strided::Strided<'_>, &[T], &mut [T]),
+    pub(crate) add_strided: fn(&strided::Strided<'_>, &[T], &mut [T]),
 }
 
 pub(crate) static F32: Kernels<f32> = Kernels {
@@ -70,7 +71,7 @@ pub(crate) static F32: Kernels<f32> = Kernels {
     mul_number: in_place::f32::mul_number,
     div_number: in_place::f32::div_number,
     read: strided::read,
-    write: strided::write,
+    add_strided: strided::add,
 };
 
 pub(crate) static F64: Kernels<f64> = Kernels {
@@ -87,5 +88,5 @@ pub(crate) static F64: Kernels<f64> = Kernels {
     mul_number: in_place::f64::mul_number,
     div_number: in_place::f64::div_number,
     read: strided::read,
-    write: strided::write,
+    add_strided: strided::add,
 };

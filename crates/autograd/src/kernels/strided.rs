@@ -1,5 +1,7 @@
 //! Copies between a contiguous array and a strided view of another: transposes, slices and broadcasts.
 
+use std::ops::AddAssign;
+
 /// Where the elements of an array of `shape` lie in another's storage: element `i` at `offset + Σ i·strides`.
 #[derive(Clone, Copy)]
 pub(crate) struct Strided<'a> {
@@ -40,14 +42,14 @@ pub(crate) fn read<T: Copy>(at: &Strided<'_>, storage: &[T], out: &mut [T]) {
     });
 }
 
-/// `storage ← x`, written through the strides.
-pub(crate) fn write<T: Copy>(at: &Strided<'_>, x: &[T], storage: &mut [T]) {
+/// `storage ← storage + x`, through the strides.
+pub(crate) fn add<T: Copy + AddAssign>(at: &Strided<'_>, x: &[T], storage: &mut [T]) {
     at.rows(|from, to, stride, length| match stride {
         _ if length == 0 => {}
-        1 => storage[to..to + length].copy_from_slice(&x[from..from + length]),
+        1 => storage[to..to + length].iter_mut().zip(&x[from..from + length]).for_each(|(y, &x)| *y += x),
         _ => {
             for (i, &x) in x[from..from + length].iter().enumerate() {
-                storage[(to as isize + i as isize * stride) as usize] = x;
+                storage[(to as isize + i as isize * stride) as usize] += x;
             }
         }
     });

@@ -4,8 +4,13 @@ use smallvec::SmallVec;
 
 use crate::axes::Axes;
 use crate::ops::choose::where_;
-use crate::ops::slice::{Range, Slice, Unslice};
+use crate::ops::places::{Places, Put, Range};
 use crate::{Float, Shape, Var};
+
+/// Zeros of a shape, with a part at the places that the ranges name.
+fn put(ranges: SmallVec<[Range; 4]>, whole: Shape) -> Put {
+    Put { places: SmallVec::from_iter([Places::Ranges(ranges)]), whole }
+}
 
 impl<'t, T: Float> Var<'t, T> {
     /// In the opposite order along one or more axes.
@@ -21,7 +26,7 @@ impl<'t, T: Float> Var<'t, T> {
             true => Range { start: len - 1, step: -1, len },
             false => Range { start: 0, step: 1, len },
         };
-        self.unary(Slice { ranges: shape.iter().enumerate().map(range).collect() })
+        self.ranges(shape.iter().enumerate().map(range).collect())
     }
 
     /// With `value` put around it: `widths[k]` is how many places before and behind on axis k.
@@ -40,12 +45,12 @@ impl<'t, T: Float> Var<'t, T> {
         assert!(widths.len() == own.len(), "pad: {} pairs for the {} axes of {own:?}", widths.len(), own.len());
         let ranges = || widths.iter().zip(own).map(|(w, &len)| Range { start: w[0], step: 1, len }).collect();
         let shape: Shape = widths.iter().zip(own).map(|(w, &len)| w[0] + len + w[1]).collect();
-        let placed = self.unary(Unslice { ranges: ranges(), shape: shape.clone() });
+        let placed = self.unary(put(ranges(), shape.clone()));
         if value == 0.0 {
             return placed;
         }
         let ones = self.tape().constant_with(own, |ones| ones.fill(T::from_f64(1.0)));
-        where_(ones.unary(Unslice { ranges: ranges(), shape }), placed, value)
+        where_(ones.unary(put(ranges(), shape)), placed, value)
     }
 
     /// Of a matrix, the diagonal that lies `offset` above the main one (below it, if negative); of a vector, the square
@@ -69,14 +74,14 @@ impl<'t, T: Float> Var<'t, T> {
                 let len = rows.saturating_sub(below).min(columns.saturating_sub(above));
                 let start = if len == 0 { 0 } else { above + below * columns };
                 let range = Range { start, step: columns as isize + 1, len };
-                self.flatten().unary(Slice { ranges: SmallVec::from_iter([range]) })
+                self.flatten().ranges(SmallVec::from_iter([range]))
             }
             [len] => {
                 let size = len + above + below;
                 let start = if len == 0 { 0 } else { above + below * size };
                 let ranges = SmallVec::from_iter([Range { start, step: size as isize + 1, len }]);
                 let shape = Shape::from_slice(&[size * size]);
-                self.unary(Unslice { ranges, shape }).reshape([size, size])
+                self.unary(put(ranges, shape)).reshape([size, size])
             }
             _ => panic!("diag: {:?} is neither a vector nor a matrix", self.shape()),
         }

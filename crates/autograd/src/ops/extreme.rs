@@ -34,7 +34,7 @@ macro_rules! extremes {
                     let (x, y) = (cx.input(0), cx.output());
                     let ties = V::apply(Ties {}, &[&x, &y]);
                     let count = ties.sum_keep(&self.axes);
-                    V::apply(Where {}, &[&ties, &(cx.grad() / count), &x.constant(&[], |zero| zero[0] = T::default())])
+                    V::apply(Where {}, &[&ties, &(cx.grad() / count), &x.constant(&[], |_| {})])
                 });
             }
         })*

@@ -6,6 +6,7 @@ use crate::kernels::block::BLOCK;
 use crate::kernels::threads::split_many;
 use crate::kernels::checked::Checked;
 use crate::kernels::lane::PRECISE;
+use crate::kernels::loops::product_rule;
 use crate::kernels::simd::dispatch;
 use crate::kernels::{Dual, Element, Lanes, Num, Real};
 use crate::ops::broadcast::{broadcast_shape, broadcast_strides};
@@ -183,7 +184,7 @@ fn run<T: Float, R: FusedRule<N>, const N: usize>(
                 dispatch!(MODE => compute::<T::Lane<MODE>, R, N>(rule, [true; N], &mut chunk))
             };
             if past {
-                compute::<T::Lane<PRECISE>, R, N>(rule, kept, &mut chunk);
+                dispatch!(MODE => compute_past::<T::Lane<MODE>, T::Lane<PRECISE>, R, N>(rule, kept, &mut chunk));
             }
             let slopes = chunk.slopes.iter().zip(kept).filter(|(_, kept)| *kept).map(|(slope, _)| slope);
             let results = std::iter::once(&chunk.y).chain(slopes);
@@ -201,17 +202,43 @@ fn compute<L: Element<T: Float>, R: FusedRule<N>, const N: usize>(
 ) -> bool {
     let mut past = false;
     for i in 0..CHUNK {
-        let x = std::array::from_fn(|k| Checked { lane: L::new(chunk.x[k][i]), past: false });
-        let y = dual(rule, x, kept);
-        chunk.y[i] = y.value.lane.get();
-        past |= y.value.past;
-        for k in 0..N {
-            let slope = y.slopes[k].unwrap_or_else(|| x[0].literal(0.0));
-            chunk.slopes[k][i] = slope.lane.get();
-            past |= slope.past;
-        }
+        past |= compute_one::<L, R, N>(rule, kept, chunk, i);
     }
     past
+}
+
+#[inline(always)]
+fn compute_one<L: Element<T: Float>, R: FusedRule<N>, const N: usize>(
+    rule: R,
+    kept: [bool; N],
+    chunk: &mut Numbers<L::T, N>,
+    i: usize,
+) -> bool {
+    let x = std::array::from_fn(|k| Checked { lane: L::new(chunk.x[k][i]), past: false });
+    let y = dual(rule, x, kept);
+    chunk.y[i] = y.value.lane.get();
+    let mut past = y.value.past;
+    for k in 0..N {
+        let slope = y.slopes[k].unwrap_or_else(|| x[0].literal(0.0));
+        chunk.slopes[k][i] = slope.lane.get();
+        past |= slope.past;
+    }
+    past
+}
+
+/// Computes the numbers of a chunk that are past the range of a polynomial again, with lane P. That is decided for each
+/// by itself, so that it does not depend on its neighbours, and with them on where an array is cut for threads.
+#[inline(always)]
+fn compute_past<L: Element<T: Float>, P: Element<T = L::T>, R: FusedRule<N>, const N: usize>(
+    rule: R,
+    kept: [bool; N],
+    chunk: &mut Numbers<L::T, N>,
+) {
+    for i in 0..CHUNK {
+        if compute_one::<L, R, N>(rule, kept, chunk, i) {
+            compute_one::<P, R, N>(rule, kept, chunk, i);
+        }
+    }
 }
 
 /// Writes what `f` makes of each block of the inputs, one array to each slice of `outs`.
@@ -295,24 +322,23 @@ impl<R, const N: usize> Fused<R, N> {
     }
 }
 
-/// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where f′ is the derivative by input `i`. The arrays are the inputs, how
-/// they move, g and dg.
+/// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where f′ is the derivative by input `i`. The arrays are the inputs, g, and
+/// how those of them move that do.
 pub(crate) fn second_order<T: Float, R: FusedRule<N>, const N: usize>(
     rule: R,
     i: usize,
-    arrays: &[View<'_, T>],
+    (arrays, moves): (&[View<'_, T>], &[bool]),
     shape: &[usize],
     outs: [&mut [T]; 2],
 ) {
     let mut outs = outs;
     each_block(arrays, shape, &mut outs, |x| {
-        let moving = std::array::from_fn(|k| Dual { value: x[k], slopes: [Some(x[N + k])] });
-        let slope = dual(rule, moving, std::array::from_fn(|k| k == i)).slopes[i];
-        let slope = slope.unwrap_or_else(|| moving[0].literal(0.0));
-        let (g, dg) = (x[2 * N], x[2 * N + 1]);
-        let moved = dg.mul(slope.value);
-        let moved = slope.slopes[0].map_or(moved, |curvature| moved.add(g.mul(curvature)));
-        SmallVec::from_iter([g.mul(slope.value), moved])
+        let how = |k: usize| moves[k].then(|| x[N + 1 + moves[..k].iter().filter(|moves| **moves).count()]);
+        let inputs = std::array::from_fn(|k| Dual { value: x[k], slopes: [how(k)] });
+        let slope = dual(rule, inputs, std::array::from_fn(|k| k == i)).slopes[i];
+        let slope = slope.unwrap_or_else(|| inputs[0].literal(0.0));
+        let moved = product_rule(x[N], how(N), slope);
+        SmallVec::from_iter([x[N].mul(slope.value), moved.unwrap_or_else(|| x[N].literal(0.0))])
     });
 }
 

@@ -1,7 +1,7 @@
 //! Arrays put together.
 
 use crate::axes::axis_of;
-use crate::ops::slice::{Range, Slice};
+use crate::ops::places::{Places, Range, Take};
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// The inputs one after the other along an axis.
@@ -53,7 +53,8 @@ impl<T: Float> Operation<T> for Concat {
                 let len = input.shape()[axis];
                 Range { start: if axis == self.axis { start } else { 0 }, step: 1, len }
             };
-            cx.add(i, || V::apply(Slice { ranges: (0..input.shape().len()).map(ranges).collect() }, &[&cx.grad()]));
+            let places = Places::Ranges((0..input.shape().len()).map(ranges).collect());
+            cx.add(i, || V::apply(Take { places }, &[&cx.grad()]));
             start += len;
         }
     }

@@ -41,6 +41,7 @@ operations! {
     matmul;
     einsum;
     shape;
+    places;
     slice;
     arrange;
     join;

@@ -4,89 +4,9 @@ use ndarray::SliceInfoElem;
 use smallvec::SmallVec;
 
 use crate::axes::axis_of;
-use crate::kernels::strided::Strided;
-use crate::ops::broadcast::strides;
+use crate::ops::places::{Places, Range, Take};
 use crate::ops::shape::Reshape;
-use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
-
-/// Where a slice reads along one axis: `len` places from `start`, `step` apart.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Range {
-    pub(crate) start: usize,
-    pub(crate) step: isize,
-    pub(crate) len: usize,
-}
-
-fn sliced<'a>(
-    ranges: &[Range],
-    whole: &[usize],
-    part: &'a [usize],
-    buffer: &'a mut SmallVec<[isize; 4]>,
-) -> Strided<'a> {
-    let own = strides(whole);
-    buffer.extend(ranges.iter().zip(&own).map(|(r, &s)| r.step * s as isize));
-    let offset = ranges.iter().zip(&own).map(|(r, &s)| r.start * s).sum();
-    Strided { shape: part, strides: buffer, offset }
-}
-
-/// `y` is the places of x that the ranges name, one range an axis.
-#[derive(Debug)]
-pub(crate) struct Slice {
-    pub(crate) ranges: SmallVec<[Range; 4]>,
-}
-
-impl<T: Float> Operation<T> for Slice {
-    fn name(&self) -> &'static str {
-        "slice"
-    }
-    fn shape(&self, _: &[&[usize]]) -> Result<Shape, String> {
-        Ok(self.ranges.iter().map(|r| r.len).collect())
-    }
-    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-        let (shape, mut buffer) = (output.shape(), SmallVec::new());
-        if !output.data().is_empty() {
-            let at = sliced(&self.ranges, inputs[0].shape(), shape, &mut buffer);
-            (T::kernels().read)(&at, inputs[0].data(), output.data());
-        }
-    }
-    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
-        let back = || Unslice { ranges: self.ranges.clone(), shape: cx.input(0).shape().into() };
-        cx.add(0, || V::apply(back(), &[&cx.grad()]));
-    }
-    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-        cx.linear(self)
-    }
-}
-
-/// Zeros, but for x at the places that the ranges name: the transpose of [`Slice`].
-#[derive(Debug)]
-pub(crate) struct Unslice {
-    pub(crate) ranges: SmallVec<[Range; 4]>,
-    pub(crate) shape: Shape,
-}
-
-impl<T: Float> Operation<T> for Unslice {
-    fn name(&self) -> &'static str {
-        "unslice"
-    }
-    fn shape(&self, _: &[&[usize]]) -> Result<Shape, String> {
-        Ok(self.shape.clone())
-    }
-    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-        let (shape, mut buffer) = (output.shape(), SmallVec::new());
-        output.padded().fill(T::default());
-        if !inputs[0].data().is_empty() {
-            let at = sliced(&self.ranges, shape, inputs[0].shape(), &mut buffer);
-            (T::kernels().write)(&at, inputs[0].data(), output.data());
-        }
-    }
-    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
-        cx.add(0, || V::apply(Slice { ranges: self.ranges.clone() }, &[&cx.grad()]));
-    }
-    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-        cx.linear(self)
-    }
-}
+use crate::{Float, Shape, Var};
 
 /// An index of a slice counted from the first place, at most `limit`.
 #[track_caller]
@@ -113,6 +33,12 @@ impl<const N: usize> Place for [usize; N] {
 }
 
 impl<'t, T: Float> Var<'t, T> {
+    /// The part that ranges name, one an axis.
+    #[track_caller]
+    pub(crate) fn ranges(self, ranges: SmallVec<[Range; 4]>) -> Self {
+        self.unary(Take { places: Places::Ranges(ranges) })
+    }
+
     /// The part that `ndarray`'s `s!` names: ranges with steps, negative indices, single indices (which drop their
     /// axis), `NewAxis`.
     ///
@@ -157,7 +83,7 @@ impl<'t, T: Float> Var<'t, T> {
             ranges.push(Range { start: 0, step: 1, len });
             shape.push(len);
         }
-        let sliced = self.unary(Slice { ranges });
+        let sliced = self.ranges(ranges);
         if sliced.shape() == &*shape { sliced } else { self.tape().alias(Reshape { shape: shape.clone() }, sliced, &shape) }
     }
 
@@ -184,7 +110,7 @@ impl<'t, T: Float> Var<'t, T> {
             true => Range { start, step: 1, len },
             false => Range { start: 0, step: 1, len: size },
         };
-        self.unary(Slice { ranges: shape.iter().enumerate().map(range).collect() })
+        self.ranges(shape.iter().enumerate().map(range).collect())
     }
 
     /// The number, or the part, at an index: `w.at(0)`, `x.at([1, 2])`. Each index drops its axis.
@@ -208,7 +134,7 @@ impl<'t, T: Float> Var<'t, T> {
             Some(&start) => Range { start, step: 1, len: 1 },
             None => Range { start: 0, step: 1, len: size },
         };
-        let part = self.unary(Slice { ranges: own.iter().enumerate().map(range).collect() });
+        let part = self.ranges(own.iter().enumerate().map(range).collect());
         let shape: Shape = own[indices.len()..].into();
         self.tape().alias(Reshape { shape: shape.clone() }, part, &shape)
     }
@@ -220,19 +146,6 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     let x = || vec![array![[[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]], [[0.1, 0.9, -0.7], [1.1, 0.6, -0.3]]].into_dyn()];
     vec![
         check!("slice", x(), |v| v[0].square().slice(s![..;-1, 1, 0..3;2])),
-        check!("unslice", x(), |v| {
-            // a slice's gradient, once more differentiated by the incoming gradient
-            v[0].tape().apply(
-                Unslice {
-                    ranges: [(1, 2, 2), (0, 1, 2), (4, -2, 3)]
-                        .map(|(start, step, len)| Range { start, step, len })
-                        .into_iter()
-                        .collect(),
-                    shape: [4, 2, 5].as_slice().into(),
-                },
-                [v[0].square()],
-            )
-        }),
         check!("at", x(), |v| v[0].square().at([1, 0])),
     ]
 }

@@ -1,0 +1,307 @@
+//! Taking the numbers at some places of an array, and adding numbers at some places of one: each is the other's
+//! transpose.
+//!
+//! The gradient of a part is added where it lands ([`Vjp::add_at`]), never as an array of the whole's size: a loop over
+//! the parts of a long sequence takes time that grows with the sequence, not with its square.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::kernels::strided::Strided;
+use crate::kernels::sum::add_in_order;
+use crate::ops::broadcast::strides;
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, View, Vjp};
+
+/// Where a slice reads along one axis: `len` places from `start`, `step` apart.
+#[derive(Clone, Copy, Debug)]
+#[doc(hidden)]
+pub struct Range {
+    pub(crate) start: usize,
+    pub(crate) step: isize,
+    pub(crate) len: usize,
+}
+
+/// Some places of an array, in an order and a shape.
+#[derive(Clone, Debug)]
+#[doc(hidden)]
+pub enum Places {
+    /// one range an axis
+    Ranges(SmallVec<[Range; 4]>),
+    /// `y[…, j, …]` at `x[…, index[j], …]` along an axis
+    Along { axis: usize, index: Arc<[usize]> },
+    /// one number for each index along an axis: for axis 0 of two, `y[i][j]` at `x[index[i][j]][j]`
+    Each { axis: usize, shape: Shape, index: Arc<[usize]> },
+}
+
+/// `outer × size × inner` of a shape around an axis.
+fn around(shape: &[usize], axis: usize) -> [usize; 3] {
+    [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()]
+}
+
+impl Places {
+    /// What messages call taking these places.
+    fn name(&self) -> &'static str {
+        match self {
+            Places::Ranges(_) => "slice",
+            Places::Along { .. } => "index_select",
+            Places::Each { .. } => "gather",
+        }
+    }
+
+    /// The shape of the part, or why there are no such places in an array of shape `whole`.
+    fn shape(&self, whole: &[usize]) -> Result<Shape, String> {
+        match self {
+            Places::Ranges(ranges) => Ok(ranges.iter().map(|r| r.len).collect()),
+            Places::Along { axis, index } => {
+                let size = whole[*axis];
+                if let Some((place, &i)) = index.iter().enumerate().find(|(_, i)| **i >= size) {
+                    return Err(format!("index[{place}] is {i}, but axis {axis} of {whole:?} has size {size}"));
+                }
+                let mut shape = Shape::from_slice(whole);
+                shape[*axis] = index.len();
+                Ok(shape)
+            }
+            Places::Each { axis, shape, index } => {
+                if shape.len() != whole.len() || (0..whole.len()).any(|k| k != *axis && shape[k] > whole[k]) {
+                    return Err(format!(
+                        "an index of shape {:?} into {whole:?} along axis {axis}: both need as many axes, and off that \
+                         axis the index may not be larger",
+                        &**shape
+                    ));
+                }
+                match index.iter().enumerate().find(|(_, i)| **i >= whole[*axis]) {
+                    Some((place, i)) => Err(format!(
+                        "index number {place} is {i}, but axis {axis} of {whole:?} has size {}",
+                        whole[*axis]
+                    )),
+                    None => Ok(shape.clone()),
+                }
+            }
+        }
+    }
+
+    /// How often a place may be named.
+    fn most(&self) -> usize {
+        match self {
+            Places::Ranges(_) => 1,
+            Places::Along { index, .. } => index.len(),
+            Places::Each { axis, shape, .. } => shape[*axis],
+        }
+    }
+
+    /// Calls `f(position in the part, position in the whole, length)` for each run of numbers that stand side by side in
+    /// both. For places that may repeat.
+    fn runs(&self, whole: &[usize], mut f: impl FnMut(usize, usize, usize)) {
+        match self {
+            Places::Ranges(_) => unreachable!("ranges go through strides"),
+            Places::Along { axis, index } => {
+                let [outer, size, inner] = around(whole, *axis);
+                for o in 0..outer {
+                    for (j, &i) in index.iter().enumerate() {
+                        f((o * index.len() + j) * inner, (o * size + i) * inner, inner);
+                    }
+                }
+            }
+            Places::Each { axis, shape, index } => {
+                for (position, &i) in index.iter().enumerate() {
+                    let (mut rest, mut at, mut stride) = (position, 0, 1);
+                    for k in (0..whole.len()).rev() {
+                        let own = rest % shape[k];
+                        rest /= shape[k];
+                        at += stride * if k == *axis { i } else { own };
+                        stride *= whole[k];
+                    }
+                    f(position, at, 1);
+                }
+            }
+        }
+    }
+
+    fn strided<R>(ranges: &[Range], whole: &[usize], f: impl FnOnce(&Strided<'_>) -> R) -> R {
+        let own = strides(whole);
+        let steps: SmallVec<[isize; 4]> = ranges.iter().zip(&own).map(|(r, &s)| r.step * s as isize).collect();
+        let shape: Shape = ranges.iter().map(|r| r.len).collect();
+        let offset = ranges.iter().zip(&own).map(|(r, &s)| r.start * s).sum();
+        f(&Strided { shape: &shape, strides: &steps, offset })
+    }
+
+    /// `part ← whole` at these places
+    fn take<T: Float>(&self, whole: View<'_, T>, part: &mut [T]) {
+        if part.is_empty() {
+            return;
+        }
+        let x = whole.data();
+        match self {
+            Places::Ranges(ranges) => Self::strided(ranges, whole.shape(), |at| (T::kernels().read)(at, x, part)),
+            _ => self.runs(whole.shape(), |to, from, len| match len {
+                1 => part[to] = x[from],
+                _ => part[to..to + len].copy_from_slice(&x[from..from + len]),
+            }),
+        }
+    }
+
+    /// `whole ← whole + part` at these places. A place named many times gets a sum that is as exact as
+    /// [`Var::sum`](crate::Var::sum)'s.
+    pub(crate) fn add<T: Float>(&self, part: &[T], shape: &[usize], whole: &mut [T]) {
+        if part.is_empty() {
+            return;
+        }
+        match self {
+            Places::Ranges(ranges) => Self::strided(ranges, shape, |at| (T::kernels().add_strided)(at, part, whole)),
+            _ => add_in_order(whole, part, self.most(), |f| self.runs(shape, f)),
+        }
+    }
+}
+
+/// The numbers of x at some places.
+#[derive(Debug)]
+pub(crate) struct Take {
+    pub(crate) places: Places,
+}
+
+impl<T: Float> Operation<T> for Take {
+    fn name(&self) -> &'static str {
+        self.places.name()
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        self.places.shape(inputs[0])
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        self.places.take(inputs[0], output.data());
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        cx.add_at(0, &self.places, || cx.grad());
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
+    }
+}
+
+/// An array of shape `whole`: zeros, or the input behind the parts if there is one, with each part added at its places.
+#[derive(Debug)]
+pub(crate) struct Put {
+    pub(crate) places: SmallVec<[Places; 1]>,
+    pub(crate) whole: Shape,
+}
+
+impl<T: Float> Operation<T> for Put {
+    fn name(&self) -> &'static str {
+        match self.places.first() {
+            None | Some(Places::Ranges(_)) => "put",
+            _ => "scatter_add",
+        }
+    }
+    fn shape(&self, _: &[&[usize]]) -> Result<Shape, String> {
+        self.places.iter().try_for_each(|places| places.shape(&self.whole).map(drop))?;
+        Ok(self.whole.clone())
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        match inputs.get(self.places.len()) {
+            Some(x) => output.padded().copy_from_slice(x.padded()),
+            None => output.padded().fill(T::default()),
+        }
+        for (places, part) in self.places.iter().zip(inputs) {
+            places.add(part.data(), &self.whole, output.data());
+        }
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        for (i, places) in self.places.iter().enumerate() {
+            cx.add(i, || V::apply(Take { places: places.clone() }, &[&cx.grad()]));
+        }
+        if cx.inputs() > self.places.len() {
+            cx.add(self.places.len(), || cx.grad());
+        }
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.linear(self)
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn checks() -> Vec<crate::ops::Check> {
+    use ndarray::array;
+    let x = || vec![array![[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]].into_dyn()];
+    let put = |places: fn() -> Places, whole: &'static [usize]| {
+        check!("put", x(), move |v| {
+            let put = Put { places: SmallVec::from_iter([places()]), whole: whole.into() };
+            v[0].tape().apply(put, [v[0].square()])
+        })
+    };
+    fn ranges() -> Places {
+        let range = |(start, step, len)| Range { start, step, len };
+        Places::Ranges([(0, 2, 2), (4, -2, 3)].map(range).into_iter().collect())
+    }
+    vec![
+        put(ranges, &[4, 5]),
+        put(|| Places::Along { axis: 1, index: [3, 0, 3].into() }, &[2, 4]),
+        put(|| Places::Each { axis: 1, shape: [2, 3].as_slice().into(), index: [3, 0, 3, 1, 1, 1].into() }, &[2, 4]),
+        // parts of one array in a loop, whose gradients are recorded as one operation
+        check!("put", x(), |v| {
+            let x = v[0].square();
+            let parts = (0..3).map(|k| x.narrow(1, k, 1) * x.narrow(1, 2 - k, 1));
+            parts.reduce(|sum, part| sum * 0.5 + part).expect("three parts") + x.index_select(1, &[1, 1, 0])
+        }),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Tape, Var};
+    use ndarray::{Array2, array, s};
+
+    /// Numbers that the three sweeps write for the gradient of a loop over the n rows of an array.
+    fn work(n: usize, part: fn(Var<'_, f32>, usize) -> Var<'_, f32>) -> [usize; 3] {
+        let tape = Tape::new();
+        let x = tape.var(Array2::from_elem((n, 8), 0.5));
+        let cost = (0..n).map(|k| part(x, k).square().sum()).reduce(|a, b| a + b).expect("a part");
+        let swept = cost.backward().numbers_written();
+        let moved = cost.hvp([(x, &Array2::from_elem((n, 8), 1.0))]).numbers_written();
+        let before = tape.memory().values;
+        let [gradient] = cost.grad([x]);
+        gradient.square().sum().backward();
+        [swept, moved, tape.memory().values - before]
+    }
+
+    #[test]
+    fn gradients_of_parts_in_a_loop_take_work_that_grows_with_the_array_not_with_its_square() {
+        type Way = (&'static str, fn(Var<'_, f32>, usize) -> Var<'_, f32>);
+        let ways: [Way; 10] = [
+            ("narrow", |x, k| x.narrow(0, k, 1)),
+            ("slice", |x, k| x.slice(s![k as isize..=k as isize, ..;2])),
+            ("slice by an index", |x, k| x.slice(s![k as isize, ..])),
+            ("at", |x, k| x.at(k)),
+            ("a number", |x, k| x.at([k, 3])),
+            ("index_select", |x, k| x.index_select(0, &[k])),
+            ("gather", |x, k| x.gather(0, &array![[k, k]])),
+            ("embedding", |x, k| x.embedding(&array![k])),
+            ("a reshaped part", |x, k| x.narrow(0, k, 1).reshape([2, 4]).narrow(0, 1, 1)),
+            ("flip of a part", |x, k| x.narrow(0, k, 1).flip(1)),
+        ];
+        for (name, part) in ways {
+            let (short, long) = (work(200, part), work(400, part));
+            for (sweep, (short, long)) in ["backward", "hvp", "grad"].iter().zip(short.iter().zip(long)) {
+                assert!(long < short * 5 / 2, "{name}, {sweep}: {short} numbers for 200 parts, {long} for 400");
+            }
+        }
+    }
+
+    /// 10⁷ numbers that all go to one place, in one operation.
+    #[test]
+    fn many_numbers_added_to_one_place_keep_their_digits() {
+        let n = 10_000_000;
+        let right = n as f64 * f64::from(0.1f32);
+        let tape = Tape::new();
+        let part = tape.constant_with(&[n], |x| x.fill(0.1));
+        let place = ndarray::Array1::<usize>::zeros(n);
+        let put = tape.constant([0.0, 1.0]).scatter_add(0, &place, part);
+        assert!((f64::from(put.data()[0]) / right - 1.0).abs() < 1e-7, "{}, not {right}", put.data()[0]);
+        assert_eq!(put.data()[1], 1.0);
+        let table = tape.var(array![[1.0], [2.0]]);
+        let gradient = (table.embedding(&place) * 0.1).sum().backward().wrt(table);
+        assert!((f64::from(gradient[[0, 0]]) / right - 1.0).abs() < 1e-7, "{gradient}, not {right}");
+        let infinite = tape.constant([0.0]).scatter_add(0, &ndarray::Array1::zeros(1000), tape.constant_with(&[1000], |x| x.fill(f32::MAX)));
+        assert_eq!(infinite.data(), [f32::INFINITY]);
+    }
+}
