@@ -4,6 +4,9 @@
 //! The library is `private-gemm-x86`, the one that `faer` multiplies with: AVX2 and AVX-512 kernels that read either
 //! operand transposed at nearly full speed. Where the processor has neither, it is `matrixmultiply`.
 
+use std::cell::Cell;
+
+use super::in_place;
 use super::lane::{Element, Lane};
 use super::loops::each;
 use super::reduce::fold;
@@ -33,6 +36,13 @@ const GRAIN: usize = 1 << 21;
 const ROW_GRAIN: usize = 1 << 20;
 /// The side of a piece is a multiple of this, the larger side of the library's tiles.
 const TILE: usize = 96;
+
+/// Products of a long row with a column are added up in blocks of so many, and those in pairs, pairs of pairs and so on:
+/// in 16 lanes, and one by one.
+const LANES_BLOCK: usize = 2048;
+const ROW_BLOCK: usize = 256;
+/// The same for products of matrices: each block is one call of the library, which has blocks of its own.
+const DEEP: usize = 4096;
 
 /// Products of fewer multiplications than this are done by plain loops.
 const SMALL: usize = 12 * 12 * 12;
@@ -137,13 +147,12 @@ fn add_product<L: Element>(a: &[L::T; WIDTH], b: &[L::T; WIDTH], mut sum: [L; WI
     sum
 }
 
-/// `c ← c + a · b` for a row a and a matrix that is stored as its transpose b.
+/// `c ← c + a · b` for a row a and a matrix that is stored as its transpose b, whose rows are `stride` apart.
 #[inline(always)]
-fn add_dots<L: Element>(a: &[L::T], b: &[L::T], c: &mut [L::T]) {
-    let k = a.len();
+fn add_dots<L: Element>(a: &[L::T], b: &[L::T], stride: usize, c: &mut [L::T]) {
     for (block, c) in c.chunks_mut(4).enumerate() {
         // behind the last row it stands again: a row gives the same wherever it stands
-        let row = |j: usize| &b[(4 * block + j.min(c.len() - 1)) * k..][..k];
+        let row = |j: usize| &b[(4 * block + j.min(c.len() - 1)) * stride..][..a.len()];
         let sums = dots(a, [row(0), row(1), row(2), row(3)]);
         for (c, sum) in c.iter_mut().zip(sums) {
             *c = L::new(*c).add(sum).get();
@@ -225,16 +234,26 @@ macro_rules! compiled {
                 let Product { m, k, n, accumulate, .. } = p;
                 assert!(p.a.len() >= m * k && p.b.len() >= k * n && p.c.len() >= m * n);
                 let multiplications = m.saturating_mul(k).saturating_mul(n);
-                if m == 1 {
-                    let (a, b, transposed) = (&p.a[..k], p.b, p.b_transposed);
+                if m == 1 || n == 1 {
+                    // a matrix times a column is the column, as a row, times the matrix' transpose
+                    let (a, b, n, transposed) = match n {
+                        1 => (&p.b[..k], p.a, m, !p.a_transposed || m == 1),
+                        _ => (&p.a[..k], p.b, n, p.b_transposed),
+                    };
                     return threads::split(&mut p.c[..n], ROW_GRAIN.div_ceil(k.max(1)), |start, c| {
                         if !accumulate {
                             c.fill(0.0);
                         }
                         if transposed {
-                            dispatch!(MODE => add_dots::<Lane<$t, MODE>>(a, &b[start * k..], c));
+                            in_pairs(k, LANES_BLOCK, c, &|from, to, c| {
+                                let b = &b[start * k + from..];
+                                dispatch!(MODE => add_dots::<Lane<$t, MODE>>(&a[from..to], b, k, c));
+                            });
                         } else {
-                            dispatch!(MODE => row::<Lane<$t, MODE>>(a, b, [n, start], c));
+                            in_pairs(k, ROW_BLOCK, c, &|from, to, c| {
+                                let b = &b[from * n..to * n];
+                                dispatch!(MODE => row::<Lane<$t, MODE>>(&a[from..to], b, [n, start], c));
+                            });
                         }
                     });
                 }
@@ -243,24 +262,46 @@ macro_rules! compiled {
                 }
                 let a = Matrix::new(p.a.as_ptr(), if p.a_transposed { m } else { k }, p.a_transposed);
                 let b = Matrix::new(p.b.as_ptr(), if p.b_transposed { k } else { n }, p.b_transposed);
-                let c = Matrix::new(p.c.as_mut_ptr(), n, false);
-                // cut along the longer side of the output: what belongs to the other side, every thread reads
-                let side = m.max(n);
-                let pieces = threads::pieces(multiplications, GRAIN);
-                let len = side.div_ceil(pieces).next_multiple_of(TILE);
-                threads::run(side.div_ceil(len), &|i| {
-                    let (start, len) = (i * len, len.min(side - i * len));
-                    // SAFETY: by the assertion above, every address that these sizes and strides reach lies in the
-                    // slices; `c` is borrowed mutably, and the pieces of it do not overlap.
-                    #[allow(unsafe_code)]
-                    unsafe {
-                        if n >= m {
-                            library([m, k, len], a, b.from(0, start), c.from(0, start), accumulate);
-                        } else {
-                            library([len, k, n], a.from(start, 0), b, c.from(start, 0), accumulate);
+                let first = Cell::new(true);
+                in_pairs(k, DEEP, &mut p.c[..m * n], &|from, to, c: &mut [$t]| {
+                    // what others are added to is zeros or, at the very beginning, what stood there
+                    let accumulate = accumulate || !first.replace(false);
+                    let c = Matrix::new(c.as_mut_ptr(), n, false);
+                    let (a, b, k) = (a.from(0, from), b.from(from, 0), to - from);
+                    // cut along the longer side of the output: what belongs to the other side, every thread reads
+                    let side = m.max(n);
+                    let pieces = threads::pieces(m * k * n, GRAIN);
+                    let len = side.div_ceil(pieces).next_multiple_of(TILE);
+                    threads::run(side.div_ceil(len), &|i| {
+                        let (start, len) = (i * len, len.min(side - i * len));
+                        // SAFETY: by the assertion above, every address that these sizes and strides reach lies in the
+                        // slices; `c` has m × n numbers and is borrowed mutably, and the pieces of it do not overlap.
+                        #[allow(unsafe_code)]
+                        unsafe {
+                            if n >= m {
+                                library([m, k, len], a, b.from(0, start), c.from(0, start), accumulate);
+                            } else {
+                                library([len, k, n], a.from(start, 0), b, c.from(start, 0), accumulate);
+                            }
                         }
-                    }
+                    });
                 });
+            }
+
+            /// `c ← c + Σ terms`, of which `add(from, to, c)` adds those from `from` to `to`: the terms of both halves are
+            /// added up on their own first, and so on down to blocks.
+            fn in_pairs(terms: usize, block: usize, c: &mut [$t], add: &dyn Fn(usize, usize, &mut [$t])) {
+                fn part(from: usize, to: usize, block: usize, c: &mut [$t], add: &dyn Fn(usize, usize, &mut [$t])) {
+                    if to - from <= block {
+                        return add(from, to, c);
+                    }
+                    let middle = from + ((to - from) / 2).next_multiple_of(block);
+                    part(from, middle, block, c, add);
+                    let mut rest = vec![0.0; c.len()];
+                    part(middle, to, block, &mut rest, add);
+                    in_place::$t::add_assign(c, &rest);
+                }
+                part(0, terms, block, c, add);
             }
 
             /// `c ← a · b` or, with `accumulate`, `c ← c + a · b`.

@@ -1,8 +1,8 @@
 //! Reductions of an array seen as `outer × n × inner` over its middle axis.
 //!
-//! Sums run in blocks: within a block in parallel lanes, the blocks' sums added up after. That is fast, and the
-//! rounding error grows with the block's length plus the number of blocks, not with n. The order is a function of
-//! the shape alone.
+//! Sums run in blocks: within a block in parallel lanes, the blocks' sums added up in pairs, their sums in pairs again,
+//! and so on. That is fast, and the rounding error grows with the block's length plus the logarithm of n, not with n. The
+//! order is a function of the shape alone.
 
 use super::lane::{Element, Lane};
 
@@ -11,27 +11,66 @@ use super::threads::{GRAIN, split_by};
 
 /// Numbers that a sum adds up before it moves to the next partial sum.
 const BLOCK: usize = 512;
+
+/// The sum of terms that come one after the other, added in pairs, pairs of pairs and so on: `levels[k]` holds the sum of
+/// 2ᵏ terms wherever the number of terms so far has a one at place k.
+pub(crate) struct Pairwise<A> {
+    levels: [A; 40],
+    terms: usize,
+}
+
+impl<A: Copy> Pairwise<A> {
+    #[inline(always)]
+    pub(crate) fn new(zero: A) -> Self {
+        Pairwise { levels: [zero; 40], terms: 0 }
+    }
+    #[inline(always)]
+    pub(crate) fn push(&mut self, term: A, add: impl Fn(A, A) -> A) {
+        let (mut sum, mut level) = (term, 0);
+        while self.terms >> level & 1 == 1 {
+            sum = add(self.levels[level], sum);
+            level += 1;
+        }
+        self.levels[level] = sum;
+        self.terms += 1;
+    }
+    #[inline(always)]
+    pub(crate) fn total(&self, zero: A, add: impl Fn(A, A) -> A) -> A {
+        let ones = (0..self.levels.len()).filter(|level| self.terms >> level & 1 == 1);
+        ones.map(|level| self.levels[level]).reduce(|sum, level| add(level, sum)).unwrap_or(zero)
+    }
+}
+/// The same for columns, of which each is summed one by one.
+const ROWS: usize = 128;
 /// Columns summed side by side.
 const TILE: usize = 64;
 
 #[inline(always)]
 fn sum_slice<L: Element>(x: &[L::T]) -> L {
-    let mut total = L::zero();
-    for block in x.chunks(BLOCK) {
-        let mut lanes = [L::zero(); 16];
-        let mut parts = block.chunks_exact(16);
-        for part in &mut parts {
-            for (lane, &x) in lanes.iter_mut().zip(part) {
-                *lane = lane.add(L::new(x));
-            }
-        }
-        let mut sum = fold(lanes);
-        for &x in parts.remainder() {
-            sum = sum.add(L::new(x));
-        }
-        total = total.add(sum);
+    if x.len() <= BLOCK {
+        return sum_block(x);
     }
-    total
+    let mut total = Pairwise::new(L::zero());
+    for block in x.chunks(BLOCK) {
+        total.push(sum_block(block), L::add);
+    }
+    total.total(L::zero(), L::add)
+}
+
+#[inline(always)]
+fn sum_block<L: Element>(block: &[L::T]) -> L {
+    let mut lanes = [L::zero(); 16];
+    let mut parts = block.chunks_exact(16);
+    for part in &mut parts {
+        for (lane, &x) in lanes.iter_mut().zip(part) {
+            *lane = lane.add(L::new(x));
+        }
+    }
+    let mut sum = fold(lanes);
+    for &x in parts.remainder() {
+        sum = sum.add(L::new(x));
+    }
+    sum
 }
 
 /// The sum of the lanes, by halves.
@@ -59,19 +98,24 @@ fn sum<L: Element>(x: &[L::T], [outer, n, inner]: [usize; 3], out: &mut [L::T]) 
     for o in 0..outer {
         for start in (0..inner).step_by(TILE) {
             let width = TILE.min(inner - start);
-            let mut total = [L::zero(); TILE];
-            for first in (0..n).step_by(BLOCK) {
+            let rows = |first: usize| {
                 let mut part = [L::zero(); TILE];
-                for k in first..n.min(first + BLOCK) {
+                for k in first..n.min(first + ROWS) {
                     let row = &x[(o * n + k) * inner + start..][..width];
                     for (part, &x) in part[..width].iter_mut().zip(row) {
                         *part = part.add(L::new(x));
                     }
                 }
-                for (total, part) in total.iter_mut().zip(part) {
-                    *total = total.add(part);
-                }
-            }
+                part
+            };
+            let total = if n <= ROWS {
+                rows(0)
+            } else {
+                let add = |a: [L; TILE], b: [L; TILE]| std::array::from_fn(|i| a[i].add(b[i]));
+                let mut total = Pairwise::new([L::zero(); TILE]);
+                (0..n).step_by(ROWS).for_each(|first| total.push(rows(first), add));
+                total.total([L::zero(); TILE], add)
+            };
             for (out, total) in out[o * inner + start..][..width].iter_mut().zip(total) {
                 *out = total.get();
             }

@@ -1,10 +1,12 @@
 //! Exponentials of a row relative to its largest number, so that none overflows.
 
 use super::lane::{Element, Lane};
-use super::reduce::fold;
+use super::reduce::{Pairwise, fold};
 use super::simd::dispatch;
 
 const WIDTH: usize = 16;
+/// Exponentials added up before they are paired with those of the next block.
+const BLOCK: usize = 1024;
 
 /// The largest of a row, NaN if one is NaN, −∞ if there is none.
 #[inline(always)]
@@ -42,8 +44,21 @@ fn log_sum_exp<L: Element<T: PartialOrd>>(row: &[L::T]) -> (L::T, L::T) {
         return (max.get(), zero.get());
     }
     let max = if max.get() == zero.literal(f64::NEG_INFINITY).get() { zero } else { max };
-    let mut lanes = [zero; WIDTH];
-    let parts = row.chunks_exact(WIDTH);
+    if row.len() <= BLOCK {
+        return (max.get(), exponentials(row, max).ln().get());
+    }
+    let mut total = Pairwise::new(zero);
+    for block in row.chunks(BLOCK) {
+        total.push(exponentials(block, max), L::add);
+    }
+    (max.get(), total.total(zero, L::add).ln().get())
+}
+
+/// The sum of the exponentials of numbers relative to the largest.
+#[inline(always)]
+fn exponentials<L: Element>(x: &[L::T], max: L) -> L {
+    let mut lanes = [L::zero(); WIDTH];
+    let parts = x.chunks_exact(WIDTH);
     let rest = parts.remainder();
     for part in parts {
         for (sum, &x) in lanes.iter_mut().zip(part) {
@@ -51,12 +66,12 @@ fn log_sum_exp<L: Element<T: PartialOrd>>(row: &[L::T]) -> (L::T, L::T) {
         }
     }
     // the numbers behind the last whole block, as a block of their own
-    let mut block = [zero.literal(f64::NEG_INFINITY).get(); WIDTH];
+    let mut block = [max.literal(f64::NEG_INFINITY).get(); WIDTH];
     block[..rest.len()].copy_from_slice(rest);
     for (sum, x) in lanes.iter_mut().zip(block) {
         *sum = sum.add(L::new(x).sub(max).exp());
     }
-    (max.get(), fold(lanes).ln().get())
+    fold(lanes)
 }
 
 /// `yᵢ = e^(xᵢ − ln Σ e^xⱼ)`, within 6 ulp and one more for each unit that xᵢ lies below the largest.

@@ -9,28 +9,25 @@ use crate::tape::IdHasher;
 /// Numbers added to one place before what their rounding lost is kept.
 const PLAIN: usize = 512;
 
-/// A sum, and what the rounding of it has lost so far.
-///
-/// D. Knuth's exact sum of two numbers (*The Art of Computer Programming* 2, 4.2.2), summed as T. Ogita, S. Rump, S. Oishi
-/// do (*Accurate sum and dot product*, SIAM J. Sci. Comput. 26, 2005): the error of n numbers is that of one rounding, and
-/// n² roundings of a rounding.
+/// A sum, and what its last rounding added to it, which is taken from the next number (W. Kahan, *Further remarks on
+/// reducing truncation errors*, Communications of the ACM 8, 1965). The error of a long sum is that of two roundings.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Exact<T> {
-    sum: T,
-    lost: T,
+    pub(crate) sum: T,
+    excess: T,
 }
 
 impl<T: Float> Exact<T> {
-    pub(crate) fn add(&mut self, x: T) {
-        let sum = self.sum + x;
-        let part = sum - self.sum;
-        self.lost += (self.sum - (sum - part)) + (x - part);
-        self.sum = sum;
+    pub(crate) fn new(sum: T) -> Self {
+        Exact { sum, excess: T::default() }
     }
-    /// The sum. Where it is infinite, nothing is known of what was lost.
-    pub(crate) fn get(self) -> T {
-        let whole = self.sum + self.lost;
-        if self.sum.is_finite() { whole } else { self.sum }
+    #[inline]
+    pub(crate) fn add(&mut self, x: T) {
+        let x = x - self.excess;
+        let sum = self.sum + x;
+        let excess = (sum - self.sum) - x;
+        self.excess = if sum.is_finite() { excess } else { T::default() };
+        self.sum = sum;
     }
 }
 
@@ -58,11 +55,11 @@ pub(crate) fn add_in_order<T: Float>(
         if !counts.contains_key(&to) {
             return plain(whole, from, to, len);
         }
-        let start = || whole[to..to + len].iter().map(|&sum| Exact { sum, lost: T::default() }).collect();
+        let start = || whole[to..to + len].iter().map(|&sum| Exact::new(sum)).collect();
         let sums = exact.entry(to).or_insert_with(start);
         sums.iter_mut().zip(&part[from..from + len]).for_each(|(sum, &x)| sum.add(x));
     });
     for (to, sums) in exact {
-        whole[to..].iter_mut().zip(sums).for_each(|(y, sum)| *y = sum.get());
+        whole[to..].iter_mut().zip(sums).for_each(|(y, sum)| *y = sum.sum);
     }
 }

@@ -247,7 +247,6 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{Tape, Var};
     use ndarray::{Array2, array, s};
 

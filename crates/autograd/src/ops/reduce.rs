@@ -83,6 +83,11 @@ impl<T: Float> Operation<T> for Sum {
 impl<'t, T: Float> Var<'t, T> {
     /// The sum of all numbers, as a 0-dimensional variable. 0 if there are none.
     ///
+    /// Numbers are added in blocks of up to 512, and the blocks in pairs, pairs of pairs and so on. So the error of n
+    /// numbers grows with the logarithm of n: 10⁷ numbers of `f32` that are all 0.1 are added with a relative error below
+    /// 10⁻⁵. All sums of this crate are so, in products of vectors and matrices too (in blocks of up to 4096), and
+    /// where many rows add their gradients into one.
+    ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
     /// let x = tape.var([1.0, 2.0, 3.0]);
@@ -207,7 +212,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The standard deviation of all numbers: the root of [`var`](Self::var). Where it is 0 its gradient is 0, as in
-    /// PyTorch.
+    /// PyTorch. It neither overflows nor underflows where the result fits, though the variance may.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -228,7 +233,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn std_axis(self, axes: impl Axes, correction: f64) -> Self {
-        self.var_list(&axes.list("std", self.shape()), correction, false).root(2.0)
+        self.std_list(&axes.list("std", self.shape()), correction, false)
     }
 
     /// The standard deviation over one or more axes, which keep size 1.
@@ -240,7 +245,49 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn std_keep(self, axes: impl Axes, correction: f64) -> Self {
-        self.var_list(&axes.list("std", self.shape()), correction, true).root(2.0)
+        self.std_list(&axes.list("std", self.shape()), correction, true)
+    }
+
+    #[track_caller]
+    fn std_list(self, axes: &[usize], correction: f64, keep: bool) -> Self {
+        let deviation = |x: Self| x.var_list(axes, correction, true).root(2.0);
+        let std = match self.scale(axes, 2.0) {
+            Some(scale) => deviation(self / scale) * scale,
+            None => deviation(self),
+        };
+        if keep { std } else { std.without(axes) }
+    }
+
+    /// For each part that is reduced, the power of two next to its largest number (its smallest, for p < 0): divided by
+    /// it, no number's p-th power overflows, and none that matters underflows. Nothing if there is no need of it.
+    fn scale(self, axes: &[usize], p: f64) -> Option<Self> {
+        let shape = reduced(self.shape(), axes);
+        if self.is_empty() {
+            return None;
+        }
+        let x = self.detach();
+        let extreme = |x: Self, kernel| {
+            let mut extreme = vec![T::default(); shape.iter().product()];
+            reduce(kernel, x.tape().nodes().node(x.index()).value, axes, &mut extreme);
+            extreme
+        };
+        let sizes: Vec<f64> = if p < 0.0 {
+            extreme(x.abs(), T::kernels().min).iter().map(|x| x.to_f64()).collect()
+        } else {
+            let (high, low) = (extreme(x, T::kernels().max), extreme(x, T::kernels().min));
+            high.iter().zip(&low).map(|(high, low)| high.to_f64().abs().max(low.to_f64().abs())).collect()
+        };
+        let farthest = if T::NAME == "f32" { 120.0 } else { 1000.0 };
+        let exponent = |size: &f64| match size.is_normal() {
+            true => size.log2().floor().clamp(-farthest, farthest),
+            false => 0.0, // nothing, or already infinite or NaN
+        };
+        let exponents: Vec<f64> = sizes.iter().map(exponent).collect();
+        let squares_fit = p == 2.0 && exponents.iter().all(|e| e.abs() <= 40.0);
+        (!squares_fit).then(|| {
+            let powers = exponents.iter().map(|e| T::from_f64(e.exp2()));
+            self.tape().constant_with(&shape, |out| out.iter_mut().zip(powers).for_each(|(out, power)| *out = power))
+        })
     }
 
     /// `x^(1/p)`, whose slope at 0 is infinite for p > 0; here it is 0.
@@ -309,6 +356,7 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The p-norm of all numbers: `(Σ |x|ᵖ)^(1/p)`; for p = ∞ the largest |x|, for −∞ the smallest.
     ///
+    /// It neither overflows nor underflows where the result fits, though powers of the numbers may (PyTorch's does).
     /// Where the norm is 0, and at zeros for p = 1, the gradient is 0 (a subgradient, PyTorch's). For p = ±∞, numbers
     /// that tie share it.
     ///
@@ -365,14 +413,20 @@ impl<'t, T: Float> Var<'t, T> {
         if p == 1.0 {
             return sum(self.abs());
         }
-        if p == 2.0 {
-            return sum(self.square()).root(2.0);
+        let norm = |x: Self| {
+            if p == 2.0 {
+                return sum(x.square()).root(2.0);
+            }
+            // a power of 0 may have an infinite slope
+            let zero = x.eq(0.0);
+            let powers = where_(zero, 1.0, x.abs()).pow(p);
+            let at_zero = if p > 0.0 { 0.0 } else { f64::INFINITY };
+            sum(where_(zero, at_zero, powers)).root(p)
+        };
+        match self.scale(axes, p) {
+            Some(scale) => norm(self / scale) * scale,
+            None => norm(self),
         }
-        // a power of 0 may have an infinite slope
-        let zero = self.eq(0.0);
-        let powers = where_(zero, 1.0, self.abs()).pow(p);
-        let at_zero = if p > 0.0 { 0.0 } else { f64::INFINITY };
-        sum(where_(zero, at_zero, powers)).root(p)
     }
 
     /// Drops axes that a reduction left at size 1.
