@@ -124,7 +124,7 @@ impl<T: Float> Forward<T> for Gru<T> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let sequences = x.shape().first().copied().unwrap_or(0);
-        let start = x.tape().constant_with(&[sequences, self.states()], |_| {});
+        let start = x.tape().constant_with(&[sequences, self.states()], |_| {}); // zeros
         self.from_state(x, start)
     }
 }

@@ -1,11 +1,46 @@
 //! The functions between a network's layers.
 
+use crate::kernels::{Num, Real};
 use crate::ops::elementwise::elementwise;
 
 /// `selu`'s constants, which make a deep network of normal weights normalise itself (Klambauer et al. 2017,
 /// <https://arxiv.org/abs/1706.02515>).
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+
+/// σ(x), σ(−x): each with all its digits where it is tiny, and so are their derivatives.
+#[inline(always)]
+fn logistic<K: Real>(x: Num<K>) -> [Num<K>; 2] {
+    let positive = x.above(0.0);
+    let t = positive.choose(-x, x).exp();
+    let [one, total] = [t.literal(1.0), t + 1];
+    [positive.choose(one, t) / total, positive.choose(t, one) / total]
+}
+
+/// x where it matters beside what falls off like e^−|x|: 0 far out, so that ∞ times 0 is never formed.
+#[inline(always)]
+fn near<K: Real>(x: Num<K>) -> Num<K> {
+    x.abs().above(FAR).choose(x.literal(0.0), x)
+}
+
+/// [`near`] on the negative side alone.
+#[inline(always)]
+fn not_far_below<K: Real>(x: Num<K>) -> Num<K> {
+    x.below(-FAR).choose(x.literal(0.0), x)
+}
+
+/// `tanh(ln(1 + eˣ))` and its derivative, by t = e^−|x|: with all digits where they are tiny.
+#[inline(always)]
+fn mish_gate<K: Real>(x: Num<K>) -> [Num<K>; 2] {
+    let positive = x.above(0.0);
+    let t = positive.choose(-x, x).exp();
+    let total = positive.choose(2 * t * (t + 1) + 1, t * (t + 2) + 2);
+    let gate = positive.choose(1 - 2 * t * t / total, t * (t + 2) / total);
+    [gate, 4 * positive.choose(t * t, t) * (t + 1) / (total * total)]
+}
+
+/// e^−750 is 0, in `f64` too.
+const FAR: f64 = 750.0;
 
 elementwise! {
     /// The logistic function: `y = 1 / (1 + e⁻ˣ)`, `dy/dx = y (1 − y)`.
@@ -84,12 +119,15 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 1.083315).abs() < 1e-6);
     /// ```
     gelu: Gelu(x) -> y {
-        value: x * 0.5 * ((x * std::f64::consts::FRAC_1_SQRT_2).erf() + 1),
-        derivative: 0.5 * ((x * std::f64::consts::FRAC_1_SQRT_2).erf() + 1)
-            + x * (x * x * -0.5).exp() * (0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2),
+        value: not_far_below(x) * 0.5 * ((x * std::f64::consts::FRAC_1_SQRT_2).erf() + 1),
+        derivative: {
+            let z = near(x);
+            0.5 * ((x * std::f64::consts::FRAC_1_SQRT_2).erf() + 1)
+                + z * (z * z * -0.5).exp() * (0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2)
+        },
         check: [-3.0, -0.5, 0.0, 0.7, 2.0],
     }
-    /// [`gelu`](Self::gelu)'s approximation `y = x (1 + tanh u) / 2`, `u = √(2/π) (x + 0.044715 x³)`.
+    /// [`gelu`](Self::gelu)'s approximation `y = x (1 + tanh u) / 2 = x σ(2u)`, `u = √(2/π) (x + 0.044715 x³)`.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -99,11 +137,14 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 1.082964).abs() < 1e-6);
     /// ```
     gelu_tanh: GeluTanh(x) -> y {
-        value: x * 0.5 * ((x * (x * x * 0.044715 + 1) * (2.0 / std::f64::consts::PI).sqrt()).tanh() + 1),
+        value: {
+            let z = x.clamp(-FAR, FAR);
+            not_far_below(x) * logistic(z * (z * z * 0.044715 + 1) * (8.0 / std::f64::consts::PI).sqrt())[0]
+        },
         derivative: {
-            let slope = (2.0 / std::f64::consts::PI).sqrt();
-            let t = (x * (x * x * 0.044715 + 1) * slope).tanh();
-            0.5 * (t + 1) + x * 0.5 * (1 - t * t) * ((x * x * (3.0 * 0.044715) + 1) * slope)
+            let (z, slope) = (x.clamp(-FAR, FAR), (8.0 / std::f64::consts::PI).sqrt());
+            let [s, rest] = logistic(z * (z * z * 0.044715 + 1) * slope);
+            s + z * s * rest * ((z * z * (3.0 * 0.044715) + 1) * slope)
         },
         check: [-3.0, -0.5, 0.0, 0.7, 2.0],
     }
@@ -118,8 +159,11 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 0.927671).abs() < 1e-6);
     /// ```
     silu: Silu(x) -> y {
-        value: x * x.sigmoid(),
-        derivative: x.sigmoid() * (x * (1 - x.sigmoid()) + 1),
+        value: not_far_below(x) * x.sigmoid(),
+        derivative: {
+            let [s, rest] = logistic(x);
+            s * (near(x) * rest + 1)
+        },
         check: [-3.0, -0.5, 0.0, 0.7, 2.0],
     }
     /// A smooth [`relu`](Self::relu): `y = ln(1 + eˣ)`, `dy/dx = σ(x)`. Computed as `max(x, 0) + ln(1 + e^(−|x|))`,
@@ -134,7 +178,7 @@ elementwise! {
     /// ```
     softplus: Softplus(x) -> y {
         value: x.above(0.0).choose(x, x.literal(0.0)) + (-x.abs()).exp().ln_1p(),
-        derivative: x.sigmoid(),
+        derivative: logistic(x)[0],
         check: [-800.0, -2.0, 0.0, 1.5, 800.0],
     }
     /// The logarithm of [`sigmoid`](Self::sigmoid): `y = −ln(1 + e⁻ˣ)`, `dy/dx = σ(−x)`. Finite where the sigmoid
@@ -149,7 +193,7 @@ elementwise! {
     /// ```
     logsigmoid: Logsigmoid(x) -> y {
         value: -(-x).softplus(),
-        derivative: (-x).sigmoid(),
+        derivative: logistic(x)[1],
         check: [-800.0, -2.0, 0.0, 1.5, 800.0],
     }
     /// `y = x tanh(ln(1 + eˣ))` (Misra 2019, <https://arxiv.org/abs/1908.08681>); with `t = tanh(ln(1 + eˣ))`,
@@ -163,10 +207,10 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 1.049036).abs() < 1e-6);
     /// ```
     mish: Mish(x) -> y {
-        value: x * x.softplus().tanh(),
+        value: not_far_below(x) * mish_gate(x)[0],
         derivative: {
-            let t = x.softplus().tanh();
-            t + x * (1 - t * t) * x.sigmoid()
+            let [gate, slope] = mish_gate(x);
+            gate + near(x) * slope
         },
         check: [-3.0, -0.5, 0.0, 0.7, 2.0],
     }
@@ -180,8 +224,15 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 0.062500).abs() < 1e-6);
     /// ```
     softsign: Softsign(x) -> y {
-        value: x / (x.abs() + 1),
-        derivative: 1 / (x.abs() + 1).square(),
+        value: {
+            let a = x.abs();
+            let y = a.above(1.0).choose(1 / (1 / a + 1), a / (a + 1)); // ∞/∞ must not be formed
+            x.below(0.0).choose(-y, y)
+        },
+        derivative: {
+            let r = 1 / (x.abs() + 1);
+            r * r
+        },
         check: [-3.0, -0.5, 0.7, 2.0],
     }
 }

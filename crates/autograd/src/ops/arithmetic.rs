@@ -130,12 +130,12 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     let column = || vec![array![[1.5], [-0.4]].into_dyn(), array![0.7, -1.3, 2.0].into_dyn()];
     let mut checks = unary_checks();
     checks.extend([
-        check!("add", pair(), |v| v[0] + v[1]),
-        check!("sub", pair(), |v| v[0] - v[1]),
-        check!("mul", pair(), |v| v[0] * v[1]),
+        check!("add", pair(), |v| v[0] + v[1]).elementwise(),
+        check!("sub", pair(), |v| v[0] - v[1]).elementwise(),
+        check!("mul", pair(), |v| v[0] * v[1]).elementwise(),
         check!("mul", column(), |v| v[0] * v[1]),
         check!("mul", vec![array![2.0, 3.0].into_dyn()], |v| v[0] * v[0] * v[0]),
-        check!("div", pair(), |v| v[0] / v[1]),
+        check!("div", pair(), |v| v[0] / v[1]).elementwise(),
         check!("div", column(), |v| v[0] / v[1]),
     ]);
     checks

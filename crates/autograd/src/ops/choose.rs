@@ -14,13 +14,13 @@ elementwise! {
     /// assert_eq!(x.abs().sum().backward().wrt(x), ndarray::array![-1.0, 0.0, 1.0].into_dyn());
     /// ```
     abs: Abs(x) -> y { value: x.by(Real::abs), derivative: x.above(0.0) - x.below(0.0), check: [-1.5, 0.7] }
-    /// `y = 1` where x > 0, −1 where x < 0, else 0. Its derivative is 0 everywhere.
+    /// `y = 1` where x > 0, −1 where x < 0, 0 at 0; NaN stays NaN. Its derivative is 0 everywhere.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
     /// assert_eq!(tape.var([-3.0, 0.0, 2.0]).sign().data(), [-1.0, 0.0, 1.0]);
     /// ```
-    sign: Sign(x) -> y { value: x.above(0.0) - x.below(0.0), derivative: x.literal(0.0), check: [-1.5, 0.7] }
+    sign: Sign(x) -> y { value: x.is(x).choose(x.above(0.0) - x.below(0.0), x), derivative: x.literal(0.0), check: [-1.5, 0.7] }
     /// `y = min(max(x, low), high)`, `dy/dx = 1` strictly between the bounds, 0 at them and outside (PyTorch since
     /// 2.14). NaN stays NaN. For one bound give the other as ±∞, or use [`maximum`](Self::maximum).
     ///

@@ -111,7 +111,7 @@ macro_rules! elementwise {
                 stringify!($name),
                 vec![ndarray::arr1(&[$($point as f64),+]).into_dyn()],
                 |v| v[0].$name($($($at as f64),+)?),
-            )),*]
+            ).elementwise()),*]
         }
     };
 
@@ -169,7 +169,7 @@ macro_rules! elementwise_binary {
                     stringify!($name),
                     vec![ndarray::arr1(&a).into_dyn(), ndarray::arr1(&b).into_dyn()],
                     |v| v[0].$name(v[1]),
-                )
+                ).elementwise()
             }),*]
         }
     };

@@ -354,6 +354,12 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
         fn mixed(a, b; c) { (a.gt(b).choose(a.sin() * b, b.square()) + a.maximum(b) - 2) / (b.softplus() + c) * a.pow(3.0) }
         fn straight(a, b) { a + b.literal(1.0) }
     }
+    fused! {
+        fn power(a, b) { a.pow_var(b) }
+        fn turning(x, y) { (x * 3).ln_1p().sin() + y.cos() * x.tan() }
+        fn rooted(a, b) { (a / b).sqrt() + a.abs().ln() * b.recip() }
+    }
+    let two = || vec![array![0.4, 1.5, 2.0].into_dyn(), array![1.3, 0.6, 2.5].into_dyn()];
     let matrix = || array![[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]].into_dyn();
     vec![
         check!("fused", vec![array![-1.5, -0.2, 0.0, 0.7].into_dyn()], |v| wave(v[0])),
@@ -363,6 +369,10 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
         check!("fused", vec![matrix()], |v| density(v[0], 0.3, v[0].square() + 1.0)),
         check!("fused", vec![matrix(), array![[0.5], [-0.8]].into_dyn()], |v| mixed(v[0], v[1], 1.5)),
         check!("fused", vec![array![0.5].into_dyn(), matrix()], |v| straight(v[0], v[1]).square()),
+        check!("power", two(), |v| power(v[0], v[1])).elementwise(),
+        check!("fused", two(), |v| turning(v[0], v[1])).elementwise(),
+        check!("fused", two(), |v| rooted(v[0], v[1])).elementwise(),
+        check!("fused", two(), |v| mixed(v[0], v[1], 1.5)),
     ]
 }
 

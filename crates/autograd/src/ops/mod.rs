@@ -11,9 +11,14 @@ use crate::Var;
 #[cfg(test)]
 macro_rules! check {
     ($name:expr, $inputs:expr, $run:expr $(,)?) => {
-        $crate::ops::Check { name: $name, inputs: $inputs, run: Box::new($run), run_f32: Box::new($run) }
+        $crate::ops::Check { name: $name, inputs: $inputs, run: Box::new($run), run_f32: Box::new($run), each: false }
     };
 }
+
+#[cfg(test)]
+mod edges;
+#[cfg(test)]
+mod invariants;
 
 pub(crate) mod broadcast;
 pub(crate) mod elementwise;
@@ -60,6 +65,15 @@ pub(crate) struct Check {
     pub(crate) run: Run<f64>,
     /// the same in single precision
     pub(crate) run_f32: Run<f32>,
+    /// whether each number of the output is made of one number of each input: then any arrays will do
+    pub(crate) each: bool,
+}
+
+#[cfg(test)]
+impl Check {
+    pub(crate) fn elementwise(self) -> Self {
+        Check { each: true, ..self }
+    }
 }
 
 #[cfg(test)]

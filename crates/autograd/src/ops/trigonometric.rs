@@ -2,9 +2,23 @@
 
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, LN_2};
 
-use crate::kernels::Real;
+use crate::kernels::{Num, Real};
 use crate::kernels::math::TRIGONOMETRIC_LIMIT;
 use crate::ops::elementwise::elementwise;
+
+/// 1 − x², with all its digits near ±1, and so its derivative near 0.
+#[inline(always)]
+fn one_less_square<K: Real>(x: Num<K>) -> Num<K> {
+    let between = x.abs().above(0.5) * x.abs().below(1.0);
+    between.choose((1 - x) * (x + 1), 1 - x * x)
+}
+
+/// Whether |x| is above 1, and then 1/x, else x: numbers whose square does not overflow.
+#[inline(always)]
+fn folded<K: Real>(x: Num<K>) -> (Num<K>, Num<K>) {
+    let far = x.abs().above(1.0);
+    (far, far.choose(1 / far.choose(x, x.literal(1.0)), x))
+}
 
 elementwise! {
     /// `y = sin x`, `dy/dx = cos x`.
@@ -52,7 +66,7 @@ elementwise! {
     /// ```
     asin: Asin(x) -> y {
         value: 2 * (x / (((1 - x) * (x + 1)).sqrt() + 1)).atan(),
-        derivative: 1 / ((1 - x) * (x + 1)).sqrt(),
+        derivative: 1 / one_less_square(x).sqrt(),
         check: [-0.9, 0.0, 1e-6, 0.7],
     }
     /// The inverse of the cosine: `y = acos x` in 0 … π, `dy/dx = −1/√(1 − x²)`, infinite at ±1. NaN outside −1 … 1.
@@ -66,7 +80,7 @@ elementwise! {
     /// ```
     acos: Acos(x) -> y {
         value: 2 * ((1 - x) / (x + 1)).sqrt().atan(),
-        derivative: -1 / ((1 - x) * (x + 1)).sqrt(),
+        derivative: -1 / one_less_square(x).sqrt(),
         check: [-0.9, 0.0, 1e-6, 0.7],
     }
     /// The inverse of the tangent: `y = atan x` in −π/2 … π/2, `dy/dx = 1/(1 + x²)`.
@@ -99,7 +113,10 @@ elementwise! {
             );
             x.below(0.0).choose(-whole, whole)
         },
-        derivative: 1 / (x * x + 1),
+        derivative: {
+            let (far, r) = folded(x);
+            far.choose(r * r, r.literal(1.0)) / (r * r + 1)
+        },
         check: [-3.0, -1.0, 0.0, 0.5, 2.0],
     }
     /// Hyperbolic sine: `y = (eˣ − e⁻ˣ)/2`, `dy/dx = cosh x`.
@@ -155,7 +172,10 @@ elementwise! {
             let y = a.above(1e9).choose(a.ln() + LN_2, near); // a² may overflow
             x.below(0.0).choose(-y, y)
         },
-        derivative: 1 / (x * x + 1).sqrt(),
+        derivative: {
+            let (far, r) = folded(x);
+            far.choose(x.below(0.0).choose(-r, r), r.literal(1.0)) / (r * r + 1).sqrt()
+        },
         check: [-3.0, 0.0, 1e-6, 0.7, 2.0],
     }
     /// The inverse of the hyperbolic cosine: `y = ln(x + √(x² − 1)) ≥ 0`, `dy/dx = 1/√(x² − 1)`, infinite at 1. NaN below 1.
@@ -170,7 +190,8 @@ elementwise! {
     acosh: Acosh(x) -> y {
         value: {
             let t = x - 1;
-            x.above(1e9).choose(x.ln() + LN_2, (t + (t * (t + 2)).sqrt()).ln_1p())
+            // two roots, since the product of two negative numbers has one
+            x.above(1e9).choose(x.ln() + LN_2, (t + t.sqrt() * (t + 2).sqrt()).ln_1p())
         },
         derivative: 1 / ((x - 1).sqrt() * (x + 1).sqrt()),
         check: [1.1, 2.0, 30.0],
@@ -190,7 +211,7 @@ elementwise! {
             let y = (2 * a / (1 - a)).ln_1p() * 0.5;
             x.below(0.0).choose(-y, y)
         },
-        derivative: 1 / ((1 - x) * (x + 1)),
+        derivative: 1 / one_less_square(x),
         check: [-0.9, 0.0, 1e-6, 0.7],
     }
     /// Hyperbolic tangent: `y = tanh x`, `dy/dx = 1 − y²`.
