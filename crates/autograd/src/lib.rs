@@ -26,6 +26,8 @@ mod axes;
 mod checkpoint;
 mod derivatives;
 mod dual;
+#[doc(hidden)]
+pub mod exact;
 mod explain;
 mod gradcheck;
 mod gradients;

@@ -37,6 +37,7 @@ pub trait Float:
     + Sync
     + Serialize
     + DeserializeOwned
+    + crate::exact::Exact
     + Sub<Output = Self>
     + Mul<Output = Self>
     + Div<Output = Self>

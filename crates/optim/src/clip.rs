@@ -41,6 +41,27 @@ pub(crate) fn by_value<T: Float>(grad: &[T], scale: f64, limit: f64, clipped: &m
 /// Numbers whose squares are summed before the sum goes to those of the others.
 const BLOCK: usize = 1 << 15;
 
+/// The 2-norm of several arrays together, which `each` goes through. It neither overflows nor underflows where it fits.
+pub(crate) fn norm<T: Float>(each: impl Fn(&mut dyn FnMut(&[T]))) -> f64 {
+    let mut sum = 0.0;
+    each(&mut |x| sum += squares(x));
+    if sum.is_finite() && sum > 1e-280 {
+        return f64::sqrt(sum);
+    }
+    let mut largest = 0.0;
+    each(&mut |x| {
+        for x in x.iter().map(|x| x.to_f64().abs()) {
+            largest = if x > largest || x.is_nan() { x } else { largest };
+        }
+    });
+    if largest == 0.0 || !f64::is_finite(largest) {
+        return if sum.is_nan() { sum } else { largest };
+    }
+    sum = 0.0;
+    each(&mut |x| sum += x.iter().map(|x| (x.to_f64() / largest).powi(2)).sum::<f64>());
+    largest * sum.sqrt()
+}
+
 /// The sum of squares: of the sums of blocks, in their order, so that it does not depend on the number of threads.
 pub(crate) fn squares<T: Float>(x: &[T]) -> f64 {
     let mut sums: SmallVec<[f64; 8]> = SmallVec::from_elem(0.0, x.len().div_ceil(BLOCK));
@@ -48,8 +69,8 @@ pub(crate) fn squares<T: Float>(x: &[T]) -> f64 {
         for (sum, x) in sums.iter_mut().zip(x[start * BLOCK..].chunks(BLOCK)) {
             *sum = match T::typed(x) {
                 Typed::F32(x) => match squares_f32(x) {
-                    // large numbers have squares beyond the range of f32
-                    sum if sum.is_finite() => sum,
+                    // large and tiny numbers have squares beyond the range of f32
+                    sum if sum.is_finite() && sum > 1e-25 => sum,
                     _ => x.iter().map(|&x| f64::from(x).powi(2)).sum(),
                 },
                 Typed::F64(x) => x.iter().map(|x| x * x).sum(),

@@ -53,12 +53,16 @@ pub struct LbfgsState<T: Float> {
     /// the parameters' paths and lengths
     pub params: Vec<(String, usize)>,
     /// the last direction, all parameters one behind the other
+    #[serde(with = "gradus_autograd::exact")]
     pub direction: Vec<T>,
     /// how far the last step went along it
+    #[serde(with = "gradus_autograd::exact")]
     pub length: f64,
     /// the gradient where it was taken
+    #[serde(with = "gradus_autograd::exact")]
     pub gradient: Vec<T>,
     /// the pairs s, y
+    #[serde(with = "gradus_autograd::exact")]
     pub pairs: VecDeque<(Vec<T>, Vec<T>)>,
 }
 
@@ -215,7 +219,7 @@ impl<T: Float> Lbfgs<T> {
     /// # Errors
     /// If its parts are not of one length.
     pub fn load_state(&mut self, state: LbfgsState<T>) -> Result<(), StateError> {
-        let own: usize = state.params.iter().map(|(_, len)| len).sum();
+        let own = state.params.iter().fold(0usize, |sum, (_, len)| sum.saturating_add(*len));
         let pairs = state.pairs.iter().flat_map(|(s, y)| [s.len(), y.len()]);
         let used = state.iterations > 0;
         for saved in pairs.chain([state.direction.len(), state.gradient.len()].into_iter().filter(|_| used)) {

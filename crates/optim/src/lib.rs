@@ -56,6 +56,7 @@ pub mod rule;
 mod saga;
 mod schedule;
 mod sgd;
+mod slots;
 mod state;
 mod weights;
 

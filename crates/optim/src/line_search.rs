@@ -27,7 +27,7 @@ pub(crate) fn strong_wolfe<T: Clone>(
     narrow: f64,
 ) -> Point<T> {
     let (cost, slope) = (start.cost, start.slope);
-    let too_high = |p: &Point<T>| !p.cost.is_finite() || p.cost > cost + 1e-4 * p.length * slope;
+    let too_high = |p: &Point<T>| !p.cost.is_finite() || p.slope.is_nan() || p.cost > cost + 1e-4 * p.length * slope;
     let flat = |p: &Point<T>| p.slope.abs() <= 0.9 * slope.abs();
     let mut low = start; // the best point so far
     let mut next = length;

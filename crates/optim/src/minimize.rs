@@ -140,7 +140,7 @@ impl Minimize {
         let (mut path, mut costs, mut grad_norms) = (vec![start], Vec::<T>::new(), Vec::new());
         // takes note of a point; says whether it is the last
         let mut note = |cost: T, theta: &Param<T>, grads: &Gradients<T>| {
-            let norm = grads.padded(theta).map_or(0.0, |grad| clip::squares(&grad[..theta.len()]).sqrt());
+            let norm = grads.padded(theta).map_or(0.0, |grad| clip::norm(|f| f(&grad[..theta.len()])));
             costs.push(cost);
             grad_norms.push(norm);
             let first = costs[0].to_f64();

@@ -1,12 +1,15 @@
 //! What all optimizers share: learning rate, schedule, groups, clipping, and the state of each parameter.
 
-use gradus_autograd::{Float, Gradients, Leaf, LeafMut, Module, Param, Path, Visitor, path_fits};
+use std::collections::HashSet;
+
+use gradus_autograd::{Float, Gradients, Leaf, LeafMut, Module, Path, Visitor, path_fits};
 
 use crate::apply::{Step, update};
 use crate::clip::{self, Clip};
 use crate::rule::{POSITIVE, check};
+use crate::slots::{Slots, group_of, other_shape};
 use crate::state::Slot;
-use crate::{Group, OptimizerState, Rule, Schedule, StateError, States, constant};
+use crate::{Group, OptimizerState, Rule, Schedule, StateError, constant};
 
 /// Steps along gradients. See the [crate's page](crate) for the whole picture.
 ///
@@ -22,7 +25,7 @@ pub struct Optimizer<R: Rule, T: Float = f32> {
     clipped: Vec<T>,
     last_norm: Option<f64>,
     steps: u64,
-    slots: Vec<Slot<T>>,
+    slots: Slots<T>,
 }
 
 /// A gradient that no step can be made along.
@@ -60,7 +63,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             clipped: Vec::new(),
             last_norm: None,
             steps: 0,
-            slots: Vec::new(),
+            slots: Slots::default(),
         }
     }
 
@@ -88,7 +91,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// ```
     pub fn group(mut self, pattern: &str, change: impl FnOnce(Group<R>) -> Group<R>) -> Self {
         self.groups.push((pattern.to_owned(), change(self.base.clone())));
-        self.slots.iter_mut().for_each(|slot| slot.param = None); // each looks for its group anew
+        self.slots.forget(); // each looks for its group anew
         self
     }
 
@@ -182,6 +185,40 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         self.factor * self.schedule.factor(step)
     }
 
+    /// What is wrong with the schedule's factor at the next step, if a step with it would ruin the parameters.
+    fn unfit_rate(&self) -> Option<String> {
+        let factor = self.schedule.factor(self.steps);
+        (!factor.is_finite() || factor < 0.0).then(|| {
+            format!(
+                "Optimizer::step: the schedule's factor at step {} is {factor}; it must be a number of at least 0",
+                self.steps
+            )
+        })
+    }
+
+    /// What is wrong with a model that this optimizer has not seen yet: two parameters at one path, which would share a
+    /// state, or a group that is of no parameter.
+    fn unfit_model<M: Module<T> + ?Sized>(&self, model: &M) -> Option<String> {
+        if self.slots.checked {
+            return None;
+        }
+        let paths: Vec<String> = model.params().into_iter().map(|(path, _)| path).collect();
+        let mut seen = HashSet::new();
+        if let Some(path) = paths.iter().find(|path| !seen.insert(&***path)) {
+            return Some(format!(
+                "Optimizer::step: two parameters have the path `{path}`, and would share one state; give them other names"
+            ));
+        }
+        let idle = |pattern: &str| !paths.iter().any(|path| path_fits(pattern, path));
+        self.groups.iter().find(|(pattern, _)| idle(pattern)).map(|(pattern, _)| {
+            format!(
+                "Optimizer::step: the group `{pattern}` fits no parameter of this model, which has {}; `*` stands for \
+                 anything",
+                some_of(&paths)
+            )
+        })
+    }
+
     /// Steps made.
     pub fn steps(&self) -> u64 {
         self.steps
@@ -197,12 +234,16 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// A parameter without a gradient stays as it is, decay included.
     ///
     /// # Panics
-    /// If a gradient is of no parameter of the model. Usually the model was cloned after the forward pass.
+    /// If a gradient is of no parameter of the model: usually the model was cloned after the forward pass, or is a part of
+    /// what the cost ran through. If two parameters have one path, a group fits none, or the schedule's factor is negative
+    /// or not finite.
     #[track_caller]
     pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, grads: &Gradients<T>) {
-        if let Some(problem) = self.unfit_state(model) {
+        let problem = self.unfit_state(model).or_else(|| self.unfit_model(model)).or_else(|| self.unfit_rate());
+        if let Some(problem) = problem {
             panic!("{problem}"); // before anything is changed
         }
+        self.slots.checked = true;
         let mut scale = 1.0;
         if let Some(max_norm) = self.clip.norm {
             let norm = self.norm(model, grads);
@@ -220,9 +261,9 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             LeafMut::Param(param) => {
                 let Some(grad) = grads.padded(param) else { return };
                 found += 1;
-                let place = slot(slots, at, param, (base, groups), path, grad.len());
+                let place = slots.place(at, param, (base, groups), path, grad.len());
                 at = place + 1;
-                let slot = &mut slots[place];
+                let slot = slots.at(place);
                 let group = slot.group.map_or(&*base, |i| &groups[i].1);
                 if group.frozen || param.is_empty() {
                     return;
@@ -230,7 +271,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                 (slot.steps, slot.last) = (slot.steps + 1, *steps);
                 let mut step = Step { scale, lr: group.lr * rate, step: slot.steps };
                 if let Some(max_norm) = clip.each {
-                    step.scale *= clip::factor(scale * clip::squares(&grad[..param.len()]).sqrt(), max_norm);
+                    step.scale *= clip::factor(scale * clip::norm(|f| f(&grad[..param.len()])), max_norm);
                 }
                 let grad = match clip.value {
                     None => grad,
@@ -246,8 +287,9 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         let expected = grads.param_count();
         assert!(
             found == expected,
-            "Optimizer::step: {} of {expected} gradients belong to no parameter of this model; was it cloned, or its \
-             parameters replaced, since the forward pass? A clone has parameters of its own",
+            "Optimizer::step: {} of {expected} gradients belong to no parameter of this model. Did the cost run through \
+             another model too? Then freeze that one (`set_frozen`), or give an optimizer both, as a pair. Or was this one \
+             cloned, or its parameters replaced, since the forward pass? A clone has parameters of its own",
             expected - found
         );
     }
@@ -310,9 +352,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
 
     /// The 2-norm of all gradients together.
     fn norm<M: Module<T> + ?Sized>(&self, model: &M, grads: &Gradients<T>) -> f64 {
-        let mut sum = 0.0;
-        self.each_gradient(model, grads, |_, grad| sum += clip::squares(grad));
-        sum.sqrt()
+        clip::norm(|f| self.each_gradient(model, grads, |_, grad| f(grad)))
     }
 
     /// The first number that is not finite.
@@ -339,19 +379,19 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
 
     /// What is wrong with a state that was loaded, and not used yet, if it is not of the parameter at its path.
     fn unfit_state<M: Module<T> + ?Sized>(&self, model: &M) -> Option<String> {
-        if self.slots.iter().all(|slot| slot.param.is_some()) {
+        if self.slots.checked || self.slots.is_empty() {
             return None;
         }
-        let (mut problem, mut known) = (None, self.slots.is_empty() || self.slots.iter().any(|s| s.param.is_some()));
+        let (mut problem, mut known) = (None, self.slots.iter().any(|s| s.param.is_some()));
         model.visit(&mut Visitor::new(&mut |path, leaf| {
             let path = path.to_string();
             if let Leaf::Param(param) = leaf
-                && let Some(slot) = self.slots.iter().find(|slot| slot.param.is_none() && slot.path == path)
+                && let Some(slot) = self.slots.at_path(&path).filter(|slot| slot.param.is_none())
             {
                 known = true;
                 let group = group_of(&self.groups, &path).map_or(&self.base, |i| &self.groups[i].1);
                 let total = group.rule.states(param.shape()).total(param.len());
-                let have = slot.numbers().len();
+                let have = slot.count();
                 problem = problem.take().or_else(|| other_shape(slot, param)).or_else(|| {
                     (have != total).then(|| {
                         format!(
@@ -365,13 +405,11 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         }));
         problem.or_else(|| {
             (!known).then(|| {
-                let of =
-                    |paths: Vec<String>| paths.iter().take(4).map(|p| format!("`{p}`")).collect::<Vec<_>>().join(", ");
                 format!(
                     "Optimizer::step: the state is of none of the model's parameters: it has {}, the model {}; it was \
                      saved with another model, or a part of this one",
-                    of(self.slots.iter().map(|s| s.path.clone()).collect()),
-                    of(model.params().into_iter().map(|(path, _)| path).collect())
+                    some_of(&self.slots.iter().map(|s| s.path.clone()).collect::<Vec<_>>()),
+                    some_of(&model.params().into_iter().map(|(path, _)| path).collect::<Vec<_>>())
                 )
             })
         })
@@ -379,80 +417,34 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
 
     /// The state, to be saved.
     pub fn state(&self) -> OptimizerState<T> {
-        // of two parameters that were at one path, the one that stepped last is there
-        let current = |slot: &&Slot<T>| !self.slots.iter().any(|s| s.path == slot.path && s.last > slot.last);
-        let params = self.slots.iter().filter(current).map(Slot::save).collect();
+        let params = self.slots.current().map(Slot::save).collect();
         OptimizerState { rule: R::NAME.into(), steps: self.steps, factor: self.factor, params }
     }
 
     /// Takes over a saved state; the next step is then bit for bit the one that would have followed.
     ///
     /// # Errors
-    /// If it was saved by another rule.
+    /// If it was saved by another rule, or is none that an optimizer saves: two states of one path, a factor that is
+    /// negative or not finite, steps beyond counting.
     pub fn load_state(&mut self, state: OptimizerState<T>) -> Result<(), StateError> {
         if state.rule != R::NAME {
             return Err(StateError::OtherRule { saved: state.rule, own: R::NAME });
         }
+        if let Some(reason) = state.flaw() {
+            return Err(StateError::Damaged { reason });
+        }
         (self.steps, self.factor) = (state.steps, state.factor);
-        self.slots = state.params.into_iter().map(Slot::load).collect();
+        self.slots = Slots::of(state.params);
         Ok(())
     }
 }
 
-/// What is wrong, if the state is not for the parameter's shape.
-fn other_shape<T: Float>(slot: &Slot<T>, param: &Param<T>) -> Option<String> {
-    (slot.shape != param.shape()).then(|| {
-        format!(
-            "Optimizer::step: the state of `{}` is for a parameter of shape {:?}, but this one is {:?}; it was saved, or \
-             made, with another model",
-            slot.path,
-            slot.shape,
-            param.shape()
-        )
-    })
+/// The first few of many paths, for a message.
+fn some_of(paths: &[String]) -> String {
+    let mut text = paths.iter().take(4).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
+    if paths.len() > 4 {
+        text += &format!(" and {} more", paths.len() - 4);
+    }
+    text
 }
 
-/// The last group whose pattern fits.
-fn group_of<R>(groups: &[(String, Group<R>)], path: &str) -> Option<usize> {
-    groups.iter().rposition(|(pattern, _)| path_fits(pattern, path))
-}
-
-/// The place of a parameter's slot: mostly the next one. A new parameter gets a new slot; one whose identity changed
-/// (a loaded model, a loaded state) is found by its path.
-#[track_caller]
-fn slot<R: Rule, T: Float>(
-    slots: &mut Vec<Slot<T>>,
-    expected: usize,
-    param: &Param<T>,
-    (base, groups): (&Group<R>, &[(String, Group<R>)]),
-    path: &Path<'_>,
-    padded: usize,
-) -> usize {
-    let id = Some(param.id());
-    if slots.get(expected).is_some_and(|s| s.param == id) {
-        return expected;
-    }
-    let path = path.to_string();
-    if let Some(place) = slots.iter().position(|s| s.param == id) {
-        slots[place].path = path; // parameters before it came or went
-        return place;
-    }
-    let group = group_of(groups, &path);
-    let states = group.map_or(base, |i| &groups[i].1).rule.states(param.shape());
-    let same =
-        slots.iter().enumerate().filter(|(_, s)| s.path == path).max_by_key(|(_, s)| (s.param.is_none(), s.last));
-    let place = same.map(|(place, _)| place).unwrap_or_else(|| {
-        let (shape, state) = (param.shape().to_vec(), Param::zeros(&[states.total(param.len())]));
-        slots.push(Slot { path, param: None, group, steps: 0, last: 0, shape, padded: 0, state });
-        slots.len() - 1
-    });
-    let slot = &mut slots[place];
-    if let Some(problem) = other_shape(slot, param) {
-        panic!("{problem}");
-    }
-    if let States::Each(_) = states {
-        slot.pad(padded);
-    }
-    (slot.param, slot.group) = (id, group);
-    place
-}

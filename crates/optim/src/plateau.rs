@@ -11,11 +11,29 @@ pub enum Goal {
     Maximize,
 }
 
+impl Goal {
+    /// Whether a metric is better than another. NaN never is, and any number is better than NaN.
+    ///
+    /// ```
+    /// use gradus_optim::Goal;
+    /// assert!(Goal::Minimize.is_better(1.0, 2.0) && Goal::Maximize.is_better(1.0, f64::NAN));
+    /// assert!(!Goal::Minimize.is_better(f64::NAN, 2.0));
+    /// ```
+    pub fn is_better(self, metric: f64, than: f64) -> bool {
+        match self {
+            _ if than.is_nan() => !metric.is_nan(),
+            Goal::Minimize => metric < than,
+            Goal::Maximize => metric > than,
+        }
+    }
+}
+
 /// What counts as better than the best so far. NaN never does.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Better {
     goal: Goal,
     /// by how much
+    #[serde(with = "gradus_autograd::exact")]
     threshold: f64,
     /// as a share of the best
     relative: bool,
@@ -24,20 +42,23 @@ struct Better {
 impl Better {
     fn is(self, metric: f64, best: Option<f64>) -> bool {
         let Some(best) = best else { return !metric.is_nan() };
-        match (self.goal, self.relative) {
-            (Goal::Minimize, true) => metric < best * (1.0 - self.threshold),
-            (Goal::Maximize, true) => metric > best * (1.0 + self.threshold),
-            (Goal::Minimize, false) => metric < best - self.threshold,
-            (Goal::Maximize, false) => metric > best + self.threshold,
+        // an infinite best has no share: anything on the right side of it is better
+        let by = if self.relative && best.is_finite() { self.threshold * best.abs() } else { self.threshold };
+        match self.goal {
+            _ if best.is_infinite() => self.goal.is_better(metric, best),
+            Goal::Minimize => metric < best - by,
+            Goal::Maximize => metric > best + by,
         }
     }
 }
 
 /// Lowers the learning rate when a metric stops getting better.
 ///
-/// Better means less than best · (1 − threshold). After more than `patience` metrics in a row that are not, the factor is
+/// Better means less than best − threshold · |best|, or more than best + threshold · |best| if the goal is to
+/// [`Maximize`](Goal::Maximize). After more than `patience` metrics in a row that are not, the factor is
 /// multiplied by `factor` (so it bears one more of them than an [`EarlyStopping`] of the same patience). Formula and defaults (factor 0.1, patience 10, threshold 10⁻⁴, cooldown 0) are those of PyTorch's
-/// `ReduceLROnPlateau`, with `min_factor` and `eps` as factors of the learning rate, where PyTorch's are rates. It saves
+/// `ReduceLROnPlateau` where the metric is positive. Where it is negative, a log-likelihood say, PyTorch's best · (1 −
+/// threshold) lies on the wrong side of the best: there, worse counts as better. It is written with `min_factor` and `eps` as factors of the learning rate, where PyTorch's are rates. It saves
 /// with serde, settings and all.
 ///
 /// ```
@@ -52,14 +73,19 @@ impl Better {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReduceOnPlateau {
     better: Better,
+    #[serde(with = "gradus_autograd::exact")]
     factor: f64,
     patience: u64,
     cooldown: u64,
+    #[serde(with = "gradus_autograd::exact")]
     min_factor: f64,
+    #[serde(with = "gradus_autograd::exact")]
     eps: f64,
+    #[serde(with = "gradus_autograd::exact")]
     best: Option<f64>,
     bad: u64,
     cooling: u64,
+    #[serde(with = "gradus_autograd::exact")]
     current: f64,
 }
 
@@ -109,7 +135,8 @@ impl ReduceOnPlateau {
         self
     }
 
-    /// What is better: by this share of the best.
+    /// What is better: by this share of the best's size. With metrics near 0, where a share is nothing, use
+    /// [`absolute_threshold`](Self::absolute_threshold).
     pub fn threshold(mut self, share: f64) -> Self {
         (self.better.threshold, self.better.relative) = (share, true);
         self
@@ -145,7 +172,7 @@ impl ReduceOnPlateau {
         if self.better.is(metric, self.best) {
             (self.best, self.bad) = (Some(metric), 0);
         } else {
-            self.bad += 1;
+            self.bad = self.bad.saturating_add(1);
         }
         if self.cooling > 0 {
             (self.cooling, self.bad) = (self.cooling - 1, 0);
@@ -181,6 +208,7 @@ impl ReduceOnPlateau {
 pub struct EarlyStopping {
     better: Better,
     patience: u64,
+    #[serde(with = "gradus_autograd::exact")]
     best: Option<f64>,
     bad: u64,
 }
@@ -221,7 +249,7 @@ impl EarlyStopping {
             (self.best, self.bad) = (Some(metric), 0);
             return Progress::Better;
         }
-        self.bad += 1;
+        self.bad = self.bad.saturating_add(1);
         if self.bad < self.patience { Progress::Waiting } else { Progress::Stop }
     }
 
@@ -248,6 +276,38 @@ mod tests {
         let mut plateau = ReduceOnPlateau::new().patience(2);
         let factors = [f64::INFINITY, 9.0, 8.0, 7.0, 6.0].map(|m| plateau.observe(m));
         assert_eq!((factors, plateau.best()), ([1.0; 5], Some(6.0)));
+    }
+
+    /// PyTorch #47513, #38622: log-likelihoods are negative.
+    #[test]
+    fn a_share_of_a_negative_best_points_the_right_way() {
+        let factors = |mut plateau: ReduceOnPlateau, metrics: &[f64]| -> Vec<f64> {
+            metrics.iter().map(|&m| plateau.observe(m)).collect()
+        };
+        let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+        let quick = || ReduceOnPlateau::new().threshold(0.1).patience(0);
+        assert_eq!(factors(quick(), &[-1.0, -0.95]), [1.0, 0.1]);
+        assert_eq!(factors(quick(), &[-1.0, -1.05]), [1.0, 0.1]);
+        assert_eq!(factors(quick(), &[-1.0, -1.2]), [1.0, 1.0]);
+        let up = || quick().goal(Goal::Maximize);
+        assert_eq!(factors(up(), &[-1.0, -0.95]), [1.0, 0.1]);
+        assert_eq!(factors(up(), &[-1.0, -0.8]), [1.0, 1.0]);
+        let same = factors(ReduceOnPlateau::new().patience(2), &[-1.0; 8]);
+        assert!(near(&same, &[1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.01, 0.01]), "{same:?}");
+        assert_eq!(same, factors(ReduceOnPlateau::new().patience(2), &[1.0; 8]));
+        let mut plateau = ReduceOnPlateau::new().patience(2);
+        for k in 0..12 {
+            plateau.observe(-1.0 + 5e-5 * f64::from(k));
+        }
+        assert_eq!(plateau.best(), Some(-1.0));
+    }
+
+    #[test]
+    fn state_comes_back_from_json_as_it_was() {
+        let mut stopping = EarlyStopping::new(3).goal(Goal::Maximize);
+        stopping.observe(f64::INFINITY);
+        let text = serde_json::to_string(&stopping).unwrap();
+        assert_eq!(serde_json::from_str::<EarlyStopping>(&text).unwrap(), stopping);
     }
 
     #[test]

@@ -63,8 +63,10 @@ pub struct SampleAverageState<T: Float> {
     /// of the optimizer that steps
     pub optimizer: OptimizerState<T>,
     /// the last gradient of each sample, all parameters one behind the other; empty if not seen yet
+    #[serde(with = "gradus_autograd::exact")]
     pub last: Vec<Vec<T>>,
     /// their sum
+    #[serde(with = "gradus_autograd::exact")]
     pub sum: Vec<f64>,
     /// the parameters' paths and lengths
     pub params: Vec<(String, usize)>,
@@ -154,7 +156,7 @@ impl<const UNBIASED: bool, R: Rule, T: Float> SampleAverage<UNBIASED, R, T> {
         if saved != own {
             return Err(StateError::OtherSize { what: "samples", saved, own });
         }
-        let own = params.iter().map(|(_, len)| len).sum();
+        let own = params.iter().fold(0usize, |sum, (_, len)| sum.saturating_add(*len));
         for saved in last.iter().map(Vec::len).filter(|&len| len > 0).chain([sum.len()]) {
             if saved != own {
                 return Err(StateError::OtherSize { what: "numbers of a gradient", saved, own });

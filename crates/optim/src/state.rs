@@ -1,5 +1,7 @@
 //! What an optimizer remembers, and how it is saved.
 
+use std::collections::HashSet;
+
 use gradus_autograd::{Float, Param, ParamId};
 use serde::{Deserialize, Serialize};
 
@@ -8,10 +10,12 @@ use serde::{Deserialize, Serialize};
 #[serde(bound = "")]
 pub struct OptimizerState<T: Float> {
     /// [`Rule::NAME`](crate::Rule::NAME)
+    #[serde(with = "gradus_autograd::exact")]
     pub rule: String,
     /// steps made
     pub steps: u64,
     /// what [`Optimizer::set_factor`](crate::Optimizer::set_factor) set
+    #[serde(with = "gradus_autograd::exact")]
     pub factor: f64,
     /// one entry a parameter
     pub params: Vec<ParamState<T>>,
@@ -22,13 +26,41 @@ pub struct OptimizerState<T: Float> {
 #[serde(bound = "")]
 pub struct ParamState<T: Float> {
     /// where it is in the model
+    #[serde(with = "gradus_autograd::exact")]
     pub path: String,
     /// steps made
     pub steps: u64,
     /// the parameter's
     pub shape: Vec<usize>,
     /// the rule's numbers, one part behind the other
+    #[serde(with = "gradus_autograd::exact")]
     pub numbers: Vec<T>,
+}
+
+/// More steps than any descent makes, so that counting on from them is safe.
+const MAX_STEPS: u64 = 1 << 53;
+
+impl<T: Float> OptimizerState<T> {
+    /// What is wrong in itself, in a state that no optimizer saved.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        if !self.factor.is_finite() || self.factor < 0.0 {
+            return Some(format!("its factor of the learning rate is {}", self.factor));
+        }
+        if self.steps > MAX_STEPS {
+            return Some(format!("it counts {} steps", self.steps));
+        }
+        let mut seen = HashSet::new();
+        self.params.iter().find_map(|ParamState { path, steps, shape, .. }| {
+            let size = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+            if !seen.insert(path) {
+                Some(format!("it has two states for `{path}`"))
+            } else if *steps > MAX_STEPS {
+                Some(format!("it counts {steps} steps of `{path}`"))
+            } else {
+                size.is_none().then(|| format!("the shape {shape:?} of `{path}` is larger than memory"))
+            }
+        })
+    }
 }
 
 /// Why a saved state does not fit.
@@ -42,6 +74,12 @@ pub enum StateError {
         saved: String,
         /// this one's name
         own: &'static str,
+    },
+    /// It holds what no optimizer saves.
+    #[error("the saved state is damaged: {reason}")]
+    Damaged {
+        /// what
+        reason: String,
     },
     /// It was made with settings that remember more or less.
     #[error(
@@ -89,6 +127,14 @@ impl<T: Float> Slot<T> {
     /// Numbers of the parameter.
     pub(crate) fn len(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// How many numbers the state has, without padding.
+    pub(crate) fn count(&self) -> usize {
+        match self.padded {
+            0 => self.state.len(),
+            padded => self.state.len() / padded * self.len(),
+        }
     }
 
     /// The state without padding, which may hold anything.

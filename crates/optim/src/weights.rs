@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(bound = "")]
 pub struct Weights<T: Float> {
     /// path and numbers of each
+    #[serde(with = "gradus_autograd::exact")]
     pub params: Vec<(String, Vec<T>)>,
 }
 

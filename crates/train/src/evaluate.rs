@@ -153,8 +153,10 @@ impl<T: Float> Predictions<T> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// mean cost
+    #[serde(with = "gradus_autograd::exact")]
     pub loss: f64,
     /// in the task's order
+    #[serde(with = "gradus_autograd::exact")]
     pub metrics: Vec<(String, f64)>,
 }
 

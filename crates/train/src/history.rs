@@ -19,8 +19,10 @@ pub struct Epoch {
     /// on the validation data, after the epoch
     pub valid: Option<Scores>,
     /// the learning rate of its last step
+    #[serde(with = "gradus_autograd::exact")]
     pub lr: f64,
     /// how long it took, validation included
+    #[serde(with = "gradus_autograd::exact")]
     pub seconds: f64,
 }
 
@@ -28,8 +30,10 @@ pub struct Epoch {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRow {
     /// of the batch, before the step
+    #[serde(with = "gradus_autograd::exact")]
     pub loss: f64,
     /// of the step
+    #[serde(with = "gradus_autograd::exact")]
     pub lr: f64,
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(bound = "")]
 pub(crate) struct Leaves<T: Float> {
     /// of its numbers; stands first, so that it is checked before they are read
+    #[serde(with = "gradus_autograd::exact")]
     pub(crate) scalar: String,
     pub(crate) leaves: Vec<SavedLeaf<T>>,
 }
@@ -17,8 +18,10 @@ pub(crate) struct Leaves<T: Float> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(crate) struct SavedLeaf<T: Float> {
+    #[serde(with = "gradus_autograd::exact")]
     pub(crate) path: String,
     pub(crate) shape: Vec<usize>,
+    #[serde(with = "gradus_autograd::exact")]
     pub(crate) numbers: Vec<T>,
 }
 

@@ -44,7 +44,10 @@ pub(super) fn through(points: impl Into<Vec<(f64, f64)>>, shape: Shape, steps: u
 /// Refuses what would not be a number between two points.
 #[track_caller]
 pub(super) fn check(name: &str, factors: &[f64], shape: Shape) {
-    assert!(factors.iter().all(|f| f.is_finite()), "{name}: the factors {factors:?} are not all finite");
+    assert!(
+        factors.iter().all(|f| f.is_finite() && *f >= 0.0),
+        "{name}: the factors {factors:?} are not all finite and at least 0; with a negative one the descent would climb"
+    );
     let one_sign = factors.iter().all(|&f| f > 0.0) || factors.iter().all(|&f| f < 0.0);
     assert!(
         shape != Shape::Geometric || one_sign,

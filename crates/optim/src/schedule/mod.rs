@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rule::{POSITIVE, check};
+
 pub use curve::{Shape, constant, cosine, linear, piecewise, polynomial, warmup, warmup_shaped};
 pub use cycle::{Fade, OneCycle, cyclic, one_cycle, warm_restarts};
 pub use decay::{exponential, inverse_sqrt, multi_step, noam, step_decay};
@@ -236,7 +238,12 @@ impl Schedule {
     /// ```
     /// assert_eq!(gradus_optim::linear(1.0, 0.0, 2).scale(0.5).values(3), [0.5, 0.25, 0.0]);
     /// ```
+    ///
+    /// # Panics
+    /// If it is negative or not finite: the learning rate would be, and the descent climb.
+    #[track_caller]
     pub fn scale(self, factor: f64) -> Schedule {
+        check("scale", &factor, POSITIVE);
         self.between(0.0, factor)
     }
 
@@ -246,12 +253,22 @@ impl Schedule {
     /// let schedule = gradus_optim::cosine(10).between(0.1, 1.0);
     /// assert_eq!([schedule.factor(0), schedule.factor(10)], [1.0, 0.1]);
     /// ```
+    ///
+    /// # Panics
+    /// If one of them is negative or not finite.
+    #[track_caller]
     pub fn between(self, from: f64, to: f64) -> Schedule {
+        check("between", &(from, to), POSITIVE);
         Schedule::Between { schedule: Box::new(self), from, to }
     }
 
     /// `factor^exponent`.
+    ///
+    /// # Panics
+    /// If the exponent is negative or not finite.
+    #[track_caller]
     pub fn power(self, exponent: f64) -> Schedule {
+        check("power", &exponent, POSITIVE);
         Schedule::Power { schedule: Box::new(self), exponent }
     }
 

@@ -1,0 +1,132 @@
+//! The states of all parameters, found by place, by identity and by path.
+
+use std::collections::HashMap;
+
+use gradus_autograd::{Float, Param, ParamId, Path, path_fits};
+
+use crate::state::{ParamState, Slot};
+use crate::{Group, Rule, States};
+
+/// The states of an optimizer's parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Slots<T: Float> {
+    list: Vec<Slot<T>>,
+    by_id: HashMap<ParamId, usize>,
+    /// of several states that were at one path, the one that a parameter there goes on with
+    by_path: HashMap<String, usize>,
+    /// whether the model was looked at since the last state came, or was loaded, or groups changed
+    pub(crate) checked: bool,
+}
+
+impl<T: Float> Default for Slots<T> {
+    fn default() -> Self {
+        Slots { list: Vec::new(), by_id: HashMap::new(), by_path: HashMap::new(), checked: false }
+    }
+}
+
+impl<T: Float> Slots<T> {
+    /// States that were saved.
+    pub(crate) fn of(saved: Vec<ParamState<T>>) -> Self {
+        let list: Vec<Slot<T>> = saved.into_iter().map(Slot::load).collect();
+        let by_path = list.iter().enumerate().map(|(place, slot)| (slot.path.clone(), place)).collect();
+        Slots { list, by_path, ..Slots::default() }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot<T>> {
+        self.list.iter()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn at(&mut self, place: usize) -> &mut Slot<T> {
+        &mut self.list[place]
+    }
+
+    pub(crate) fn at_path(&self, path: &str) -> Option<&Slot<T>> {
+        self.by_path.get(path).map(|&place| &self.list[place])
+    }
+
+    /// The state of each path. Of two that were at one path, it is that of the one that stepped last.
+    pub(crate) fn current(&self) -> impl Iterator<Item = &Slot<T>> {
+        let mut newest: HashMap<&str, u64> = HashMap::new();
+        for slot in &self.list {
+            let last = newest.entry(&slot.path).or_insert(slot.last);
+            *last = slot.last.max(*last);
+        }
+        self.list.iter().filter(move |slot| newest[&*slot.path] == slot.last)
+    }
+
+    /// From now on the states are only known by their paths.
+    pub(crate) fn forget(&mut self) {
+        self.list.iter_mut().for_each(|slot| slot.param = None);
+        self.by_id.clear();
+        self.checked = false;
+    }
+
+    /// The place of a parameter's state: mostly the expected one. A new parameter gets a new state; one whose identity
+    /// changed (a loaded model, a loaded state) is found by its path.
+    #[track_caller]
+    pub(crate) fn place<R: Rule>(
+        &mut self,
+        expected: usize,
+        param: &Param<T>,
+        (base, groups): (&Group<R>, &[(String, Group<R>)]),
+        path: &Path<'_>,
+        padded: usize,
+    ) -> usize {
+        let id = param.id();
+        if self.list.get(expected).is_some_and(|s| s.param == Some(id)) {
+            return expected;
+        }
+        let path = path.to_string();
+        if let Some(&place) = self.by_id.get(&id) {
+            self.by_path.insert(path.clone(), place);
+            self.list[place].path = path; // parameters before it came or went
+            return place;
+        }
+        let group = group_of(groups, &path);
+        let states = group.map_or(base, |i| &groups[i].1).rule.states(param.shape());
+        let found = self.by_path.get(&path).copied().filter(|&place| self.list[place].path == path);
+        let place = found.unwrap_or_else(|| {
+            let (shape, state) = (param.shape().to_vec(), Param::zeros(&[states.total(param.len())]));
+            let (path, place) = (path.clone(), self.list.len());
+            self.list.push(Slot { path, param: None, group, steps: 0, last: 0, shape, padded: 0, state });
+            self.checked = false;
+            place
+        });
+        let slot = &mut self.list[place];
+        if let Some(problem) = other_shape(slot, param) {
+            panic!("{problem}");
+        }
+        if let States::Each(_) = states {
+            slot.pad(padded);
+        }
+        if let Some(before) = slot.param.replace(id) {
+            self.by_id.remove(&before);
+        }
+        slot.group = group;
+        self.by_id.insert(id, place);
+        self.by_path.insert(path, place);
+        place
+    }
+}
+
+/// What is wrong, if the state is not for the parameter's shape.
+pub(crate) fn other_shape<T: Float>(slot: &Slot<T>, param: &Param<T>) -> Option<String> {
+    (slot.shape != param.shape()).then(|| {
+        format!(
+            "Optimizer::step: the state of `{}` is for a parameter of shape {:?}, but this one is {:?}; it was saved, or \
+             made, with another model",
+            slot.path,
+            slot.shape,
+            param.shape()
+        )
+    })
+}
+
+/// The last group whose pattern fits.
+pub(crate) fn group_of<R>(groups: &[(String, Group<R>)], path: &str) -> Option<usize> {
+    groups.iter().rposition(|(pattern, _)| path_fits(pattern, path))
+}
