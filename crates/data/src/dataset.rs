@@ -3,6 +3,7 @@
 use gradus_autograd::Float;
 use ndarray::{Array2, Axis};
 
+use crate::examples::check_rows;
 use crate::{RowBatches, Sampling, Scaler};
 
 /// Examples, a row each, with their labels.
@@ -117,6 +118,7 @@ impl<T: Float> Dataset<T> {
     /// If one is outside.
     #[track_caller]
     pub fn select(&self, rows: &[usize]) -> Batch<T> {
+        check_rows(rows, self.len());
         Batch { x: self.x.select(Axis(0), rows), y: rows.iter().map(|&row| self.y[row]).collect() }
     }
 

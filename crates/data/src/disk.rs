@@ -79,10 +79,12 @@ impl<T: Float> Examples for DiskRows<T> {
     fn pick(&self, rows: &[usize]) -> Result<ArrayD<T>, FileError> {
         let Header { kind, big_endian, shape, offset, .. } = &self.header;
         let row_bytes = shape[1..].iter().product::<usize>() * kind.bytes();
+        if let Some(row) = rows.iter().find(|row| **row >= shape[0]) {
+            panic!("DiskRows: there is no row {row} among {}", shape[0]); // before memory is asked for
+        }
         let mut bytes = vec![0; rows.len() * row_bytes];
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for (&row, to) in rows.iter().zip(bytes.chunks_exact_mut(row_bytes.max(1))) {
-            assert!(row < shape[0], "DiskRows: there is no row {row} among {}", shape[0]);
             let read =
                 file.seek(SeekFrom::Start(offset + row as u64 * row_bytes as u64)).and_then(|_| file.read_exact(to));
             read.map_err(|source| FileError { path: self.path.clone(), source })?;
@@ -153,10 +155,13 @@ mod tests {
         let path = folder.path().join("x.npy");
         write_npy(&path, &Array2::<f32>::zeros((4, 3))).unwrap();
         let whole = std::fs::read(&path).unwrap();
-        for (bytes, found) in [(&whole[..whole.len() - 4], 44), (&[&whole[..], &[0; 4]].concat()[..], 52)] {
+        let grown = "more than 48 bytes of numbers: perhaps another array follows";
+        for (bytes, found) in
+            [(&whole[..whole.len() - 4], "44 bytes of numbers"), (&[&whole[..], &[0; 4]].concat()[..], grown)]
+        {
             std::fs::write(&path, bytes).unwrap();
             let error = DiskRows::<f32>::open(&path).unwrap_err().to_string();
-            assert!(error.ends_with(&format!("{found} bytes of numbers; type and shape [4, 3] ask for 48")), "{error}");
+            assert!(error.ends_with(&format!("{found}; type and shape [4, 3] ask for 48")), "{error}");
         }
         write_npy(&path, &ndarray::arr0(1.0f32)).unwrap();
         assert!(DiskRows::<f32>::open(&path).unwrap_err().to_string().contains("a single number has no rows"));

@@ -54,6 +54,14 @@ pub trait Examples: Sync {
     }
 }
 
+/// Panics if a row is asked for that is not there.
+#[track_caller]
+pub(crate) fn check_rows(rows: &[usize], len: usize) {
+    if let Some(row) = rows.iter().find(|row| **row >= len) {
+        panic!("row {row} of {len}: rows are counted from 0");
+    }
+}
+
 impl<T: Float> Examples for Dataset<T> {
     type Batch = Batch<T>;
     fn len(&self) -> usize {
@@ -70,6 +78,7 @@ impl<A: Clone + Send + Sync, S: Data<Elem = A> + Sync, D: RemoveAxis> Examples f
         self.len_of(Axis(0))
     }
     fn pick(&self, rows: &[usize]) -> Result<Array<A, D>, FileError> {
+        check_rows(rows, Examples::len(self));
         Ok(self.select(Axis(0), rows))
     }
 }
@@ -80,6 +89,7 @@ impl<A: Clone + Send + Sync> Examples for Vec<A> {
         Vec::len(self)
     }
     fn pick(&self, rows: &[usize]) -> Result<Vec<A>, FileError> {
+        check_rows(rows, Vec::len(self));
         Ok(rows.iter().map(|&row| self[row].clone()).collect())
     }
 }

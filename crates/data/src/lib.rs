@@ -14,6 +14,8 @@
 //! `augment.rs`, `prefetch.rs`.
 
 mod augment;
+mod categories;
+mod csv_file;
 mod dataset;
 mod digits;
 mod disk;
@@ -36,13 +38,17 @@ pub use digits::{Split, digits};
 pub use disk::DiskRows;
 pub use embedded::{heart_attacks, heart_disease, iris, penguins};
 pub use examples::Examples;
-pub use file::{FileError, write_atomically, write_quickly};
+pub use file::{FileError, remove_unfinished, write_atomically, write_quickly};
 pub use idx::{Idx, IdxError, read_idx};
 pub use mnist::{MnistError, mnist};
-pub use npy::{NpyError, npz_arrays, read_npy, read_npz, write_npy, write_npz};
+#[doc(hidden)]
+pub use npy::PICKLE;
+pub use npy::{NpyError, npz_arrays, read_npy, read_npz, read_npz_array, write_npy, write_npz};
 pub use prefetch::prefetch;
 pub use sampling::{RowBatches, Sampling};
 pub use scaler::Scaler;
 pub use split::{k_fold_by_label, k_fold_rows, split_by_label, split_rows};
 pub use synthetic::{blobs, circles, linear, moons, spirals};
+pub use categories::Categories;
+pub use csv_file::Csv;
 pub use table::{Table, TableError};

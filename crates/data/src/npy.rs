@@ -25,13 +25,23 @@ pub enum NpyError {
     Header { path: PathBuf, reason: String },
     #[error("{}: numbers of type `{found}`; f2, f4, f8, i1 to i8, u1 to u8 and b1 are read", path.display())]
     Type { path: PathBuf, found: String },
-    #[error("{}: {found} bytes of numbers; type and shape {shape:?} ask for {expected}", path.display())]
+    #[error("{}: {} bytes of numbers{}; type and shape {shape:?} ask for {expected}", path.display(), if found > expected { format!("more than {expected}") } else { found.to_string() }, if found > expected { ": perhaps another array follows" } else { "" })]
     Length { path: PathBuf, shape: Vec<usize>, expected: u64, found: u64 },
+    #[error("{}: {number:e} is too large for {scalar}", path.display())]
+    Range { path: PathBuf, number: f64, scalar: &'static str },
+    #[error("{}: there is no array `{name}`; there are {}", path.display(), names.join(", "))]
+    Name { path: PathBuf, name: String, names: Vec<String> },
     #[error("{}: {bytes} bytes, read and as numbers, are more than what is left of the {LIMIT} that a file may take", path.display())]
     TooLarge { path: PathBuf, bytes: u64 },
+    #[error("{}: {PICKLE}", path.display())]
+    Pickle { path: PathBuf },
     #[error("{}: no archive of arrays: {reason}", path.display())]
     Archive { path: PathBuf, reason: String },
 }
+
+/// What is said of a file that PyTorch's `save` made.
+pub const PICKLE: &str = "it is a PyTorch pickle, which is a program and not read; save the weights as safetensors (in \
+    Python: `safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")`)";
 
 /// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
 impl std::fmt::Debug for NpyError {
@@ -91,6 +101,13 @@ impl Kind {
         };
         bytes.chunks_exact(self.1).map(number).collect()
     }
+
+    /// The first number that is finite here and would not be in T.
+    fn too_large<T: Float>(self, bytes: &[u8], numbers: &[T], big_endian: bool) -> Option<f64> {
+        let infinite = numbers.iter().position(|x| !x.is_finite() && !x.to_f64().is_nan())?;
+        let wide = self.numbers::<f64>(bytes, big_endian);
+        wide[infinite..].iter().zip(&numbers[infinite..]).find(|(x, t)| x.is_finite() && !t.is_finite()).map(|(x, _)| *x)
+    }
 }
 
 /// Reads what stands before the numbers.
@@ -118,9 +135,9 @@ pub(crate) fn header(source: &mut impl Read, path: &Path) -> Result<Header, NpyE
     }
     let text = String::from_utf8_lossy(&read(length as usize)?).into_owned();
     let value = |key: &str| {
-        let (_, rest) =
-            text.split_once(&format!("'{key}':")).ok_or_else(|| bad(&format!("its header lacks `{key}`")))?;
-        Ok::<_, NpyError>(rest.trim_start())
+        let found = ['\'', '"'].iter().find_map(|quote| text.split_once(&format!("{quote}{key}{quote}")));
+        let value = found.and_then(|(_, rest)| rest.trim_start().strip_prefix(':'));
+        value.map(str::trim_start).ok_or_else(|| bad(&format!("its header lacks `{key}`")))
     };
     let fortran = match value("fortran_order")? {
         v if v.starts_with("True") => true,
@@ -133,9 +150,27 @@ pub(crate) fn header(source: &mut impl Read, path: &Path) -> Result<Header, NpyE
         .map(|s| s.trim_end_matches('L').parse().map_err(|_| bad(&format!("{s} is no size"))))
         .collect::<Result<_, _>>()?;
     let descr = value("descr")?;
-    let quoted = descr.strip_prefix('\'').and_then(|v| v.split_once('\'')).map(|(name, _)| name);
+    let quoted = ['\'', '"'].iter().find_map(|&q| Some(descr.strip_prefix(q)?.split_once(q)?.0));
     let other = || NpyError::Type { path: path.into(), found: quoted.unwrap_or("a record").into() };
-    let (order, kind) = quoted.and_then(|name| name.split_at_checked(1)).ok_or_else(other)?;
+    let name = quoted.ok_or_else(other)?;
+    // names without an order of bytes are this machine's, and so are NumPy's own
+    let name = match name {
+        "float16" => "f2",
+        "float32" => "f4",
+        "float64" | "float" => "f8",
+        "bool" => "b1",
+        name => name,
+    };
+    let whole = [("uint", "u"), ("int", "i")].iter().find_map(|(long, short)| {
+        let bits: usize = name.strip_prefix(long)?.parse().ok()?;
+        Some(format!("={short}{}", bits / 8))
+    });
+    let name = match whole {
+        Some(name) => name,
+        None if name.starts_with(['f', 'i', 'u', 'b']) => format!("={name}"),
+        None => name.to_owned(),
+    };
+    let (order, kind) = name.split_at_checked(1).ok_or_else(other)?;
     let kind = match kind {
         "f2" | "f4" | "f8" | "i1" | "i2" | "i4" | "i8" | "u1" | "u2" | "u4" | "u8" | "b1" => {
             Kind(kind.as_bytes()[0], usize::from(kind.as_bytes()[1] - b'0'))
@@ -151,7 +186,8 @@ pub(crate) fn header(source: &mut impl Read, path: &Path) -> Result<Header, NpyE
     if bytes.is_none() || product.is_none_or(|n| n > isize::MAX as usize) {
         return Err(NpyError::TooLarge { path: path.into(), bytes: u64::MAX });
     }
-    Ok(Header { kind, big_endian: order == ">", fortran, shape, offset: before + u64::from(length) })
+    let big_endian = order == ">" || (order == "=" && cfg!(target_endian = "big"));
+    Ok(Header { kind, big_endian, fortran, shape, offset: before + u64::from(length) })
 }
 
 /// An array from its bytes, header and all. `left` is what it may take of memory, and what it takes is taken off.
@@ -169,6 +205,9 @@ fn array<T: Float>(source: &mut impl Read, path: &Path, left: &mut u64) -> Resul
         return Err(NpyError::Length { path: path.into(), shape, expected, found: bytes.len() as u64 });
     }
     let numbers = kind.numbers(&bytes, big_endian);
+    if let Some(number) = kind.too_large::<T>(&bytes, &numbers, big_endian) {
+        return Err(NpyError::Range { path: path.into(), number, scalar: T::NAME });
+    }
     let array =
         ArrayD::from_shape_vec(IxDyn(&shape).set_f(fortran), numbers).expect("as many numbers as the shape has");
     Ok(if fortran { array.as_standard_layout().into_owned() } else { array })
@@ -205,13 +244,42 @@ pub fn write_npy<T: Float, S: Data<Elem = T>, D: Dimension>(
     write_atomically(path.as_ref(), &npy_bytes(array.shape(), standard.as_slice().expect("a standard layout is flat")))
 }
 
-/// Reads the arrays of a `.npz` archive with their names, in the file's order.
+/// Reads the arrays of a `.npz` archive with their names, in the file's order. Members that hold no numbers, such as texts,
+/// objects and other files, are left out; [`read_npz_array`] reads one by its name.
 ///
 /// # Errors
-/// If the file is not there, no archive, or an array in it is not one that [`read_npy`] reads: then it is named.
+/// If the file is not there, no archive, or an array of numbers in it is not one that [`read_npy`] reads: then it is named.
 pub fn read_npz<T: Float>(path: impl AsRef<Path>) -> Result<Vec<(String, ArrayD<T>)>, NpyError> {
     let path = path.as_ref();
     npz_arrays(BufReader::new(open(path)?), path)
+}
+
+/// Reads one array of a `.npz` archive.
+///
+/// ```
+/// use gradus_data::{read_npz_array, write_npz};
+/// use ndarray::array;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("data.npz");
+/// write_npz(&path, [("x", array![1.0, 2.0].into_dyn().view()), ("y", array![3.0].into_dyn().view())])?;
+/// assert_eq!(read_npz_array::<f64>(&path, "y")?, array![3.0].into_dyn());
+/// let error = read_npz_array::<f64>(&path, "z").unwrap_err().to_string();
+/// assert!(error.ends_with("there is no array `z`; there are x, y"));
+/// # Ok::<(), gradus_data::NpyError>(())
+/// ```
+///
+/// # Errors
+/// If the file is not there, no archive, has no such array, or not one of numbers.
+pub fn read_npz_array<T: Float>(path: impl AsRef<Path>, name: &str) -> Result<ArrayD<T>, NpyError> {
+    let path = path.as_ref();
+    let mut archive = archive(BufReader::new(open(path)?), path)?;
+    let names: Vec<String> = archive.file_names().filter_map(|name| name.ok().map(|name| bare(&name).to_owned())).collect();
+    let Some(place) = names.iter().position(|known| known == name) else {
+        return Err(NpyError::Name { path: path.into(), name: name.to_owned(), names });
+    };
+    let bad = |e: zip::result::ZipError| NpyError::Archive { path: path.into(), reason: e.to_string() };
+    let mut member = archive.by_index(place).map_err(bad)?;
+    array(&mut member, &path.join(name), &mut { LIMIT })
 }
 
 /// [`read_npz`], of what is in memory already.
@@ -220,16 +288,34 @@ pub fn read_npz<T: Float>(path: impl AsRef<Path>) -> Result<Vec<(String, ArrayD<
 /// As [`read_npz`].
 pub fn npz_arrays<T: Float>(source: impl Read + Seek, path: &Path) -> Result<Vec<(String, ArrayD<T>)>, NpyError> {
     let bad = |e: zip::result::ZipError| NpyError::Archive { path: path.into(), reason: e.to_string() };
-    let mut archive = ZipArchive::new(source).map_err(bad)?;
+    let mut archive = archive(source, path)?;
     let mut left = LIMIT;
-    (0..archive.len())
-        .map(|i| {
-            let mut member = archive.by_index(i).map_err(bad)?;
-            let name = member.name().map_err(bad)?.into_owned();
-            let array = array(&mut member, &path.join(&name), &mut left)?;
-            Ok((name.strip_suffix(".npy").unwrap_or(&name).to_owned(), array))
-        })
-        .collect()
+    let mut arrays = Vec::new();
+    for i in 0..archive.len() {
+        let mut member = archive.by_index(i).map_err(bad)?;
+        let name = member.name().map_err(bad)?.into_owned();
+        if name.ends_with("data.pkl") {
+            return Err(NpyError::Pickle { path: path.into() });
+        }
+        if !name.ends_with(".npy") {
+            continue;
+        }
+        match array(&mut member, &path.join(&name), &mut left) {
+            Ok(array) => arrays.push((bare(&name).to_owned(), array)),
+            Err(NpyError::Type { .. }) => {} // texts, objects, records
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(arrays)
+}
+
+fn archive<S: Read + Seek>(source: S, path: &Path) -> Result<ZipArchive<S>, NpyError> {
+    ZipArchive::new(source).map_err(|e| NpyError::Archive { path: path.into(), reason: e.to_string() })
+}
+
+/// An array's name, from its file's.
+fn bare(name: &str) -> &str {
+    name.strip_suffix(".npy").unwrap_or(name)
 }
 
 /// Writes arrays with names as a `.npz` archive, not compressed, as `np.savez` does. A crash leaves the old file or the
@@ -312,6 +398,14 @@ mod tests {
         assert_eq!(little("<f8", &[&1f64.to_le_bytes(), &(-2f64).to_le_bytes()]), expected);
         assert_eq!(little(">f8", &[&1f64.to_be_bytes(), &(-2f64).to_be_bytes()]), expected);
         assert_eq!(little("<f4", &[&1f32.to_le_bytes(), &(-2f32).to_le_bytes()]), expected);
+        for native in ["=f8", "f8", "float64"] {
+            assert_eq!(little(native, &[&1f64.to_ne_bytes(), &(-2f64).to_ne_bytes()]), expected, "{native}");
+        }
+        assert_eq!(little("int16", &[&1i16.to_ne_bytes(), &(-2i16).to_ne_bytes()]), expected);
+        let double_quoted = String::from_utf8_lossy(&numpy("<i1", "False", "(2,)", &[])).replace('\'', "\"");
+        let mut double_quoted = [b"\x93NUMPY\x01\x00v\x00", &double_quoted.as_bytes()[double_quoted.len() - 118..]].concat();
+        double_quoted.extend([1, 254]);
+        assert_eq!(read(&double_quoted).unwrap(), expected);
         assert_eq!(little("<f2", &[&[0, 0x3c], &[0, 0xc0]]), expected);
         assert_eq!(little("|i1", &[&[1, 254]]), expected);
         assert_eq!(little(">i2", &[&1i16.to_be_bytes(), &(-2i16).to_be_bytes()]), expected);
@@ -338,7 +432,12 @@ mod tests {
             error(&numpy("<f4", "False", "(3,)", &[0; 8])),
             "a.npy: 8 bytes of numbers; type and shape [3] ask for 12"
         );
-        assert!(error(&numpy("<f4", "False", "(3,)", &[0; 16])).contains("13 bytes of numbers"));
+        assert_eq!(
+            error(&numpy("<f4", "False", "(3,)", &[0; 16])),
+            "a.npy: more than 12 bytes of numbers: perhaps another array follows; type and shape [3] ask for 12"
+        );
+        let single = array::<f32>(&mut &numpy("<f8", "False", "(1,)", &1e300f64.to_le_bytes())[..], Path::new("a.npy"), &mut { LIMIT });
+        assert_eq!(single.unwrap_err().to_string(), "a.npy: 1e300 is too large for f32");
         for huge in ["(99999999999, 99999999999)", "(0, 9999999999999999999)", "(1099511627776, 1048576)", "(-1,)"] {
             assert!(error(&numpy("<f8", "False", huge, &[])).starts_with("a.npy: "), "{huge}");
         }

@@ -1,6 +1,7 @@
 //! Work ahead on a thread.
 
-use std::sync::mpsc::{IntoIter, sync_channel};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::sync_channel;
 use std::thread::Scope;
 
 /// Items that may wait at most.
@@ -23,26 +24,37 @@ const MOST: usize = 1 << 16;
 /// ```
 ///
 /// # Panics
-/// If the system gives no thread.
-pub fn prefetch<'s, I>(scope: &'s Scope<'s, '_>, items: I, ahead: usize) -> IntoIter<I::Item>
+/// If the system gives no thread; and where the item is asked for whose making panicked, with the same message.
+pub fn prefetch<'s, I>(scope: &'s Scope<'s, '_>, mut items: I, ahead: usize) -> impl Iterator<Item = I::Item> + use<'s, I>
 where
     I: Iterator<Item: Send> + Send + 's,
 {
     let (sender, receiver) = sync_channel(ahead.clamp(1, MOST));
     scope.spawn(move || {
-        for item in items {
-            if sender.send(item).is_err() {
-                break; // nobody listens any more
+        loop {
+            let made = catch_unwind(AssertUnwindSafe(|| items.next()));
+            let ends = !matches!(made, Ok(Some(_)));
+            if sender.send(made).is_err() || ends {
+                break; // the last, or nobody listens any more
             }
         }
     });
-    receiver.into_iter()
+    receiver.into_iter().map_while(|made| made.unwrap_or_else(|panic| resume_unwind(panic)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    #[should_panic(expected = "row 7 is damaged")]
+    fn a_panic_is_handed_on_with_its_message() {
+        std::thread::scope(|scope| {
+            let items = prefetch(scope, (0..).inspect(|k| assert!(*k < 7, "row {k} is damaged")), 2);
+            assert_eq!(items.take(20).count(), 20);
+        });
+    }
 
     #[test]
     fn it_works_ahead_by_no_more_than_it_may_and_ends_when_dropped() {

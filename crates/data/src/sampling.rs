@@ -60,11 +60,12 @@ impl Sampling {
                     })
                     .collect();
                 assert!(rows == 0 || sum > 0.0 && sum.is_finite(), "Sampling: the weights add up to {sum}");
+                let last = weights.iter().rposition(|&w| w > 0.0).unwrap_or(0);
                 let mut rng = rng();
                 // the first row whose sum is above the draw: rows of weight 0 are never that
                 let mut draw = |_| {
                     let at = rng.random::<f64>() * sum;
-                    sums.partition_point(|&s| s <= at)
+                    sums.partition_point(|&s| s <= at).min(last) // a product of tiny numbers may round up to the sum
                 };
                 order = (0..rows).map(&mut draw).collect();
             }

@@ -1,17 +1,17 @@
-//! CSV files with a header.
+//! Tables: rows with named columns, as texts, to be taken out as numbers or categories.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use flate2::read::MultiGzDecoder;
 use gradus_autograd::Float;
 use ndarray::{Array1, Array2};
 
-use crate::Dataset;
+use crate::{Categories, Csv, Dataset};
 
 /// Rows with named columns, as texts: read from CSV, and taken out as numbers or categories.
 ///
-/// A cell that is empty, `NA`, `NaN` or `?` is missing.
+/// A cell that is empty, `?`, or one of the usual words for it (`NA`, `N/A`, `NaN`, `NULL`, `None`, …) is missing;
+/// [`Csv::missing`] adds to these. [`Csv`] also reads other separators, files without a header, comments, decimal commas.
 ///
 /// ```
 /// use gradus_data::Table;
@@ -25,10 +25,24 @@ use crate::Dataset;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    source: PathBuf,
-    columns: Vec<String>,
-    /// line in the file, and cells
-    rows: Vec<(u64, Vec<String>)>,
+    cells: Arc<Cells>,
+    /// the rows of `cells` that are the table's
+    rows: Vec<u32>,
+}
+
+/// All cells of a file: their texts one behind the other, so that they take little more memory than the file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cells {
+    pub(crate) source: PathBuf,
+    pub(crate) columns: Vec<String>,
+    pub(crate) text: String,
+    /// where each cell ends in the text, row by row
+    pub(crate) ends: Vec<u32>,
+    /// the line of the file that each row begins in
+    pub(crate) lines: Vec<u32>,
+    /// what else stands for a missing cell
+    pub(crate) missing: Vec<String>,
+    pub(crate) decimal_comma: bool,
 }
 
 /// Why a table could not be read, or not be understood as asked.
@@ -59,6 +73,14 @@ pub enum TableError {
         /// their name
         column: String,
     },
+    /// It is CSV, but hardly what was meant.
+    #[error("{}: {reason}", path.display())]
+    Settings {
+        /// which file
+        path: PathBuf,
+        /// what looks odd, and the setting for it
+        reason: String,
+    },
     /// There is no such column.
     #[error("{}: there is no column `{column}`; there are {}", path.display(), columns.join(", "))]
     Column {
@@ -70,7 +92,7 @@ pub enum TableError {
         columns: Vec<String>,
     },
     /// A cell is not what it should be.
-    #[error("{}, line {line}, column `{column}`: {}", path.display(), if is_missing(value) { format!("nothing there (`{value}`); `complete` leaves such rows out") } else { format!("`{value}` is not a {wanted}") })]
+    #[error("{}, line {line}, column `{column}`: {}", path.display(), if *missing { format!("nothing there (`{value}`); `complete` leaves such rows out") } else { format!("`{value}` is not {wanted}") })]
     Cell {
         /// which file
         path: PathBuf,
@@ -80,8 +102,10 @@ pub enum TableError {
         column: String,
         /// what stands there
         value: String,
+        /// whether that means that nothing does
+        missing: bool,
         /// what should
-        wanted: &'static str,
+        wanted: String,
     },
 }
 
@@ -92,66 +116,37 @@ impl std::fmt::Debug for TableError {
     }
 }
 
-/// Bytes that a zipped table may have at most.
-const LIMIT: u64 = 1 << 30;
-
-fn is_missing(cell: &str) -> bool {
-    matches!(cell, "" | "NA" | "NaN" | "nan" | "?")
-}
+/// What stands for a missing cell in any file: what pandas takes for it.
+const MISSING: [&str; 16] = [
+    "", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "Null", "null", "None",
+];
 
 impl Table {
-    /// Reads a file of comma-separated values, gzipped or not, whose first line names the columns.
+    /// Reads a file of comma-separated values, gzipped or not, whose first line names the columns. [`Csv`] reads others.
     ///
     /// # Errors
-    /// If it cannot be read, a line has more or fewer cells than the first, two columns have one name, or it is more than 1 GiB
-    /// when unpacked.
+    /// If it cannot be read, a line has more or fewer cells than the first, two columns have one name, it is more than 1 GiB
+    /// when unpacked, or it looks as if it had no header or another separator.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, TableError> {
-        let path = path.as_ref();
-        let file = |error| TableError::File { path: path.into(), error };
-        let bytes = std::fs::read(path).map_err(file)?;
-        if bytes.starts_with(&[0x1f, 0x8b]) {
-            let mut text = String::new();
-            let unpacked = MultiGzDecoder::new(&*bytes).take(LIMIT + 1).read_to_string(&mut text).map_err(file)?;
-            if unpacked as u64 > LIMIT {
-                return Err(file(std::io::Error::other(format!("more than {LIMIT} bytes when unpacked"))));
-            }
-            return Self::parse(&text, path);
-        }
-        Self::from_bytes(&bytes, path)
+        Csv::new().read(path)
     }
 
     /// Reads text of comma-separated values; `source` is what errors call it.
     ///
     /// # Errors
-    /// If a line has more or fewer cells than the first, or two columns have one name.
+    /// As [`read`](Self::read).
     pub fn parse(text: &str, source: impl AsRef<Path>) -> Result<Self, TableError> {
-        Self::from_bytes(text.as_bytes(), source.as_ref())
+        Csv::new().parse(text, source)
     }
 
-    fn from_bytes(bytes: &[u8], source: &Path) -> Result<Self, TableError> {
-        let csv = |error| TableError::Csv { path: source.into(), error };
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-        let columns: Vec<String> = reader.headers().map_err(csv)?.iter().map(str::to_owned).collect();
-        if let Some(column) = (1..columns.len()).find(|&k| columns[..k].contains(&columns[k])) {
-            return Err(TableError::Twice { path: source.into(), column: columns[column].clone() });
-        }
-        let mut rows = Vec::new();
-        let (mut line, mut at) = (1, 0);
-        for record in reader.records() {
-            let record = record.map_err(csv)?;
-            // the reader's own line numbers stop before empty lines
-            let start = record.position().map_or(at, |p| p.byte() as usize);
-            let blank = bytes[start..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-            line += bytes[at..start + blank].iter().filter(|&&b| b == b'\n').count() as u64;
-            at = start + blank;
-            rows.push((line, record.iter().map(str::to_owned).collect()));
-        }
-        Ok(Table { source: source.into(), columns, rows })
+    pub(crate) fn new(cells: Cells) -> Self {
+        let rows = (0..cells.lines.len() as u32).collect();
+        Table { cells: Arc::new(cells), rows }
     }
 
     /// The columns' names.
     pub fn columns(&self) -> &[String] {
-        &self.columns
+        &self.cells.columns
     }
 
     /// How many rows there are.
@@ -165,15 +160,39 @@ impl Table {
     }
 
     fn place(&self, column: &str) -> Result<usize, TableError> {
-        self.columns.iter().position(|c| c == column).ok_or_else(|| TableError::Column {
-            path: self.source.clone(),
+        self.columns().iter().position(|c| c == column).ok_or_else(|| TableError::Column {
+            path: self.cells.source.clone(),
             column: column.into(),
-            columns: self.columns.clone(),
+            columns: self.columns().to_vec(),
         })
     }
 
-    fn cell_error(&self, line: u64, column: &str, value: &str, wanted: &'static str) -> TableError {
-        TableError::Cell { path: self.source.clone(), line, column: column.into(), value: value.into(), wanted }
+    /// A cell of a row of the file.
+    fn cell(&self, row: u32, column: usize) -> &str {
+        let Cells { text, ends, columns, .. } = &*self.cells;
+        let place = row as usize * columns.len() + column;
+        let start = place.checked_sub(1).map_or(0, |before| ends[before] as usize);
+        &text[start..ends[place] as usize]
+    }
+
+    /// Each row of the file that is the table's, with its cell in a column.
+    fn column(&self, column: usize) -> impl Iterator<Item = (u32, &str)> {
+        self.rows.iter().map(move |&row| (row, self.cell(row, column)))
+    }
+
+    fn is_missing(&self, cell: &str) -> bool {
+        MISSING.contains(&cell) || self.cells.missing.iter().any(|mark| mark == cell)
+    }
+
+    fn cell_error(&self, row: u32, column: &str, value: &str, wanted: &str) -> TableError {
+        TableError::Cell {
+            path: self.cells.source.clone(),
+            line: u64::from(self.cells.lines[row as usize]),
+            column: column.into(),
+            value: value.into(),
+            missing: self.is_missing(value),
+            wanted: wanted.into(),
+        }
     }
 
     /// The rows in which none of these columns is missing.
@@ -182,9 +201,9 @@ impl Table {
     /// If there is no such column.
     pub fn complete(&self, columns: &[&str]) -> Result<Self, TableError> {
         let places = columns.iter().map(|column| self.place(column)).collect::<Result<Vec<_>, _>>()?;
-        let mut table = self.clone();
-        table.rows.retain(|(_, cells)| places.iter().all(|&k| !is_missing(&cells[k])));
-        Ok(table)
+        let is_complete = |row: &u32| places.iter().all(|&k| !self.is_missing(self.cell(*row, k)));
+        let rows = self.rows.iter().copied().filter(is_complete).collect();
+        Ok(Table { cells: self.cells.clone(), rows })
     }
 
     /// How many cells of a column are missing.
@@ -193,7 +212,7 @@ impl Table {
     /// If there is no such column.
     pub fn missing(&self, column: &str) -> Result<usize, TableError> {
         let k = self.place(column)?;
-        Ok(self.rows.iter().filter(|(_, cells)| is_missing(&cells[k])).count())
+        Ok(self.column(k).filter(|(_, cell)| self.is_missing(cell)).count())
     }
 
     /// A column's texts.
@@ -202,20 +221,29 @@ impl Table {
     /// If there is no such column.
     pub fn texts(&self, column: &str) -> Result<Vec<&str>, TableError> {
         let k = self.place(column)?;
-        Ok(self.rows.iter().map(|(_, cells)| cells[k].as_str()).collect())
+        Ok(self.column(k).map(|(_, cell)| cell).collect())
     }
 
-    /// A column of numbers.
+    /// A column of numbers; `true` and `false` (`True`, `TRUE`, …) are 1 and 0.
     ///
     /// # Errors
     /// If there is no such column, or a cell is missing or no finite number: the error names file, line and column.
     pub fn numbers<T: Float>(&self, column: &str) -> Result<Array1<T>, TableError> {
         let k = self.place(column)?;
-        let number = |(line, cells): &(u64, Vec<String>)| match cells[k].parse::<f64>() {
-            Ok(x) if T::from_f64(x).is_finite() => Ok(T::from_f64(x)),
-            _ => Err(self.cell_error(*line, column, &cells[k], "number")),
+        let number = |(row, cell): (u32, &str)| match self.number(cell) {
+            Some(x) if T::from_f64(x).is_finite() => Ok(T::from_f64(x)),
+            _ => Err(self.cell_error(row, column, cell, "a number")),
         };
-        self.rows.iter().map(number).collect()
+        self.column(k).map(number).collect()
+    }
+
+    fn number(&self, cell: &str) -> Option<f64> {
+        match cell {
+            "true" | "True" | "TRUE" => Some(1.0),
+            "false" | "False" | "FALSE" => Some(0.0),
+            _ if self.cells.decimal_comma => cell.replacen(',', ".", 1).parse().ok(),
+            _ => cell.parse().ok(),
+        }
     }
 
     /// Columns of numbers, side by side.
@@ -230,23 +258,33 @@ impl Table {
         Ok(matrix)
     }
 
-    /// A column of categories as whole numbers, and their names in alphabetical order.
+    /// A column of categories as whole numbers, and their names: in alphabetical order, or in order of size if all are
+    /// numbers. A test set is to be numbered like the training data: see [`Categories`].
     ///
     /// # Errors
     /// If there is no such column, or a cell is missing.
     pub fn categories(&self, column: &str) -> Result<(Vec<usize>, Vec<String>), TableError> {
-        let k = self.place(column)?;
-        if let Some((line, _)) = self.rows.iter().find(|(_, cells)| is_missing(&cells[k])) {
-            return Err(self.cell_error(*line, column, "", "category"));
-        }
-        let mut names: Vec<String> = self.rows.iter().map(|(_, cells)| cells[k].clone()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let place = |(_, cells): &(u64, Vec<String>)| names.binary_search(&cells[k]).expect("one of the names");
-        Ok((self.rows.iter().map(place).collect(), names))
+        let categories = Categories::of(self, column)?;
+        Ok((categories.places(self, column)?, categories.names().to_vec()))
     }
 
-    /// A labelled data set: columns of numbers, and a column of categories with their names in alphabetical order.
+    /// For each row what `f` makes of its cell in a column; nothing is an error that says what was wanted.
+    pub(crate) fn each<A>(
+        &self,
+        column: &str,
+        missing: bool,
+        wanted: impl Fn() -> String,
+        mut f: impl FnMut(&str) -> Option<A>,
+    ) -> Result<Vec<A>, TableError> {
+        let k = self.place(column)?;
+        let one = |(row, cell): (u32, &str)| match missing || !self.is_missing(cell) {
+            true => f(cell).ok_or_else(|| self.cell_error(row, column, cell, &wanted())),
+            false => Err(self.cell_error(row, column, cell, &wanted())),
+        };
+        self.column(k).map(one).collect()
+    }
+
+    /// A labelled data set: columns of numbers, and a column of categories with their names in order.
     ///
     /// ```
     /// let columns = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"];
@@ -258,19 +296,31 @@ impl Table {
     /// # Errors
     /// If there is no such column, or a cell is missing or no number.
     pub fn dataset<T: Float>(&self, columns: &[&str], label: &str) -> Result<(Dataset<T>, Vec<String>), TableError> {
-        let (labels, names) = self.categories(label)?;
-        let data = Dataset::new(self.matrix(columns)?, labels, names.len()).expect("a label for each row, by its name");
-        Ok((data, names))
+        let categories = Categories::of(self, label)?;
+        Ok((self.dataset_as(columns, label, &categories)?, categories.names().to_vec()))
     }
 
-    /// A column of categories as columns of 0 and 1, one for each, and their names in alphabetical order.
+    /// [`dataset`](Self::dataset) with labels that are known already: those of the training data, for a test set.
+    ///
+    /// # Errors
+    /// If there is no such column, a cell is missing or no number, or a label is none of the categories.
+    pub fn dataset_as<T: Float>(
+        &self,
+        columns: &[&str],
+        label: &str,
+        categories: &Categories,
+    ) -> Result<Dataset<T>, TableError> {
+        let labels = categories.places(self, label)?;
+        Ok(Dataset::new(self.matrix(columns)?, labels, categories.len()).expect("a label for each row, by its name"))
+    }
+
+    /// A column of categories as columns of 0 and 1, one for each, and their names in order.
     ///
     /// # Errors
     /// If there is no such column, or a cell is missing.
     pub fn one_hot<T: Float>(&self, column: &str) -> Result<(Array2<T>, Vec<String>), TableError> {
-        let (places, names) = self.categories(column)?;
-        let hot = |(i, j)| T::from_f64(f64::from(u8::from(places[i] == j)));
-        Ok((Array2::from_shape_fn((self.len(), names.len()), hot), names))
+        let categories = Categories::of(self, column)?;
+        Ok((categories.one_hot(self, column)?, categories.names().to_vec()))
     }
 }
 
@@ -289,12 +339,8 @@ mod tests {
         );
         assert_eq!(error(table.numbers("c")), "t.csv: there is no column `c`; there are a, b");
         assert_eq!(table.missing("a").unwrap(), 1);
-        assert!(
-            Table::parse("a,b\n1\n", "t.csv")
-                .unwrap_err()
-                .to_string()
-                .starts_with("t.csv: CSV error: record 1 (line: 2")
-        );
+        let uneven = Table::parse("a,b\n1\n", "t.csv").unwrap_err().to_string();
+        assert_eq!(uneven, "t.csv: line 2 has 1 cells, and there are 2 columns");
         assert!(Table::read("no/such.csv").unwrap_err().to_string().starts_with("no/such.csv: "));
         assert!(table.categories("a").is_err() && table.one_hot::<f32>("b").is_ok());
         assert!(Table::parse("a\n1e39\n", "t.csv").unwrap().numbers::<f32>("a").is_err(), "too large for f32");

@@ -191,6 +191,11 @@ impl ReduceOnPlateau {
     pub fn best(&self) -> Option<f64> {
         self.best
     }
+
+    /// The factor of the learning rate now.
+    pub fn current(&self) -> f64 {
+        self.current
+    }
 }
 
 /// Ends a descent when a metric stops getting better.

@@ -1,23 +1,80 @@
 //! Checkpoints: all that a run needs to go on as if it had never been stopped.
 
+use std::fmt;
 use std::fs;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use gradus_autograd::{Float, Module};
-use gradus_data::FileError;
+use gradus_data::{FileError, remove_unfinished};
 use gradus_optim::{Optimizer, OptimizerState, Rule};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, DeserializeOwned, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::container::{self, Kind, LoadError};
-use crate::leaves::Leaves;
+use crate::leaves::{Leaves, unfit};
 
 #[derive(Serialize, Deserialize)]
 #[serde(bound(serialize = "E: Serialize", deserialize = "E: DeserializeOwned"))]
 struct Saved<T: Float, E> {
     model: Leaves<T>,
     optimizer: OptimizerState<T>,
-    extra: E,
+    extra: Typed<E>,
+}
+
+/// Something with the name of its type before it, so that it is not read as something else.
+#[derive(Serialize)]
+struct Typed<E> {
+    #[serde(with = "gradus_autograd::exact")]
+    name: String,
+    value: E,
+}
+
+impl<'de, E: DeserializeOwned> Deserialize<'de> for Typed<E> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parts<E>(PhantomData<E>);
+        impl<'de, E: DeserializeOwned> Visitor<'de> for Parts<E> {
+            type Value = Typed<E>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a type, and a value")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Typed<E>, A::Error> {
+                let lacks = || de::Error::invalid_length(0, &"two parts");
+                let Name(name) = parts.next_element()?.ok_or_else(lacks)?;
+                let own = type_of::<E>();
+                if name != own {
+                    return Err(de::Error::custom(format!("what is saved beside the model is {name}, not {own}")));
+                }
+                Ok(Typed { name, value: parts.next_element()?.ok_or_else(lacks)? })
+            }
+        }
+        #[derive(Deserialize)]
+        struct Name(#[serde(with = "gradus_autograd::exact")] String);
+        deserializer.deserialize_tuple(2, Parts(PhantomData))
+    }
+}
+
+fn type_of_value<E: ?Sized>(_: &E) -> String {
+    type_of::<E>()
+}
+
+/// The name of a type without the modules that it and its parts are in. What is saved by reference is loaded as its own.
+fn type_of<E: ?Sized>() -> String {
+    let (mut short, mut word) = (String::new(), String::new());
+    for sign in std::any::type_name::<E>().chars().chain([' ']) {
+        match sign {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | ':' => word.push(sign),
+            _ => {
+                short += match word.rsplit("::").next().unwrap_or_default() {
+                    "str" => "String",
+                    name => name,
+                };
+                word.clear();
+                short.extend((sign != '&').then_some(sign));
+            }
+        }
+    }
+    short.trim_end().to_owned()
 }
 
 /// Saves a model, its optimizer, and whatever else a loop of your own needs to go on: the epoch, the position in it,
@@ -55,29 +112,33 @@ struct Saved<T: Float, E> {
 /// ```
 ///
 /// # Errors
-/// If the file cannot be written.
+/// If the file cannot be written, or two parameters have one path.
 pub fn save_checkpoint<T: Float, M: Module<T> + ?Sized, R: Rule>(
     path: impl AsRef<Path>,
     model: &M,
     optimizer: &Optimizer<R, T>,
     extra: &impl Serialize,
 ) -> Result<(), FileError> {
+    if let Some(reason) = unfit(model) {
+        return Err(FileError { path: path.as_ref().into(), source: std::io::Error::other(reason) });
+    }
+    let extra = Typed { name: type_of_value(extra), value: extra };
     let saved = Saved { model: Leaves::of(model), optimizer: optimizer.state(), extra };
     container::write(Kind::Checkpoint, &saved, path.as_ref())
 }
 
 /// Loads what [`save_checkpoint`] wrote into a model and an optimizer made with the same settings, and returns what was
-/// saved beside them.
+/// saved beside them, which must be asked for by the same type (a `&str` as a `String`).
 ///
 /// # Errors
-/// If the file is not there, no checkpoint, cut short, damaged, of another format, or does not fit model or optimizer.
-/// Both are then as they were.
+/// If the file is not there, no checkpoint, cut short, damaged, of another format, does not fit model or optimizer, or what
+/// is saved beside them is of another type. Both are then as they were.
 pub fn load_checkpoint<T: Float, M: Module<T> + ?Sized, R: Rule, E: DeserializeOwned>(
     path: impl AsRef<Path>,
     model: &mut M,
     optimizer: &mut Optimizer<R, T>,
 ) -> Result<E, LoadError> {
-    load_checked(path.as_ref(), model, optimizer, |_| Ok(()))
+    load_checked(path.as_ref(), model, optimizer, |_, _| Ok(()))
 }
 
 /// The same, with one more look at what was saved before anything is changed.
@@ -85,7 +146,7 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, R: Rule, E: Deserial
     path: &Path,
     model: &mut M,
     optimizer: &mut Optimizer<R, T>,
-    check: impl FnOnce(&E) -> Result<(), LoadError>,
+    check: impl FnOnce(&E, &M) -> Result<(), LoadError>,
 ) -> Result<E, LoadError> {
     let saved: Saved<T, E> = container::decode(&container::open(Kind::Checkpoint, path)?, T::NAME, path)?;
     if let Some(reason) = saved.model.flaw() {
@@ -99,10 +160,12 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, R: Rule, E: Deserial
     let unfit = |reason: String| LoadError::Optimizer { path: path.into(), reason };
     loaded.load_state(saved.optimizer).map_err(|e| unfit(e.to_string()))?;
     loaded.state_fits(model).map_err(unfit)?;
-    check(&saved.extra)?;
-    saved.model.write_to(model);
+    check(&saved.extra.value, model)?;
+    let fault = |reason| LoadError::Model { path: path.into(), reason };
+    crate::leaves::unfit(model).map_or(Ok(()), |reason| Err(fault(reason)))?;
+    saved.model.write_to(model).map_err(fault)?;
     *optimizer = loaded;
-    Ok(saved.extra)
+    Ok(saved.extra.value)
 }
 
 /// Where a [`Trainer`](crate::Trainer) saves its run, when, and how many of the last checkpoints it keeps.
@@ -231,13 +294,7 @@ impl Checkpoints {
     /// Makes the folder, and clears it of what a killed run left half-written.
     pub(crate) fn prepare(&self) -> Result<(), FileError> {
         fs::create_dir_all(&self.folder).map_err(self.failed())?;
-        for entry in fs::read_dir(&self.folder).map_err(self.failed())? {
-            let path = entry.map_err(self.failed())?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if name.starts_with(".gradus-") && path.is_file() {
-                fs::remove_file(&path).map_err(|source| FileError { path: path.clone(), source })?;
-            }
-        }
+        remove_unfinished(&self.folder);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bincode::config;
+use bincode::error::DecodeError;
 use gradus_data::{FileError, write_atomically};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +30,14 @@ impl Kind {
         }
     }
 
+    /// of the content's format
+    pub(crate) fn version(self) -> u32 {
+        match self {
+            Kind::Model => 1,
+            Kind::Checkpoint => 2,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Kind::Model => "a saved model",
@@ -37,10 +46,9 @@ impl Kind {
     }
 }
 
-pub(crate) const VERSION: u32 = 1;
 pub(crate) const HEAD: usize = 24;
 /// Bytes that a file may take at most.
-pub(crate) const LIMIT: usize = 1 << if usize::BITS > 32 { 32 } else { 30 };
+pub(crate) const LIMIT: usize = 1 << if usize::BITS > 32 { 32 } else { 27 };
 /// Parameters and buffers that a model may have at most.
 const MAX_LEAVES: u64 = 1 << 20;
 
@@ -53,8 +61,8 @@ pub enum LoadError {
     File(#[from] FileError),
     #[error("{}: not {wanted}: it {found}", path.display())]
     Magic { path: PathBuf, wanted: &'static str, found: String },
-    #[error("{}: saved in format {found}; this version reads format {VERSION}", path.display())]
-    Version { path: PathBuf, found: u32 },
+    #[error("{}: saved in format {found}; this version reads format {read}", path.display())]
+    Version { path: PathBuf, found: u32, read: u32 },
     #[error("{}: cut short, or grown: {found} bytes follow the head, which says {expected}", path.display())]
     Length { path: PathBuf, expected: u64, found: u64 },
     #[error("{}: {bytes} bytes are more than the {LIMIT} that are read at most", path.display())]
@@ -73,6 +81,12 @@ pub enum LoadError {
     Optimizer { path: PathBuf, reason: String },
     #[error("{}: saved by a run with other settings{}", path.display(), differences.concat())]
     Settings { path: PathBuf, differences: Vec<String> },
+    /// The model itself is at fault.
+    #[error("{}: cannot be loaded: {reason}", path.display())]
+    Model { path: PathBuf, reason: String },
+    /// `load_partial` found nothing in the file that fits.
+    #[error("{}: nothing in it fits this model, so nothing was loaded{mismatch}{hint}", path.display())]
+    Nothing { path: PathBuf, mismatch: Mismatch, hint: String },
 }
 
 /// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
@@ -96,7 +110,7 @@ pub(crate) fn seal(kind: Kind, content: &impl Serialize, path: &Path) -> Result<
     }
     let checksum = crc32fast::hash(&bytes[HEAD..]);
     bytes[..8].copy_from_slice(kind.magic());
-    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[8..12].copy_from_slice(&kind.version().to_le_bytes());
     bytes[12..20].copy_from_slice(&(length as u64).to_le_bytes());
     bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
     Ok(bytes)
@@ -123,8 +137,8 @@ pub(crate) fn open(kind: Kind, path: &Path) -> Result<Vec<u8>, LoadError> {
         return Err(LoadError::Length { path: path.into(), expected: HEAD as u64, found: 0 });
     };
     let field = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    if field(8) != VERSION {
-        return Err(LoadError::Version { path: path.into(), found: field(8) });
+    if field(8) != kind.version() {
+        return Err(LoadError::Version { path: path.into(), found: field(8), read: kind.version() });
     }
     let expected = u64::from(field(12)) | u64::from(field(16)) << 32;
     if expected > LIMIT as u64 {
@@ -155,14 +169,28 @@ pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str, 
     if found != scalar {
         return Err(LoadError::Scalar { path: path.into(), found, expected: scalar });
     }
-    let (content, left) = {
-        let (value, used): (C, usize) =
-            bincode::serde::decode_from_slice(content, config::standard().with_limit::<LIMIT>())
-                .map_err(|e| damaged(e.to_string()))?;
-        (value, content.len() - used)
-    };
-    if left != 0 {
-        return Err(damaged(format!("{left} bytes are left over")));
+    let (value, used) = within::<C>(content).map_err(|e| damaged(e.to_string()))?;
+    match content.len() - used {
+        0 => Ok(value),
+        left => Err(damaged(format!("{left} bytes are left over"))),
     }
-    Ok(content)
+}
+
+/// Decodes with a limit that follows from the content's size, so that a length that lies asks for no more than a small
+/// multiple of it. (Bincode counts 8 bytes for a whole number that takes one, and its limit is known when compiled.)
+fn within<C: DeserializeOwned>(content: &[u8]) -> Result<(C, usize), DecodeError> {
+    macro_rules! limited {
+        ($($bits:literal)*) => {
+            match content.len() as u64 * 8 {
+                $(size if size <= 1 << $bits => {
+                    bincode::serde::borrow_decode_from_slice(content, config::standard().with_limit::<{ 1 << $bits }>())
+                })*
+                _ => bincode::serde::borrow_decode_from_slice(content, config::standard().with_limit::<{ 8 * LIMIT }>()),
+            }
+        };
+    }
+    #[cfg(target_pointer_width = "64")]
+    return limited!(12 15 18 21 24 27 30 33);
+    #[cfg(not(target_pointer_width = "64"))]
+    return limited!(12 15 18 21 24 27);
 }

@@ -6,12 +6,14 @@ use gradus_data::FileError;
 
 use crate::LoadError;
 
-/// Why a training run failed. The model is as its last good step left it.
+/// Why a training run failed. The model is as its last step left it; a step along a gradient that is not finite is not
+/// made.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum TrainError {
-    /// The loss, or a gradient, became NaN or infinite. That step was not made.
+    /// The loss, or a gradient, became NaN or infinite, and that step was not made; or the step before made a parameter
+    /// so.
     #[error(
         "{cause} at step {step} (epoch {epoch}), with learning rate {lr}: {advice}{}{}",
         report.as_ref().map_or(String::new(), |text| format!("\n  where it began: {text}")),
@@ -35,6 +37,12 @@ pub enum TrainError {
     },
     #[error("the training data holds no examples, or fewer than the one batch that is kept")]
     Empty,
+    /// The model cannot be saved, or its best numbers not be given back.
+    #[error("{reason}")]
+    Model {
+        /// what is wrong with it
+        reason: String,
+    },
     #[error("`watch`: there is no metric `{name}`; there are {}", known.join(", "))]
     Watch { name: String, known: Vec<String> },
     #[error("{}: there are checkpoints of a run (the last: {last}); `resume()` goes on with it, another folder begins a new one", folder.display())]

@@ -83,29 +83,41 @@ impl<T: Float> Predictions<T> {
     }
 
     /// The class that is predicted for each row of the last axis: the one with the largest logit, the first of those
-    /// that tie; for one logit a row, 1 if it is above 0.
+    /// that tie; for one logit a row, 1 if it is above 0. A row that holds NaN is class 0 here; metrics count it as wrong,
+    /// whatever its label.
     pub fn classes(&self) -> Vec<usize> {
+        self.decisions().into_iter().map(|class| class.unwrap_or(0)).collect()
+    }
+
+    /// [`classes`](Self::classes), nothing for a row that holds NaN.
+    pub(crate) fn decisions(&self) -> Vec<Option<usize>> {
+        let one = |x: &T| (!x.to_f64().is_nan()).then(|| usize::from(x.to_f64() > 0.0));
         match self.columns() {
-            1 => self.numbers().iter().map(|&x| usize::from(x.to_f64() > 0.0)).collect(),
+            1 => self.numbers().iter().map(one).collect(),
             columns => largest(self.numbers(), columns),
         }
     }
 
-    /// The share of right predictions.
+    /// The labels, one for each prediction.
+    #[track_caller]
+    pub(crate) fn matched_labels(&self) -> &[usize] {
+        let (labels, rows) = (self.labels(), self.numbers().len() / self.columns().max(1));
+        assert!(
+            rows == labels.len(),
+            "outputs of shape {:?} are {rows} predictions, but there are {} labels",
+            self.outputs.shape(),
+            labels.len()
+        );
+        labels
+    }
+
+    /// The share of right predictions; NaN of none.
     ///
     /// # Panics
     /// If the targets are no labels, or not as many as predictions.
     #[track_caller]
     pub fn accuracy(&self) -> f64 {
-        let (classes, labels) = (self.classes(), self.labels());
-        assert!(
-            classes.len() == labels.len(),
-            "outputs of shape {:?} are {} predictions, but there are {} labels",
-            self.outputs.shape(),
-            classes.len(),
-            labels.len()
-        );
-        classes.iter().zip(labels).filter(|(p, y)| p == y).count() as f64 / labels.len() as f64
+        Metric::accuracy().of(self)
     }
 
     /// Which class was taken for which.
@@ -114,7 +126,7 @@ impl<T: Float> Predictions<T> {
     /// If the targets are no labels.
     #[track_caller]
     pub fn confusion(&self) -> Confusion {
-        Confusion::new(&self.classes(), self.labels(), self.columns().max(2))
+        Confusion::of(&self.decisions(), self.matched_labels(), self.columns().max(2))
     }
 
     /// Predictions of batches one after the other.

@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use std::thread::scope;
 use std::time::Instant;
 
-use gradus_autograd::{Float, Gradients, Module, Stream, Tape};
+use gradus_autograd::{Float, Gradients, Module, ParamId, Stream, Tape};
 use gradus_data::{Examples, FileError, prefetch};
 use gradus_optim::{Optimizer, Rule};
 
 use crate::checkpoint::load_checked;
 use crate::evaluate::{self, Predictions};
 use crate::history::{Ended, Epoch, History, StepRow};
+use crate::leaves::unfit;
 use crate::options::{Length, Part, Step};
 use crate::parallel::Shards;
 use crate::progress::Progress;
-use crate::state::State;
+use crate::state::{State, first_not_finite};
+use crate::trainer::Last;
 use crate::{Checkpoints, LoadError, Scores, Task, TrainError, Trainer, signal};
 
 /// What a callback sees, after each step.
@@ -32,11 +34,32 @@ pub struct Moment<'a, M, R: Rule, T: Float> {
 }
 
 impl<R: Rule, T: Float, K> Trainer<R, T, K> {
-    /// Trains the model.
+    /// Trains the model, for the [`epochs`](Trainer::epochs) or [`steps`](Trainer::steps) that were set.
+    ///
+    /// A second call with the same model goes on where the first one ended, for as many more: optimizer, schedule, random
+    /// numbers and the count of epochs go on, so that two fits of 3 epochs are one of 6, bit for bit (Keras does so too).
+    /// Another model, a clone also, begins anew, so that the folds of a cross-validation do not learn from each other; and
+    /// [`start_anew`](Trainer::start_anew) asks for that.
+    ///
+    /// ```
+    /// use gradus_nn::Mlp;
+    /// use gradus_optim::{Adam, cosine};
+    /// use gradus_train::{Trainer, evaluate};
+    /// let data = gradus_data::iris();
+    /// let new = || (Mlp::builder([4, 8, 3]).seed(1).build::<f32>(), Trainer::new(Adam::new(0.01).schedule(cosine(30))));
+    /// let ((mut twice, trainer), (mut once, other)) = (new(), new());
+    /// let mut trainer = trainer.epochs(3);
+    /// trainer.fit(&mut twice, &data, None)?;
+    /// let second = trainer.fit(&mut twice, &data, None)?;
+    /// assert_eq!((second.epochs[0].epoch, trainer.optimizer().steps()), (4, 30));
+    /// other.epochs(6).fit(&mut once, &data, None)?;
+    /// assert_eq!(evaluate(&twice, &data).loss(), evaluate(&once, &data).loss());
+    /// # Ok::<(), gradus_train::TrainError>(())
+    /// ```
     ///
     /// # Errors
-    /// If there is no data, the loss or a gradient becomes NaN or infinite, a file cannot be read or written, or a
-    /// checkpoint does not fit.
+    /// If there is no data, the loss, a gradient or a parameter becomes NaN or infinite, a file cannot be read or written,
+    /// or a checkpoint does not fit.
     ///
     /// # Panics
     /// If model, task and data do not fit together.
@@ -88,9 +111,15 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
     where
         K: Task<T, M, E::Batch>,
     {
-        let mut optimizer = self.optimizer.clone();
-        let result = self.run(&mut optimizer, model, (train, valid), callback);
-        self.last = Some(optimizer);
+        let own: Vec<ParamId> = model.params().iter().map(|(_, param)| param.id()).collect();
+        let before = self.last.take().filter(|last| last.model == own);
+        let (mut optimizer, before) = match before {
+            Some(Last { optimizer, state: Some(state), .. }) => (optimizer, Some(state)),
+            _ => (self.optimizer.clone(), None),
+        };
+        let mut left = None;
+        let result = self.run(&mut optimizer, (before, &mut left), model, (train, valid), callback);
+        self.last = Some(Last { optimizer, state: left, model: own });
         result
     }
 
@@ -98,6 +127,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
     fn run<M: Module<T>, E: Examples>(
         &self,
         optimizer: &mut Optimizer<R, T>,
+        (before, left): (Option<State<T>>, &mut Option<State<T>>),
         model: &mut M,
         (train, valid): (&E, Option<&E>),
         mut callback: impl FnMut(Moment<'_, M, R, T>) -> ControlFlow<()>,
@@ -111,6 +141,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         if steps_per_epoch == 0 {
             return Err(TrainError::Empty);
         }
+        unfit(model).map_or(Ok(()), |reason| Err(TrainError::Model { reason }))?;
         let goal = options.goal(task.metrics())?;
         let listening = options.ctrl_c.then(signal::listen).transpose().map_err(TrainError::Signal)?;
         let asked_to_stop = || listening.is_some() && signal::is_asked_to_stop();
@@ -120,16 +151,26 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         let stopping = options.stopping.clone().map(|stopping| stopping.goal(goal));
         let plateau = options.plateau.clone().map(|plateau| plateau.goal(goal));
         let mut state = State::new(options.fixed(rows, valid.map(E::len)), stopping, plateau);
+        let goes_on = before.is_some();
+        if let Some(before) = before {
+            state = before.go_on(state);
+        }
+        let before = [state.epoch, state.step()];
+        let rows_before = [state.history.epochs.len(), state.history.steps.len(), state.history.notes.len()];
+        if valid.is_some_and(|valid| valid.len() == 0) {
+            state.history.notes.push("the validation data holds no examples: there is no validation loss".into());
+        }
         let mut last_checkpoint = None;
         if let Some(checkpoints) = &options.checkpoints {
-            if let Some((saved, path)) = resume(checkpoints, &state, model, optimizer)? {
+            if !goes_on && let Some((saved, path)) = resume(checkpoints, &state, steps_per_epoch, model, optimizer)? {
                 (state, last_checkpoint) = (saved, Some(path));
             }
             checkpoints.prepare()?;
         }
         options.logs.iter().try_for_each(|path| state.history.write(path))?; // a folder that is not there is known now
 
-        let mut shards = Shards::new(options.shards, options.threads, options.seed);
+        // no step has more parts than a batch has rows
+        let mut shards = Shards::new(options.shards.min(options.batch_size), options.threads, options.seed);
         shards.name_parameters(model);
         shards.set_step(state.passes);
         let mut inference: Vec<Tape<T>> = (0..shards.count()).map(|_| Tape::inference()).collect();
@@ -143,7 +184,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         };
         let mut progress = Progress::new(options.progress, of);
         let mut ended = asked_to_stop().then_some(Ended::Interrupted { checkpoint: None });
-        while ended.is_none() && !options.is_complete(&state) {
+        while ended.is_none() && !options.is_complete(&state, before) {
             progress.begin(state.epoch + 1, state.batch as usize, steps_per_epoch as usize);
             let order = options.sampling.rows(rows, options.seed, state.epoch + 1);
             let batches = options.batches(order).from_batch(state.batch as usize);
@@ -174,6 +215,11 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
                     progress.step(state.epoch + 1, state.batch as usize, loss);
 
                     let mut row = None;
+                    let last = state.batch == steps_per_epoch || options.is_complete(&state, before);
+                    if last && let Some((path, value)) = first_not_finite(&*model) {
+                        let cause = format!("`{path}` became {value}");
+                        return Err(diverged(&state, cause, lr, None, last_checkpoint.take()));
+                    }
                     if state.batch == steps_per_epoch {
                         let scores = validate(&shards, &*model)?;
                         state.took(start.elapsed().as_secs_f64());
@@ -194,7 +240,11 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
                         _ if asked_to_stop() => Some(Ended::Interrupted { checkpoint: None }),
                         ControlFlow::Continue(()) => None,
                     };
-                    let over = ended.is_some() || options.is_complete(&state);
+                    let over = ended.is_some() || options.is_complete(&state, before);
+                    if over && let Some((path, value)) = first_not_finite(&*model).filter(|_| !last) {
+                        let cause = format!("`{path}` became {value}");
+                        return Err(diverged(&state, cause, lr, None, last_checkpoint.take()));
+                    }
                     if let Some(checkpoints) = &options.checkpoints
                         && (over || checkpoints.is_due(state.step(), row.as_ref().map(|row| row.epoch)))
                     {
@@ -211,26 +261,32 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
                 Ok(())
             })?;
         }
-        if ended.is_none() && state.batch > 0 {
+        let mut end = (ended.is_none() && state.batch > 0).then(|| state.clone());
+        if let Some(state) = &mut end {
             // the steps end within an epoch. What follows is not in the checkpoint: a run of more steps goes on without it
             let row = state.row(validate(&shards, &*model)?, task.metrics());
-            options.observe(&mut state, &row, goal, &*model)?;
+            options.observe(state, &row, goal, &*model)?;
             options.logs.iter().try_for_each(|path| state.history.write(path))?;
             progress.end(&row);
         }
-        state.history.ended = match ended {
+        let end_state = end.as_mut().unwrap_or(&mut state);
+        end_state.history.ended = match ended {
             Some(Ended::Interrupted { .. }) => {
-                progress.say(&how_to_go_on(state.step(), last_checkpoint.as_deref()));
+                progress.say(&how_to_go_on(end_state.step(), last_checkpoint.as_deref()));
                 Ended::Interrupted { checkpoint: last_checkpoint }
             }
             Some(ended) => ended,
-            None if state.over => Ended::Early,
+            None if end_state.over => Ended::Early,
             None => Ended::Finished,
         };
-        if !matches!(state.history.ended, Ended::Interrupted { .. }) {
-            state.restore_best(model);
+        if !matches!(end_state.history.ended, Ended::Interrupted { .. }) {
+            end_state.history.notes.extend(options.without_best(end_state));
+            end_state.restore_best(model)?;
         }
-        Ok(state.history)
+        let history = end_state.history.since(rows_before);
+        history.notes.iter().for_each(|note| progress.say(note));
+        *left = Some(state);
+        Ok(history)
     }
 }
 
@@ -272,6 +328,7 @@ fn gradients<T: Float, M: Module<T>, B: Send + Sync>(
 fn resume<T: Float, M: Module<T>, R: Rule>(
     checkpoints: &Checkpoints,
     new: &State<T>,
+    steps_per_epoch: u64,
     model: &mut M,
     optimizer: &mut Optimizer<R, T>,
 ) -> Result<Option<(State<T>, PathBuf)>, TrainError> {
@@ -281,14 +338,27 @@ fn resume<T: Float, M: Module<T>, R: Rule>(
         let folder = path.parent().unwrap_or(&path).to_owned();
         return Err(TrainError::Occupied { folder, last: format!("step {step}") });
     }
-    let saved = load_checked(&path, model, optimizer, |saved: &State<T>| {
+    let saved = load_checked(&path, model, optimizer, |saved: &State<T>, model| {
         let differences = new.fixed.differences(&saved.fixed);
-        if differences.is_empty() { Ok(()) } else { Err(LoadError::Settings { path: path.clone(), differences }) }
+        if !differences.is_empty() {
+            return Err(LoadError::Settings { path: path.clone(), differences });
+        }
+        let damaged = |reason| Err(LoadError::Content { path: path.clone(), reason });
+        saved.flaw(steps_per_epoch, model).map_or(Ok(()), damaged)
     });
     match (saved, all.pop()) {
         (Ok(saved), _) => Ok(Some((saved, path))),
         (
-            Err(error @ (LoadError::Length { .. } | LoadError::Checksum { .. } | LoadError::Magic { .. })),
+            // all but what says that it is of another run
+            Err(
+                error @ (LoadError::Length { .. }
+                | LoadError::Checksum { .. }
+                | LoadError::Magic { .. }
+                | LoadError::Version { .. }
+                | LoadError::TooLarge { .. }
+                | LoadError::Content { .. }
+                | LoadError::File(_)),
+            ),
             Some((_, older)),
         ) => Err(TrainError::Damaged { error, older }),
         (Err(error), _) => Err(error.into()),

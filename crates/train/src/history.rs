@@ -65,9 +65,22 @@ pub struct History {
     pub best: Option<u64>,
     /// why it ended
     pub ended: Ended,
+    /// what should be known of it: that what was to decide is no number, say
+    pub notes: Vec<String>,
 }
 
 impl History {
+    /// What was added since there were so many epochs, steps and notes.
+    pub(crate) fn since(&self, [epochs, steps, notes]: [usize; 3]) -> Self {
+        History {
+            epochs: self.epochs[epochs.min(self.epochs.len())..].to_vec(),
+            steps: self.steps[steps.min(self.steps.len())..].to_vec(),
+            notes: self.notes[notes.min(self.notes.len())..].to_vec(),
+            best: self.best,
+            ended: self.ended.clone(),
+        }
+    }
+
     /// The last epoch.
     ///
     /// # Panics
@@ -117,7 +130,7 @@ impl History {
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
         let path = path.as_ref();
         let (columns, rows) = self.table();
-        let bytes = if path.extension().is_some_and(|e| e == "jsonl") {
+        let bytes = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("jsonl")) {
             let line = |row: &Vec<f64>| {
                 let fields = columns.iter().zip(row).map(|(column, &x)| (column.clone(), number(column, x)));
                 serde_json::Value::Object(fields.collect()).to_string() + "\n"

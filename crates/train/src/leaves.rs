@@ -1,5 +1,6 @@
 //! A model's numbers by path, and how they fit another model.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use gradus_autograd::{Float, Module, Visitor};
@@ -26,6 +27,7 @@ pub(crate) struct SavedLeaf<T: Float> {
 }
 
 /// How saved numbers differ from a model.
+#[must_use = "it tells what was not loaded"]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mismatch {
     /// in the model, but not in the file
@@ -58,6 +60,21 @@ impl fmt::Display for Mismatch {
     }
 }
 
+/// The first path that stands twice.
+pub(crate) fn twice<'a>(paths: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut seen = HashSet::new();
+    paths.into_iter().find(|path| !seen.insert(*path))
+}
+
+/// What keeps a model from being saved or loaded: two leaves of one path.
+pub(crate) fn unfit<T: Float, M: Module<T> + ?Sized>(model: &M) -> Option<String> {
+    let leaves = model.leaves();
+    let path = twice(leaves.iter().map(|(path, _)| &**path))?;
+    Some(format!(
+        "two parameters or buffers of the model have the path `{path}`, and one would be lost; give them other names"
+    ))
+}
+
 impl<T: Float> Leaves<T> {
     pub(crate) fn of<M: Module<T> + ?Sized>(model: &M) -> Self {
         let leaves = model.leaves().into_iter().map(|(path, leaf)| SavedLeaf {
@@ -68,39 +85,63 @@ impl<T: Float> Leaves<T> {
         Leaves { scalar: T::NAME.into(), leaves: leaves.collect() }
     }
 
-    fn find(&self, path: &str) -> Option<&SavedLeaf<T>> {
-        self.leaves.iter().find(|leaf| leaf.path == path)
+    fn by_path(&self) -> HashMap<&str, &SavedLeaf<T>> {
+        self.leaves.iter().map(|leaf| (&*leaf.path, leaf)).collect()
     }
 
     pub(crate) fn compare<M: Module<T> + ?Sized>(&self, model: &M) -> Mismatch {
-        let own = model.leaves();
-        let known = |leaf: &&SavedLeaf<T>| !own.iter().any(|(path, _)| *path == leaf.path);
-        let shapes = own.iter().filter_map(|(path, leaf)| Some((path, self.find(path)?, leaf.shape())));
-        Mismatch {
-            missing: own.iter().filter(|(path, _)| self.find(path).is_none()).map(|(path, _)| path.clone()).collect(),
-            unexpected: self.leaves.iter().filter(known).map(|leaf| leaf.path.clone()).collect(),
-            shapes: shapes
-                .filter(|(_, saved, shape)| saved.shape != *shape)
-                .map(|(path, saved, shape)| (path.clone(), saved.shape.clone(), shape.to_vec()))
-                .collect(),
+        let (own, saved) = (model.leaves(), self.by_path());
+        let known: HashSet<&str> = own.iter().map(|(path, _)| &**path).collect();
+        let mut mismatch = Mismatch::default();
+        for (path, leaf) in &own {
+            match saved.get(&**path) {
+                None => mismatch.missing.push(path.clone()),
+                Some(saved) if saved.shape != leaf.shape() => {
+                    mismatch.shapes.push((path.clone(), saved.shape.clone(), leaf.shape().to_vec()));
+                }
+                Some(_) => {}
+            }
         }
+        let unexpected = self.leaves.iter().filter(|leaf| !known.contains(&*leaf.path));
+        mismatch.unexpected = unexpected.map(|leaf| leaf.path.clone()).collect();
+        mismatch
     }
 
-    /// What is wrong in itself: numbers that are not as many as the shape says.
+    /// What is wrong in itself: numbers that are not as many as the shape says, or two leaves of one path.
     pub(crate) fn flaw(&self) -> Option<String> {
+        if let Some(path) = twice(self.leaves.iter().map(|leaf| &*leaf.path)) {
+            return Some(format!("it holds {path} twice"));
+        }
         let count = |leaf: &SavedLeaf<T>| leaf.shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
         let short = self.leaves.iter().find(|leaf| count(leaf) != Some(leaf.numbers.len()))?;
         Some(format!("{} has {} numbers for shape {:?}", short.path, short.numbers.len(), short.shape))
     }
 
-    /// Writes what fits into a model.
-    pub(crate) fn write_to<M: Module<T> + ?Sized>(&self, model: &mut M) {
+    /// Writes what fits into a model. Returns how many leaves that were.
+    ///
+    /// # Errors
+    /// If the model's `visit_mut` does not go to the same leaves as its `visit`. Nothing is written then.
+    pub(crate) fn write_to<M: Module<T> + ?Sized>(&self, model: &mut M) -> Result<usize, String> {
+        let paths: Vec<String> = model.leaves().into_iter().map(|(path, _)| path).collect();
+        let mut reached = Vec::with_capacity(paths.len());
+        model.visit_mut(&mut Visitor::new(&mut |path, _| reached.push(path.to_string())));
+        if let Some(path) = paths.iter().zip(&reached).find_map(|(own, reached)| (own != reached).then_some(own)) {
+            return Err(format!("the model's `visit_mut` does not go to `{path}` as its `visit` does"));
+        }
+        if paths.len() != reached.len() {
+            let (visit, visit_mut) = (paths.len(), reached.len());
+            return Err(format!("the model's `visit` goes to {visit} leaves, its `visit_mut` to {visit_mut}"));
+        }
+        let saved = self.by_path();
+        let mut written = 0;
         model.visit_mut(&mut Visitor::new(&mut |path, mut leaf| {
-            if let Some(own) = self.find(&path.to_string())
+            if let Some(own) = saved.get(&*path.to_string())
                 && own.shape == leaf.shape()
             {
                 leaf.update(|numbers| numbers.copy_from_slice(&own.numbers));
+                written += 1;
             }
         }));
+        Ok(written)
     }
 }

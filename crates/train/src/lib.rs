@@ -47,7 +47,7 @@ pub use gradus_data::{FileError, write_atomically};
 pub use history::{Ended, Epoch, History, StepRow};
 pub use leaves::Mismatch;
 pub use metrics::{Confusion, Metric, auc};
-pub use model_file::{load, load_partial, save};
+pub use model_file::{load, load_partial, load_renamed, save};
 pub use parallel::{Shards, parallel};
 pub use task::{Classify, ClassifyBinary, CostOf, Labelled, Regress, Task};
 pub use trainer::Trainer;

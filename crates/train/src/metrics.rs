@@ -9,10 +9,54 @@ use ndarray::Array2;
 
 use crate::Predictions;
 
-/// The place of the largest number of each row; the first of those that tie.
-pub(crate) fn largest<T: Float>(numbers: &[T], columns: usize) -> Vec<usize> {
+/// The place of the largest number of each row, the first of those that tie; nothing for a row that holds NaN.
+pub(crate) fn largest<T: Float>(numbers: &[T], columns: usize) -> Vec<Option<usize>> {
     let rows = numbers.chunks_exact(columns.max(1));
-    rows.map(|row| (1..row.len()).fold(0, |best, j| if row[j] > row[best] { j } else { best })).collect()
+    let place = |row: &[T]| {
+        let best = (1..row.len()).fold(0, |best, j| if row[j] > row[best] { j } else { best });
+        row.iter().all(|x| !x.to_f64().is_nan()).then_some(best)
+    };
+    rows.map(place).collect()
+}
+
+/// How a class fared.
+#[derive(Clone, Copy)]
+struct Class {
+    /// of it and taken for it
+    hits: f64,
+    /// taken for it
+    predicted: f64,
+    /// of it
+    actual: f64,
+}
+
+impl Class {
+    fn precision(self) -> f64 {
+        share(self.hits, self.predicted)
+    }
+    fn recall(self) -> f64 {
+        share(self.hits, self.actual)
+    }
+    fn f1(self) -> f64 {
+        share(2.0 * self.hits, self.predicted + self.actual)
+    }
+    fn occurs(self) -> bool {
+        self.predicted + self.actual > 0.0
+    }
+}
+
+/// Of two classes, what `of` says of class 1; of more, its mean over those that occur, in labels or predictions, as
+/// scikit-learn has it. NaN if none does.
+fn overall(classes: &[Class], of: fn(Class) -> f64) -> f64 {
+    if let [no, yes] = classes {
+        return if no.occurs() || yes.occurs() { of(*yes) } else { f64::NAN };
+    }
+    let occurring = || classes.iter().filter(|class| class.occurs());
+    occurring().map(|&class| of(class)).sum::<f64>() / occurring().count() as f64
+}
+
+fn share(part: f64, whole: f64) -> f64 {
+    if whole == 0.0 { 0.0 } else { part / whole }
 }
 
 /// How often class i was taken for class j, and what follows from it.
@@ -27,6 +71,8 @@ pub(crate) fn largest<T: Float>(numbers: &[T], columns: usize) -> Vec<usize> {
 pub struct Confusion {
     /// row: the label; column: the prediction
     pub matrix: Array2<usize>,
+    /// of each label, how many were taken for no class, because an output was NaN
+    pub undecided: Vec<usize>,
 }
 
 impl Confusion {
@@ -36,69 +82,81 @@ impl Confusion {
     /// If there are not as many of both, or one is no class.
     #[track_caller]
     pub fn new(predictions: &[usize], labels: &[usize], classes: usize) -> Self {
-        let (p, y) = (predictions.len(), labels.len());
-        assert!(p == y, "Confusion: {p} predictions for {y} labels");
-        let mut matrix = Array2::zeros((classes, classes));
-        for (row, (&p, &y)) in predictions.iter().zip(labels).enumerate() {
-            assert!(p < classes && y < classes, "Confusion: row {row}: {y} taken for {p}, among {classes} classes");
-            matrix[[y, p]] += 1;
-        }
-        Confusion { matrix }
+        let decisions: Vec<Option<usize>> = predictions.iter().copied().map(Some).collect();
+        Self::of(&decisions, labels, classes)
     }
 
-    fn classes(&self) -> usize {
-        self.matrix.nrows()
+    /// The same, of predictions of which some were none.
+    #[track_caller]
+    pub(crate) fn of(decisions: &[Option<usize>], labels: &[usize], classes: usize) -> Self {
+        let (p, y) = (decisions.len(), labels.len());
+        assert!(p == y, "Confusion: {p} predictions for {y} labels");
+        let (mut matrix, mut undecided) = (Array2::zeros((classes, classes)), vec![0; classes]);
+        for (row, (&p, &y)) in decisions.iter().zip(labels).enumerate() {
+            let taken = p.map_or("none".to_owned(), |p| p.to_string());
+            assert!(
+                p.is_none_or(|p| p < classes) && y < classes,
+                "Confusion: row {row}: {y} taken for {taken}, among {classes} classes"
+            );
+            match p {
+                Some(p) => matrix[[y, p]] += 1,
+                None => undecided[y] += 1,
+            }
+        }
+        Confusion { matrix, undecided }
+    }
+
+    fn class(&self, class: usize) -> Class {
+        Class {
+            hits: self.matrix[[class, class]] as f64,
+            predicted: self.matrix.column(class).sum() as f64,
+            actual: (self.matrix.row(class).sum() + self.undecided[class]) as f64,
+        }
     }
 
     /// The share of right predictions; NaN of none.
     pub fn accuracy(&self) -> f64 {
-        self.matrix.diag().sum() as f64 / self.matrix.sum() as f64
+        let all = self.matrix.sum() + self.undecided.iter().sum::<usize>();
+        self.matrix.diag().sum() as f64 / all as f64
     }
 
     /// Of those taken for a class, the share that is of it: TP / (TP + FP); 0 if none was.
     pub fn precision(&self, class: usize) -> f64 {
-        share(self.matrix[[class, class]], self.matrix.column(class).sum())
+        self.class(class).precision()
     }
 
     /// Of those of a class, the share that was taken for it: TP / (TP + FN); 0 if there are none.
     pub fn recall(&self, class: usize) -> f64 {
-        share(self.matrix[[class, class]], self.matrix.row(class).sum())
+        self.class(class).recall()
     }
 
     /// The harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN); 0 if there is nothing to share.
     pub fn f1(&self, class: usize) -> f64 {
-        let true_positives = self.matrix[[class, class]];
-        share(2 * true_positives, self.matrix.column(class).sum() + self.matrix.row(class).sum())
-    }
-
-    /// Of two classes, what `of` says of class 1; of more, its mean over the classes.
-    fn overall(&self, of: impl Fn(usize) -> f64) -> f64 {
-        match self.classes() {
-            2 => of(1),
-            classes => (0..classes).map(of).sum::<f64>() / classes as f64,
-        }
+        self.class(class).f1()
     }
 }
 
 impl fmt::Display for Confusion {
     /// A row a label, a column a prediction; a dot for 0.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.matrix.iter().chain([&self.classes()]).map(|n| n.to_string().len()).max().unwrap_or(1) + 2;
+        let classes = self.matrix.nrows();
+        let undecided = self.undecided.iter().any(|&n| n > 0);
+        let numbers = self.matrix.iter().chain(&self.undecided).chain([&classes]);
+        let width = numbers.map(|n| n.to_string().len()).max().unwrap_or(1).max(if undecided { 3 } else { 1 }) + 2;
         write!(f, "{:>5}", "")?;
-        (0..self.classes()).try_for_each(|class| write!(f, "{class:>width$}"))?;
+        (0..classes).try_for_each(|class| write!(f, "{class:>width$}"))?;
+        if undecided {
+            write!(f, "{:>width$}", "NaN")?;
+        }
         for (class, row) in self.matrix.rows().into_iter().enumerate() {
             write!(f, "\n{class:>5}")?;
-            row.iter().try_for_each(|&n| {
+            row.iter().chain(undecided.then_some(&self.undecided[class])).try_for_each(|&n| {
                 let text = if n == 0 { "·".to_owned() } else { n.to_string() };
                 write!(f, "{text:>width$}")
             })?;
         }
         Ok(())
     }
-}
-
-fn share(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// The area under the receiver's curve: how likely a positive example has a larger score than a negative one, a tie
@@ -147,10 +205,21 @@ pub fn auc(scores: &[f64], positive: &[bool]) -> f64 {
 pub struct Metric<T: Float> {
     name: String,
     goal: Goal,
-    of: Arc<Of<T>>,
+    how: How<T>,
 }
 
 type Of<T> = dyn Fn(&Predictions<T>) -> f64 + Send + Sync;
+type Count<T> = dyn Fn(&Predictions<T>) -> Vec<f64> + Send + Sync;
+type Value = dyn Fn(&[f64]) -> f64 + Send + Sync;
+
+/// How a metric is computed.
+#[derive(Clone)]
+enum How<T: Float> {
+    /// of all predictions at once
+    Of(Arc<Of<T>>),
+    /// of numbers that are counted batch by batch, and joined
+    Counted { count: Arc<Count<T>>, join: fn(&mut Vec<f64>, &[f64]), value: Arc<Value> },
+}
 
 impl<T: Float> fmt::Debug for Metric<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -158,17 +227,64 @@ impl<T: Float> fmt::Debug for Metric<T> {
     }
 }
 
+/// Number by number.
+fn sum(all: &mut Vec<f64>, more: &[f64]) {
+    all.resize(all.len().max(more.len()), 0.0);
+    all.iter_mut().zip(more).for_each(|(sum, x)| *sum += x);
+}
+
+/// The first number divided by the second.
+fn ratio(sums: &[f64]) -> f64 {
+    match sums {
+        [part, whole, ..] => part / whole,
+        _ => f64::NAN,
+    }
+}
+
 impl<T: Float> Metric<T> {
-    /// One of your own.
+    /// One of your own. The training column of a log is then the mean over an epoch's batches, each counting as much as in
+    /// the cost; for one that can be counted over the whole epoch, see [`counted`](Self::counted).
     ///
     /// # Panics
     /// If the name is that of another column of a log: `loss`, `epoch`, `step`, `lr`, `seconds`, or one that begins with
     /// `valid_`.
     #[track_caller]
     pub fn new(name: &str, goal: Goal, of: impl Fn(&Predictions<T>) -> f64 + Send + Sync + 'static) -> Self {
+        Self::with(name, goal, How::Of(Arc::new(of)))
+    }
+
+    /// One of your own that follows from sums: `count` makes numbers of a batch, which are added up over an epoch, and
+    /// `value` the metric of their sums. So it does not depend on the size of the batches.
+    ///
+    /// ```
+    /// use gradus_optim::Goal;
+    /// use gradus_train::{Metric, Predictions};
+    /// // the share of predictions that are class 0
+    /// let zeros = Metric::<f32>::counted(
+    ///     "zeros",
+    ///     Goal::Minimize,
+    ///     |p| vec![p.classes().iter().filter(|class| **class == 0).count() as f64, p.classes().len() as f64],
+    ///     |sums| sums[0] / sums[1],
+    /// );
+    /// ```
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[track_caller]
+    pub fn counted(
+        name: &str,
+        goal: Goal,
+        count: impl Fn(&Predictions<T>) -> Vec<f64> + Send + Sync + 'static,
+        value: impl Fn(&[f64]) -> f64 + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(name, goal, How::Counted { count: Arc::new(count), join: sum, value: Arc::new(value) })
+    }
+
+    #[track_caller]
+    fn with(name: &str, goal: Goal, how: How<T>) -> Self {
         let taken = ["loss", "epoch", "step", "lr", "seconds"].contains(&name) || name.starts_with("valid_");
         assert!(!taken, "Metric: `{name}` is the name of another column of a log");
-        Metric { name: name.to_owned(), goal, of: Arc::new(of) }
+        Metric { name: name.to_owned(), goal, how }
     }
 
     /// What it is called in logs.
@@ -187,53 +303,103 @@ impl<T: Float> Metric<T> {
     /// If it is of labels and the targets are numbers, or the reverse.
     #[track_caller]
     pub fn of(&self, predictions: &Predictions<T>) -> f64 {
-        (self.of)(predictions)
+        match &self.how {
+            How::Of(of) => of(predictions),
+            How::Counted { count, value, .. } => value(&count(predictions)),
+        }
+    }
+
+    /// Takes note of a batch that counts so much.
+    #[track_caller]
+    pub(crate) fn add(&self, tally: &mut Vec<f64>, predictions: &Predictions<T>, weight: f64) {
+        match &self.how {
+            How::Of(of) => match of(predictions) {
+                value if value.is_nan() => {} // not defined for this batch
+                value => sum(tally, &[value * weight, weight]),
+            },
+            How::Counted { count, join, .. } => join(tally, &count(predictions)),
+        }
+    }
+
+    /// Its value for all batches that were taken note of.
+    pub(crate) fn total(&self, tally: &[f64]) -> f64 {
+        match &self.how {
+            How::Of(_) => ratio(tally),
+            How::Counted { value, .. } if !tally.is_empty() => value(tally),
+            How::Counted { .. } => f64::NAN,
+        }
     }
 
     /// `accuracy`: the share of right predictions.
     pub fn accuracy() -> Self {
-        Metric::new("accuracy", Goal::Maximize, Predictions::accuracy)
+        let count = |p: &Predictions<T>| {
+            let hits = p.decisions().iter().zip(p.matched_labels()).filter(|(p, y)| **p == Some(**y)).count();
+            vec![hits as f64, p.labels().len() as f64]
+        };
+        Metric::counted("accuracy", Goal::Maximize, count, ratio)
     }
 
     /// `top_k`: the share of examples whose class is among the k with the largest logits. A tie at the k-th place
-    /// counts as among them only if it stands before.
+    /// counts as among them only if it stands before. A row that holds NaN never counts. One logit a row stands for two
+    /// classes.
     pub fn top_k(k: usize) -> Self {
-        Metric::new(&format!("top_{k}"), Goal::Maximize, move |p| {
-            let (labels, classes) = (p.labels(), p.columns());
-            let hit = |(row, &label): (&[T], &usize)| {
-                let before = |(j, x): (usize, &T)| *x > row[label] || (*x == row[label] && j < label);
-                row.iter().copied().enumerate().filter(|(j, x)| before((*j, x))).count() < k
+        let count = move |p: &Predictions<T>| {
+            let (labels, classes, decisions) = (p.matched_labels(), p.columns(), p.decisions());
+            let hit = |row: usize, label: usize| {
+                let logits = &p.numbers()[row * classes..(row + 1) * classes];
+                assert!(label < classes.max(2), "top_{k}: row {row} has label {label}, among {} classes", classes.max(2));
+                match decisions[row] {
+                    None => false,
+                    Some(class) if classes == 1 => k >= 2 || (k == 1 && class == label),
+                    Some(_) => {
+                        let own = logits[label];
+                        let before = |(j, x): &(usize, &T)| **x > own || (**x == own && *j < label);
+                        logits.iter().enumerate().filter(before).count() < k
+                    }
+                }
             };
-            let rows = p.numbers().chunks_exact(classes.max(1));
-            rows.zip(labels).filter(|&(row, label)| hit((row, label))).count() as f64 / labels.len() as f64
-        })
+            let hits = labels.iter().enumerate().filter(|&(row, &label)| hit(row, label)).count();
+            vec![hits as f64, labels.len() as f64]
+        };
+        Metric::counted(&format!("top_{k}"), Goal::Maximize, count, ratio)
     }
 
-    /// `precision`: of two classes, that of class 1; of more, the mean over the classes. See [`Confusion::precision`].
+    /// `precision`: of two classes, that of class 1; of more, the mean over the classes that occur in labels or
+    /// predictions. See [`Confusion::precision`].
     pub fn precision() -> Self {
-        Metric::new("precision", Goal::Maximize, |p| {
-            let confusion = p.confusion();
-            confusion.overall(|class| confusion.precision(class))
-        })
+        Self::of_classes("precision", Class::precision)
     }
 
-    /// `recall`: of two classes, that of class 1; of more, the mean over the classes. See [`Confusion::recall`].
+    /// `recall`: of two classes, that of class 1; of more, the mean over the classes that occur in labels or predictions.
+    /// See [`Confusion::recall`].
     pub fn recall() -> Self {
-        Metric::new("recall", Goal::Maximize, |p| {
-            let confusion = p.confusion();
-            confusion.overall(|class| confusion.recall(class))
-        })
+        Self::of_classes("recall", Class::recall)
     }
 
-    /// `f1`: of two classes, that of class 1; of more, the mean over the classes. See [`Confusion::f1`].
+    /// `f1`: of two classes, that of class 1; of more, the mean over the classes that occur in labels or predictions, as
+    /// scikit-learn's `f1_score` with `average="macro"`. See [`Confusion::f1`].
     pub fn f1() -> Self {
-        Metric::new("f1", Goal::Maximize, |p| {
-            let confusion = p.confusion();
-            confusion.overall(|class| confusion.f1(class))
-        })
+        Self::of_classes("f1", Class::f1)
     }
 
-    /// `auc`: [`auc`] of class 1 among two classes.
+    fn of_classes(name: &str, of: fn(Class) -> f64) -> Self {
+        let count = |p: &Predictions<T>| {
+            let confusion = p.confusion();
+            let class = |class| {
+                let Class { hits, predicted, actual } = confusion.class(class);
+                [hits, predicted, actual]
+            };
+            (0..confusion.matrix.nrows()).flat_map(class).collect()
+        };
+        let value = move |sums: &[f64]| {
+            let class = |&[hits, predicted, actual]: &[f64; 3]| Class { hits, predicted, actual };
+            overall(&sums.as_chunks::<3>().0.iter().map(class).collect::<Vec<_>>(), of)
+        };
+        Metric::counted(name, Goal::Maximize, count, value)
+    }
+
+    /// `auc`: [`auc`] of class 1 among two classes. It follows from the order of all scores, not from sums: the training
+    /// column of a log is the mean over an epoch's batches, those left out that hold one class only.
     pub fn auc() -> Self {
         Metric::new("auc", Goal::Maximize, |p| {
             let score = |row: &[T]| match row {
@@ -248,19 +414,27 @@ impl<T: Float> Metric<T> {
 
     /// `mse`: the mean of (y − ŷ)².
     pub fn mse() -> Self {
-        Metric::new("mse", Goal::Minimize, |p| mean(p, |y, t| (y - t).powi(2)))
+        Self::mean("mse", |y, t| (y - t).powi(2))
     }
 
     /// `mae`: the mean of |y − ŷ|.
     pub fn mae() -> Self {
-        Metric::new("mae", Goal::Minimize, |p| mean(p, |y, t| (y - t).abs()))
+        Self::mean("mae", |y, t| (y - t).abs())
+    }
+
+    fn mean(name: &str, f: fn(f64, f64) -> f64) -> Self {
+        let count = move |p: &Predictions<T>| {
+            let pairs = p.numbers().iter().zip(p.target_numbers());
+            vec![pairs.map(|(y, t)| f(y.to_f64(), t.to_f64())).sum(), p.numbers().len() as f64]
+        };
+        Metric::counted(name, Goal::Minimize, count, ratio)
     }
 
     /// `r2`: 1 − Σ (y − ŷ)² / Σ (y − ȳ)², the share of the variance that is explained; the mean over the columns if there
     /// are several. Of targets that are all the same it is 1 if they are met and else 0, and of fewer than two rows NaN, as
     /// scikit-learn's `r2_score` has it.
     pub fn r2() -> Self {
-        Metric::new("r2", Goal::Maximize, |p| {
+        let count = |p: &Predictions<T>| {
             let (outputs, targets, columns) = (p.numbers(), p.target_numbers(), p.columns().max(1));
             let column = |j: usize| {
                 let of = move |numbers: &[T]| {
@@ -270,20 +444,35 @@ impl<T: Float> Metric<T> {
                 let mean = t.iter().sum::<f64>() / t.len() as f64;
                 let left: f64 = y.iter().zip(&t).map(|(y, t)| (y - t).powi(2)).sum();
                 let all: f64 = t.iter().map(|t| (t - mean).powi(2)).sum();
-                match all {
-                    _ if t.len() < 2 => f64::NAN,
-                    0.0 => f64::from(u8::from(left == 0.0)),
-                    _ => 1.0 - left / all,
-                }
+                [t.len() as f64, mean, all, left]
             };
-            (0..columns).map(column).sum::<f64>() / columns as f64
-        })
+            (0..columns).flat_map(column).collect()
+        };
+        let value = |sums: &[f64]| {
+            let column = |&[n, _, all, left]: &[f64; 4]| match all {
+                _ if n < 2.0 => f64::NAN,
+                0.0 => f64::from(u8::from(left == 0.0)),
+                _ => 1.0 - left / all,
+            };
+            let columns = sums.as_chunks::<4>().0;
+            columns.iter().map(column).sum::<f64>() / columns.len() as f64
+        };
+        Self::with("r2", Goal::Maximize, How::Counted { count: Arc::new(count), join: join_moments, value: Arc::new(value) })
     }
 }
 
-fn mean<T: Float>(p: &Predictions<T>, f: impl Fn(f64, f64) -> f64) -> f64 {
-    let pairs = p.numbers().iter().zip(p.target_numbers());
-    pairs.map(|(y, t)| f(y.to_f64(), t.to_f64())).sum::<f64>() / p.numbers().len() as f64
+/// Joins, column by column, a count, a mean, and sums of squares around it (T. Chan, G. Golub, R. LeVeque, *Algorithms for
+/// computing the sample variance*, The American Statistician 37, 1983), and adds the sums behind them.
+fn join_moments(all: &mut Vec<f64>, more: &[f64]) {
+    all.resize(all.len().max(more.len()), 0.0);
+    for (sums, &[n, mean, squares, left]) in all.as_chunks_mut::<4>().0.iter_mut().zip(more.as_chunks::<4>().0) {
+        let [m, own, ..] = *sums;
+        if n > 0.0 {
+            let (total, apart) = (m + n, mean - own);
+            let between = if m > 0.0 { apart * apart * (m * n / total) } else { 0.0 };
+            *sums = [total, own + apart * (n / total), sums[2] + squares + between, sums[3] + left];
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,16 +5,16 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use gradus_autograd::{Float, Module};
-use gradus_data::{FileError, npz_arrays, write_npz};
+use gradus_data::{FileError, NpyError, PICKLE, npz_arrays, write_npz};
 use ndarray::{ArrayViewD, IxDyn};
 
 use crate::container::{self, Kind, LIMIT, LoadError};
-use crate::leaves::{Leaves, Mismatch, SavedLeaf};
+use crate::leaves::{Leaves, Mismatch, SavedLeaf, twice, unfit};
 use crate::safetensors_file;
 
 /// Saves a model's parameters and buffers. A crash leaves the old file or the new one.
 ///
-/// The name says the format. `.safetensors` and `.npz` are read by other programs, with PyTorch's names and layouts for
+/// The name says the format, in small letters or capitals. `.safetensors` and `.npz` are read by other programs, with PyTorch's names and layouts for
 /// the layers that both have; any other name is the format of our own, with version, length and checksum.
 ///
 /// ```
@@ -33,10 +33,13 @@ use crate::safetensors_file;
 /// ```
 ///
 /// # Errors
-/// If the file cannot be written.
+/// If the file cannot be written, or two parameters have one path.
 pub fn save<T: Float, M: Module<T> + ?Sized>(model: &M, path: impl AsRef<Path>) -> Result<(), FileError> {
     let path = path.as_ref();
-    match path.extension().and_then(|e| e.to_str()) {
+    if let Some(reason) = unfit(model) {
+        return Err(FileError { path: path.into(), source: std::io::Error::other(reason) });
+    }
+    match extension(path).as_deref() {
         Some("safetensors") => safetensors_file::write(model, path),
         Some("npz") => {
             let leaves = model.leaves();
@@ -48,6 +51,11 @@ pub fn save<T: Float, M: Module<T> + ?Sized>(model: &M, path: impl AsRef<Path>) 
         }
         _ => container::write(Kind::Model, &Leaves::of(model), path),
     }
+}
+
+/// How a file's name ends, in small letters.
+fn extension(path: &Path) -> Option<String> {
+    Some(path.extension()?.to_str()?.to_ascii_lowercase())
 }
 
 /// Loads what [`save`] wrote, or PyTorch or NumPy, into a model of the same architecture. The content says the format.
@@ -65,8 +73,14 @@ pub fn load<T: Float, M: Module<T> + ?Sized>(model: &mut M, path: impl AsRef<Pat
     if !mismatch.is_empty() {
         return Err(LoadError::Architecture { path: path.into(), mismatch });
     }
-    saved.write_to(model);
-    Ok(())
+    write(&saved, model, path).map(drop)
+}
+
+/// Writes what fits into a model that can take it. Returns how much that was.
+fn write<T: Float, M: Module<T> + ?Sized>(saved: &Leaves<T>, model: &mut M, path: &Path) -> Result<usize, LoadError> {
+    let fault = |reason| LoadError::Model { path: path.into(), reason };
+    unfit(model).map_or(Ok(()), |reason| Err(fault(reason)))?;
+    saved.write_to(model).map_err(fault)
 }
 
 /// Loads what fits of a file, and returns what does not: for a model whose last layer is another, say.
@@ -85,14 +99,60 @@ pub fn load<T: Float, M: Module<T> + ?Sized>(model: &mut M, path: impl AsRef<Pat
 /// ```
 ///
 /// # Errors
-/// If the file is not there, not a model, or damaged. The model is then as it was.
+/// If the file is not there, not a model, or damaged, or if nothing in it fits. The model is then as it was.
 pub fn load_partial<T: Float, M: Module<T> + ?Sized>(
     model: &mut M,
     path: impl AsRef<Path>,
 ) -> Result<Mismatch, LoadError> {
-    let saved = read::<T>(path.as_ref())?;
-    saved.write_to(model);
-    Ok(saved.compare(model))
+    load_renamed(model, path, |name| Some(name.to_owned()))
+}
+
+/// [`load_partial`] of a file whose names are others: `rename` is given each name of the file and returns the model's
+/// path, or nothing for what is to be left out.
+///
+/// ```
+/// use gradus_nn::{Linear, rng};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("wrapped.npz");
+/// // PyTorch's `DataParallel` and `compile` put a word before every name
+/// let (weight, bias) = (ndarray::array![[1.0, 2.0]].into_dyn(), ndarray::array![3.0].into_dyn());
+/// gradus_data::write_npz(&path, [("module.weight", weight.view()), ("module.bias", bias.view())])?;
+/// let mut line = Linear::<f32>::new(2, 1, &mut rng(0));
+/// let left_out = gradus_train::load_renamed(&mut line, &path, |name| name.strip_prefix("module.").map(Into::into))?;
+/// assert!(left_out.is_empty());
+/// assert_eq!(line.weight.data(), [1.0, 2.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`load_partial`], and if two names become one.
+pub fn load_renamed<T: Float, M: Module<T> + ?Sized>(
+    model: &mut M,
+    path: impl AsRef<Path>,
+    rename: impl Fn(&str) -> Option<String>,
+) -> Result<Mismatch, LoadError> {
+    let path = path.as_ref();
+    let mut saved = read::<T>(path)?;
+    saved.leaves.retain_mut(|leaf| rename(&leaf.path).map(|path| leaf.path = path).is_some());
+    if let Some(name) = twice(saved.leaves.iter().map(|leaf| &*leaf.path)) {
+        let reason = format!("two of its names become `{name}`");
+        return Err(LoadError::Model { path: path.into(), reason });
+    }
+    let mismatch = saved.compare(model);
+    if write(&saved, model, path)? == 0 {
+        let hint = prefix(&mismatch).map_or_else(String::new, |prefix| {
+            format!("\n  every name of the file begins with `{prefix}`; `load_renamed` can take it away")
+        });
+        return Err(LoadError::Nothing { path: path.into(), mismatch, hint });
+    }
+    Ok(mismatch)
+}
+
+/// What stands before every name of a file that would be the model's without it.
+fn prefix(mismatch: &Mismatch) -> Option<&str> {
+    let (first, own) = (mismatch.unexpected.first()?, mismatch.missing.iter());
+    let before = own.filter_map(|own| first.strip_suffix(&**own)).max_by_key(|before| before.len())?;
+    mismatch.unexpected.iter().all(|name| name.starts_with(before)).then_some(before).filter(|p| !p.is_empty())
 }
 
 /// What a file holds, in whichever format.
@@ -100,7 +160,22 @@ fn read<T: Float>(path: &Path) -> Result<Leaves<T>, LoadError> {
     let failed = |source| FileError { path: path.into(), source };
     let mut start = Vec::new();
     let mut file = File::open(path).map_err(failed)?;
-    file.by_ref().take(9).read_to_end(&mut start).map_err(failed)?;
+    file.by_ref().take(64).read_to_end(&mut start).map_err(failed)?;
+    let odd = |reason: String| Err(LoadError::Type { path: path.into(), reason });
+    if start.starts_with(&[0x80, 2]) && matches!(extension(path).as_deref(), Some("pt" | "pth" | "pkl" | "bin")) {
+        return odd(PICKLE.into());
+    }
+    let text = |b: &u8| b.is_ascii_graphic() || b.is_ascii_whitespace();
+    if start.len() > 8 && start.iter().all(text) && !start.starts_with(b"GRADUS\r\n") {
+        let begins = String::from_utf8_lossy(&start);
+        let line = begins.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+        let hint = match line {
+            _ if line.contains("git-lfs") => ", so it is a pointer of Git LFS: fetch the file itself (`git lfs pull`)",
+            _ if line.starts_with('<') => ", so it is a page: was it downloaded by the wrong address?",
+            _ => "",
+        };
+        return odd(format!("no model, but text, which begins `{line}`{hint}"));
+    }
     let bytes = |mut file: File| {
         let size = file.metadata().map_err(failed)?.len();
         if size > LIMIT as u64 {
@@ -112,14 +187,17 @@ fn read<T: Float>(path: &Path) -> Result<Leaves<T>, LoadError> {
     };
     let leaves = if start.starts_with(b"PK") {
         let arrays = npz_arrays::<T>(Cursor::new(bytes(file)?), path);
-        let arrays = arrays.map_err(|e| LoadError::Content { path: path.into(), reason: e.to_string() })?;
+        let arrays = arrays.map_err(|e| match e {
+            NpyError::Pickle { .. } => LoadError::Type { path: path.into(), reason: PICKLE.into() },
+            e => LoadError::Content { path: path.into(), reason: e.to_string() },
+        })?;
         let leaf = |(path, array): (String, ndarray::ArrayD<T>)| SavedLeaf {
             path,
             shape: array.shape().to_vec(),
             numbers: array.into_raw_vec_and_offset().0,
         };
         Leaves { scalar: T::NAME.into(), leaves: arrays.into_iter().filter(is_read).map(leaf).collect() }
-    } else if start.get(8) == Some(&b'{') || path.extension().is_some_and(|e| e == "safetensors") {
+    } else if start.get(8) == Some(&b'{') || extension(path).as_deref() == Some("safetensors") {
         safetensors_file::read(&bytes(file)?, path)?
     } else {
         container::decode(&container::open(Kind::Model, path)?, T::NAME, path)?
@@ -137,7 +215,7 @@ fn is_read<A>((path, _): &(String, A)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::{Kind, VERSION};
+    use crate::container::Kind;
     use gradus_nn::Mlp;
 
     fn model(sizes: &[usize], seed: u64) -> Mlp {
@@ -223,7 +301,7 @@ mod tests {
             let mut content = b"\x03f32".to_vec();
             content.extend(tail);
             let mut bytes = Kind::Model.magic().to_vec();
-            bytes.extend(VERSION.to_le_bytes());
+            bytes.extend(Kind::Model.version().to_le_bytes());
             bytes.extend((content.len() as u64).to_le_bytes());
             bytes.extend(crc32fast::hash(&content).to_le_bytes());
             bytes.extend(content);

@@ -33,6 +33,9 @@ pub(crate) struct Options {
     pub(crate) ctrl_c: bool,
 }
 
+/// How a note begins that is made once.
+const NO_NUMBER: &str = "what is watched is no number";
+
 /// How long a run is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Length {
@@ -105,11 +108,12 @@ impl Options {
         if self.drop_last { batches.drop_last() } else { batches }
     }
 
-    pub(crate) fn is_complete<T: Float>(&self, state: &State<T>) -> bool {
+    /// Whether a run that began after so many epochs and steps is over.
+    pub(crate) fn is_complete<T: Float>(&self, state: &State<T>, [epochs_before, steps_before]: [u64; 2]) -> bool {
         state.over
             || match self.length {
-                Length::Epochs(epochs) => state.epoch >= epochs,
-                Length::Steps(steps) => state.step() >= steps,
+                Length::Epochs(epochs) => state.epoch >= epochs.saturating_add(epochs_before),
+                Length::Steps(steps) => state.step() >= steps.saturating_add(steps_before),
             }
     }
 
@@ -128,7 +132,26 @@ impl Options {
             return Err(TrainError::Watch { name: name.to_owned(), known: vec!["loss".to_owned()] });
         };
         state.history.epochs.push(epoch.clone());
+        if value.is_nan() && self.decides() && !state.history.notes.iter().any(|note| note.starts_with(NO_NUMBER)) {
+            let of = if epoch.valid.is_some() { "the validation data" } else { "the training data" };
+            state.history.notes.push(format!(
+                "{NO_NUMBER}: `{name}` of {of} is NaN in epoch {}; that counts as no better than any epoch",
+                epoch.epoch
+            ));
+        }
         Ok(state.observe(value, goal, self.keep_best.then_some(model)))
+    }
+
+    /// Whether anything follows from the metric that is watched.
+    fn decides(&self) -> bool {
+        self.keep_best || self.stopping.is_some() || self.plateau.is_some() || self.watch.is_some()
+    }
+
+    /// What to note at the end of a run whose best model was to be kept, but that had none.
+    pub(crate) fn without_best<T: Float>(&self, state: &State<T>) -> Option<String> {
+        let name = self.watch.as_deref().unwrap_or("loss");
+        (self.keep_best && !state.has_best() && !state.history.epochs.is_empty())
+            .then(|| format!("no epoch was the best, since `{name}` was never a number: the model is the last step's"))
     }
 
     /// Which way the metric that is watched is to go.

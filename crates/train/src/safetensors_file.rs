@@ -59,10 +59,22 @@ pub(crate) fn read<T: Float>(bytes: &[u8], path: &Path) -> Result<Leaves<T>, Loa
                 return Err(LoadError::Type { path: path.into(), reason });
             }
         };
+        if tensor.dtype() == Dtype::F64
+            && let Some(number) = too_large(data, &numbers)
+        {
+            let reason = format!("{name}: {number:e} is too large for {}", T::NAME);
+            return Err(LoadError::Type { path: path.into(), reason });
+        }
         leaves.push(SavedLeaf { path: name.to_owned(), shape: tensor.shape().to_vec(), numbers });
     }
     leaves.sort_by(|a, b| a.path.cmp(&b.path)); // the file's order is a hash map's
     Ok(Leaves { scalar: T::NAME.into(), leaves })
+}
+
+/// The first number that is finite in the file and not any more as T.
+fn too_large<T: Float>(bytes: &[u8], numbers: &[T]) -> Option<f64> {
+    let wide = bytes.as_chunks::<8>().0.iter().map(|&b| f64::from_le_bytes(b));
+    wide.zip(numbers).find(|(wide, x)| wide.is_finite() && !x.is_finite()).map(|(wide, _)| wide)
 }
 
 fn numbers<T: Float, const N: usize>(bytes: &[u8], number: fn([u8; N]) -> f64) -> Vec<T> {

@@ -1,11 +1,11 @@
 //! Where a training run stands: what a checkpoint holds beside model and optimizer.
 
-use gradus_autograd::{Float, Module};
+use gradus_autograd::{Float, Module, Visitor};
 use gradus_optim::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 use serde::{Deserialize, Serialize};
 
 use crate::leaves::Leaves;
-use crate::{Epoch, History, Metric, Predictions, Scores, StepRow};
+use crate::{Epoch, History, Metric, Predictions, Scores, StepRow, TrainError};
 
 /// The settings that a run cannot change when it goes on, since they set its numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,8 +72,8 @@ pub(crate) struct State<T: Float> {
 struct Sums {
     weight: f64,
     loss: f64,
-    /// each with the weight of what it was defined for
-    metrics: Vec<(f64, f64)>,
+    /// what each metric counts
+    metrics: Vec<Vec<f64>>,
     seconds: f64,
 }
 
@@ -112,12 +112,9 @@ impl<T: Float> State<T> {
         self.sums.weight += weight;
         self.sums.loss += row.loss * weight;
         let Some(seen) = seen else { return };
-        self.sums.metrics.resize(metrics.len(), (0.0, 0.0));
-        for ((sum, of), metric) in self.sums.metrics.iter_mut().zip(metrics) {
-            let value = metric.of(seen);
-            if !value.is_nan() {
-                (*sum, *of) = (*sum + value * weight, *of + weight);
-            }
+        self.sums.metrics.resize(metrics.len(), Vec::new());
+        for (tally, metric) in self.sums.metrics.iter_mut().zip(metrics) {
+            metric.add(tally, seen, weight);
         }
     }
 
@@ -128,7 +125,7 @@ impl<T: Float> State<T> {
     /// The epoch so far as a row.
     pub(crate) fn row(&self, valid: Option<Scores>, metrics: &[Metric<T>]) -> Epoch {
         let Sums { weight, loss, metrics: sums, seconds } = &self.sums;
-        let value = |(metric, (sum, of)): (&Metric<T>, &(f64, f64))| (metric.name().to_owned(), sum / of);
+        let value = |(metric, tally): (&Metric<T>, &Vec<f64>)| (metric.name().to_owned(), metric.total(tally));
         Epoch {
             epoch: self.epoch + 1,
             step: self.step(),
@@ -147,12 +144,7 @@ impl<T: Float> State<T> {
     /// Takes note of the metric that is watched. Returns the factor of the learning rate, if it is steered.
     pub(crate) fn observe<M: Module<T> + ?Sized>(&mut self, value: f64, goal: Goal, kept: Option<&M>) -> Option<f64> {
         if let Some(model) = kept {
-            let better = match (&self.best, goal) {
-                (None, _) => !value.is_nan(),
-                (Some(best), Goal::Minimize) => value < best.value,
-                (Some(best), Goal::Maximize) => value > best.value,
-            };
-            if better {
+            if goal.is_better(value, self.best.as_ref().map_or(f64::NAN, |best| best.value)) {
                 self.best = Some(Best { value, model: Leaves::of(model) });
                 self.history.best = Some(self.epoch + 1);
             }
@@ -164,9 +156,67 @@ impl<T: Float> State<T> {
     }
 
     /// Gives a model the numbers of the best epoch, if they were kept.
-    pub(crate) fn restore_best<M: Module<T> + ?Sized>(&self, model: &mut M) {
-        if let Some(best) = &self.best {
-            best.model.write_to(model);
+    ///
+    /// # Errors
+    /// If the model does not let them be written.
+    pub(crate) fn restore_best<M: Module<T> + ?Sized>(&self, model: &mut M) -> Result<(), TrainError> {
+        let written = self.best.as_ref().map_or(Ok(0), |best| best.model.write_to(model));
+        written.map(drop).map_err(|reason| TrainError::Model { reason })
+    }
+
+    pub(crate) fn has_best(&self) -> bool {
+        self.best.is_some()
+    }
+
+    /// What is wrong in itself, in a state that no run saved.
+    pub(crate) fn flaw<M: Module<T> + ?Sized>(&self, steps_per_epoch: u64, model: &M) -> Option<String> {
+        const MANY: u64 = 1 << 53; // more than any run counts, so that counting on is safe
+        if self.batch >= steps_per_epoch {
+            return Some(format!("it has made {} of the {steps_per_epoch} steps of an epoch", self.batch));
+        }
+        if self.epoch > MANY || self.passes > MANY {
+            return Some(format!("it counts {} epochs and {} passes", self.epoch, self.passes));
+        }
+        let factor = self.plateau.as_ref().map_or(1.0, ReduceOnPlateau::current);
+        if !factor.is_finite() || factor < 0.0 {
+            return Some(format!("its plateau's factor is {factor}"));
+        }
+        let best = self.best.as_ref()?;
+        best.model.flaw().or_else(|| {
+            let mismatch = best.model.compare(model);
+            (!mismatch.is_empty()).then(|| format!("its best model does not fit{mismatch}"))
+        })
+    }
+
+    /// Goes on in another call: with these settings, and the whole epochs that were made.
+    pub(crate) fn go_on(self, new: Self) -> Self {
+        let same = self.fixed == new.fixed;
+        let begun = u64::from(!same && self.batch > 0); // an epoch of other data is not completed
+        let decides = self.fixed.decides == new.fixed.decides;
+        State {
+            fixed: new.fixed,
+            epoch: self.epoch + begun,
+            batch: if same { self.batch } else { 0 },
+            passes: self.passes,
+            sums: if same { self.sums } else { Sums::default() },
+            history: self.history,
+            stopping: if decides && !self.over { self.stopping } else { new.stopping },
+            plateau: if decides { self.plateau } else { new.plateau },
+            best: self.best.filter(|_| decides),
+            over: false,
         }
     }
+}
+
+/// The first parameter or buffer of a model that holds a number that is not finite, and that number.
+pub(crate) fn first_not_finite<T: Float, M: Module<T> + ?Sized>(model: &M) -> Option<(String, f64)> {
+    let mut found = None;
+    model.visit(&mut Visitor::new(&mut |path, leaf| {
+        if found.is_none()
+            && let Some(x) = leaf.data().iter().find(|x| !x.is_finite())
+        {
+            found = Some((path.to_string(), x.to_f64()));
+        }
+    }));
+    found
 }

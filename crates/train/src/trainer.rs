@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::Path;
 
-use gradus_autograd::{Float, Module, Tape, Var};
+use gradus_autograd::{Float, Module, ParamId, Tape, Var};
 use gradus_data::Sampling;
 use gradus_optim::{EarlyStopping, Optimizer, ReduceOnPlateau, Rule, Schedule};
 
 use crate::options::{Length, Options};
+use crate::state::State;
 use crate::task::CostOf;
 use crate::{Checkpoints, Classify};
 
@@ -34,12 +35,21 @@ use crate::{Checkpoints, Classify};
 /// assert!(gradus_train::evaluate(&model, &digits.test).accuracy() > 0.8);
 /// ```
 pub struct Trainer<R: Rule, T: Float = f32, K = Classify<T>> {
-    /// as it was given: each run begins with a copy of it
+    /// as it was given: a run of a new model begins with a copy of it
     pub(crate) optimizer: Optimizer<R, T>,
     /// as the last run left it
-    pub(crate) last: Option<Optimizer<R, T>>,
+    pub(crate) last: Option<Last<R, T>>,
     pub(crate) task: K,
     pub(crate) options: Options,
+}
+
+/// What a run left.
+pub(crate) struct Last<R: Rule, T: Float> {
+    pub(crate) optimizer: Optimizer<R, T>,
+    /// where it stands; nothing after an error
+    pub(crate) state: Option<State<T>>,
+    /// the identities of the model's parameters
+    pub(crate) model: Vec<ParamId>,
 }
 
 impl<R: Rule, T: Float, K> fmt::Debug for Trainer<R, T, K> {
@@ -94,7 +104,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         self
     }
 
-    /// How often the training data is gone through.
+    /// How often the training data is gone through by each [`fit`](Self::fit).
     pub fn epochs(self, epochs: u64) -> Self {
         self.with(|o| o.length = Length::Epochs(epochs))
     }
@@ -221,9 +231,14 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         self.with(|o| o.ctrl_c = true)
     }
 
-    /// The optimizer, as the last run left it. (Each run begins with a copy of the one that was given, so that the folds
-    /// of a cross-validation do not learn from each other.)
+    /// The optimizer, as the last run left it.
     pub fn optimizer(&self) -> &Optimizer<R, T> {
-        self.last.as_ref().unwrap_or(&self.optimizer)
+        self.last.as_ref().map_or(&self.optimizer, |last| &last.optimizer)
+    }
+
+    /// Lets the next [`fit`](Self::fit) begin anew, with the optimizer as it was given and from epoch 1, though it be of
+    /// the model that was trained last.
+    pub fn start_anew(&mut self) {
+        self.last = None;
     }
 }

@@ -1,0 +1,154 @@
+//! Categories: their names, and the number of each.
+
+use std::collections::HashMap;
+
+use gradus_autograd::Float;
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use crate::{Table, TableError};
+
+/// The categories of a column, in the order of their numbers: fitted on training data, then applied to other data, and
+/// saved with the model, so that a name has the same number everywhere.
+///
+/// The order is alphabetical, or that of size if all names are numbers: 1, 2, 10. Numbers that are equal are one category,
+/// however they are written (`1` and `1.0`). A name that was not there when they were fitted is an error, unless
+/// [`or_other`](Self::or_other) makes a category of it.
+///
+/// ```
+/// use gradus_data::{Categories, Table};
+/// let train = Table::parse("kind,v\ncat,1\ndog,2\nfox,3\n", "train.csv")?;
+/// let test = Table::parse("kind,v\nfox,4\ncat,5\n", "test.csv")?;
+/// let kinds = Categories::of(&train, "kind")?;
+/// assert_eq!(kinds.places(&test, "kind")?, [2, 0]); // as in the training data
+/// assert_eq!(kinds.one_hot::<f32>(&test, "kind")?.ncols(), 3);
+/// let later = Table::parse("kind\nemu\n", "later.csv")?;
+/// let error = kinds.places(&later, "kind").unwrap_err().to_string();
+/// assert_eq!(error, "later.csv, line 2, column `kind`: `emu` is not one of the categories cat, dog, fox");
+/// assert_eq!(kinds.or_other().places(&later, "kind")?, [3]);
+/// # Ok::<(), gradus_data::TableError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Categories {
+    names: Vec<String>,
+    other: bool,
+}
+
+/// The number that a name is, if it is one.
+fn number(name: &str) -> Option<f64> {
+    name.parse().ok().filter(|x: &f64| x.is_finite())
+}
+
+impl Categories {
+    /// Those of a column of a table.
+    ///
+    /// # Errors
+    /// If there is no such column, or a cell is missing.
+    pub fn of(table: &Table, column: &str) -> Result<Self, TableError> {
+        let names = table.each(column, false, || "a category".into(), |cell| Some(cell.to_owned()))?;
+        let mut seen = std::collections::HashSet::new();
+        Ok(Self::in_order(names.into_iter().filter(|name| seen.insert(name.clone())).collect()))
+    }
+
+    fn in_order(mut names: Vec<String>) -> Self {
+        names.sort_unstable();
+        names.dedup();
+        if names.iter().all(|name| number(name).is_some()) {
+            let size = |name: &String| number(name).unwrap_or(0.0) + 0.0; // −0 is 0
+            names.sort_by(|a, b| size(a).total_cmp(&size(b)));
+            names.dedup_by(|a, b| size(a) == size(b));
+        }
+        Categories { names, other: false }
+    }
+
+    /// These names, in this order.
+    ///
+    /// # Panics
+    /// If a name stands twice.
+    #[track_caller]
+    pub fn new<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        let mut seen = std::collections::HashSet::new();
+        let twice = names.iter().find(|name| !seen.insert(&***name));
+        assert!(twice.is_none(), "Categories: `{}` stands twice", twice.map_or("", |name| name));
+        Categories { names, other: false }
+    }
+
+    /// Lets whatever is none of the categories, or missing, be one more: the last. Its name is `other`, unless there is a
+    /// category of that name.
+    pub fn or_other(mut self) -> Self {
+        self.other = true;
+        self
+    }
+
+    /// The names, in the order of their numbers, without the one for others.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How many there are, the one for others included.
+    pub fn len(&self) -> usize {
+        self.names.len() + usize::from(self.other)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The numbers of the names in a column of a table.
+    ///
+    /// # Errors
+    /// If there is no such column, or a cell is missing or none of the categories: the error names file, line and column.
+    pub fn places(&self, table: &Table, column: &str) -> Result<Vec<usize>, TableError> {
+        let by_name: HashMap<&str, usize> = self.names.iter().enumerate().map(|(k, name)| (&**name, k)).collect();
+        let numbers: Option<HashMap<u64, usize>> = self
+            .names
+            .iter()
+            .enumerate()
+            .map(|(k, name)| Some(((number(name)? + 0.0).to_bits(), k)))
+            .collect();
+        let place = |cell: &str| {
+            let as_number = || Some(*numbers.as_ref()?.get(&(number(cell)? + 0.0).to_bits())?);
+            let known = by_name.get(cell).copied().or_else(as_number);
+            known.or(self.other.then_some(self.names.len()))
+        };
+        table.each(column, self.other, || format!("one of the categories {}", self.names.join(", ")), place)
+    }
+
+    /// The same as columns of 0 and 1, one for each category.
+    ///
+    /// # Errors
+    /// As [`places`](Self::places).
+    pub fn one_hot<T: Float>(&self, table: &Table, column: &str) -> Result<Array2<T>, TableError> {
+        let places = self.places(table, column)?;
+        let hot = |(i, j): (usize, usize)| T::from_f64(f64::from(u8::from(places[i] == j)));
+        Ok(Array2::from_shape_fn((places.len(), self.len()), hot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_in_order_of_size_and_one_however_they_are_written() {
+        let table = |text: &str| Table::parse(text, "n").unwrap();
+        assert_eq!(table("y\n10\n2\n1\n11\n").categories("y").unwrap().1, ["1", "2", "10", "11"]);
+        assert_eq!(table("y\n-1\n1.0\n1\n-0\n0\n").categories("y").unwrap().0, [0, 2, 2, 1, 1]);
+        assert_eq!(table("y\n10\n2\nb\n").categories("y").unwrap().1, ["10", "2", "b"]);
+        let known = Categories::of(&table("y\n1\n2\n"), "y").unwrap();
+        assert_eq!(known.places(&table("y\n2.0\n1e0\n"), "y").unwrap(), [1, 0]);
+    }
+
+    #[test]
+    fn they_are_saved_and_missing_cells_have_a_fate() {
+        let known = Categories::new(["b", "a"]).or_other();
+        let text = "y\na\nNA\nc\n";
+        let table = Table::parse(text, "t").unwrap();
+        assert_eq!((known.places(&table, "y").unwrap(), known.len()), (vec![1, 2, 2], 3));
+        let strict = Categories::new(["a", "c"]);
+        let error = strict.places(&table, "y").unwrap_err().to_string();
+        assert_eq!(error, "t, line 3, column `y`: nothing there (`NA`); `complete` leaves such rows out");
+    }
+}

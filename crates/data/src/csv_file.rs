@@ -1,0 +1,363 @@
+//! Reading CSV as it is found.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io::{Error, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use crate::table::{Cells, Table, TableError};
+
+/// Bytes that a zipped table may have at most.
+const LIMIT: u64 = 1 << 30;
+
+/// How a file of separated values is read: separator, header, marks of missing cells, comments, decimal commas.
+///
+/// ```
+/// use gradus_data::Csv;
+/// let wine = "# from the cellar\n\"acid\";\"quality\"\n7,4;5\n7,8;-999\n";
+/// let table = Csv::new().separator(';').comments('#').decimal_comma().missing(&["-999"]).parse(wine, "wine.csv")?;
+/// assert_eq!(table.columns(), ["acid", "quality"]);
+/// assert_eq!(table.numbers::<f64>("acid")?, ndarray::array![7.4, 7.8]);
+/// assert_eq!(table.missing("quality")?, 1);
+/// let heart = Csv::new().without_header().parse("63,1,145\n67,0,160\n", "heart.data")?;
+/// assert_eq!(heart.numbers::<f64>("2")?, ndarray::array![145.0, 160.0]); // columns are called 0, 1, 2
+/// # Ok::<(), gradus_data::TableError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Csv {
+    /// a comma, if nobody said otherwise
+    separator: Option<Separator>,
+    /// the first line names the columns, if nobody said otherwise
+    header: Option<bool>,
+    missing: Vec<String>,
+    comments: Option<u8>,
+    decimal_comma: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Separator {
+    One(u8),
+    Blanks,
+}
+
+#[track_caller]
+fn ascii(what: &str, sign: char) -> u8 {
+    u8::try_from(sign).ok().filter(u8::is_ascii).unwrap_or_else(|| panic!("Csv: {what} `{sign}` is no ASCII character"))
+}
+
+impl Csv {
+    /// Commas, a first line that names the columns, no comments.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What stands between cells: `';'`, `'\t'`, `'|'`; a comma if not set.
+    ///
+    /// # Panics
+    /// If it is no ASCII character.
+    #[track_caller]
+    pub fn separator(mut self, separator: char) -> Self {
+        self.separator = Some(Separator::One(ascii("the separator", separator)));
+        self
+    }
+
+    /// Cells are separated by any number of blanks and tabs. Quotes have no meaning then.
+    pub fn blanks(mut self) -> Self {
+        self.separator = Some(Separator::Blanks);
+        self
+    }
+
+    /// The first line is data. The columns are called `0`, `1`, `2` and so on.
+    pub fn without_header(mut self) -> Self {
+        self.header = Some(false);
+        self
+    }
+
+    /// The first line names the columns, though its cells are all numbers.
+    pub fn with_header(mut self) -> Self {
+        self.header = Some(true);
+        self
+    }
+
+    /// What stands for a missing cell beside the usual: `-999`, say.
+    pub fn missing(mut self, marks: &[&str]) -> Self {
+        self.missing.extend(marks.iter().map(|mark| (*mark).to_owned()));
+        self
+    }
+
+    /// Lines that begin with this are left out.
+    ///
+    /// # Panics
+    /// If it is no ASCII character.
+    #[track_caller]
+    pub fn comments(mut self, sign: char) -> Self {
+        self.comments = Some(ascii("the sign of a comment", sign));
+        self
+    }
+
+    /// Numbers are written `7,4`.
+    pub fn decimal_comma(mut self) -> Self {
+        self.decimal_comma = true;
+        self
+    }
+
+    /// Reads a file, gzipped or not.
+    ///
+    /// # Errors
+    /// If it cannot be read, a line has more or fewer cells than the first, two columns have one name, it is more than 1 GiB
+    /// when unpacked (4 GiB if it was not packed), or it looks as if it had no header or another separator, and neither was
+    /// set.
+    pub fn read(&self, path: impl AsRef<Path>) -> Result<Table, TableError> {
+        let path = path.as_ref();
+        let file = |error| TableError::File { path: path.into(), error };
+        let bytes = std::fs::read(path).map_err(file)?;
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            let mut unpacked = Vec::new();
+            MultiGzDecoder::new(&*bytes).take(LIMIT + 1).read_to_end(&mut unpacked).map_err(file)?;
+            if unpacked.len() as u64 > LIMIT {
+                return Err(file(Error::other(format!("more than {LIMIT} bytes when unpacked"))));
+            }
+            return self.from_bytes(&unpacked, path);
+        }
+        self.from_bytes(&bytes, path)
+    }
+
+    /// Reads text; `source` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(&self, text: &str, source: impl AsRef<Path>) -> Result<Table, TableError> {
+        self.from_bytes(text.as_bytes(), source.as_ref())
+    }
+
+    fn from_bytes(&self, bytes: &[u8], source: &Path) -> Result<Table, TableError> {
+        if u32::try_from(bytes.len()).is_err() {
+            let error = Error::other("more than 4 GiB, which is more than is read");
+            return Err(TableError::File { path: source.into(), error });
+        }
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes); // the mark that some editors write
+        let bytes = self.tidied(bytes);
+        let csv = |error| TableError::Csv { path: source.into(), error };
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .has_headers(false)
+            .delimiter(match self.separator {
+                Some(Separator::One(byte)) => byte,
+                Some(Separator::Blanks) => b' ',
+                None => b',',
+            })
+            .quoting(self.separator != Some(Separator::Blanks))
+            .comment(self.comments)
+            .flexible(true)
+            .from_reader(&*bytes);
+        let mut cells = Cells {
+            source: source.into(),
+            columns: Vec::new(),
+            text: String::new(),
+            ends: Vec::new(),
+            lines: Vec::new(),
+            missing: self.missing.clone(),
+            decimal_comma: self.decimal_comma,
+        };
+        let mut record = csv::StringRecord::new();
+        let (mut line, mut at, mut named) = (1u32, 0, false);
+        loop {
+            let start = reader.position().byte() as usize;
+            if !reader.read_record(&mut record).map_err(csv)? {
+                break;
+            }
+            // the reader's own line numbers stop before empty lines and comments
+            let start = record.position().map_or(start, |p| p.byte() as usize);
+            let start = start + self.passed_over(&bytes[start..]);
+            line += line_ends(&bytes[at..start]);
+            at = start;
+            if record.iter().all(str::is_empty) && (record.len() == 1 || blank_line(&bytes[start..])) {
+                continue; // blanks alone
+            }
+            if !named {
+                named = true;
+                if self.header != Some(false) {
+                    cells.columns = record.iter().map(str::to_owned).collect();
+                    self.check_header(&cells.columns, source)?;
+                    continue;
+                }
+                cells.columns = (0..record.len()).map(|k| k.to_string()).collect();
+            }
+            let (have, want) = (record.len(), cells.columns.len());
+            if have != want {
+                let reason = format!("line {line} has {have} cells, and there are {want} columns");
+                return Err(TableError::Settings { path: source.into(), reason });
+            }
+            for cell in &record {
+                cells.text.push_str(cell);
+                cells.ends.push(cells.text.len() as u32);
+            }
+            cells.lines.push(line);
+        }
+        cells.text.shrink_to_fit();
+        cells.ends.shrink_to_fit();
+        cells.lines.shrink_to_fit();
+        Ok(Table::new(cells))
+    }
+
+    /// How many bytes of empty lines and comments stand at the start.
+    fn passed_over(&self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        loop {
+            at += bytes[at..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+            match bytes.get(at) {
+                Some(first) if Some(*first) == self.comments => {
+                    at += bytes[at..].iter().take_while(|b| !matches!(b, b'\n' | b'\r')).count();
+                }
+                _ => return at,
+            }
+        }
+    }
+
+    fn check_header(&self, columns: &[String], source: &Path) -> Result<(), TableError> {
+        let odd = |reason: String| Err(TableError::Settings { path: source.into(), reason });
+        let number = |name: &String| name.replacen(',', ".", 1).parse::<f64>().is_ok();
+        if self.header.is_none() && !columns.is_empty() && columns.iter().all(number) {
+            return odd(format!(
+                "its first line has numbers only ({}), so it seems to have no header: read it with \
+                 `Csv::new().without_header()`, or `.with_header()` if these are names",
+                columns.iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", ")
+            ));
+        }
+        if let ([name], None) = (columns, self.separator) {
+            let other = [(';', "';'"), ('\t', "'\\t'"), ('|', "'|'")];
+            if let Some((_, sign)) = other.iter().find(|(sign, _)| name.contains(*sign)) {
+                return odd(format!(
+                    "it seems to have one column, `{name}`: read it with `Csv::new().separator({sign})`, or \
+                     `.separator(',')` if that is right"
+                ));
+            }
+            if name.split_ascii_whitespace().count() > 1 && name.split_ascii_whitespace().all(|part| number(&part.to_owned()))
+            {
+                return odd(format!(
+                    "it seems to have one column, `{name}`: read it with `Csv::new().blanks().without_header()`"
+                ));
+            }
+        }
+        let mut seen = HashSet::new();
+        match columns.iter().find(|column| !seen.insert(&***column)) {
+            Some(column) => Err(TableError::Twice { path: source.into(), column: column.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The text with what the reader does not know taken away: blanks before a quote, and all but one of several blanks
+    /// between cells. Lines stay lines.
+    fn tidied<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let blank = |b: &u8| matches!(b, b' ' | b'\t');
+        if self.separator == Some(Separator::Blanks) {
+            let mut tidy = Vec::with_capacity(bytes.len());
+            for line in bytes.split_inclusive(|b| matches!(b, b'\n' | b'\r')) {
+                let end = line.iter().rposition(|b| !b.is_ascii_whitespace()).map_or(0, |k| k + 1);
+                let words = line[..end].split(|b| blank(b)).filter(|word| !word.is_empty());
+                for (k, word) in words.enumerate() {
+                    tidy.extend_from_slice(if k > 0 { b" " } else { b"" });
+                    tidy.extend_from_slice(word);
+                }
+                tidy.extend(line[end..].iter().filter(|b| !blank(b)));
+            }
+            return Cow::Owned(tidy);
+        }
+        let separator = match self.separator {
+            Some(Separator::One(byte)) => byte,
+            _ => b',',
+        };
+        let odd = |pair: &[u8]| blank(&pair[0]) && pair[1] == b'"' && separator != pair[0];
+        if !bytes.windows(2).any(odd) {
+            return Cow::Borrowed(bytes);
+        }
+        let (mut tidy, mut quoted, mut at) = (Vec::with_capacity(bytes.len()), false, 0);
+        let mut before = true; // at the start of a cell
+        while at < bytes.len() {
+            let byte = bytes[at];
+            let run = bytes[at..].iter().take_while(|b| blank(b) && **b != separator).count();
+            if before && !quoted && run > 0 && bytes.get(at + run) == Some(&b'"') {
+                at += run;
+                continue;
+            }
+            quoted ^= byte == b'"' && (quoted || before);
+            before = !quoted && (byte == separator || matches!(byte, b'\n' | b'\r'));
+            tidy.push(byte);
+            at += 1;
+        }
+        Cow::Owned(tidy)
+    }
+}
+
+/// How many lines end in some bytes: by `\n`, `\r\n`, or, as long ago, `\r`.
+fn line_ends(bytes: &[u8]) -> u32 {
+    let alone = |k: usize| bytes[k] == b'\r' && bytes.get(k + 1) != Some(&b'\n');
+    (0..bytes.len()).filter(|&k| bytes[k] == b'\n' || alone(k)).count() as u32
+}
+
+/// Whether the first line holds blanks alone.
+fn blank_line(bytes: &[u8]) -> bool {
+    bytes.iter().take_while(|b| !matches!(b, b'\n' | b'\r')).all(u8::is_ascii_whitespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    fn parse(csv: Csv, text: &str) -> Table {
+        csv.parse(text, "t.csv").unwrap()
+    }
+
+    #[test]
+    fn separators_headers_marks_and_comments_are_settings_and_errors_name_them() {
+        let error = |text: &str| Csv::new().parse(text, "t.csv").unwrap_err().to_string();
+        let wine = error("\"acid\";\"quality\"\n7.4;5\n");
+        assert!(wine.contains("one column") && wine.contains(".separator(';')"), "{wine}");
+        let heart = error("63.0,1.0,145\n67.0,0.0,160\n");
+        assert!(heart.contains("63.0, 1.0, 145") && heart.contains("without_header()"), "{heart}");
+        assert!(error("1.0,1.0\n2,3\n").contains("without_header()"));
+        assert!(error("1 2  3\n4 5 6\n").contains("blanks()"));
+        let table = parse(Csv::new().blanks().without_header(), "  1 2\t\t3 \r\n\n   4  5 6\n");
+        assert_eq!(table.matrix::<f64>(&["0", "1", "2"]).unwrap(), array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+        let table = parse(Csv::new().separator('\t').comments('%'), "%x\na\tb\n1\t2\n% y\n\n3\t4,5\n");
+        let error = table.numbers::<f64>("b").unwrap_err().to_string();
+        assert_eq!(error, "t.csv, line 6, column `b`: `4,5` is not a number");
+        let years = parse(Csv::new().with_header(), "2019,2020\n1,2\n");
+        assert_eq!(years.columns(), ["2019", "2020"]);
+        let gaps = parse(Csv::new(), "v,k\n1,a\nNULL,b\nN/A,a\n");
+        assert_eq!((gaps.missing("v").unwrap(), gaps.complete(&["v"]).unwrap().len()), (2, 1));
+    }
+
+    #[test]
+    fn files_are_read_as_they_are_found() {
+        let quoted = parse(Csv::new(), "name, place\n \"a\",  \"x, y\"\nb, c\n");
+        assert_eq!(quoted.texts("place").unwrap(), ["x, y", "c"]);
+        let spaced = parse(Csv::new(), "a,b\n1,2\n   \n \t\n3,4\n");
+        assert_eq!(spaced.numbers::<f64>("b").unwrap(), array![2.0, 4.0]);
+        let truth = parse(Csv::new(), "a\nTrue\nfalse\n");
+        assert_eq!(truth.numbers::<f64>("a").unwrap(), array![1.0, 0.0]);
+        let marked = parse(Csv::new(), "\u{feff}a,b\n1,2\n");
+        assert_eq!(marked.columns(), ["a", "b"]);
+        let mac = parse(Csv::new(), "a,b\r1,2\r3,x\r");
+        assert!(mac.numbers::<f64>("b").unwrap_err().to_string().starts_with("t.csv, line 3, "));
+        let windows = parse(Csv::new(), "a,b\r\n1,2\r\n\r\n3,x\r\n");
+        assert!(windows.numbers::<f64>("b").unwrap_err().to_string().starts_with("t.csv, line 4, "));
+        let lines = parse(Csv::new(), "a,b\n\"1\n2\",2\n3,x\n");
+        assert!(lines.numbers::<f64>("b").unwrap_err().to_string().starts_with("t.csv, line 4, "));
+        assert_eq!(parse(Csv::new(), "").columns(), Vec::<String>::new().as_slice());
+    }
+
+    /// Texts and places take little more than the file; looking for names that stand twice takes time in proportion.
+    #[test]
+    fn many_rows_and_many_columns_take_what_they_should() {
+        let text = "a\n".to_owned() + &"1\n".repeat(1_000_000);
+        let table = parse(Csv::new(), &text);
+        assert_eq!((table.len(), table.numbers::<f32>("a").unwrap().sum()), (1_000_000, 1e6));
+        let names: Vec<String> = (0..80_000).map(|k| format!("c{k}")).collect();
+        let wide = parse(Csv::new(), &names.join(","));
+        assert_eq!(wide.columns().len(), 80_000);
+    }
+}
