@@ -38,7 +38,7 @@ pub mod prelude {
     };
     pub use gradus_nn::{
         Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Forward, Gru, Init, LayerNorm, Linear,
-        MaxPool2d, Mlp, Perceptron, Reduction, Sequential, Standardize, Summarize, lambda, loss,
+        MaxPool2d, Mlp, Perceptron, Reduction, Sequential, Standardize, Summarize, lambda, loss, predict,
     };
     pub use gradus_optim::{
         Adam, AdamW, EarlyStopping, Lbfgs, Optimizer, Progress, ReduceOnPlateau, Rows, Schedule, Sgd, WeightAverage,
@@ -46,7 +46,8 @@ pub mod prelude {
         warmup,
     };
     pub use gradus_train::{
-        Checkpoints, Classify, ClassifyBinary, Metric, Regress, Trainer, evaluate, evaluate_task, load, save,
+        Checkpoints, Classify, ClassifyBinary, Metric, Regress, Trainer, evaluate, evaluate_task, load, load_partial,
+        load_renamed, save,
     };
 
     pub use crate::Module;

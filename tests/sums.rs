@@ -72,9 +72,14 @@ fn gradients_that_many_rows_add_into_one_keep_their_digits() {
 /// Products whose sums are longer than a block, against f64, on one thread and on several.
 #[test]
 fn long_products_agree_with_those_in_double_precision() {
-    for [m, k, n] in [[1, 5000, 1], [1, 9001, 7], [1, 3000, 300], [3, 10_000, 2], [40, 9001, 33], [70, 4097, 5], [5, 4096, 90]] {
+    for [m, k, n] in
+        [[1, 5000, 1], [1, 9001, 7], [1, 3000, 300], [3, 10_000, 2], [40, 9001, 33], [70, 4097, 5], [5, 4096, 90]]
+    {
         let at = |i: usize| ((i * 7919 % 1013) as f64 / 500.0 - 1.0) * 1.7;
-        let (a, b) = (Array2::from_shape_fn((m, k), |(i, j)| at(i * k + j)), Array2::from_shape_fn((k, n), |(i, j)| at(i * n + j + 5)));
+        let (a, b) = (
+            Array2::from_shape_fn((m, k), |(i, j)| at(i * k + j)),
+            Array2::from_shape_fn((k, n), |(i, j)| at(i * n + j + 5)),
+        );
         let right = a.dot(&b);
         let single = |threads| {
             with_threads(threads, || {

@@ -1,5 +1,6 @@
 //! What messages know beside shapes: which layer it was, and where the first NaN or infinity came from.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
@@ -21,6 +22,9 @@ pub(crate) enum Detect {
 
 /// What unwinds to [`Tape::find_anomaly`].
 struct Anomaly(String);
+
+/// Models whose names a tape knows.
+const MODELS: usize = 16;
 
 impl<T: Float> Tape<T> {
     /// Stops with an explanation at the first number that is not finite, in a leaf, in the result of an operation, or
@@ -87,7 +91,7 @@ impl<T: Float> Tape<T> {
     }
 
     /// Tells the tape the paths of a model's parameters, which it then uses in messages. Once is enough: they stay when
-    /// the tape is cleared.
+    /// the tape is cleared. Those of the last 16 models are known.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};
@@ -95,7 +99,7 @@ impl<T: Float> Tape<T> {
     /// tape.name_parameters(&model);
     /// ```
     pub fn name_parameters<M: Module<T> + ?Sized>(&self, model: &M) {
-        let mut names = self.names().borrow_mut();
+        let mut names = HashMap::new();
         model.visit(&mut Visitor::new(&mut |path, leaf| {
             let id = match leaf {
                 Leaf::Param(param) => param.id(),
@@ -103,11 +107,18 @@ impl<T: Float> Tape<T> {
             };
             names.insert(id, path.to_string());
         }));
+        let mut models = self.names().borrow_mut();
+        models.retain(|known| known.keys().all(|id| !names.contains_key(id))); // the same model, or a part of it
+        if models.len() == MODELS {
+            models.remove(0);
+        }
+        models.push(names);
     }
 
     /// The path of the parameter that a node is, if it is one with a name.
     pub(crate) fn name_of(&self, node: u32) -> Option<String> {
-        self.names().borrow().get(&self.param_at(node)?).cloned()
+        let param = self.param_at(node)?;
+        self.names().borrow().iter().rev().find_map(|names| names.get(&param).cloned())
     }
 
     /// ` (layer `path`)`, if one of the inputs is a parameter with a name.

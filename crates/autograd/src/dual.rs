@@ -154,8 +154,10 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
     }
     fn chain_fused<R: FusedRule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], slope: Self) -> Self {
         let moving: SmallVec<[bool; 4]> = x.iter().chain([&g]).map(|x| x.tangent.is_some()).collect();
-        let (values, tangents): (SmallVec<[_; 4]>, SmallVec<[_; 4]>) = x.into_iter().chain([g]).map(Self::parts).unzip();
-        let arrays: SmallVec<[Value<'s, T>; 8]> = values.into_iter().chain(tangents.into_iter().flatten()).map(Value::dense).collect();
+        let (values, tangents): (SmallVec<[_; 4]>, SmallVec<[_; 4]>) =
+            x.into_iter().chain([g]).map(Self::parts).unzip();
+        let arrays: SmallVec<[Value<'s, T>; 8]> =
+            values.into_iter().chain(tangents.into_iter().flatten()).map(Value::dense).collect();
         let views: SmallVec<[View<'_, T>; 8]> = arrays.iter().map(Value::view).collect();
         let [value, tangent] = slope.value.pair(|shape, outs| {
             ops::fused::second_order(rule, i, (&views, &moving), shape, outs);

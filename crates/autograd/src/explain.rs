@@ -304,13 +304,16 @@ impl Step {
     }
 }
 
+/// Characters that a column is widened to at most; a longer text stands as it is.
+const WIDEST: usize = 200;
+
 impl Display for Trace {
     /// A table: a row a step, and one more for each further operand.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let heads = ["step", "operation", "of", "shape", "value", "d out/d in", "gradient", "passed on", "line"];
         let mut rows = vec![heads.map(str::to_owned)];
         rows.extend(self.steps.iter().flat_map(Step::rows));
-        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).min(WIDEST);
         let widths: Vec<usize> = (0..heads.len()).map(width).collect();
         for (i, row) in rows.iter().enumerate() {
             let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();

@@ -343,14 +343,10 @@ impl<'a, 's, T: Float> Jvp<'a, 's, T> {
         let cx: Vjp<'_, T, Var<'_, T>> = Vjp::new(&tape, (output.index(), &indices), &slots, None);
         operation.vjp(&cx);
         cx.check(operation.name());
-        let terms = slots
-            .iter()
-            .zip(&inputs)
-            .zip(self.tangents)
-            .filter_map(|((slot, x), tangent)| {
-                let gradient = Var::total(slot.take()?, &tape, x.index());
-                Some((gradient * tape.constant(tangent.as_ref()?.array())).sum())
-            });
+        let terms = slots.iter().zip(&inputs).zip(self.tangents).filter_map(|((slot, x), tangent)| {
+            let gradient = Var::total(slot.take()?, &tape, x.index());
+            Some((gradient * tape.constant(tangent.as_ref()?.array())).sum())
+        });
         let product = terms.reduce(|sum, term| sum + term)?;
         let gradient = product.backward().wrt(g);
         Some(self.output.constant(self.output.shape(), |out| {

@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use ndarray::ArrayD;
 use rand::rngs::Xoshiro256PlusPlus;
 use smallvec::SmallVec;
 
@@ -82,8 +83,8 @@ pub struct Tape<T: Float = f32> {
     workspaces: Arc<Mutex<Vec<Workspace<T>>>>,
     /// whether numbers that are not finite stop the program
     detects: Cell<Detect>,
-    /// the paths of a model's parameters, for messages
-    names: RefCell<HashMap<ParamId, String>>,
+    /// the paths of the parameters of the last few models, for messages
+    names: RefCell<Vec<HashMap<ParamId, String>>>,
 }
 
 impl<T: Float> std::fmt::Debug for Tape<T> {
@@ -174,11 +175,16 @@ impl<T: Float> Tape<T> {
     }
 
     /// An empty tape for training; `seed` fixes what dropout and its kind draw.
+    ///
+    /// Make one for a run and keep it: random numbers move on when it is cleared, as [`gradients`](Self::gradients) does
+    /// in each step. A tape made anew in each step with the same seed draws the same masks each time; if it must be, give
+    /// it the step with [`set_stream`](Self::set_stream).
     pub fn training(seed: u64) -> Self {
         Self::with_mode(Mode::Training, seed)
     }
 
-    /// An empty tape for inference: parameters are constants, dropout passes everything on.
+    /// An empty tape for inference: parameters are constants, dropout passes everything on. Clear it between predictions,
+    /// or let [`value_of`](Self::value_of) do it: what is computed stays on it, and it grows.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};
@@ -321,6 +327,28 @@ impl<T: Float> Tape<T> {
         };
         self.clear();
         (value, extra, gradients)
+    }
+
+    /// The value of what the closure computes, as an array; the tape is cleared before and after. It is the form for
+    /// predictions, one after the other: a tape that is never cleared grows with each.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// let (w, mut tape) = (Param::new([2.0, 3.0]), Tape::inference());
+    /// for x in [1.0, 10.0] {
+    ///     let y = tape.value_of(|t| t.param(&w) * x);
+    ///     assert_eq!(y, ndarray::array![2.0 * x as f32, 3.0 * x as f32].into_dyn());
+    ///     assert!(tape.is_empty());
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn value_of(&mut self, f: impl for<'t> FnOnce(&'t Tape<T>) -> Var<'t, T>) -> ArrayD<T> {
+        if !self.is_empty() {
+            self.clear();
+        }
+        let value = f(self).value().to_owned();
+        self.clear();
+        value
     }
 
     // ------------------------------------------------------------------ leaves
@@ -579,7 +607,7 @@ impl<T: Float> Tape<T> {
     pub(crate) fn param_at(&self, node: u32) -> Option<ParamId> {
         self.params.borrow().iter().find(|(_, (_, index))| *index == node).map(|(id, _)| *id)
     }
-    pub(crate) fn names(&self) -> &RefCell<HashMap<ParamId, String>> {
+    pub(crate) fn names(&self) -> &RefCell<Vec<HashMap<ParamId, String>>> {
         &self.names
     }
     pub(crate) fn nodes(&self) -> &Nodes<T> {

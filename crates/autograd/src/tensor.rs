@@ -5,8 +5,8 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use ndarray::ArrayD;
 use smallvec::SmallVec;
 
-use crate::kernels::threads::{GRAIN, split, split_many};
 use crate::kernels::loops::Moving;
+use crate::kernels::threads::{GRAIN, split, split_many};
 use crate::kernels::{BinaryRule, UnaryRule};
 use crate::operation::{Operation, Output, Shape, View, count};
 use crate::ops::fused::FusedRule;
@@ -657,13 +657,7 @@ impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     fn accumulate(sum: Recorded<'t, T>, term: Self) -> Recorded<'t, T> {
         Recorded { whole: Some(sum.whole.map_or(term, |whole| whole + term)), ..sum }
     }
-    fn add_at(
-        sum: Option<Recorded<'t, T>>,
-        places: &Places,
-        part: Self,
-        _: Self::Context,
-        _: u32,
-    ) -> Recorded<'t, T> {
+    fn add_at(sum: Option<Recorded<'t, T>>, places: &Places, part: Self, _: Self::Context, _: u32) -> Recorded<'t, T> {
         let mut sum = sum.unwrap_or(Recorded { whole: None, parts: Vec::new() });
         sum.parts.push((places.clone(), part));
         sum

@@ -102,12 +102,8 @@ impl Categories {
     /// If there is no such column, or a cell is missing or none of the categories: the error names file, line and column.
     pub fn places(&self, table: &Table, column: &str) -> Result<Vec<usize>, TableError> {
         let by_name: HashMap<&str, usize> = self.names.iter().enumerate().map(|(k, name)| (&**name, k)).collect();
-        let numbers: Option<HashMap<u64, usize>> = self
-            .names
-            .iter()
-            .enumerate()
-            .map(|(k, name)| Some(((number(name)? + 0.0).to_bits(), k)))
-            .collect();
+        let numbers: Option<HashMap<u64, usize>> =
+            self.names.iter().enumerate().map(|(k, name)| Some(((number(name)? + 0.0).to_bits(), k))).collect();
         let place = |cell: &str| {
             let as_number = || Some(*numbers.as_ref()?.get(&(number(cell)? + 0.0).to_bits())?);
             let known = by_name.get(cell).copied().or_else(as_number);

@@ -234,7 +234,8 @@ impl Csv {
                      `.separator(',')` if that is right"
                 ));
             }
-            if name.split_ascii_whitespace().count() > 1 && name.split_ascii_whitespace().all(|part| number(&part.to_owned()))
+            if name.split_ascii_whitespace().count() > 1
+                && name.split_ascii_whitespace().all(|part| number(&part.to_owned()))
             {
                 return odd(format!(
                     "it seems to have one column, `{name}`: read it with `Csv::new().blanks().without_header()`"

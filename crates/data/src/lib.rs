@@ -33,6 +33,8 @@ mod synthetic;
 mod table;
 
 pub use augment::Augment;
+pub use categories::Categories;
+pub use csv_file::Csv;
 pub use dataset::{Batch, Batches, Dataset, LabelError};
 pub use digits::{Split, digits};
 pub use disk::DiskRows;
@@ -49,6 +51,4 @@ pub use sampling::{RowBatches, Sampling};
 pub use scaler::Scaler;
 pub use split::{k_fold_by_label, k_fold_rows, split_by_label, split_rows};
 pub use synthetic::{blobs, circles, linear, moons, spirals};
-pub use categories::Categories;
-pub use csv_file::Csv;
 pub use table::{Table, TableError};

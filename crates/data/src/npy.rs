@@ -106,7 +106,11 @@ impl Kind {
     fn too_large<T: Float>(self, bytes: &[u8], numbers: &[T], big_endian: bool) -> Option<f64> {
         let infinite = numbers.iter().position(|x| !x.is_finite() && !x.to_f64().is_nan())?;
         let wide = self.numbers::<f64>(bytes, big_endian);
-        wide[infinite..].iter().zip(&numbers[infinite..]).find(|(x, t)| x.is_finite() && !t.is_finite()).map(|(x, _)| *x)
+        wide[infinite..]
+            .iter()
+            .zip(&numbers[infinite..])
+            .find(|(x, t)| x.is_finite() && !t.is_finite())
+            .map(|(x, _)| *x)
     }
 }
 
@@ -273,7 +277,8 @@ pub fn read_npz<T: Float>(path: impl AsRef<Path>) -> Result<Vec<(String, ArrayD<
 pub fn read_npz_array<T: Float>(path: impl AsRef<Path>, name: &str) -> Result<ArrayD<T>, NpyError> {
     let path = path.as_ref();
     let mut archive = archive(BufReader::new(open(path)?), path)?;
-    let names: Vec<String> = archive.file_names().filter_map(|name| name.ok().map(|name| bare(&name).to_owned())).collect();
+    let names: Vec<String> =
+        archive.file_names().filter_map(|name| name.ok().map(|name| bare(&name).to_owned())).collect();
     let Some(place) = names.iter().position(|known| known == name) else {
         return Err(NpyError::Name { path: path.into(), name: name.to_owned(), names });
     };
@@ -403,7 +408,8 @@ mod tests {
         }
         assert_eq!(little("int16", &[&1i16.to_ne_bytes(), &(-2i16).to_ne_bytes()]), expected);
         let double_quoted = String::from_utf8_lossy(&numpy("<i1", "False", "(2,)", &[])).replace('\'', "\"");
-        let mut double_quoted = [b"\x93NUMPY\x01\x00v\x00", &double_quoted.as_bytes()[double_quoted.len() - 118..]].concat();
+        let mut double_quoted =
+            [b"\x93NUMPY\x01\x00v\x00", &double_quoted.as_bytes()[double_quoted.len() - 118..]].concat();
         double_quoted.extend([1, 254]);
         assert_eq!(read(&double_quoted).unwrap(), expected);
         assert_eq!(little("<f2", &[&[0, 0x3c], &[0, 0xc0]]), expected);
@@ -436,7 +442,10 @@ mod tests {
             error(&numpy("<f4", "False", "(3,)", &[0; 16])),
             "a.npy: more than 12 bytes of numbers: perhaps another array follows; type and shape [3] ask for 12"
         );
-        let single = array::<f32>(&mut &numpy("<f8", "False", "(1,)", &1e300f64.to_le_bytes())[..], Path::new("a.npy"), &mut { LIMIT });
+        let single =
+            array::<f32>(&mut &numpy("<f8", "False", "(1,)", &1e300f64.to_le_bytes())[..], Path::new("a.npy"), &mut {
+                LIMIT
+            });
         assert_eq!(single.unwrap_err().to_string(), "a.npy: 1e300 is too large for f32");
         for huge in ["(99999999999, 99999999999)", "(0, 9999999999999999999)", "(1099511627776, 1048576)", "(-1,)"] {
             assert!(error(&numpy("<f8", "False", huge, &[])).starts_with("a.npy: "), "{huge}");

@@ -25,7 +25,11 @@ const MOST: usize = 1 << 16;
 ///
 /// # Panics
 /// If the system gives no thread; and where the item is asked for whose making panicked, with the same message.
-pub fn prefetch<'s, I>(scope: &'s Scope<'s, '_>, mut items: I, ahead: usize) -> impl Iterator<Item = I::Item> + use<'s, I>
+pub fn prefetch<'s, I>(
+    scope: &'s Scope<'s, '_>,
+    mut items: I,
+    ahead: usize,
+) -> impl Iterator<Item = I::Item> + use<'s, I>
 where
     I: Iterator<Item: Send> + Send + 's,
 {

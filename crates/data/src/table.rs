@@ -117,9 +117,8 @@ impl std::fmt::Debug for TableError {
 }
 
 /// What stands for a missing cell in any file: what pandas takes for it.
-const MISSING: [&str; 16] = [
-    "", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "Null", "null", "None",
-];
+const MISSING: [&str; 16] =
+    ["", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "Null", "null", "None"];
 
 impl Table {
     /// Reads a file of comma-separated values, gzipped or not, whose first line names the columns. [`Csv`] reads others.

@@ -1,6 +1,7 @@
 //! The convention for modules of one input and one output.
 
-use gradus_autograd::{Float, Leaf, LeafMut, Module, Var, Visitor};
+use gradus_autograd::{Float, IntoArray, Leaf, LeafMut, Module, Tape, Var, Visitor};
+use ndarray::ArrayD;
 
 /// A module that maps one variable to one variable. Models of other signatures use methods of their own.
 #[diagnostic::on_unimplemented(
@@ -10,6 +11,24 @@ use gradus_autograd::{Float, Leaf, LeafMut, Module, Var, Visitor};
 pub trait Forward<T: Float = f32>: Module<T> {
     /// The output for an input. Parameters are only read, so one model serves many threads.
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T>;
+}
+
+/// What a model makes of an input, as an array: on an inference tape of its own, which is gone afterwards.
+///
+/// For many predictions, one after the other, [`Tape::value_of`](gradus_autograd::Tape::value_of) does the same with one
+/// tape, whose memory it uses again.
+///
+/// ```
+/// use gradus_nn::{Mlp, predict};
+/// use ndarray::array;
+/// let model = Mlp::builder([2, 8, 3]).dropout(0.5).build::<f32>();
+/// let logits = predict(&model, array![[1.0, 2.0], [3.0, 4.0]]); // dropout passes everything on
+/// assert_eq!(logits.shape(), [2, 3]);
+/// ```
+#[track_caller]
+pub fn predict<T: Float>(model: &(impl Forward<T> + ?Sized), x: impl IntoArray<T>) -> ArrayD<T> {
+    let tape = Tape::inference();
+    model.forward(tape.constant(x)).value().to_owned()
 }
 
 impl<T: Float, F: Forward<T> + ?Sized> Forward<T> for Box<F> {

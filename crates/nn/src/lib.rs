@@ -37,7 +37,7 @@ pub use conv2d::Conv2d;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
-pub use forward::{Forward, Lambda, lambda};
+pub use forward::{Forward, Lambda, lambda, predict};
 pub use gru::Gru;
 pub use init::{Fan, Init, Statistics, rng};
 pub use linear::Linear;

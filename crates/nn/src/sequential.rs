@@ -1,5 +1,6 @@
 //! Layers one after the other.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use gradus_autograd::{Float, Leaf, LeafMut, Module, Var, Visitor};
@@ -56,14 +57,23 @@ impl<T: Float> Sequential<T> {
         self.named(&name, layer)
     }
 
-    /// With another layer of the given name.
+    /// With another layer of the given name. A name may have dots, as PyTorch's paths do.
     ///
     /// # Panics
-    /// If there is a layer of that name.
+    /// If there is a layer of that name, or two parameters would have one path (`"a.b"` beside `"a"` with a `"b"` in it).
     #[track_caller]
     pub fn named(mut self, name: &str, layer: impl Layer<T> + 'static) -> Self {
         assert!(self.layers.iter().all(|(n, _)| n != name), "Sequential: there is a layer `{name}` already");
         self.layers.push((name.to_owned(), Box::new(layer)));
+        if self.layers.iter().any(|(name, _)| name.contains('.')) {
+            let mut seen = HashSet::new();
+            let twice = self.leaves().into_iter().map(|(path, _)| path).find(|path| !seen.insert(path.clone()));
+            assert!(
+                twice.is_none(),
+                "Sequential: with `{name}`, two parameters have the path `{}`",
+                twice.unwrap_or_default()
+            );
+        }
         self
     }
 

@@ -447,4 +447,3 @@ fn some_of(paths: &[String]) -> String {
     }
     text
 }
-

@@ -347,7 +347,11 @@ impl<T: Float> Metric<T> {
             let (labels, classes, decisions) = (p.matched_labels(), p.columns(), p.decisions());
             let hit = |row: usize, label: usize| {
                 let logits = &p.numbers()[row * classes..(row + 1) * classes];
-                assert!(label < classes.max(2), "top_{k}: row {row} has label {label}, among {} classes", classes.max(2));
+                assert!(
+                    label < classes.max(2),
+                    "top_{k}: row {row} has label {label}, among {} classes",
+                    classes.max(2)
+                );
                 match decisions[row] {
                     None => false,
                     Some(class) if classes == 1 => k >= 2 || (k == 1 && class == label),
@@ -457,7 +461,11 @@ impl<T: Float> Metric<T> {
             let columns = sums.as_chunks::<4>().0;
             columns.iter().map(column).sum::<f64>() / columns.len() as f64
         };
-        Self::with("r2", Goal::Maximize, How::Counted { count: Arc::new(count), join: join_moments, value: Arc::new(value) })
+        Self::with(
+            "r2",
+            Goal::Maximize,
+            How::Counted { count: Arc::new(count), join: join_moments, value: Arc::new(value) },
+        )
     }
 }
 

@@ -18,6 +18,9 @@ const GRID: usize = 161;
 const LEVELS: usize = 18;
 const GREY: (u8, u8, u8) = (150, 150, 150);
 
+/// Steps of a schedule that a plot shows at most.
+const POINTS: u64 = 5000;
+
 impl Plot {
     /// A schedule's factors over its first steps.
     pub fn schedule(schedule: &Schedule, steps: u64) -> Plot {
@@ -29,9 +32,10 @@ impl Plot {
         let mut plot = Plot::new("").axes("step", "factor of the learning rate");
         let (mut low, mut high) = (0.0f64, 0.0f64);
         for (name, schedule) in schedules {
-            let factors = schedule.borrow().values(steps);
-            (low, high) = factors.iter().fold((low, high), |(a, b), &f| (a.min(f), b.max(f)));
-            let points = factors.into_iter().enumerate().map(|(step, factor)| (step as f64, factor));
+            let stride = steps.div_ceil(POINTS).max(1);
+            let shown = (0..steps.div_ceil(stride)).map(|k| k * stride).chain(steps.checked_sub(1));
+            let points: Vec<(f64, f64)> = shown.map(|step| (step as f64, schedule.borrow().factor(step))).collect();
+            (low, high) = points.iter().fold((low, high), |(a, b), &(_, f)| (a.min(f), b.max(f)));
             plot = plot.series(name.as_ref(), Style::Line, points);
         }
         let named = schedules.iter().filter(|(name, _)| !name.as_ref().is_empty()).count();

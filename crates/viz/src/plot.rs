@@ -329,6 +329,10 @@ impl Axis {
             return decades.flat_map(of).filter(|&t| self.contains(t)).collect();
         }
         let step = self.step();
+        let many = (self.to - self.from) / step > 100.0; // between numbers so small that a step rounds to 0
+        if many || !step.is_normal() {
+            return vec![self.from, self.to];
+        }
         // the ends themselves count, whatever rounding did to them
         let first = (self.from / step - 1e-9).ceil() as i64;
         (first..=(self.to / step + 1e-9).floor() as i64).map(|i| i as f64 * step).collect()
@@ -345,9 +349,9 @@ impl Axis {
         }
         let first = (value.abs().log10() + 1e-9).floor();
         if (-3.0..5.0).contains(&first) && last > -7.0 {
-            format!("{value:.*}", (-last).max(0.0) as usize)
+            format!("{value:.*}", (-last).clamp(0.0, 17.0) as usize)
         } else {
-            format!("{value:.*e}", (first - last).max(0.0) as usize)
+            format!("{value:.*e}", (first - last).clamp(0.0, 17.0) as usize)
         }
     }
 }

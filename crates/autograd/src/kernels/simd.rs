@@ -65,6 +65,8 @@ pub(crate) fn level() -> Level {
 #[cfg(target_arch = "x86_64")]
 fn detect() -> Level {
     let asked = std::env::var("GRADUS_SIMD").unwrap_or_default();
+    let known = ["", "baseline", "avx2", "avx512"].contains(&&*asked);
+    assert!(known, "GRADUS_SIMD is `{asked}`; it may be baseline, avx2 or avx512");
     let v4 = (asked.is_empty() || asked == "avx512").then(x86::V4::try_new).flatten().map(Level::V4);
     let v3 = (asked != "baseline").then(x86::V3::try_new).flatten().map(Level::V3);
     v4.or(v3).unwrap_or(Level::Baseline)

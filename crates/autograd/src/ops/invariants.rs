@@ -146,9 +146,8 @@ fn sweeps_agree_whatever_the_operands_are() {
 }
 
 /// Numbers at which rules divide by 0, multiply 0 by ∞, take logarithms of what is negative.
-const EDGES: [f64; 15] = [
-    f64::NEG_INFINITY, -1e30, -2.0, -1.0, -0.5, -0.0, 0.0, 1e-30, 0.5, 1.0, 2.0, 3.0, 1e30, f64::INFINITY, f64::NAN,
-];
+const EDGES: [f64; 15] =
+    [f64::NEG_INFINITY, -1e30, -2.0, -1.0, -0.5, -0.0, 0.0, 1e-30, 0.5, 1.0, 2.0, 3.0, 1e30, f64::INFINITY, f64::NAN];
 
 /// Where one sweep gives a number, no other gives NaN or another number: at every pair of edges, with the other operand
 /// constant, standing still, or moving too.
@@ -178,7 +177,11 @@ fn sweeps_agree_at_the_edges_of_elementwise_functions() {
             for (order, (a, b)) in pairs {
                 for i in (0..n).filter(|&i| !alike(a[[i]], b[[i]], 1.0) && (a[[i]].is_finite() || b[[i]].is_finite())) {
                     let x: Vec<f64> = at.iter().map(|x| x[[i]]).collect();
-                    if order == "second" && name.starts_with("pow") && x[0] == 0.0 && roles == vec![Role::Leaf; roles.len()] {
+                    if order == "second"
+                        && name.starts_with("pow")
+                        && x[0] == 0.0
+                        && roles == vec![Role::Leaf; roles.len()]
+                    {
                         continue;
                     }
                     wrong.push(format!("{name} at {x:?} as {roles:?}: {order}: {} and {}", a[[i]], b[[i]]));
@@ -240,7 +243,11 @@ fn the_number_of_threads_changes_no_bit_of_any_elementwise_function() {
             with_threads(threads, || {
                 // NaN has many bits, of which no operation says which it gives
                 let derivatives = Derivatives::on(&Tape::mathematics(), run, &at, &roles);
-                derivatives.bits().into_iter().map(|b| if f64::from_bits(b).is_nan() { 0 } else { b }).collect::<Vec<_>>()
+                derivatives
+                    .bits()
+                    .into_iter()
+                    .map(|b| if f64::from_bits(b).is_nan() { 0 } else { b })
+                    .collect::<Vec<_>>()
             })
         };
         let one = bits(1);

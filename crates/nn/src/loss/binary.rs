@@ -3,10 +3,10 @@
 use gradus_autograd::{Float, IntoVar, Var, where_};
 use ndarray::ArrayD;
 
-use super::{Reduction, same_shape};
+use super::{Reduction, same_shape, share};
 
 /// The binary cross-entropy of logits x against targets y in 0..=1: `−y ln σ(x) − (1 − y) ln(1 − σ(x))`, computed as
-/// `y softplus(−x) + (1 − y) softplus(x)`, which is finite and exact for every logit.
+/// `y softplus(−x) + (1 − y) softplus(x)`, which is finite and exact for every finite logit, and right for infinite ones.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -82,11 +82,11 @@ impl BinaryCrossEntropy {
         let y = target.into_var(tape);
         same_shape("binary_cross_entropy", logits, y);
         let constant = |w: &ArrayD<f64>| tape.constant(w.mapv(T::from_f64));
-        let mut positive = y * (-logits).softplus();
+        let mut positive = share(y, (-logits).softplus());
         if let Some(p) = &self.positive {
             positive = positive * constant(p);
         }
-        let losses = positive + (1 - y) * logits.softplus();
+        let losses = positive + share(1 - y, logits.softplus());
         self.reduction.apply(match &self.weight {
             None => losses,
             Some(w) => losses * constant(w),
@@ -131,7 +131,7 @@ pub fn binary_cross_entropy_of_probabilities<'t, T: Float>(
 }
 
 /// The Kullback-Leibler divergence of a distribution y from one whose logarithms x are given: `y (ln y − x)`, 0 where y is
-/// 0. With `log_target`, y is given as a logarithm too: `eʸ (y − x)`.
+/// 0, though x be −∞ there (PyTorch has NaN). With `log_target`, y is given as a logarithm too: `eʸ (y − x)`.
 ///
 /// Summed over the last axis it is a divergence; PyTorch's `batchmean` is `Reduction::Sum` divided by the number of rows.
 ///
@@ -155,8 +155,10 @@ pub fn kl_div<'t, T: Float>(
     let (x, y) = (log_probabilities, target.into_var(log_probabilities.tape()));
     same_shape("kl_div", x, y);
     if log_target {
-        return reduction.apply(y.exp() * (y - x));
+        let none = y.eq(f64::NEG_INFINITY);
+        let (x, y) = (where_(none, 0.0, x), where_(none, 0.0, y));
+        return reduction.apply(where_(none, 0.0, y.exp() * (y - x)));
     }
     let some = y.gt(0.0);
-    reduction.apply(where_(some, y * where_(some, y, 1.0).ln(), 0.0) - y * x)
+    reduction.apply(where_(some, y * where_(some, y, 1.0).ln(), 0.0) - share(y, x))
 }

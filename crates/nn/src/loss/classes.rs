@@ -3,7 +3,7 @@
 use gradus_autograd::{Float, IntoVar, Var};
 use ndarray::{Array1, Array2};
 
-use super::Reduction;
+use super::{Reduction, share};
 
 /// The cross-entropy of logits (examples × classes) against integer labels: `ln Σⱼ e^xᵢⱼ − xᵢₗ` for each row.
 ///
@@ -163,7 +163,7 @@ impl CrossEntropy {
         let ((x, shape), (q, _)) = (rows(logits), rows(target));
         let classes = x.shape()[1];
         let smooth = q * (1.0 - self.smoothing) + self.smoothing / classes as f64;
-        let losses = -(smooth * self.weighted(x.log_softmax(-1))).sum_axis(1);
+        let losses = -share(smooth, self.weighted(x.log_softmax(-1))).sum_axis(1);
         match self.reduction {
             Reduction::None => losses.reshape(&*shape),
             Reduction::Sum => losses.sum(),
@@ -177,7 +177,8 @@ impl CrossEntropy {
         let Some(weights) = &self.weights else { return log_probabilities };
         let classes = log_probabilities.shape()[1];
         assert!(weights.len() == classes, "CrossEntropy: {} weights for {classes} classes", weights.len());
-        log_probabilities * &Array1::from_iter(weights.iter().map(|&w| T::from_f64(w)))
+        let weights = Array1::from_iter(weights.iter().map(|&w| T::from_f64(w)));
+        share(log_probabilities.tape().constant(weights), log_probabilities)
     }
 
     #[track_caller]

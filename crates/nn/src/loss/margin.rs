@@ -80,6 +80,7 @@ pub fn cosine_embedding<'t, T: Float>(
         a.shape()
     );
     let product = |a: Var<'t, T>, b: Var<'t, T>| (a * b).sum_axis(-1);
-    let cosine = product(a, b) * ((product(a, a) + 1e-12) * (product(b, b) + 1e-12)).rsqrt();
+    // two roots: the product of two squares overflows far earlier than each
+    let cosine = product(a, b) * (product(a, a) + 1e-12).rsqrt() * (product(b, b) + 1e-12).rsqrt();
     reduction.apply(where_(y.gt(0.0), 1 - cosine, (cosine - margin).relu()))
 }

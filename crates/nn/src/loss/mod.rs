@@ -15,7 +15,7 @@ mod classes;
 mod margin;
 mod regression;
 
-use gradus_autograd::{Float, Var};
+use gradus_autograd::{Float, Var, where_};
 use serde::{Deserialize, Serialize};
 
 pub use binary::{BinaryCrossEntropy, binary_cross_entropy, binary_cross_entropy_of_probabilities, kl_div};
@@ -45,6 +45,16 @@ impl Reduction {
             Reduction::None => losses,
         }
     }
+}
+
+/// `factor · value`, which is 0 where the factor is 0 though the value be infinite: 0 · ln 0 is 0 in a cost.
+#[track_caller]
+fn share<'t, T: Float>(factor: Var<'t, T>, value: Var<'t, T>) -> Var<'t, T> {
+    if value.data().iter().all(|x| x.abs() != T::from_f64(f64::INFINITY)) {
+        return factor * value;
+    }
+    let nothing = factor.eq(0.0) * value.abs().eq(f64::INFINITY);
+    where_(nothing, 0.0, factor * where_(nothing, 0.0, value))
 }
 
 /// `[n]` against `[n, 1]` would broadcast to n × n differences, which nobody means.

@@ -72,8 +72,7 @@ impl Tolerance {
 
 /// Rows that no line of the table is for: arithmetic with a number, which one operation of the processor does, and
 /// `clamp`, whose two settings other tests look at.
-const NOT_LISTED: [&str; 7] =
-    ["add_number", "mul_number", "div_number", "sub_from", "div_into", "negative", "clamp"];
+const NOT_LISTED: [&str; 7] = ["add_number", "mul_number", "div_number", "sub_from", "div_into", "negative", "clamp"];
 
 #[test]
 fn values_and_derivatives_are_right_at_the_edges() {
@@ -107,7 +106,10 @@ fn values_and_derivatives_are_right_at_the_edges() {
                 && !tolerance.holds(got, want)
                 && !pole
             {
-                wrong.push(format!("{title} of {} {x:e}: {what} {got:e}, not {want:e}", if single { "f32" } else { "f64" }));
+                wrong.push(format!(
+                    "{title} of {} {x:e}: {what} {got:e}, not {want:e}",
+                    if single { "f32" } else { "f64" }
+                ));
             }
         }
         seen.insert(title);
