@@ -107,8 +107,11 @@ impl<T: Float> Tape<T> {
             };
             names.insert(id, path.to_string());
         }));
+        if names.is_empty() {
+            return;
+        }
         let mut models = self.names().borrow_mut();
-        models.retain(|known| known.keys().all(|id| !names.contains_key(id))); // the same model, or a part of it
+        models.retain(|known| !known.keys().all(|id| names.contains_key(id))); // the same model, or a part of this one
         if models.len() == MODELS {
             models.remove(0);
         }

@@ -61,6 +61,9 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
     fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
         DualValue { value: self.value.constant(shape, fill), tangent: None }
     }
+    fn take(&self, places: &Places) -> Self {
+        DualValue { value: self.value.take(places), tangent: self.tangent.as_ref().map(|t| t.take(places)) }
+    }
     fn reshape(self, shape: &[usize]) -> Self {
         self.map(|x| x.reshape(shape))
     }

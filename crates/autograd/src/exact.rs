@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -54,7 +55,10 @@ macro_rules! number {
                 f.write_str("a number, or one of the texts inf, -inf and NaN")
             }
             fn visit_f64<E: de::Error>(self, x: f64) -> Result<$t, E> {
-                Ok(x as $t)
+                match (x as $t).is_finite() || !x.is_finite() {
+                    true => Ok(x as $t),
+                    false => Err(E::invalid_value(de::Unexpected::Float(x), &"a number of this size")),
+                }
             }
             fn visit_i64<E: de::Error>(self, x: i64) -> Result<$t, E> {
                 Ok(x as $t)
@@ -113,6 +117,15 @@ impl Exact for String {
             }
         }
         deserializer.deserialize_str(Text)
+    }
+}
+
+impl Exact for PathBuf {
+    fn save<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.serialize(serializer)
+    }
+    fn load<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        String::load(deserializer).map(PathBuf::from)
     }
 }
 

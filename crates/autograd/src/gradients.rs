@@ -158,7 +158,7 @@ impl<T: Float> Differentiable<T> for Var<'_, T> {
     #[track_caller]
     fn leaf_on(&self, tape: &Tape<T>) -> (Option<u32>, Shape) {
         assert!(std::ptr::eq(self.tape(), tape), "a direction is for a variable of another tape than the cost");
-        let leaf = tape.leaves().iter().any(|(node, _)| *node == self.index());
+        let leaf = tape.leaves().binary_search_by_key(&self.index(), |(node, _)| *node).is_ok();
         assert!(leaf, "a direction is for {self:?}, which is not a leaf: make it with `tape.var(…)`");
         (Some(self.index()), Var::shape(*self).into())
     }
@@ -166,9 +166,7 @@ impl<T: Float> Differentiable<T> for Var<'_, T> {
 
 impl<T: Float> Differentiable<T> for &Param<T> {
     fn leaf_on(&self, tape: &Tape<T>) -> (Option<u32>, Shape) {
-        let id = Some(self.id());
-        let node = tape.leaves().iter().find(|(_, param)| *param == id).map(|(node, _)| *node);
-        (node, self.shape().into())
+        (tape.leaf_of(self.id()), self.shape().into())
     }
     fn gradient_in(&self, gradients: &Gradients<T>) -> ArrayD<T> {
         match gradients.get(self) {
@@ -284,11 +282,14 @@ impl<T: Float> Gradients<T> {
     pub fn add(&mut self, other: &Self) {
         let one_tape = self.generation == other.generation;
         let Workspace { pool, entries, .. } = self.workspace.as_mut().expect("there until dropped");
+        let mut next = 0; // both are mostly in one order: look on from the last one found
         for theirs in other.workspace().entries.iter().filter(|e| e.param.is_some() || one_tape) {
             let numbers = other.workspace().pool.kept(theirs.numbers);
-            let same = |e: &&Entry| e.param == theirs.param && (e.param.is_some() || e.node == theirs.node);
-            match entries.iter().find(same) {
-                Some(ours) => {
+            let same = |e: &Entry| e.param == theirs.param && (e.param.is_some() || e.node == theirs.node);
+            match (next..entries.len()).chain(0..next).find(|&i| same(&entries[i])) {
+                Some(place) => {
+                    let ours = &entries[place];
+                    next = place + 1;
                     let len: usize = ours.shape.iter().product();
                     (T::kernels().add_assign)(&mut pool.kept_mut(ours.numbers)[..len], &numbers[..len]);
                 }

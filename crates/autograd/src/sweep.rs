@@ -31,7 +31,8 @@ pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
     {
         let pool = &pool;
         let context = ValueContext::new(nodes, pool);
-        let kept = tape.kept().clone();
+        let mut kept = tape.kept().clone();
+        kept.sort_unstable();
         let result = nodes.node(output);
         if result.differentiated {
             slots[output as usize].replace(Some(Value::uniform(T::from_f64(1.0), result.value.shape(), pool)));
@@ -41,7 +42,7 @@ pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
             let Some(operation) = node.operation else { continue };
             match &*slots[index as usize].borrow() {
                 None => continue,
-                Some(gradient) if !kept.is_empty() && kept.contains(&index) => {
+                Some(gradient) if kept.binary_search(&index).is_ok() => {
                     entries.push(Entry::new(index, None, gradient.clone()));
                 }
                 Some(_) => {}

@@ -619,6 +619,12 @@ impl<T: Float> Tape<T> {
     pub(crate) fn leaves(&self) -> std::cell::Ref<'_, Vec<(u32, Option<ParamId>)>> {
         self.leaves.borrow()
     }
+    /// The node of a parameter that is differentiated, at its present value.
+    pub(crate) fn leaf_of(&self, param: ParamId) -> Option<u32> {
+        let (_, node) = *self.params.borrow().get(&param)?;
+        let leaves = self.leaves.borrow();
+        leaves.binary_search_by_key(&node, |(node, _)| *node).ok().map(|_| node)
+    }
     pub(crate) fn kept(&self) -> RefMut<'_, Vec<u32>> {
         self.kept.borrow_mut()
     }

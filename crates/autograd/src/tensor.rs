@@ -65,6 +65,12 @@ pub trait Tensor<T: Float>:
         Self::apply(ops::exponential::Ln {}, &[self])
     }
 
+    /// The numbers at some places.
+    #[doc(hidden)]
+    fn take(&self, places: &Places) -> Self {
+        Self::apply(ops::places::Take { places: places.clone() }, &[self])
+    }
+
     /// What undoes broadcasting: the sum over all places that a number was repeated to.
     #[doc(hidden)]
     fn sum_to(self, shape: &[usize]) -> Self {
@@ -415,6 +421,15 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
             out.fill(T::default());
             fill(&mut out[..len]);
         })
+    }
+
+    /// Of one number everywhere, that number: a part of the gradient of a sum costs nothing.
+    fn take(&self, places: &Places) -> Self {
+        let Source::Uniform(number) = self.source else {
+            return Self::run(&ops::places::Take { places: places.clone() }, &[self]);
+        };
+        let shape = places.shape(self.shape).unwrap_or_else(|e| panic!("in a derivative: {e}"));
+        Value::uniform(number, self.pool.shape(&shape), self.pool)
     }
 
     fn reshape(mut self, shape: &[usize]) -> Self {

@@ -36,7 +36,12 @@ pub struct Categories {
 
 /// The number that a name is, if it is one.
 fn number(name: &str) -> Option<f64> {
-    name.parse().ok().filter(|x: &f64| x.is_finite())
+    name.parse().ok().filter(|x: &f64| x.is_finite()).map(|x| x + 0.0) // −0 is 0
+}
+
+/// The number that a name is, if equal numbers are equal names: beyond 2⁵³, two whole numbers may be one f64.
+fn exact_number(name: &str) -> Option<f64> {
+    number(name).filter(|x| x.abs() < 9_007_199_254_740_992.0)
 }
 
 impl Categories {
@@ -54,9 +59,9 @@ impl Categories {
         names.sort_unstable();
         names.dedup();
         if names.iter().all(|name| number(name).is_some()) {
-            let size = |name: &String| number(name).unwrap_or(0.0) + 0.0; // −0 is 0
+            let size = |name: &String| number(name).unwrap_or(0.0);
             names.sort_by(|a, b| size(a).total_cmp(&size(b)));
-            names.dedup_by(|a, b| size(a) == size(b));
+            names.dedup_by(|a, b| exact_number(a).is_some_and(|a| exact_number(b) == Some(a)));
         }
         Categories { names, other: false }
     }
@@ -102,10 +107,12 @@ impl Categories {
     /// If there is no such column, or a cell is missing or none of the categories: the error names file, line and column.
     pub fn places(&self, table: &Table, column: &str) -> Result<Vec<usize>, TableError> {
         let by_name: HashMap<&str, usize> = self.names.iter().enumerate().map(|(k, name)| (&**name, k)).collect();
-        let numbers: Option<HashMap<u64, usize>> =
-            self.names.iter().enumerate().map(|(k, name)| Some(((number(name)? + 0.0).to_bits(), k))).collect();
+        let all_numbers = self.names.iter().all(|name| number(name).is_some());
+        let known = self.names.iter().enumerate().filter(|_| all_numbers);
+        let numbers: HashMap<u64, usize> =
+            known.filter_map(|(k, name)| Some((exact_number(name)?.to_bits(), k))).collect();
         let place = |cell: &str| {
-            let as_number = || Some(*numbers.as_ref()?.get(&(number(cell)? + 0.0).to_bits())?);
+            let as_number = || numbers.get(&exact_number(cell)?.to_bits()).copied();
             let known = by_name.get(cell).copied().or_else(as_number);
             known.or(self.other.then_some(self.names.len()))
         };
@@ -133,6 +140,8 @@ mod tests {
         assert_eq!(table("y\n10\n2\n1\n11\n").categories("y").unwrap().1, ["1", "2", "10", "11"]);
         assert_eq!(table("y\n-1\n1.0\n1\n-0\n0\n").categories("y").unwrap().0, [0, 2, 2, 1, 1]);
         assert_eq!(table("y\n10\n2\nb\n").categories("y").unwrap().1, ["10", "2", "b"]);
+        let long = table("y\n9007199254740993\n9007199254740992\n");
+        assert_eq!(long.categories("y").unwrap().0, [1, 0]);
         let known = Categories::of(&table("y\n1\n2\n"), "y").unwrap();
         assert_eq!(known.places(&table("y\n2.0\n1e0\n"), "y").unwrap(), [1, 0]);
     }

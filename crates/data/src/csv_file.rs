@@ -1,7 +1,7 @@
 //! Reading CSV as it is found.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{Error, Read};
 use std::path::Path;
 
@@ -140,21 +140,22 @@ impl Csv {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes); // the mark that some editors write
         let bytes = self.tidied(bytes);
         let csv = |error| TableError::Csv { path: source.into(), error };
+        let separator = match self.separator {
+            Some(Separator::One(byte)) => byte,
+            Some(Separator::Blanks) => b' ',
+            None => b',',
+        };
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
             .has_headers(false)
-            .delimiter(match self.separator {
-                Some(Separator::One(byte)) => byte,
-                Some(Separator::Blanks) => b' ',
-                None => b',',
-            })
+            .delimiter(separator)
             .quoting(self.separator != Some(Separator::Blanks))
-            .comment(self.comments)
             .flexible(true)
             .from_reader(&*bytes);
         let mut cells = Cells {
             source: source.into(),
             columns: Vec::new(),
+            places: HashMap::new(),
             text: String::new(),
             ends: Vec::new(),
             lines: Vec::new(),
@@ -168,13 +169,13 @@ impl Csv {
             if !reader.read_record(&mut record).map_err(csv)? {
                 break;
             }
-            // the reader's own line numbers stop before empty lines and comments
+            // the reader's own line numbers stop before empty lines
             let start = record.position().map_or(start, |p| p.byte() as usize);
-            let start = start + self.passed_over(&bytes[start..]);
+            let start = start + bytes[start..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
             line += line_ends(&bytes[at..start]);
             at = start;
-            if record.iter().all(str::is_empty) && (record.len() == 1 || blank_line(&bytes[start..])) {
-                continue; // blanks alone
+            if blank_line(&bytes[start..], separator) {
+                continue;
             }
             if !named {
                 named = true;
@@ -200,20 +201,6 @@ impl Csv {
         cells.ends.shrink_to_fit();
         cells.lines.shrink_to_fit();
         Ok(Table::new(cells))
-    }
-
-    /// How many bytes of empty lines and comments stand at the start.
-    fn passed_over(&self, bytes: &[u8]) -> usize {
-        let mut at = 0;
-        loop {
-            at += bytes[at..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-            match bytes.get(at) {
-                Some(first) if Some(*first) == self.comments => {
-                    at += bytes[at..].iter().take_while(|b| !matches!(b, b'\n' | b'\r')).count();
-                }
-                _ => return at,
-            }
-        }
     }
 
     fn check_header(&self, columns: &[String], source: &Path) -> Result<(), TableError> {
@@ -249,20 +236,20 @@ impl Csv {
         }
     }
 
-    /// The text with what the reader does not know taken away: blanks before a quote, and all but one of several blanks
-    /// between cells. Lines stay lines.
+    /// The text with what the reader does not know taken away: comments, blanks before a quote, and all but one of several
+    /// blanks between cells. Lines stay lines.
     fn tidied<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let blank = |b: &u8| matches!(b, b' ' | b'\t');
+        let (blank, end) = (|b: &u8| matches!(b, b' ' | b'\t'), |b: &u8| matches!(b, b'\n' | b'\r'));
         if self.separator == Some(Separator::Blanks) {
             let mut tidy = Vec::with_capacity(bytes.len());
-            for line in bytes.split_inclusive(|b| matches!(b, b'\n' | b'\r')) {
-                let end = line.iter().rposition(|b| !b.is_ascii_whitespace()).map_or(0, |k| k + 1);
-                let words = line[..end].split(|b| blank(b)).filter(|word| !word.is_empty());
-                for (k, word) in words.enumerate() {
+            for line in bytes.split_inclusive(end) {
+                let text = line.iter().rposition(|b| !b.is_ascii_whitespace()).map_or(0, |k| k + 1);
+                let text = if self.comments.is_some_and(|sign| line.first() == Some(&sign)) { 0 } else { text };
+                for (k, word) in line[..text].split(|b| blank(b)).filter(|word| !word.is_empty()).enumerate() {
                     tidy.extend_from_slice(if k > 0 { b" " } else { b"" });
                     tidy.extend_from_slice(word);
                 }
-                tidy.extend(line[end..].iter().filter(|b| !blank(b)));
+                tidy.extend(line.iter().filter(|b| end(b)));
             }
             return Cow::Owned(tidy);
         }
@@ -270,21 +257,31 @@ impl Csv {
             Some(Separator::One(byte)) => byte,
             _ => b',',
         };
-        let odd = |pair: &[u8]| blank(&pair[0]) && pair[1] == b'"' && separator != pair[0];
-        if !bytes.windows(2).any(odd) {
+        let before_quote = |pair: &[u8]| blank(&pair[0]) && pair[1] == b'"' && separator != pair[0];
+        if self.comments.is_none() && !bytes.windows(2).any(before_quote) {
             return Cow::Borrowed(bytes);
         }
-        let (mut tidy, mut quoted, mut at) = (Vec::with_capacity(bytes.len()), false, 0);
-        let mut before = true; // at the start of a cell
-        while at < bytes.len() {
-            let byte = bytes[at];
-            let run = bytes[at..].iter().take_while(|b| blank(b) && **b != separator).count();
-            if before && !quoted && run > 0 && bytes.get(at + run) == Some(&b'"') {
-                at += run;
+        let (mut tidy, mut at) = (Vec::with_capacity(bytes.len()), 0);
+        let (mut quoted, mut cell_begins, mut line_begins) = (false, true, true);
+        while let Some(&byte) = bytes.get(at) {
+            if line_begins && Some(byte) == self.comments {
+                at += bytes[at..].iter().take_while(|b| !end(b)).count();
+                line_begins = false;
                 continue;
             }
-            quoted ^= byte == b'"' && (quoted || before);
-            before = !quoted && (byte == separator || matches!(byte, b'\n' | b'\r'));
+            let run = bytes[at..].iter().take_while(|b| blank(b) && **b != separator).count();
+            if cell_begins && run > 0 && bytes.get(at + run) == Some(&b'"') {
+                (at, line_begins) = (at + run, false);
+                continue;
+            }
+            if quoted && bytes[at..].starts_with(b"\"\"") {
+                tidy.extend_from_slice(b"\"\""); // a quote in a quoted cell
+                at += 2;
+                continue;
+            }
+            quoted ^= byte == b'"' && (quoted || cell_begins);
+            line_begins = !quoted && end(&byte);
+            cell_begins = line_begins || (!quoted && byte == separator);
             tidy.push(byte);
             at += 1;
         }
@@ -298,9 +295,10 @@ fn line_ends(bytes: &[u8]) -> u32 {
     (0..bytes.len()).filter(|&k| bytes[k] == b'\n' || alone(k)).count() as u32
 }
 
-/// Whether the first line holds blanks alone.
-fn blank_line(bytes: &[u8]) -> bool {
-    bytes.iter().take_while(|b| !matches!(b, b'\n' | b'\r')).all(u8::is_ascii_whitespace)
+/// Whether the first line holds blanks alone, and no separator.
+fn blank_line(bytes: &[u8], separator: u8) -> bool {
+    let mut line = bytes.iter().take_while(|b| !matches!(b, b'\n' | b'\r'));
+    line.all(|b| b.is_ascii_whitespace() && *b != separator)
 }
 
 #[cfg(test)]
@@ -346,6 +344,19 @@ mod tests {
         assert!(mac.numbers::<f64>("b").unwrap_err().to_string().starts_with("t.csv, line 3, "));
         let windows = parse(Csv::new(), "a,b\r\n1,2\r\n\r\n3,x\r\n");
         assert!(windows.numbers::<f64>("b").unwrap_err().to_string().starts_with("t.csv, line 4, "));
+        let inner = parse(Csv::new(), "a,b\n \"say \"\"hi\"\", \"\"bye\"\"\",1\n");
+        assert_eq!(inner.texts("a").unwrap(), ["say \"hi\", \"bye\""]);
+        let commented = parse(Csv::new().comments('#'), "# a, \"b\na,b\n1, \"x, y\"\n#\n2,#3\n");
+        assert_eq!(commented.texts("b").unwrap(), ["x, y", "#3"]);
+        let old = parse(Csv::new().comments('#'), "#c\ra,b\r1,2\r#d\r3,4\r");
+        assert_eq!(old.numbers::<f64>("b").unwrap(), array![2.0, 4.0]);
+        let empty = parse(Csv::new(), "a\n1\n\"\"\n2\n");
+        assert_eq!((empty.len(), empty.missing("a").unwrap()), (3, 1));
+        let tabs = parse(Csv::new().separator('\t'), "a\tb\n1\t2\n\t\n  \n3\t4\n");
+        assert_eq!((tabs.len(), tabs.missing("b").unwrap()), (3, 1));
+        let marked = parse(Csv::new().missing(&["-999"]), "q\n5\n-999\n");
+        assert!(marked.numbers::<f64>("q").unwrap_err().to_string().contains("nothing there (`-999`)"));
+        assert!(parse(Csv::new().decimal_comma(), "q\n1.234\n").numbers::<f64>("q").is_err());
         let lines = parse(Csv::new(), "a,b\n\"1\n2\",2\n3,x\n");
         assert!(lines.numbers::<f64>("b").unwrap_err().to_string().starts_with("t.csv, line 4, "));
         assert_eq!(parse(Csv::new(), "").columns(), Vec::<String>::new().as_slice());

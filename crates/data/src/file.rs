@@ -42,17 +42,24 @@ pub fn write_quickly(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 /// How the names of files begin that are not whole yet.
-const UNFINISHED: &str = ".gradus-";
+const UNFINISHED: &str = ".gradus-unfinished-";
+/// Letters and digits behind that.
+const RANDOM: usize = 6;
 
 fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
-    let path = &followed(path)?;
-    let before = match fs::metadata(path) {
-        Ok(found) if !found.is_file() => return OpenOptions::new().write(true).open(path)?.write_all(bytes),
-        Ok(found) if found.permissions().readonly() => {
+    // what lies in these is no file of a folder, though it may lead to one: standard output, say
+    let special = path.starts_with("/dev") || path.starts_with("/proc");
+    let before = fs::metadata(path).ok();
+    if special || before.as_ref().is_some_and(|found| !found.is_file()) {
+        return OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
+    if let Some(before) = &before {
+        if before.permissions().readonly() {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is read-only"));
         }
-        found => found.ok(),
-    };
+        OpenOptions::new().write(true).open(path)?; // an error where it may not be written
+    }
+    let path = &followed(path)?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -75,9 +82,8 @@ fn write_beside(path: &Path, folder: &Path, bytes: &[u8], durable: bool, before:
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as for any file
-    let mut file = builder.prefix(UNFINISHED).tempfile_in(folder)?;
+    let mut file = builder.prefix(UNFINISHED).rand_bytes(RANDOM).tempfile_in(folder)?;
     let _ = file.as_file().try_lock(); // tells others that its writer is alive, where locks are known
-    file.write_all(bytes)?;
     if let Some(before) = before {
         file.as_file().set_permissions(before.permissions())?;
         #[cfg(unix)]
@@ -86,6 +92,7 @@ fn write_beside(path: &Path, folder: &Path, bytes: &[u8], durable: bool, before:
             let _ = fchown(file.as_file(), Some(before.uid()), Some(before.gid())); // only the superuser may
         }
     }
+    file.write_all(bytes)?;
     if durable {
         file.as_file().sync_all()?;
     }
@@ -115,7 +122,9 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
 /// Removes the files in a folder that writers began and were killed over.
 pub fn remove_unfinished(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let begun = entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED));
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED));
+        let begun = random.is_some_and(|r| r.len() == RANDOM && r.bytes().all(|b| b.is_ascii_alphanumeric()));
         if begun && entry.file_type().is_ok_and(|kind| kind.is_file()) {
             // whoever writes it holds its lock
             let path = entry.path();
@@ -157,6 +166,7 @@ mod tests {
             write(&at("dangling"), b"made").unwrap();
             assert_eq!(fs::read(at("far/none")).unwrap(), b"made");
             write(Path::new("/dev/null"), b"gone").unwrap();
+            write(Path::new("/dev/stdout"), b"").unwrap();
         }
         symlink("/dev/null", at("nothing")).unwrap();
         write_atomically(&at("nothing"), b"gone").unwrap();
@@ -187,11 +197,12 @@ mod tests {
     #[test]
     fn what_killed_writers_left_is_cleared_and_what_others_write_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(".gradus-killed"), b"half").unwrap();
-        let alive = File::create(folder.path().join(".gradus-alive")).unwrap();
+        fs::write(folder.path().join(".gradus-unfinished-kill3d"), b"half").unwrap();
+        fs::write(folder.path().join(".gradus-best"), b"somebody's").unwrap();
+        let alive = File::create(folder.path().join(".gradus-unfinished-aliv3e")).unwrap();
         alive.try_lock().unwrap();
         write_atomically(&folder.path().join("file"), b"whole").unwrap();
-        assert_eq!(names(folder.path()), [".gradus-alive", "file"]);
+        assert_eq!(names(folder.path()), [".gradus-best", ".gradus-unfinished-aliv3e", "file"]);
     }
 
     #[test]

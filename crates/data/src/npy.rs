@@ -277,11 +277,13 @@ pub fn read_npz<T: Float>(path: impl AsRef<Path>) -> Result<Vec<(String, ArrayD<
 pub fn read_npz_array<T: Float>(path: impl AsRef<Path>, name: &str) -> Result<ArrayD<T>, NpyError> {
     let path = path.as_ref();
     let mut archive = archive(BufReader::new(open(path)?), path)?;
-    let names: Vec<String> =
-        archive.file_names().filter_map(|name| name.ok().map(|name| bare(&name).to_owned())).collect();
-    let Some(place) = names.iter().position(|known| known == name) else {
+    let all = archive.file_names().enumerate();
+    let named: Vec<(usize, String)> = all.filter_map(|(k, name)| Some((k, bare(&name.ok()?).to_owned()))).collect();
+    let Some((place, _)) = named.iter().find(|(_, known)| known == name) else {
+        let names = named.into_iter().map(|(_, name)| name).collect();
         return Err(NpyError::Name { path: path.into(), name: name.to_owned(), names });
     };
+    let place = *place;
     let bad = |e: zip::result::ZipError| NpyError::Archive { path: path.into(), reason: e.to_string() };
     let mut member = archive.by_index(place).map_err(bad)?;
     array(&mut member, &path.join(name), &mut { LIMIT })
@@ -307,7 +309,7 @@ pub fn npz_arrays<T: Float>(source: impl Read + Seek, path: &Path) -> Result<Vec
         }
         match array(&mut member, &path.join(&name), &mut left) {
             Ok(array) => arrays.push((bare(&name).to_owned(), array)),
-            Err(NpyError::Type { .. }) => {} // texts, objects, records
+            Err(NpyError::Type { found, .. }) if holds_no_numbers(&found) => {}
             Err(error) => return Err(error),
         }
     }
@@ -316,6 +318,11 @@ pub fn npz_arrays<T: Float>(source: impl Read + Seek, path: &Path) -> Result<Vec
 
 fn archive<S: Read + Seek>(source: S, path: &Path) -> Result<ZipArchive<S>, NpyError> {
     ZipArchive::new(source).map_err(|e| NpyError::Archive { path: path.into(), reason: e.to_string() })
+}
+
+/// Whether a type is one of texts, objects, times or records.
+fn holds_no_numbers(kind: &str) -> bool {
+    kind == "a record" || kind.trim_start_matches(['<', '>', '|', '=']).starts_with(['U', 'S', 'a', 'O', 'V', 'M', 'm'])
 }
 
 /// An array's name, from its file's.

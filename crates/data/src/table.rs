@@ -1,5 +1,6 @@
 //! Tables: rows with named columns, as texts, to be taken out as numbers or categories.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub struct Table {
 pub(crate) struct Cells {
     pub(crate) source: PathBuf,
     pub(crate) columns: Vec<String>,
+    /// the place of each column
+    pub(crate) places: HashMap<String, usize>,
     pub(crate) text: String,
     /// where each cell ends in the text, row by row
     pub(crate) ends: Vec<u32>,
@@ -139,6 +142,8 @@ impl Table {
     }
 
     pub(crate) fn new(cells: Cells) -> Self {
+        let mut cells = cells;
+        cells.places = cells.columns.iter().cloned().zip(0..).collect();
         let rows = (0..cells.lines.len() as u32).collect();
         Table { cells: Arc::new(cells), rows }
     }
@@ -159,7 +164,7 @@ impl Table {
     }
 
     fn place(&self, column: &str) -> Result<usize, TableError> {
-        self.columns().iter().position(|c| c == column).ok_or_else(|| TableError::Column {
+        self.cells.places.get(column).copied().ok_or_else(|| TableError::Column {
             path: self.cells.source.clone(),
             column: column.into(),
             columns: self.columns().to_vec(),
@@ -230,7 +235,7 @@ impl Table {
     pub fn numbers<T: Float>(&self, column: &str) -> Result<Array1<T>, TableError> {
         let k = self.place(column)?;
         let number = |(row, cell): (u32, &str)| match self.number(cell) {
-            Some(x) if T::from_f64(x).is_finite() => Ok(T::from_f64(x)),
+            Some(x) if T::from_f64(x).is_finite() && !self.is_missing(cell) => Ok(T::from_f64(x)),
             _ => Err(self.cell_error(row, column, cell, "a number")),
         };
         self.column(k).map(number).collect()
@@ -240,6 +245,8 @@ impl Table {
         match cell {
             "true" | "True" | "TRUE" => Some(1.0),
             "false" | "False" | "FALSE" => Some(0.0),
+            // a point would stand between thousands
+            _ if self.cells.decimal_comma && cell.contains('.') => None,
             _ if self.cells.decimal_comma => cell.replacen(',', ".", 1).parse().ok(),
             _ => cell.parse().ok(),
         }

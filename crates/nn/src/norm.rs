@@ -126,8 +126,8 @@ impl<T: Float> Forward<T> for BatchNorm<T> {
                 let others: Vec<isize> = (0..shape.len() as isize).filter(|&k| k != 1).collect();
                 let each = x.len() / channels.max(1);
                 assert!(
-                    each != 1,
-                    "BatchNorm: {shape:?} has one number a channel, which has no variance; use larger batches, and leave out a last one of one example (`drop_last`)"
+                    each > 1,
+                    "BatchNorm: {shape:?} has {each} numbers a channel, which have no variance; use larger batches, and leave out a last one of one example (`drop_last`)"
                 );
                 let detached = x.detach();
                 self.running_mean.move_toward(self.momentum, detached.mean_axis(others.as_slice()));

@@ -38,6 +38,7 @@ impl<T: Float> Accumulator<T> {
     }
 
     /// Takes the gradients of a batch in; gives the mean if it was the last of its group.
+    #[must_use = "the mean of a group is given once"]
     pub fn add(&mut self, grads: Gradients<T>) -> Option<Gradients<T>> {
         self.count += 1;
         match &mut self.sum {

@@ -57,7 +57,7 @@ impl<T: Float> WeightAverage<T> {
     /// If earlier ones had other paths or sizes.
     #[track_caller]
     pub fn update<M: Module<T> + ?Sized>(&mut self, model: &M) {
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         if self.count == 1 {
             self.weights = Weights::of(model);
             return;

@@ -235,7 +235,7 @@ impl<T: Float> Lbfgs<T> {
 impl<T: Float> LbfgsState<T> {
     /// Learns from the last step, and turns to a new direction.
     fn turn(&mut self, gradient: &[T], history_size: usize) {
-        self.iterations += 1;
+        self.iterations = self.iterations.saturating_add(1);
         if self.iterations > 1 {
             let y: Vec<T> = gradient.iter().zip(&self.gradient).map(|(&new, &old)| new - old).collect();
             let s: Vec<T> = self.direction.iter().map(|d| T::from_f64(d.to_f64() * self.length)).collect();

@@ -76,6 +76,9 @@ impl<R: Rule, T: Float> Lookahead<R, T> {
     #[track_caller]
     pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, grads: &Gradients<T>) {
         let slow = self.slow.get_or_insert_with(|| Weights::of(model));
+        if (self.inner.steps() + 1).is_multiple_of(self.every) {
+            slow.check(model); // before anything is changed
+        }
         self.inner.step(model, grads);
         if self.inner.steps().is_multiple_of(self.every) {
             let alpha = T::from_f64(self.alpha);

@@ -137,13 +137,23 @@ impl ReduceOnPlateau {
 
     /// What is better: by this share of the best's size. With metrics near 0, where a share is nothing, use
     /// [`absolute_threshold`](Self::absolute_threshold).
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
     pub fn threshold(mut self, share: f64) -> Self {
+        crate::rule::check("threshold", &share, crate::rule::POSITIVE);
         (self.better.threshold, self.better.relative) = (share, true);
         self
     }
 
     /// What is better: by this much.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
     pub fn absolute_threshold(mut self, threshold: f64) -> Self {
+        crate::rule::check("absolute_threshold", &threshold, crate::rule::POSITIVE);
         (self.better.threshold, self.better.relative) = (threshold, false);
         self
     }
@@ -155,13 +165,23 @@ impl ReduceOnPlateau {
     }
 
     /// The least factor.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
     pub fn min_factor(mut self, min_factor: f64) -> Self {
+        crate::rule::check("min_factor", &min_factor, crate::rule::POSITIVE);
         self.min_factor = min_factor;
         self
     }
 
     /// A change of the factor that is no larger is not made.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
     pub fn eps(mut self, eps: f64) -> Self {
+        crate::rule::check("eps", &eps, crate::rule::POSITIVE);
         self.eps = eps;
         self
     }
@@ -195,6 +215,19 @@ impl ReduceOnPlateau {
     /// The factor of the learning rate now.
     pub fn current(&self) -> f64 {
         self.current
+    }
+
+    /// Begins at a factor that was reached before.
+    #[doc(hidden)]
+    pub fn from_factor(self, current: f64) -> Self {
+        ReduceOnPlateau { current, ..self }
+    }
+
+    /// Whether another has the same settings, whatever it has seen.
+    #[doc(hidden)]
+    pub fn has_settings_of(&self, other: &Self) -> bool {
+        let bare = |p: &Self| ReduceOnPlateau { best: None, bad: 0, cooling: 0, current: 1.0, ..p.clone() };
+        bare(self) == bare(other)
     }
 }
 
@@ -243,7 +276,12 @@ impl EarlyStopping {
     }
 
     /// What is better: by this much.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
     pub fn min_delta(mut self, min_delta: f64) -> Self {
+        crate::rule::check("min_delta", &min_delta, crate::rule::POSITIVE);
         self.better.threshold = min_delta;
         self
     }
@@ -261,6 +299,13 @@ impl EarlyStopping {
     /// The best metric so far.
     pub fn best(&self) -> Option<f64> {
         self.best
+    }
+
+    /// Whether another has the same settings, whatever it has seen.
+    #[doc(hidden)]
+    pub fn has_settings_of(&self, other: &Self) -> bool {
+        let bare = |s: &Self| EarlyStopping { best: None, bad: 0, ..s.clone() };
+        bare(self) == bare(other)
     }
 }
 

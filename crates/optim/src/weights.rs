@@ -56,7 +56,7 @@ impl<T: Float> Weights<T> {
     }
 
     #[track_caller]
-    fn check<M: Module<T> + ?Sized>(&self, model: &M) {
+    pub(crate) fn check<M: Module<T> + ?Sized>(&self, model: &M) {
         let params = model.params();
         let unfit =
             self.params.iter().zip(&params).find(|((own, numbers), (path, p))| own != path || numbers.len() != p.len());

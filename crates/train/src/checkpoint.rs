@@ -65,12 +65,19 @@ fn type_of<E: ?Sized>() -> String {
         match sign {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | ':' => word.push(sign),
             _ => {
-                short += match word.rsplit("::").next().unwrap_or_default() {
-                    "str" => "String",
-                    name => name,
-                };
+                let name = word.rsplit("::").next().unwrap_or_default();
+                // a slice is loaded as a list
+                match (short.rfind('['), sign) {
+                    (Some(open), ']') if !short[open..].contains(';') => {
+                        short.replace_range(open..=open, "Vec<");
+                        short += &format!("{}>", if name == "str" { "String" } else { name });
+                    }
+                    _ => {
+                        short += if name == "str" { "String" } else { name };
+                        short.extend((sign != '&').then_some(sign));
+                    }
+                }
                 word.clear();
-                short.extend((sign != '&').then_some(sign));
             }
         }
     }
@@ -128,7 +135,7 @@ pub fn save_checkpoint<T: Float, M: Module<T> + ?Sized, R: Rule>(
 }
 
 /// Loads what [`save_checkpoint`] wrote into a model and an optimizer made with the same settings, and returns what was
-/// saved beside them, which must be asked for by the same type (a `&str` as a `String`).
+/// saved beside them, which must be asked for by the same type (a `&str` as a `String`, a slice as a `Vec`).
 ///
 /// # Errors
 /// If the file is not there, no checkpoint, cut short, damaged, of another format, does not fit model or optimizer, or what
@@ -309,7 +316,7 @@ impl Checkpoints {
         let path = self.path(step);
         save_checkpoint(&path, model, optimizer, extra)?;
         let all = self.list()?;
-        for (_, old) in &all[..all.len().saturating_sub(self.keep)] {
+        for (_, old) in all[..all.len().saturating_sub(self.keep)].iter().filter(|(_, old)| *old != path) {
             fs::remove_file(old).map_err(|source| FileError { path: old.clone(), source })?;
         }
         Ok(path)

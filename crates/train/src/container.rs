@@ -176,8 +176,10 @@ pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str, 
     }
 }
 
-/// Decodes with a limit that follows from the content's size, so that a length that lies asks for no more than a small
-/// multiple of it. (Bincode counts 8 bytes for a whole number that takes one, and its limit is known when compiled.)
+/// Decodes with a limit that follows from the content's size. What is saved by this crate asks for no memory by a length
+/// that lies: lists grow with what is there, and texts are lent before they are copied (`autograd::exact`). A `String` in
+/// what a user saves beside a model is allocated by its length, which this bounds. (Bincode counts 8 bytes for a whole
+/// number that takes one, and its limit is known when compiled: each costs code.)
 fn within<C: DeserializeOwned>(content: &[u8]) -> Result<(C, usize), DecodeError> {
     macro_rules! limited {
         ($($bits:literal)*) => {
@@ -190,7 +192,7 @@ fn within<C: DeserializeOwned>(content: &[u8]) -> Result<(C, usize), DecodeError
         };
     }
     #[cfg(target_pointer_width = "64")]
-    return limited!(12 15 18 21 24 27 30 33);
+    return limited!(17 23 29);
     #[cfg(not(target_pointer_width = "64"))]
-    return limited!(12 15 18 21 24 27);
+    return limited!(17 23 29);
 }

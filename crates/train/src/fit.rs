@@ -37,9 +37,11 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
     /// Trains the model, for the [`epochs`](Trainer::epochs) or [`steps`](Trainer::steps) that were set.
     ///
     /// A second call with the same model goes on where the first one ended, for as many more: optimizer, schedule, random
-    /// numbers and the count of epochs go on, so that two fits of 3 epochs are one of 6, bit for bit (Keras does so too).
-    /// Another model, a clone also, begins anew, so that the folds of a cross-validation do not learn from each other; and
-    /// [`start_anew`](Trainer::start_anew) asks for that.
+    /// numbers and the count of epochs go on, so that two fits of 3 epochs are one of 6, bit for bit (Keras does so too),
+    /// unless [`keep_best`](Trainer::keep_best) gave the model the numbers of an earlier epoch in between. On other data it
+    /// goes on with a new epoch, and nothing that was best before counts. Another model, a clone also, begins anew, so that
+    /// the folds of a cross-validation do not learn from each other; so does a call after an error, and
+    /// [`start_anew`](Trainer::start_anew) asks for it.
     ///
     /// ```
     /// use gradus_nn::Mlp;
@@ -62,7 +64,8 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
     /// or a checkpoint does not fit.
     ///
     /// # Panics
-    /// If model, task and data do not fit together.
+    /// If model, task and data do not fit together, or the optimizer refuses them: a group that fits no parameter, a
+    /// schedule whose factor is negative or not finite.
     #[track_caller]
     pub fn fit<M: Module<T>, E: Examples>(
         &mut self,
@@ -113,13 +116,13 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
     {
         let own: Vec<ParamId> = model.params().iter().map(|(_, param)| param.id()).collect();
         let before = self.last.take().filter(|last| last.model == own);
-        let (mut optimizer, before) = match before {
-            Some(Last { optimizer, state: Some(state), .. }) => (optimizer, Some(state)),
-            _ => (self.optimizer.clone(), None),
+        let (mut optimizer, before, calls) = match before {
+            Some(Last { optimizer, state: Some(state), calls, .. }) => (optimizer, Some(state), calls),
+            _ => (self.optimizer.clone(), None, 0),
         };
         let mut left = None;
-        let result = self.run(&mut optimizer, (before, &mut left), model, (train, valid), callback);
-        self.last = Some(Last { optimizer, state: left, model: own });
+        let result = self.run(&mut optimizer, (before, calls, &mut left), model, (train, valid), callback);
+        self.last = Some(Last { optimizer, state: left, model: own, calls: calls + 1 });
         result
     }
 
@@ -127,7 +130,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
     fn run<M: Module<T>, E: Examples>(
         &self,
         optimizer: &mut Optimizer<R, T>,
-        (before, left): (Option<State<T>>, &mut Option<State<T>>),
+        (before, calls, left): (Option<State<T>>, u64, &mut Option<State<T>>),
         model: &mut M,
         (train, valid): (&E, Option<&E>),
         mut callback: impl FnMut(Moment<'_, M, R, T>) -> ControlFlow<()>,
@@ -153,19 +156,29 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
         let mut state = State::new(options.fixed(rows, valid.map(E::len)), stopping, plateau);
         let goes_on = before.is_some();
         if let Some(before) = before {
-            state = before.go_on(state);
+            state = before.go_on(state, calls);
         }
-        let before = [state.epoch, state.step()];
         let rows_before = [state.history.epochs.len(), state.history.steps.len(), state.history.notes.len()];
         if valid.is_some_and(|valid| valid.len() == 0) {
             state.history.notes.push("the validation data holds no examples: there is no validation loss".into());
         }
         let mut last_checkpoint = None;
         if let Some(checkpoints) = &options.checkpoints {
-            if !goes_on && let Some((saved, path)) = resume(checkpoints, &state, steps_per_epoch, model, optimizer)? {
-                (state, last_checkpoint) = (saved, Some(path));
+            if !goes_on {
+                if let Some((saved, path)) = resume(checkpoints, &state, steps_per_epoch, model, optimizer)? {
+                    (state, last_checkpoint) = (saved, Some(path));
+                }
+            } else if let Some((step, path)) = checkpoints.list()?.pop().filter(|(step, _)| *step > state.step()) {
+                let folder = path.parent().unwrap_or(&path).to_owned(); // of another run
+                return Err(TrainError::Occupied { folder, last: format!("step {step}") });
             }
             checkpoints.prepare()?;
+        }
+        if state.calls > calls {
+            // resumed from within a later call of the program: this one is over
+            let history = state.history.since(rows_before);
+            *left = Some(state);
+            return Ok(history);
         }
         options.logs.iter().try_for_each(|path| state.history.write(path))?; // a folder that is not there is known now
 
@@ -179,12 +192,12 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
             Ok(evaluation.transpose()?.map(|evaluation| evaluation.scores))
         };
         let of = match options.length {
-            Length::Epochs(epochs) => format!("/{epochs}"),
+            Length::Epochs(epochs) => format!("/{}", epochs.saturating_add(state.begun[0])),
             Length::Steps(_) => String::new(),
         };
         let mut progress = Progress::new(options.progress, of);
         let mut ended = asked_to_stop().then_some(Ended::Interrupted { checkpoint: None });
-        while ended.is_none() && !options.is_complete(&state, before) {
+        while ended.is_none() && !options.is_complete(&state) {
             progress.begin(state.epoch + 1, state.batch as usize, steps_per_epoch as usize);
             let order = options.sampling.rows(rows, options.seed, state.epoch + 1);
             let batches = options.batches(order).from_batch(state.batch as usize);
@@ -215,7 +228,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
                     progress.step(state.epoch + 1, state.batch as usize, loss);
 
                     let mut row = None;
-                    let last = state.batch == steps_per_epoch || options.is_complete(&state, before);
+                    let last = state.batch == steps_per_epoch || options.is_complete(&state);
                     if last && let Some((path, value)) = first_not_finite(&*model) {
                         let cause = format!("`{path}` became {value}");
                         return Err(diverged(&state, cause, lr, None, last_checkpoint.take()));
@@ -240,7 +253,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
                         _ if asked_to_stop() => Some(Ended::Interrupted { checkpoint: None }),
                         ControlFlow::Continue(()) => None,
                     };
-                    let over = ended.is_some() || options.is_complete(&state, before);
+                    let over = ended.is_some() || options.is_complete(&state);
                     if over && let Some((path, value)) = first_not_finite(&*model).filter(|_| !last) {
                         let cause = format!("`{path}` became {value}");
                         return Err(diverged(&state, cause, lr, None, last_checkpoint.take()));
@@ -248,6 +261,10 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
                     if let Some(checkpoints) = &options.checkpoints
                         && (over || checkpoints.is_due(state.step(), row.as_ref().map(|row| row.epoch)))
                     {
+                        if let Some((path, value)) = first_not_finite(&*model).filter(|_| !last && !over) {
+                            let cause = format!("`{path}` became {value}"); // and is not to push a good checkpoint out
+                            return Err(diverged(&state, cause, lr, None, last_checkpoint.take()));
+                        }
                         last_checkpoint = Some(checkpoints.save(state.step(), model, optimizer, &state)?);
                     }
                     if let Some(row) = row {
@@ -344,7 +361,7 @@ fn resume<T: Float, M: Module<T>, R: Rule>(
             return Err(LoadError::Settings { path: path.clone(), differences });
         }
         let damaged = |reason| Err(LoadError::Content { path: path.clone(), reason });
-        saved.flaw(steps_per_epoch, model).map_or(Ok(()), damaged)
+        saved.flaw(new, steps_per_epoch, model).map_or(Ok(()), damaged)
     });
     match (saved, all.pop()) {
         (Ok(saved), _) => Ok(Some((saved, path))),
@@ -373,7 +390,7 @@ fn diverged<T: Float>(
     report: Option<String>,
     checkpoint: Option<PathBuf>,
 ) -> TrainError {
-    // parameters are looked at in every step, so a leaf that is not finite is what went in
+    // parameters were finite when they were last looked at, so a leaf that is not is most likely what went in
     let advice = if report.as_ref().is_some_and(|text| text.starts_with("a leaf made")) {
         "the data hold it; look for what is missing or too large"
     } else {

@@ -50,6 +50,7 @@ pub enum Ended {
     /// Ctrl-C; where it was saved, if anywhere
     Interrupted {
         /// the last checkpoint
+        #[serde(with = "gradus_autograd::exact")]
         checkpoint: Option<PathBuf>,
     },
 }
@@ -66,6 +67,7 @@ pub struct History {
     /// why it ended
     pub ended: Ended,
     /// what should be known of it: that what was to decide is no number, say
+    #[serde(default, with = "gradus_autograd::exact")]
     pub notes: Vec<String>,
 }
 

@@ -33,9 +33,6 @@ pub(crate) struct Options {
     pub(crate) ctrl_c: bool,
 }
 
-/// How a note begins that is made once.
-const NO_NUMBER: &str = "what is watched is no number";
-
 /// How long a run is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Length {
@@ -108,8 +105,9 @@ impl Options {
         if self.drop_last { batches.drop_last() } else { batches }
     }
 
-    /// Whether a run that began after so many epochs and steps is over.
-    pub(crate) fn is_complete<T: Float>(&self, state: &State<T>, [epochs_before, steps_before]: [u64; 2]) -> bool {
+    /// Whether a run is over, by what was made since its call began.
+    pub(crate) fn is_complete<T: Float>(&self, state: &State<T>) -> bool {
+        let [epochs_before, steps_before] = state.begun;
         state.over
             || match self.length {
                 Length::Epochs(epochs) => state.epoch >= epochs.saturating_add(epochs_before),
@@ -132,10 +130,11 @@ impl Options {
             return Err(TrainError::Watch { name: name.to_owned(), known: vec!["loss".to_owned()] });
         };
         state.history.epochs.push(epoch.clone());
-        if value.is_nan() && self.decides() && !state.history.notes.iter().any(|note| note.starts_with(NO_NUMBER)) {
+        if value.is_nan() && self.decides() && !state.noted {
+            state.noted = true;
             let of = if epoch.valid.is_some() { "the validation data" } else { "the training data" };
             state.history.notes.push(format!(
-                "{NO_NUMBER}: `{name}` of {of} is NaN in epoch {}; that counts as no better than any epoch",
+                "what is watched is no number: `{name}` of {of} is NaN in epoch {}; that counts as no better than any epoch",
                 epoch.epoch
             ));
         }

@@ -1,6 +1,6 @@
 //! Where a training run stands: what a checkpoint holds beside model and optimizer.
 
-use gradus_autograd::{Float, Module, Visitor};
+use gradus_autograd::{Float, Leaf, Module, Visitor};
 use gradus_optim::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,12 @@ pub(crate) struct State<T: Float> {
     best: Option<Best<T>>,
     /// whether it stopped early
     pub(crate) over: bool,
+    /// how many calls of `fit` ended before this one
+    pub(crate) calls: u64,
+    /// epochs and steps that were made when this call began
+    pub(crate) begun: [u64; 2],
+    /// whether it was noted that what is watched is no number
+    pub(crate) noted: bool,
 }
 
 /// What is added up over an epoch.
@@ -72,8 +78,9 @@ pub(crate) struct State<T: Float> {
 struct Sums {
     weight: f64,
     loss: f64,
-    /// what each metric counts
-    metrics: Vec<Vec<f64>>,
+    /// what each metric counts, by its name
+    #[serde(with = "gradus_autograd::exact")]
+    metrics: Vec<(String, Vec<f64>)>,
     seconds: f64,
 }
 
@@ -98,6 +105,9 @@ impl<T: Float> State<T> {
             plateau,
             best: None,
             over: false,
+            calls: 0,
+            begun: [0, 0],
+            noted: false,
         }
     }
 
@@ -112,8 +122,11 @@ impl<T: Float> State<T> {
         self.sums.weight += weight;
         self.sums.loss += row.loss * weight;
         let Some(seen) = seen else { return };
-        self.sums.metrics.resize(metrics.len(), Vec::new());
-        for (tally, metric) in self.sums.metrics.iter_mut().zip(metrics) {
+        let same = self.sums.metrics.iter().map(|(name, _)| &**name).eq(metrics.iter().map(Metric::name));
+        if !same {
+            self.sums.metrics = metrics.iter().map(|metric| (metric.name().to_owned(), Vec::new())).collect();
+        }
+        for ((_, tally), metric) in self.sums.metrics.iter_mut().zip(metrics) {
             metric.add(tally, seen, weight);
         }
     }
@@ -125,7 +138,8 @@ impl<T: Float> State<T> {
     /// The epoch so far as a row.
     pub(crate) fn row(&self, valid: Option<Scores>, metrics: &[Metric<T>]) -> Epoch {
         let Sums { weight, loss, metrics: sums, seconds } = &self.sums;
-        let value = |(metric, tally): (&Metric<T>, &Vec<f64>)| (metric.name().to_owned(), metric.total(tally));
+        let value =
+            |(metric, (_, tally)): (&Metric<T>, &(String, Vec<f64>))| (metric.name().to_owned(), metric.total(tally));
         Epoch {
             epoch: self.epoch + 1,
             step: self.step(),
@@ -169,17 +183,24 @@ impl<T: Float> State<T> {
     }
 
     /// What is wrong in itself, in a state that no run saved.
-    pub(crate) fn flaw<M: Module<T> + ?Sized>(&self, steps_per_epoch: u64, model: &M) -> Option<String> {
+    pub(crate) fn flaw<M: Module<T> + ?Sized>(&self, new: &Self, steps_per_epoch: u64, model: &M) -> Option<String> {
         const MANY: u64 = 1 << 53; // more than any run counts, so that counting on is safe
         if self.batch >= steps_per_epoch {
             return Some(format!("it has made {} of the {steps_per_epoch} steps of an epoch", self.batch));
         }
-        if self.epoch > MANY || self.passes > MANY {
+        if self.epoch > MANY || self.passes > MANY || self.calls > MANY || self.begun.iter().any(|&n| n > MANY) {
             return Some(format!("it counts {} epochs and {} passes", self.epoch, self.passes));
         }
         let factor = self.plateau.as_ref().map_or(1.0, ReduceOnPlateau::current);
         if !factor.is_finite() || factor < 0.0 {
             return Some(format!("its plateau's factor is {factor}"));
+        }
+        let plateaus = self.plateau.as_ref().zip(new.plateau.as_ref()).is_none_or(|(a, b)| a.has_settings_of(b));
+        let stoppings = self.stopping.as_ref().zip(new.stopping.as_ref()).is_none_or(|(a, b)| a.has_settings_of(b));
+        let there =
+            (self.plateau.is_some(), self.stopping.is_some()) == (new.plateau.is_some(), new.stopping.is_some());
+        if !plateaus || !stoppings || !there {
+            return Some("its plateau or early stopping has other settings than it says".into());
         }
         let best = self.best.as_ref()?;
         best.model.flaw().or_else(|| {
@@ -188,11 +209,16 @@ impl<T: Float> State<T> {
         })
     }
 
-    /// Goes on in another call: with these settings, and the whole epochs that were made.
-    pub(crate) fn go_on(self, new: Self) -> Self {
+    /// Goes on in another call, the one after so many: with these settings, and the whole epochs that were made. What was
+    /// best on other data, or by other settings, is none any more.
+    pub(crate) fn go_on(self, new: Self, calls: u64) -> Self {
+        if self.calls >= calls && self.fixed == new.fixed {
+            return self; // it was resumed from within that call, or a later one
+        }
         let same = self.fixed == new.fixed;
         let begun = u64::from(!same && self.batch > 0); // an epoch of other data is not completed
-        let decides = self.fixed.decides == new.fixed.decides;
+        let factor = self.plateau.as_ref().map(ReduceOnPlateau::current);
+        let steps = self.step();
         State {
             fixed: new.fixed,
             epoch: self.epoch + begun,
@@ -200,19 +226,29 @@ impl<T: Float> State<T> {
             passes: self.passes,
             sums: if same { self.sums } else { Sums::default() },
             history: self.history,
-            stopping: if decides && !self.over { self.stopping } else { new.stopping },
-            plateau: if decides { self.plateau } else { new.plateau },
-            best: self.best.filter(|_| decides),
+            stopping: if same && !self.over { self.stopping } else { new.stopping },
+            plateau: match factor {
+                Some(factor) if !same => new.plateau.map(|plateau| plateau.from_factor(factor)),
+                Some(_) => self.plateau,
+                None => new.plateau,
+            },
+            best: self.best.filter(|_| same),
             over: false,
+            calls,
+            begun: [self.epoch + begun, steps],
+            noted: false,
         }
     }
 }
 
-/// The first parameter or buffer of a model that holds a number that is not finite, and that number.
+/// The first parameter of a model, of those that are not frozen, that holds a number that is not finite, and that number.
+/// (A buffer may be meant to: a mask, say.)
 pub(crate) fn first_not_finite<T: Float, M: Module<T> + ?Sized>(model: &M) -> Option<(String, f64)> {
     let mut found = None;
     model.visit(&mut Visitor::new(&mut |path, leaf| {
         if found.is_none()
+            && let Leaf::Param(leaf) = leaf
+            && !leaf.is_frozen()
             && let Some(x) = leaf.data().iter().find(|x| !x.is_finite())
         {
             found = Some((path.to_string(), x.to_f64()));

@@ -50,6 +50,8 @@ pub(crate) struct Last<R: Rule, T: Float> {
     pub(crate) state: Option<State<T>>,
     /// the identities of the model's parameters
     pub(crate) model: Vec<ParamId>,
+    /// how often it was trained
+    pub(crate) calls: u64,
 }
 
 impl<R: Rule, T: Float, K> fmt::Debug for Trainer<R, T, K> {

@@ -10,7 +10,8 @@ use crate::tape::IdHasher;
 const PLAIN: usize = 512;
 
 /// A sum, and what its last rounding added to it, which is taken from the next number (W. Kahan, *Further remarks on
-/// reducing truncation errors*, Communications of the ACM 8, 1965). The error of a long sum is that of two roundings.
+/// reducing truncation errors*, Communications of the ACM 8, 1965). The error of a long sum is that of two
+/// roundings of the sum of the absolute values.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Exact<T> {
     pub(crate) sum: T,

@@ -163,6 +163,9 @@ impl<T: Float> Operation<T> for Where {
         cx.add(2, || V::apply(Where {}, &[&cx.input(0), &zero(), &cx.grad()]));
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        if cx.tangent(1).is_none() && cx.tangent(2).is_none() {
+            return None; // the condition may move, which changes nothing
+        }
         let moved = |i: usize| cx.tangent(i).unwrap_or_else(|| cx.input(i).zeros());
         Some(Value::run(self, &[&cx.input(0), &moved(1), &moved(2)]))
     }

@@ -113,7 +113,7 @@ elementwise_binary! {
             b * (b.is(b.literal(0.0)) * a.is(a.literal(0.0))).choose(a.literal(1.0), a).pow_var(b - 1),
             {
                 // 0ᵇ is 0 for every b ≥ 0 (0⁰ is 1), so its logarithm must not be formed
-                let zero = a.is(a.literal(0.0)) * (1 - b.below(0.0));
+                let zero = (a.is(a.literal(0.0)) * (1 - b.below(0.0)) + y.is(y.literal(0.0))).above(0.0);
                 zero.choose(a.literal(0.0), y * zero.choose(a.literal(1.0), a).ln())
             }
         },

@@ -247,7 +247,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     fn picked(self, axis: usize, places: ArrayD<usize>) -> (Self, ArrayD<usize>) {
         let index = places.view().insert_axis(Axis(axis));
-        (self.gather(axis as isize, &index).squeeze(axis as isize), places)
+        (self.gather_most(axis, &index, 1).squeeze(axis as isize), places)
     }
 
     /// The numbers along an axis in order, the smallest first or, with `descending`, the largest, and the place that
@@ -300,7 +300,7 @@ impl<'t, T: Float> Var<'t, T> {
             });
             places.iter_mut().zip(order).for_each(|(place, i)| *place = i);
         }
-        (self.gather(axis as isize, &places), places)
+        (self.gather_most(axis, &places, 1), places)
     }
 }
 

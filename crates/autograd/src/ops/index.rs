@@ -25,7 +25,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn index_select(self, axis: isize, index: &[usize]) -> Self {
         let axis = axis_of("index_select", axis, self.shape());
-        self.unary(Take { places: Places::Along { axis, index: index.into() } })
+        self.unary(Take { places: Places::Along { axis, index: index.into(), most: index.len() } })
     }
 
     /// One number for each index along an axis: for axis 1 of three, `y[i][j][k] = x[i][index[i][j][k]][k]`. Places
@@ -48,8 +48,20 @@ impl<'t, T: Float> Var<'t, T> {
         index: &ndarray::ArrayBase<S, D>,
     ) -> Self {
         let axis = axis_of("gather", axis, self.shape());
-        let places = Places::Each { axis, shape: index.shape().into(), index: index.iter().copied().collect() };
-        self.unary(Take { places })
+        let most = index.shape().get(axis).copied().unwrap_or(1);
+        self.gather_most(axis, index, most)
+    }
+
+    /// [`gather`](Self::gather) of places of which each is named at most so many times.
+    #[track_caller]
+    pub(crate) fn gather_most<S: ndarray::Data<Elem = usize>, D: ndarray::Dimension>(
+        self,
+        axis: usize,
+        index: &ndarray::ArrayBase<S, D>,
+        most: usize,
+    ) -> Self {
+        let (shape, index) = (index.shape().into(), index.iter().copied().collect());
+        self.unary(Take { places: Places::Each { axis, shape, index, most } })
     }
 
     /// This, with each number of `source` added at the place where [`gather`](Self::gather) would read it: for axis 0 of
@@ -82,7 +94,12 @@ impl<'t, T: Float> Var<'t, T> {
                 part = part.narrow(k as isize, 0, len);
             }
         }
-        let places = Places::Each { axis, shape: shape.into(), index: index.iter().copied().collect() };
+        let places = Places::Each {
+            axis,
+            shape: shape.into(),
+            index: index.iter().copied().collect(),
+            most: shape.get(axis).copied().unwrap_or(1),
+        };
         let put = Put { places: SmallVec::from_iter([places]), whole: self.shape().into() };
         self.tape().apply(put, [part, self])
     }
@@ -112,9 +129,10 @@ impl<'t, T: Float> Var<'t, T> {
         if let Some((place, row)) = index.iter().enumerate().find(|(_, row)| **row >= rows) {
             panic!("embedding: index number {place} is {row}, but the table {:?} has {rows} rows", self.shape());
         }
+        let most = index.len();
         let flat: Arc<[usize]> = index.iter().copied().collect();
         let shape: Shape = index.shape().iter().copied().chain([width]).collect();
-        self.unary(Take { places: Places::Along { axis: 0, index: flat } }).reshape(&*shape)
+        self.unary(Take { places: Places::Along { axis: 0, index: flat, most } }).reshape(&*shape)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Arrays put together.
 
 use crate::axes::axis_of;
-use crate::ops::places::{Places, Range, Take};
+use crate::ops::places::{Places, Range};
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// The inputs one after the other along an axis.
@@ -54,7 +54,7 @@ impl<T: Float> Operation<T> for Concat {
                 Range { start: if axis == self.axis { start } else { 0 }, step: 1, len }
             };
             let places = Places::Ranges((0..input.shape().len()).map(ranges).collect());
-            cx.add(i, || V::apply(Take { places }, &[&cx.grad()]));
+            cx.add(i, || cx.grad().take(&places));
             start += len;
         }
     }

@@ -22,16 +22,16 @@ pub struct Range {
     pub(crate) len: usize,
 }
 
-/// Some places of an array, in an order and a shape.
+/// Some places of an array, in an order and a shape. `most` is how often one is named at most, as far as is known.
 #[derive(Clone, Debug)]
 #[doc(hidden)]
 pub enum Places {
     /// one range an axis
     Ranges(SmallVec<[Range; 4]>),
     /// `y[…, j, …]` at `x[…, index[j], …]` along an axis
-    Along { axis: usize, index: Arc<[usize]> },
+    Along { axis: usize, index: Arc<[usize]>, most: usize },
     /// one number for each index along an axis: for axis 0 of two, `y[i][j]` at `x[index[i][j]][j]`
-    Each { axis: usize, shape: Shape, index: Arc<[usize]> },
+    Each { axis: usize, shape: Shape, index: Arc<[usize]>, most: usize },
 }
 
 /// `outer × size × inner` of a shape around an axis.
@@ -50,10 +50,10 @@ impl Places {
     }
 
     /// The shape of the part, or why there are no such places in an array of shape `whole`.
-    fn shape(&self, whole: &[usize]) -> Result<Shape, String> {
+    pub(crate) fn shape(&self, whole: &[usize]) -> Result<Shape, String> {
         match self {
             Places::Ranges(ranges) => Ok(ranges.iter().map(|r| r.len).collect()),
-            Places::Along { axis, index } => {
+            Places::Along { axis, index, .. } => {
                 let size = whole[*axis];
                 if let Some((place, &i)) = index.iter().enumerate().find(|(_, i)| **i >= size) {
                     return Err(format!("index[{place}] is {i}, but axis {axis} of {whole:?} has size {size}"));
@@ -62,7 +62,7 @@ impl Places {
                 shape[*axis] = index.len();
                 Ok(shape)
             }
-            Places::Each { axis, shape, index } => {
+            Places::Each { axis, shape, index, .. } => {
                 if shape.len() != whole.len() || (0..whole.len()).any(|k| k != *axis && shape[k] > whole[k]) {
                     return Err(format!(
                         "an index of shape {:?} into {whole:?} along axis {axis}: both need as many axes, and off that \
@@ -85,8 +85,7 @@ impl Places {
     fn most(&self) -> usize {
         match self {
             Places::Ranges(_) => 1,
-            Places::Along { index, .. } => index.len(),
-            Places::Each { axis, shape, .. } => shape[*axis],
+            Places::Along { most, .. } | Places::Each { most, .. } => *most,
         }
     }
 
@@ -95,7 +94,7 @@ impl Places {
     fn runs(&self, whole: &[usize], mut f: impl FnMut(usize, usize, usize)) {
         match self {
             Places::Ranges(_) => unreachable!("ranges go through strides"),
-            Places::Along { axis, index } => {
+            Places::Along { axis, index, .. } => {
                 let [outer, size, inner] = around(whole, *axis);
                 for o in 0..outer {
                     for (j, &i) in index.iter().enumerate() {
@@ -103,7 +102,7 @@ impl Places {
                     }
                 }
             }
-            Places::Each { axis, shape, index } => {
+            Places::Each { axis, shape, index, .. } => {
                 for (position, &i) in index.iter().enumerate() {
                     let (mut rest, mut at, mut stride) = (position, 0, 1);
                     for k in (0..whole.len()).rev() {
@@ -174,7 +173,7 @@ impl<T: Float> Operation<T> for Take {
         cx.add_at(0, &self.places, || cx.grad());
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-        cx.linear(self)
+        Some(cx.tangent(0)?.take(&self.places))
     }
 }
 
@@ -207,7 +206,7 @@ impl<T: Float> Operation<T> for Put {
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         for (i, places) in self.places.iter().enumerate() {
-            cx.add(i, || V::apply(Take { places: places.clone() }, &[&cx.grad()]));
+            cx.add(i, || cx.grad().take(places));
         }
         if cx.inputs() > self.places.len() {
             cx.add(self.places.len(), || cx.grad());
@@ -234,8 +233,8 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     }
     vec![
         put(ranges, &[4, 5]),
-        put(|| Places::Along { axis: 1, index: [3, 0, 3].into() }, &[2, 4]),
-        put(|| Places::Each { axis: 1, shape: [2, 3].as_slice().into(), index: [3, 0, 3, 1, 1, 1].into() }, &[2, 4]),
+        put(|| Places::Along { axis: 1, index: [3, 0, 3].into(), most: 2 }, &[2, 4]),
+        put(|| Places::Each { axis: 1, shape: [2, 3].as_slice().into(), index: [3, 0, 3, 1, 1, 1].into(), most: 3 }, &[2, 4]),
         // parts of one array in a loop, whose gradients are recorded as one operation
         check!("put", x(), |v| {
             let x = v[0].square();
@@ -251,7 +250,7 @@ mod tests {
     use ndarray::{Array2, array, s};
 
     /// Numbers that the three sweeps write for the gradient of a loop over the n rows of an array.
-    fn work(n: usize, part: fn(Var<'_, f32>, usize) -> Var<'_, f32>) -> [usize; 3] {
+    fn work(n: usize, part: fn(Var<'_, f32>, usize) -> Var<'_, f32>) -> [usize; 4] {
         let tape = Tape::new();
         let x = tape.var(Array2::from_elem((n, 8), 0.5));
         let cost = (0..n).map(|k| part(x, k).square().sum()).reduce(|a, b| a + b).expect("a part");
@@ -259,8 +258,8 @@ mod tests {
         let moved = cost.hvp([(x, &Array2::from_elem((n, 8), 1.0))]).numbers_written();
         let before = tape.memory().values;
         let [gradient] = cost.grad([x]);
-        gradient.square().sum().backward();
-        [swept, moved, tape.memory().values - before]
+        let again = gradient.sum().backward().numbers_written();
+        [swept, moved, again, tape.memory().values - before]
     }
 
     #[test]
@@ -280,9 +279,30 @@ mod tests {
         ];
         for (name, part) in ways {
             let (short, long) = (work(200, part), work(400, part));
-            for (sweep, (short, long)) in ["backward", "hvp", "grad"].iter().zip(short.iter().zip(long)) {
+            for (sweep, (short, long)) in ["backward", "hvp", "grad", "backward of grad"].iter().zip(short.iter().zip(long)) {
                 assert!(long < short * 5 / 2, "{name}, {sweep}: {short} numbers for 200 parts, {long} for 400");
             }
+        }
+    }
+
+    /// What is put together in a loop is taken apart in the sweep.
+    #[test]
+    fn gradients_of_joined_parts_take_work_that_grows_with_the_array_not_with_its_square() {
+        let work = |n: usize, join: for<'t> fn(&[Var<'t, f32>]) -> Var<'t, f32>| {
+            let tape = Tape::new();
+            let x = tape.var(Array2::from_elem((n, 8), 0.5));
+            let parts: Vec<Var<'_, f32>> = (0..n).map(|k| x.at(k).tanh()).collect();
+            join(&parts).mean().backward().numbers_written()
+        };
+        fn stacked<'t>(parts: &[Var<'t, f32>]) -> Var<'t, f32> {
+            crate::stack(parts, 0)
+        }
+        fn joined<'t>(parts: &[Var<'t, f32>]) -> Var<'t, f32> {
+            crate::concat(parts, 0)
+        }
+        for join in [stacked, joined] {
+            let (short, long) = (work(200, join), work(400, join));
+            assert!(long < short * 5 / 2, "{short} numbers for 200 parts, {long} for 400");
         }
     }
 

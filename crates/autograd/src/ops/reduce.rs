@@ -85,8 +85,8 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// Numbers are added in blocks of up to 512, and the blocks in pairs, pairs of pairs and so on. So the error of n
     /// numbers grows with the logarithm of n: 10⁷ numbers of `f32` that are all 0.1 are added with a relative error below
-    /// 10⁻⁵. All sums of this crate are so, in products of vectors and matrices too (in blocks of up to 4096), and
-    /// where many rows add their gradients into one.
+    /// 10⁻⁵. Products of vectors and matrices add so too (in blocks of up to 4096), and so do gradients that many
+    /// rows add into one. What a variable gets from many operations, one after the other, is added one by one.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -258,12 +258,13 @@ impl<'t, T: Float> Var<'t, T> {
         if keep { std } else { std.without(axes) }
     }
 
-    /// For each part that is reduced, the power of two next to its largest number (its smallest, for p < 0): divided by
-    /// it, no number's p-th power overflows, and none that matters underflows. Nothing if there is no need of it.
+    /// For each part that is reduced, the power of two next to its largest number (its smallest, for p < 0), for large p
+    /// that number itself: divided by it, no number's p-th power overflows, and none that matters underflows. Nothing if
+    /// there is no need of it.
     fn scale(self, axes: &[usize], p: f64) -> Option<Self> {
         let shape = reduced(self.shape(), axes);
-        if self.is_empty() {
-            return None;
+        if self.is_empty() || p.abs() < 1.0 {
+            return None; // a root of a number is always within the range
         }
         let x = self.detach();
         let extreme = |x: Self, kernel| {
@@ -278,14 +279,16 @@ impl<'t, T: Float> Var<'t, T> {
             high.iter().zip(&low).map(|(high, low)| high.to_f64().abs().max(low.to_f64().abs())).collect()
         };
         let farthest = if T::NAME == "f32" { 120.0 } else { 1000.0 };
-        let exponent = |size: &f64| match size.is_normal() {
-            true => size.log2().floor().clamp(-farthest, farthest),
-            false => 0.0, // nothing, or already infinite or NaN
+        let power = |size: &f64| match size.is_normal() && T::from_f64(*size).is_finite() {
+            // so large a power leaves the range though its base be between 1 and 2
+            true if p.abs() > 8.0 => *size,
+            true => size.log2().floor().clamp(-farthest, farthest).exp2(),
+            false => 1.0, // nothing, or already infinite or NaN
         };
-        let exponents: Vec<f64> = sizes.iter().map(exponent).collect();
-        let squares_fit = p == 2.0 && exponents.iter().all(|e| e.abs() <= 40.0);
+        let powers: Vec<f64> = sizes.iter().map(power).collect();
+        let squares_fit = p == 2.0 && powers.iter().all(|power| (1e-12..=1e12).contains(power));
         (!squares_fit).then(|| {
-            let powers = exponents.iter().map(|e| T::from_f64(e.exp2()));
+            let powers = powers.iter().map(|&power| T::from_f64(power));
             self.tape().constant_with(&shape, |out| out.iter_mut().zip(powers).for_each(|(out, power)| *out = power))
         })
     }

@@ -3,6 +3,7 @@
 //! Every window is first laid out as a column ([`Unfold`]); what happens to the columns is a product or a sum, whose
 //! derivatives are there already. The price is memory: kernel height × width times that of the input.
 
+use crate::ops::places::{Places, Take};
 use crate::kernels::threads::{GRAIN, split_by};
 use crate::ops::extreme::larger;
 use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
@@ -322,7 +323,9 @@ impl<'t, T: Float> Var<'t, T> {
                 });
             }
         }
-        self.flatten().index_select(0, &index).reshape([n, channels, down, across])
+        let most = windows.kernel[0] * windows.kernel[1]; // windows that a number is in
+        let places = Places::Along { axis: 0, index: index.into(), most };
+        self.flatten().unary(Take { places }).reshape([n, channels, down, across])
     }
 
     /// The average of each window of N × C × H × W images. Padding counts as zeros or, with `count_padding: false`, not

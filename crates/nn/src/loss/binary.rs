@@ -84,12 +84,12 @@ impl BinaryCrossEntropy {
         let constant = |w: &ArrayD<f64>| tape.constant(w.mapv(T::from_f64));
         let mut positive = share(y, (-logits).softplus());
         if let Some(p) = &self.positive {
-            positive = positive * constant(p);
+            positive = share(constant(p), positive);
         }
         let losses = positive + share(1 - y, logits.softplus());
         self.reduction.apply(match &self.weight {
             None => losses,
-            Some(w) => losses * constant(w),
+            Some(w) => share(constant(w), losses),
         })
     }
 }
@@ -157,7 +157,7 @@ pub fn kl_div<'t, T: Float>(
     if log_target {
         let none = y.eq(f64::NEG_INFINITY);
         let (x, y) = (where_(none, 0.0, x), where_(none, 0.0, y));
-        return reduction.apply(where_(none, 0.0, y.exp() * (y - x)));
+        return reduction.apply(where_(none, 0.0, share(y.exp(), y - x)));
     }
     let some = y.gt(0.0);
     reduction.apply(where_(some, y * where_(some, y, 1.0).ln(), 0.0) - share(y, x))

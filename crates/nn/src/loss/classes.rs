@@ -191,7 +191,9 @@ impl CrossEntropy {
         }
         let weighted = self.weighted(l);
         let places = Array2::from_shape_fn((n, 1), |(i, _)| if counts(labels[i]) { labels[i] } else { 0 });
-        let mut losses = weighted.gather(1, &places).reshape([n]) * -(1.0 - self.smoothing);
+        let own = weighted.gather(1, &places).reshape([n]);
+        let mut losses =
+            if self.smoothing == 1.0 { own.tape().constant_with(&[n], |_| {}) } else { own * -(1.0 - self.smoothing) };
         if self.smoothing > 0.0 {
             losses = losses - weighted.sum_axis(1) * (self.smoothing / classes as f64);
         }

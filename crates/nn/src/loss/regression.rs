@@ -69,7 +69,9 @@ pub fn smooth_l1<'t, T: Float>(
     same_shape("smooth_l1", input, target);
     let d = input - target;
     let size = d.abs();
-    reduction.apply(where_(size.lt(beta), d.square() * (0.5 / beta), size - 0.5 * beta))
+    let inside = size.lt(beta);
+    let near = where_(inside, d, 0.0); // ∞² must not be formed, nor its derivative
+    reduction.apply(where_(inside, near * (near / beta) * 0.5, size - 0.5 * beta))
 }
 
 /// `½ d²` where `|d| ≤ δ`, else `δ (|d| − ½ δ)`, with d = x − y: δ times [`smooth_l1`] with β = δ. Huber 1964
@@ -96,5 +98,7 @@ pub fn huber<'t, T: Float>(
     same_shape("huber", input, target);
     let d = input - target;
     let size = d.abs();
-    reduction.apply(where_(size.le(delta), d.square() * 0.5, delta * (size - 0.5 * delta)))
+    let inside = size.le(delta);
+    let near = where_(inside, d, 0.0); // ∞² must not be formed, nor its derivative
+    reduction.apply(where_(inside, near.square() * 0.5, delta * (size - 0.5 * delta)))
 }

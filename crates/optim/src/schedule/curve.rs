@@ -63,7 +63,7 @@ pub fn constant() -> Schedule {
 /// From factor `from` at step 0 in a straight line to `to` at step `steps` (PyTorch's `LinearLR`).
 ///
 /// # Panics
-/// If a factor is not finite.
+/// If a factor is negative or not finite.
 #[track_caller]
 pub fn linear(from: f64, to: f64, steps: u64) -> Schedule {
     check("linear", &[from, to], Shape::Linear);
@@ -73,16 +73,22 @@ pub fn linear(from: f64, to: f64, steps: u64) -> Schedule {
 /// `(1 − step/steps)^power`: factor 1 at step 0, 0 from step `steps` on (PyTorch's `PolynomialLR`).
 ///
 /// # Panics
-/// If the power is negative or not finite.
+/// If there are 0 steps, or the power is negative or not finite.
 #[track_caller]
 pub fn polynomial(steps: u64, power: f64) -> Schedule {
+    assert!(steps > 0, "polynomial: 0 steps; the factor would be 0 from the first step on");
     crate::rule::check("power", &power, crate::rule::POSITIVE);
     linear(1.0, 0.0, steps).power(power)
 }
 
 /// `½ (1 + cos(π step / steps))`: factor 1 at step 0, 0 from step `steps` on (PyTorch's `CosineAnnealingLR`, which
 /// rises again past its end; Loshchilov, Hutter 2016, <https://arxiv.org/abs/1608.03983>).
+///
+/// # Panics
+/// If there are 0 steps.
+#[track_caller]
 pub fn cosine(steps: u64) -> Schedule {
+    assert!(steps > 0, "cosine: 0 steps; the factor would be 0 from the first step on");
     through([(0.0, 1.0), (steps as f64, 0.0)], Shape::Cosine, steps)
 }
 
@@ -110,7 +116,7 @@ pub fn warmup_shaped(steps: u64, shape: Shape) -> Schedule {
 /// ```
 ///
 /// # Panics
-/// Without points, if their steps are not in order, if a factor is not finite, or by [`Shape::Geometric`] through 0.
+/// Without points, if their steps are not in order, if a factor is negative or not finite, or by [`Shape::Geometric`] through 0.
 #[track_caller]
 pub fn piecewise(points: &[(u64, f64)], shape: Shape) -> Schedule {
     let Some(&(end, _)) = points.last() else { panic!("piecewise: no points; give at least one (step, factor)") };

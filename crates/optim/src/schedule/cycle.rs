@@ -49,7 +49,7 @@ pub enum Fade {
 /// (<https://arxiv.org/abs/1506.01186>).
 ///
 /// # Panics
-/// If `up + down` is 0, `low` not finite, or the number of [`Fade::By`] not in 0 … 1.
+/// If `up + down` is 0, `low` negative or not finite, or the number of [`Fade::By`] not in 0 … 1.
 #[track_caller]
 pub fn cyclic(low: f64, up: u64, down: u64, fade: Fade) -> Schedule {
     assert!(up > 0 || down > 0, "cyclic: a cycle of 0 steps; give the steps up and the steps down");
@@ -113,7 +113,7 @@ impl OneCycle {
     /// The schedule of so many steps. The peak is at step `rise · steps − 1`, which need not be a whole number.
     ///
     /// # Panics
-    /// If there are no steps, `rise` is not a share that leaves room for the way down, a factor is not finite, or ways of equal
+    /// If there are no steps, `rise` is not a share that leaves room for the way down, a factor is negative or not finite, or ways of equal
     /// ratios start or end at 0.
     #[track_caller]
     pub fn over(self, steps: u64) -> Schedule {

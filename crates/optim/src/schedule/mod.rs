@@ -110,8 +110,10 @@ pub enum Schedule {
         /// whose factor
         schedule: Box<Schedule>,
         /// the least
+        #[serde(with = "gradus_autograd::exact")]
         low: f64,
         /// the largest
+        #[serde(with = "gradus_autograd::exact")]
         high: f64,
     },
     /// the product of two
