@@ -119,9 +119,9 @@ impl Csv {
             if unpacked.len() as u64 > LIMIT {
                 return Err(file(Error::other(format!("more than {LIMIT} bytes when unpacked"))));
             }
-            return self.from_bytes(&unpacked, path);
+            return self.read_bytes(&unpacked, path);
         }
-        self.from_bytes(&bytes, path)
+        self.read_bytes(&bytes, path)
     }
 
     /// Reads text; `source` is what errors call it.
@@ -129,10 +129,10 @@ impl Csv {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(&self, text: &str, source: impl AsRef<Path>) -> Result<Table, TableError> {
-        self.from_bytes(text.as_bytes(), source.as_ref())
+        self.read_bytes(text.as_bytes(), source.as_ref())
     }
 
-    fn from_bytes(&self, bytes: &[u8], source: &Path) -> Result<Table, TableError> {
+    fn read_bytes(&self, bytes: &[u8], source: &Path) -> Result<Table, TableError> {
         if u32::try_from(bytes.len()).is_err() {
             let error = Error::other("more than 4 GiB, which is more than is read");
             return Err(TableError::File { path: source.into(), error });

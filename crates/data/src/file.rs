@@ -67,7 +67,7 @@ fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     if durable {
         remove_unfinished(folder);
     }
-    let mut left = 3;
+    let mut left = 100; // several writers clear one folder at once
     loop {
         left -= 1;
         match write_beside(path, folder, bytes, durable, before.as_ref()) {

@@ -118,8 +118,8 @@ fn load_a_checkpoint(bytes: &[u8]) {
     let path = file("b.checkpoint", bytes);
     let (mut model, mut opt, data) = (model(), Adam::<f32>::new(0.01), data::iris());
     if load_checkpoint::<f32, _, _, (u64, String, Vec<f64>)>(&path, &mut model, &mut opt).is_ok() {
-        let (_, grads) = Tape::training(0)
-            .gradients(|t| Forward::forward(&model, t.constant(data.x())).cross_entropy(data.y()));
+        let (_, grads) =
+            Tape::training(0).gradients(|t| Forward::forward(&model, t.constant(data.x())).cross_entropy(data.y()));
         let _ = opt.try_step(&mut model, &grads);
     }
 }

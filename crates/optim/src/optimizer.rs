@@ -287,9 +287,9 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         let expected = grads.param_count();
         assert!(
             found == expected,
-            "Optimizer::step: {} of {expected} gradients belong to no parameter of this model. Did the cost run through \
-             another model too? Then freeze that one (`set_frozen`), or give an optimizer both, as a pair. Or was this one \
-             cloned, or its parameters replaced, since the forward pass? A clone has parameters of its own",
+            "Optimizer::step: {} of {expected} gradients belong to no parameter of this model: was it cloned, or were its \
+             parameters replaced, since the forward pass? A clone has parameters of its own. If the cost runs through \
+             another model too, freeze that one (`set_frozen`), or give an optimizer both, as a pair",
             expected - found
         );
     }

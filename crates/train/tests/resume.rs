@@ -61,7 +61,7 @@ fn a_run_goes_on_exactly_from_any_of_its_steps() {
 #[test]
 fn only_the_last_checkpoints_are_kept_and_half_written_files_are_cleared() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join(".gradus-half"), b"half").unwrap();
+    std::fs::write(folder.path().join(".gradus-unfinished-h4lf00"), b"half").unwrap();
     std::fs::write(folder.path().join("notes.txt"), b"mine").unwrap();
     let checkpoints = Checkpoints::in_folder(folder.path()).every_steps(1).keep(2);
     let (_, history) = run(checkpoints.clone());

@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn every_schedule_is_defined_everywhere_and_level_past_its_end() {
-        let empty = [linear(0.5, 2.0, 0), cosine(0), warmup(0), polynomial(0, 2.0), one_cycle(1), inverse_sqrt(0)];
+        let empty = [linear(0.5, 2.0, 0), warmup(0), one_cycle(1), inverse_sqrt(0)];
         for schedule in one_of_each().into_iter().map(|(schedule, _)| schedule).chain(empty) {
             for step in (0..300).chain([1 << 40, u64::MAX - 1, u64::MAX]) {
                 assert!(schedule.factor(step).is_finite(), "{schedule:?} at {step}");
