@@ -119,7 +119,7 @@ fn norms_and_deviations_neither_overflow_nor_underflow_where_the_result_fits() {
         } else {
             assert!((norm.item() / (5.0 * unit) - 1.0).abs() < 1e-4); // denormal numbers have fewer digits
         }
-        if unit < 3e37 && unit >= 3e-38 {
+        if (3e-38..3e37).contains(&unit) {
             let [recorded] = norm.grad([x]);
             close(recorded.data()[1], -0.8);
             close(x.norm(3.0).item(), 91f64.cbrt() * unit64);

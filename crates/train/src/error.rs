@@ -51,7 +51,7 @@ pub enum TrainError {
     #[error("{error}\n  without this file, the run goes on from {}", older.display())]
     Damaged {
         /// what is wrong with it
-        error: LoadError,
+        error: Box<LoadError>,
         /// the one before
         older: PathBuf,
     },

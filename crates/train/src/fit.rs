@@ -377,7 +377,7 @@ fn resume<T: Float, M: Module<T>, R: Rule>(
                 | LoadError::File(_)),
             ),
             Some((_, older)),
-        ) => Err(TrainError::Damaged { error, older }),
+        ) => Err(TrainError::Damaged { error: Box::new(error), older }),
         (Err(error), _) => Err(error.into()),
     }
 }

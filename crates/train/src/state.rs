@@ -157,11 +157,11 @@ impl<T: Float> State<T> {
 
     /// Takes note of the metric that is watched. Returns the factor of the learning rate, if it is steered.
     pub(crate) fn observe<M: Module<T> + ?Sized>(&mut self, value: f64, goal: Goal, kept: Option<&M>) -> Option<f64> {
-        if let Some(model) = kept {
-            if goal.is_better(value, self.best.as_ref().map_or(f64::NAN, |best| best.value)) {
-                self.best = Some(Best { value, model: Leaves::of(model) });
-                self.history.best = Some(self.epoch + 1);
-            }
+        if let Some(model) = kept
+            && goal.is_better(value, self.best.as_ref().map_or(f64::NAN, |best| best.value))
+        {
+            self.best = Some(Best { value, model: Leaves::of(model) });
+            self.history.best = Some(self.epoch + 1);
         }
         if let Some(stopping) = &mut self.stopping {
             self.over = stopping.observe(value) == Progress::Stop;
