@@ -385,6 +385,61 @@ fn a_run_that_ruins_its_weights_says_so() {
     assert!(text.contains("the schedule's factor at step 2 is NaN"), "{text}");
     assert!(message(|| drop(constant().scale(f64::NAN))).contains("scale"));
     assert!(message(|| drop(linear(1.0, -1.0, 5))).contains("climb"));
+    assert!(message(|| drop(cosine(0))).contains("0 steps"));
+    assert!(message(|| drop(gradus::optim::polynomial(0, 2.0))).contains("0 steps"));
+}
+
+#[derive(Clone, Debug, Module)]
+struct Masked {
+    layer: Linear,
+    mask: Buffer<f32>,
+}
+
+impl Forward for Masked {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        self.layer.forward(x)
+    }
+}
+
+/// A mask of −∞ is no sign of a run that went wrong.
+#[test]
+fn an_infinite_buffer_may_be_trained_with() {
+    let mut model =
+        Masked { layer: Linear::new(4, 3, &mut gradus::nn::rng(1)), mask: Buffer::new([f32::NEG_INFINITY]) };
+    Trainer::new(Sgd::new(0.01)).epochs(1).fit(&mut model, &gradus::data::iris(), None).unwrap();
+}
+
+/// Checkpoints of another run, further on, came into the folder between two calls of `fit`.
+#[test]
+fn a_run_that_goes_on_does_not_write_among_the_checkpoints_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+    let data = gradus::data::iris();
+    let trainer = |at: &std::path::Path| Trainer::new(Sgd::new(0.01)).epochs(1).checkpoints(Checkpoints::in_folder(at));
+    let mut model: Mlp = Mlp::builder([4, 8, 3]).build();
+    let mut first = trainer(&own);
+    first.fit(&mut model, &data, None).unwrap();
+    first.fit(&mut model, &data, None).unwrap();
+    trainer(&other).epochs(9).fit(&mut model.clone(), &data, None).unwrap();
+    let (_, last) = Checkpoints::in_folder(&other).list().unwrap().pop().unwrap();
+    std::fs::copy(&last, own.join(last.file_name().unwrap())).unwrap();
+    let error = first.fit(&mut model, &data, None).unwrap_err();
+    assert!(matches!(error, TrainError::Occupied { .. }), "{error}");
+}
+
+/// A weight of 0 takes an example out, whatever its loss; beyond δ, Huber's slope is δ, also at ∞.
+#[test]
+fn losses_at_infinite_numbers() {
+    let tape = Tape::<f64>::mathematics();
+    let logits = tape.var([f64::NEG_INFINITY, 0.0]);
+    let weighted = loss::BinaryCrossEntropy::new().weight(array![0.0, 1.0].into_dyn());
+    let cost = weighted.reduction(Reduction::Sum).of(logits, &array![1.0, 1.0]);
+    assert!((cost.item() - std::f64::consts::LN_2).abs() < 1e-15);
+    assert_eq!(cost.backward().wrt(logits), array![0.0, -0.5].into_dyn());
+    let far = tape.var([f64::INFINITY, f64::NEG_INFINITY]);
+    let cost = loss::huber(far, &array![0.0, 0.0], 0.5, Reduction::Sum);
+    assert_eq!(cost.item(), f64::INFINITY);
+    assert_eq!(cost.backward().wrt(far), array![0.5, -0.5].into_dyn());
 }
 
 #[test]

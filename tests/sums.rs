@@ -132,6 +132,16 @@ fn norms_and_deviations_neither_overflow_nor_underflow_where_the_result_fits() {
     let x = Tape::<f64>::mathematics();
     let x = x.var([3e200, -4e200]);
     assert!((x.norm(2.0).item() / 5e200 - 1.0).abs() < 1e-15);
+    let x = tape.var([3e20f32, 4e20]);
+    let norm = x.norm(200.0);
+    close(norm.item(), 4e20);
+    close(norm.backward().wrt(x)[[1]], 1.0);
+    let x = tape.var([3f32, 4.0]);
+    let norm = x.norm(0.05);
+    let root = 3f64.powf(0.05) + 4f64.powf(0.05);
+    assert!((f64::from(norm.item()) / root.powi(20) - 1.0).abs() < 1e-5, "{}", norm.item());
+    let slope = f64::from(norm.backward().wrt(x)[[0]]);
+    assert!((slope / (root.powi(19) * 3f64.powf(-0.95)) - 1.0).abs() < 1e-5, "{slope}");
     let rows = tape.var(array![[3e20f32, 4e20], [3e-25, 4e-25], [3.0, 4.0], [0.0, 0.0], [f32::INFINITY, 1.0]]);
     let norms = rows.norm_axis(2.0, 1);
     for (norm, want) in norms.data().iter().zip([5e20, 5e-25, 5.0]) {

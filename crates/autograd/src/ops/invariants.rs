@@ -152,8 +152,8 @@ const EDGES: [f64; 15] =
 /// Where one sweep gives a number, no other gives NaN or another number: at every pair of edges, with the other operand
 /// constant, standing still, or moving too.
 ///
-/// Left out is how the derivatives of a power by base and exponent move together where the base is 0 or one of them is
-/// infinite: there they are conventions, each its own.
+/// Left out is how the derivatives of a power by base and exponent move together where the base is 0: there they are
+/// conventions, each its own. Where an operand is infinite, the recorded sweep may give NaN for them, but no other number.
 #[test]
 fn sweeps_agree_at_the_edges_of_elementwise_functions() {
     let mut wrong = Vec::new();
@@ -179,7 +179,7 @@ fn sweeps_agree_at_the_edges_of_elementwise_functions() {
                     let x: Vec<f64> = at.iter().map(|x| x[[i]]).collect();
                     if order == "second"
                         && name.starts_with("pow")
-                        && (x[0] == 0.0 || x.iter().any(|x| x.is_infinite()))
+                        && (x[0] == 0.0 || (x.iter().any(|x| x.is_infinite()) && b[[i]].is_nan()))
                         && roles == vec![Role::Leaf; roles.len()]
                     {
                         continue;
