@@ -2,9 +2,9 @@
 
 use std::ops::{Add as AddOp, Div as DivOp, Mul as MulOp, Neg as NegOp, Sub as SubOp};
 
-use crate::ops::elementwise::{elementwise, elementwise_binary, forward_binary};
 use crate::ops::broadcast::broadcast_shape;
-use crate::{Float, IntoVar, Operand, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
+use crate::ops::elementwise::{elementwise, elementwise_binary, forward_binary};
+use crate::{Float, IntoVar, Jvp, Operand, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 // With numbers. They are rules of their own, so a literal never becomes a leaf.
 elementwise! {

@@ -1,9 +1,9 @@
 //! Choosing between numbers: the larger, the smaller, by a condition; and comparing them.
 
 use crate::kernels::Real;
-use crate::ops::elementwise::{elementwise, elementwise_binary};
 use crate::ops::broadcast::broadcast_shape;
-use crate::{Float, IntoVar, Operand, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
+use crate::ops::elementwise::{elementwise, elementwise_binary};
+use crate::{Float, IntoVar, Jvp, Operand, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 elementwise! {
     /// `y = |x|`, `dy/dx = sign x`, 0 at 0.

@@ -74,7 +74,12 @@ impl Plan {
             let letters = term.replacen("...", "", 1);
             let more = match (letters.len() < term.len(), shape.len().checked_sub(letters.chars().count())) {
                 (true, Some(more)) | (false, Some(more @ 0)) => more,
-                _ => return Err(format!("`{term}` does not name the {} axes of operand {number}, {shape:?}", shape.len())),
+                _ => {
+                    return Err(format!(
+                        "`{term}` does not name the {} axes of operand {number}, {shape:?}",
+                        shape.len()
+                    ));
+                }
             };
             most = most.max(more);
             let labels = spell(term, more)?;
@@ -98,7 +103,8 @@ impl Plan {
             Some(result) => spell(result, most)?,
             None => {
                 let all = || operands.iter().flatten().copied();
-                let mut once: Vec<char> = all().filter(|&c| c < further(0) && all().filter(|&o| o == c).count() == 1).collect();
+                let mut once: Vec<char> =
+                    all().filter(|&c| c < further(0) && all().filter(|&o| o == c).count() == 1).collect();
                 once.sort_unstable();
                 (0..most).rev().map(further).chain(once).collect()
             }
@@ -153,7 +159,8 @@ impl<'t, T: Float> Labelled<'t, T> {
     /// Without the axes that nobody wants.
     #[track_caller]
     fn summed(mut self, kept: &[char]) -> Self {
-        let gone: Vec<isize> = (0..self.labels.len()).filter(|&k| !kept.contains(&self.labels[k])).map(|k| k as isize).collect();
+        let gone: Vec<isize> =
+            (0..self.labels.len()).filter(|&k| !kept.contains(&self.labels[k])).map(|k| k as isize).collect();
         if !gone.is_empty() {
             self.x = self.x.sum_axis(gone.as_slice());
             self.labels.retain(|l| kept.contains(l));
@@ -188,7 +195,8 @@ impl<'t, T: Float> Labelled<'t, T> {
             let x = a.ordered(&labels).x * b.ordered(&labels).x;
             return Labelled { x, labels };
         }
-        let (a, b) = (a.ordered(&[&*batch, &*rows, &*summed].concat()), b.ordered(&[&*batch, &*summed, &*columns].concat()));
+        let (a, b) =
+            (a.ordered(&[&*batch, &*rows, &*summed].concat()), b.ordered(&[&*batch, &*summed, &*columns].concat()));
         let (a, b) = equal_sizes(a, b, &summed);
         let size = |of: &Self, labels: &[char]| -> Shape {
             labels.iter().map(|&l| of.x.shape()[of.axis(l).expect("one of its own")]).collect()
@@ -206,7 +214,11 @@ impl<'t, T: Float> Labelled<'t, T> {
 
 /// Both with the same sizes at the labels, of which either may be 1.
 #[track_caller]
-fn equal_sizes<'t, T: Float>(a: Labelled<'t, T>, b: Labelled<'t, T>, labels: &[char]) -> (Labelled<'t, T>, Labelled<'t, T>) {
+fn equal_sizes<'t, T: Float>(
+    a: Labelled<'t, T>,
+    b: Labelled<'t, T>,
+    labels: &[char],
+) -> (Labelled<'t, T>, Labelled<'t, T>) {
     let widened = |of: &Labelled<'t, T>, to: &Labelled<'t, T>| {
         let size = |(&label, &size): (&char, &usize)| match to.axis(label) {
             Some(k) if labels.contains(&label) => size.max(to.x.shape()[k]),
@@ -222,7 +234,12 @@ fn equal_sizes<'t, T: Float>(a: Labelled<'t, T>, b: Labelled<'t, T>, labels: &[c
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
     use ndarray::array;
-    let pair = || vec![array![[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]].into_dyn(), array![[0.5, 1.0], [-0.7, 0.2], [1.1, 0.4]].into_dyn()];
+    let pair = || {
+        vec![
+            array![[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]].into_dyn(),
+            array![[0.5, 1.0], [-0.7, 0.2], [1.1, 0.4]].into_dyn(),
+        ]
+    };
     let cube = || vec![array![[[1.5, -0.2], [0.4, 2.0]], [[0.1, 0.9], [1.1, 0.6]]].into_dyn()];
     vec![
         check!("einsum", pair(), |v| einsum("ij,jk->ki", &[v[0].square(), v[1].square()])),
@@ -235,8 +252,8 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::numbers;
     use crate::Tape;
+    use crate::ops::numbers;
     use ndarray::{ArrayD, IxDyn};
 
     /// Σ over all labels, one index after the other: the definition.
@@ -269,8 +286,25 @@ mod tests {
     fn equations_agree_with_the_definition() {
         let sizes = |l: char| [2, 3, 4, 5, 2][(l as usize - 'i' as usize) % 5];
         for equation in [
-            "i->i", "ij->ji", "ij->", "ijk->ki", "ii->i", "iij->j", "iiji->j", "i,j->ij", "i,i->", "ij,ij->ij", "ij,jk->ik",
-            "ij,kj->ik", "ijk,jkl->il", "ijk,ikl->ijl", "ij,j,jk->k", "i,ij,j->", "ij,kl->kijl", "ijk,k->jk", "i,j,k->kji",
+            "i->i",
+            "ij->ji",
+            "ij->",
+            "ijk->ki",
+            "ii->i",
+            "iij->j",
+            "iiji->j",
+            "i,j->ij",
+            "i,i->",
+            "ij,ij->ij",
+            "ij,jk->ik",
+            "ij,kj->ik",
+            "ijk,jkl->il",
+            "ijk,ikl->ijl",
+            "ij,j,jk->k",
+            "i,ij,j->",
+            "ij,kl->kijl",
+            "ijk,k->jk",
+            "i,j,k->kji",
         ] {
             let (inputs, result) = equation.split_once("->").unwrap();
             let terms: Vec<&str> = inputs.split(',').collect();
@@ -309,10 +343,7 @@ mod tests {
         };
         assert_eq!(message("ij,jk", &[&[2, 3]]), "it names 2 operands, but there are 1");
         assert_eq!(message("ij", &[&[2, 3, 4]]), "`ij` does not name the 3 axes of operand 0, [2, 3, 4]");
-        assert_eq!(
-            message("ij,jk->ik", &[&[2, 3], &[4, 5]]),
-            "axis j has size 3 in operand 0 and 4 in operand 1"
-        );
+        assert_eq!(message("ij,jk->ik", &[&[2, 3], &[4, 5]]), "axis j has size 3 in operand 0 and 4 in operand 1");
         assert_eq!(message("ij->ijj", &[&[2, 3]]), "the result names axis j twice");
         assert_eq!(message("ij->k", &[&[2, 3]]), "the result names axis k, which no operand has");
         assert_eq!(message("i1", &[&[2, 3]]), "`1` in `i1` is no letter");

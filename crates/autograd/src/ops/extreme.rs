@@ -296,7 +296,13 @@ impl<'t, T: Float> Var<'t, T> {
             let mut order: Vec<usize> = (0..row.len()).collect();
             order.sort_by(|&i, &j| {
                 let (a, b) = if descending { (row[j], row[i]) } else { (row[i], row[j]) };
-                if larger(b, a) { Less } else if larger(a, b) { Greater } else { Equal }
+                if larger(b, a) {
+                    Less
+                } else if larger(a, b) {
+                    Greater
+                } else {
+                    Equal
+                }
             });
             places.iter_mut().zip(order).for_each(|(place, i)| *place = i);
         }

@@ -3,11 +3,11 @@
 use smallvec::SmallVec;
 
 use crate::kernels::block::BLOCK;
-use crate::kernels::threads::split_many;
 use crate::kernels::checked::Checked;
 use crate::kernels::lane::PRECISE;
 use crate::kernels::loops::product_rule;
 use crate::kernels::simd::dispatch;
+use crate::kernels::threads::split_many;
 use crate::kernels::{Dual, Element, Lanes, Num, Real};
 use crate::ops::broadcast::{broadcast_shape, broadcast_strides};
 use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, Value, Var, View, Vjp};

@@ -88,7 +88,11 @@ impl<'t, T: Float> Var<'t, T> {
         let axis = axis_of("scatter_add", axis, self.shape());
         let (mut part, shape) = (source.into_var(self.tape()), index.shape());
         let fits = part.ndim() == shape.len() && shape.iter().zip(part.shape()).all(|(index, source)| index <= source);
-        assert!(fits, "scatter_add: an index of shape {shape:?} for a source of shape {:?}, which lacks places", part.shape());
+        assert!(
+            fits,
+            "scatter_add: an index of shape {shape:?} for a source of shape {:?}, which lacks places",
+            part.shape()
+        );
         for (k, &len) in shape.iter().enumerate() {
             if part.shape()[k] != len {
                 part = part.narrow(k as isize, 0, len);
@@ -143,9 +147,7 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     vec![
         check!("index_select", x(), |v| v[0].square().index_select(1, &[2, 0, 2, 2])),
         check!("gather", x(), |v| v[0].square().gather(1, &array![[2, 2, 0, 2], [1, 1, 1, 1]])),
-        check!("scatter_add", x(), |v| {
-            v[0].square().scatter_add(1, &array![[2, 2], [0, 1]], v[0].exp())
-        }),
+        check!("scatter_add", x(), |v| { v[0].square().scatter_add(1, &array![[2, 2], [0, 1]], v[0].exp()) }),
         check!("embedding", x(), |v| v[0].square().embedding(&array![[1, 0, 1], [1, 1, 0]])),
     ]
 }

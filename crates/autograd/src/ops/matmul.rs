@@ -128,7 +128,9 @@ impl<T: Float> Operation<T> for LinearOperation {
             ));
         }
         if b != [*outputs] {
-            return Err(format!("the weight is {w:?} (outputs × inputs) and the bias {b:?}, which must be [{outputs}]"));
+            return Err(format!(
+                "the weight is {w:?} (outputs × inputs) and the bias {b:?}, which must be [{outputs}]"
+            ));
         }
         let mut shape = Shape::from_slice(x);
         shape[x.len() - 1] = *outputs;

@@ -20,41 +20,55 @@ mod edges;
 #[cfg(test)]
 mod invariants;
 
+pub(crate) mod activation;
+pub(crate) mod arithmetic;
+pub(crate) mod arrange;
 pub(crate) mod broadcast;
+pub(crate) mod choose;
+pub(crate) mod einsum;
 pub(crate) mod elementwise;
+pub(crate) mod exponential;
+pub(crate) mod extreme;
+pub(crate) mod fused;
+pub(crate) mod index;
+pub(crate) mod join;
+pub(crate) mod matmul;
+pub(crate) mod normalize;
+pub(crate) mod places;
+pub(crate) mod reduce;
+pub(crate) mod scan;
+pub(crate) mod shape;
+pub(crate) mod slice;
+pub(crate) mod softmax;
+pub(crate) mod trigonometric;
+pub(crate) mod window;
 
-macro_rules! operations {
-    ($($(#[$doc:meta])* $family:ident;)*) => {
-        $($(#[$doc])* pub(crate) mod $family;)*
-
-        /// All check points of all families.
-        #[cfg(test)]
-        pub(crate) fn checks() -> Vec<Check> {
-            [$($family::checks()),*].into_iter().flatten().collect()
-        }
-    };
-}
-operations! {
-    arithmetic;
-    exponential;
-    trigonometric;
-    activation;
-    choose;
-    reduce;
-    extreme;
-    scan;
-    matmul;
-    einsum;
-    shape;
-    places;
-    slice;
-    arrange;
-    join;
-    index;
-    softmax;
-    normalize;
-    window;
-    fused;
+/// All check points of all families. A test fails if a family is missing here.
+#[cfg(test)]
+pub(crate) fn checks() -> Vec<Check> {
+    let families = [
+        arithmetic::checks(),
+        exponential::checks(),
+        trigonometric::checks(),
+        activation::checks(),
+        choose::checks(),
+        reduce::checks(),
+        extreme::checks(),
+        scan::checks(),
+        matmul::checks(),
+        einsum::checks(),
+        shape::checks(),
+        places::checks(),
+        slice::checks(),
+        arrange::checks(),
+        join::checks(),
+        index::checks(),
+        softmax::checks(),
+        normalize::checks(),
+        window::checks(),
+        fused::checks(),
+    ];
+    families.into_iter().flatten().collect()
 }
 
 /// A function of operations, and a point at which its derivatives are checked.

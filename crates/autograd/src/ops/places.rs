@@ -234,7 +234,10 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     vec![
         put(ranges, &[4, 5]),
         put(|| Places::Along { axis: 1, index: [3, 0, 3].into(), most: 2 }, &[2, 4]),
-        put(|| Places::Each { axis: 1, shape: [2, 3].as_slice().into(), index: [3, 0, 3, 1, 1, 1].into(), most: 3 }, &[2, 4]),
+        put(
+            || Places::Each { axis: 1, shape: [2, 3].as_slice().into(), index: [3, 0, 3, 1, 1, 1].into(), most: 3 },
+            &[2, 4],
+        ),
         // parts of one array in a loop, whose gradients are recorded as one operation
         check!("put", x(), |v| {
             let x = v[0].square();
@@ -279,7 +282,9 @@ mod tests {
         ];
         for (name, part) in ways {
             let (short, long) = (work(200, part), work(400, part));
-            for (sweep, (short, long)) in ["backward", "hvp", "grad", "backward of grad"].iter().zip(short.iter().zip(long)) {
+            for (sweep, (short, long)) in
+                ["backward", "hvp", "grad", "backward of grad"].iter().zip(short.iter().zip(long))
+            {
                 assert!(long < short * 5 / 2, "{name}, {sweep}: {short} numbers for 200 parts, {long} for 400");
             }
         }
@@ -320,7 +325,11 @@ mod tests {
         let table = tape.var(array![[1.0], [2.0]]);
         let gradient = (table.embedding(&place) * 0.1).sum().backward().wrt(table);
         assert!((f64::from(gradient[[0, 0]]) / right - 1.0).abs() < 1e-7, "{gradient}, not {right}");
-        let infinite = tape.constant([0.0]).scatter_add(0, &ndarray::Array1::zeros(1000), tape.constant_with(&[1000], |x| x.fill(f32::MAX)));
+        let infinite = tape.constant([0.0]).scatter_add(
+            0,
+            &ndarray::Array1::zeros(1000),
+            tape.constant_with(&[1000], |x| x.fill(f32::MAX)),
+        );
         assert_eq!(infinite.data(), [f32::INFINITY]);
     }
 }

@@ -19,13 +19,9 @@ pub(crate) fn reduced(shape: &[usize], axes: &[usize]) -> Shape {
 /// The reduction seen as `outer × n × inner`, if its axes are neighbours.
 fn neighbours(shape: &[usize], axes: &[usize]) -> Option<[usize; 3]> {
     let (first, last) = (axes.iter().min().copied().unwrap_or(0), axes.iter().max().map_or(0, |k| k + 1));
-    (first..last).all(|k| axes.contains(&k)).then(|| {
-        [
-            shape[..first].iter().product(),
-            shape[first..last].iter().product(),
-            shape[last..].iter().product(),
-        ]
-    })
+    (first..last)
+        .all(|k| axes.contains(&k))
+        .then(|| [shape[..first].iter().product(), shape[first..last].iter().product(), shape[last..].iter().product()])
 }
 
 /// Runs a kernel over the middle of `outer × n × inner`, axis by axis if the axes are not neighbours.

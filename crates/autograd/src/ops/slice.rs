@@ -84,7 +84,11 @@ impl<'t, T: Float> Var<'t, T> {
             shape.push(len);
         }
         let sliced = self.ranges(ranges);
-        if sliced.shape() == &*shape { sliced } else { self.tape().alias(Reshape { shape: shape.clone() }, sliced, &shape) }
+        if sliced.shape() == &*shape {
+            sliced
+        } else {
+            self.tape().alias(Reshape { shape: shape.clone() }, sliced, &shape)
+        }
     }
 
     /// `len` places of an axis from `start` on.

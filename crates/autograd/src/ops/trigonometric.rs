@@ -2,8 +2,8 @@
 
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, LN_2};
 
-use crate::kernels::{Num, Real};
 use crate::kernels::math::TRIGONOMETRIC_LIMIT;
+use crate::kernels::{Num, Real};
 use crate::ops::elementwise::elementwise;
 
 /// 1 − x², with all its digits near ±1, and so its derivative near 0.

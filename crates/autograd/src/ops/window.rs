@@ -3,9 +3,9 @@
 //! Every window is first laid out as a column ([`Unfold`]); what happens to the columns is a product or a sum, whose
 //! derivatives are there already. The price is memory: kernel height × width times that of the input.
 
-use crate::ops::places::{Places, Take};
 use crate::kernels::threads::{GRAIN, split_by};
 use crate::ops::extreme::larger;
+use crate::ops::places::{Places, Take};
 use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// Where windows lie: `[vertical, horizontal]` each.
@@ -144,7 +144,8 @@ impl<T: Float> Operation<T> for Fold {
                 let (example, channel) = ((start / unit + block) / channels, (start / unit + block) % channels);
                 plane.fill(T::default());
                 for offset in 0..kh * kw {
-                    let column = &columns[((channel * kh * kw + offset) * n + example) * down * across..][..down * across];
+                    let column =
+                        &columns[((channel * kh * kw + offset) * n + example) * down * across..][..down * across];
                     let at = [offset / kw, offset % kw];
                     self.windows.runs(at, [height, width], [down, across], |from, to, len, step| {
                         (0..len).for_each(|k| plane[to + k * step] += column[from + k]);
@@ -411,13 +412,17 @@ mod tests {
                 for c in 0..4 / groups {
                     for (i, j) in (0..3).flat_map(|i| [(i, 0), (i, 1)]) {
                         let (row, column) = (h * stride[0] + i * dilation[0], v * stride[1] + j * dilation[1]);
-                        if (padding[0]..7 + padding[0]).contains(&row) && (padding[1]..6 + padding[1]).contains(&column) {
+                        if (padding[0]..7 + padding[0]).contains(&row) && (padding[1]..6 + padding[1]).contains(&column)
+                        {
                             let channel = o / (8 / groups) * (4 / groups) + c;
                             want += x[[n, channel, row - padding[0], column - padding[1]]] * w[[o, c, i, j]];
                         }
                     }
                 }
-                assert!((got - want).abs() < 1e-12, "{stride:?} {padding:?} {dilation:?} {groups}: {at:?}: {got} {want}");
+                assert!(
+                    (got - want).abs() < 1e-12,
+                    "{stride:?} {padding:?} {dilation:?} {groups}: {at:?}: {got} {want}"
+                );
             }
         }
     }
