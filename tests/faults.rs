@@ -15,7 +15,7 @@ fn message(run: impl FnOnce() + std::panic::UnwindSafe) -> String {
     panic.downcast_ref::<String>().cloned().unwrap_or_else(|| panic.downcast_ref::<&str>().unwrap().to_string())
 }
 
-fused! { fn power(a, b) { a.pow_var(b) } }
+fused! { fn power(a, b) { a.pow(b) } }
 
 /// The exponent stands still: 0 · ln of a negative base must not be formed.
 #[test]

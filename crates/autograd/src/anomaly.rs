@@ -5,9 +5,10 @@ use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use crate::module::{Leaf, Module, Visitor};
-use crate::operation::View;
+use crate::shape::index_of;
 use crate::storage::Node;
 use crate::tensor::Value;
+use crate::view::View;
 use crate::{Float, Tape, Var};
 
 /// Whether a tape looks at every number.
@@ -170,10 +171,8 @@ impl<T: Float> Tape<T> {
 /// The first number that is not finite, and where it stands.
 fn not_finite<T: Float>(value: View<'_, T>) -> Option<String> {
     let (place, number) = value.data().iter().enumerate().find(|(_, x)| !x.to_f64().is_finite())?;
-    let (mut rest, mut index) = (place, vec![0; value.shape().len()]);
-    for (i, &size) in index.iter_mut().zip(value.shape()).rev() {
-        (*i, rest) = (rest % size, rest / size);
-    }
+    let mut index = vec![0; value.shape().len()];
+    index_of(place, value.shape()).for_each(|(axis, i)| index[axis] = i);
     Some(format!("{} at {index:?} of {:?}", number.to_f64(), value.shape()))
 }
 

@@ -3,7 +3,7 @@
 use ndarray::{ArrayBase, Data, Dimension};
 
 use crate::Float;
-use crate::operation::Shape;
+use crate::shape::Shape;
 
 /// Something with a shape and numbers: an `ndarray` array or view, owned or borrowed, a `Vec`, an array, a number.
 ///

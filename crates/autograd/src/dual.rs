@@ -5,16 +5,17 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use smallvec::SmallVec;
 
 use crate::Float;
-use crate::kernels::{BinaryRule, UnaryRule};
-use crate::operation::{Jvp, Operation, Output, View};
+use crate::calculus::Rule;
+use crate::operation::{Jvp, Operation};
 use crate::ops;
 use crate::ops::fused::FusedRule;
 use crate::ops::places::Places;
 use crate::tensor::{Tensor, Value, ValueContext, only_numbers};
+use crate::view::{Output, View};
 
 /// An array and its derivative along the direction asked for; `None` where it does not move.
 ///
-/// It is [`Dual`](crate::kernels::Dual) for arrays: rules that run over it give a gradient and how fast that moves.
+/// It is [`Dual`](crate::calculus::Dual) for arrays: rules that run over it give a gradient and how fast that moves.
 #[doc(hidden)]
 #[derive(Clone)]
 pub struct DualValue<'s, T: Float> {
@@ -135,24 +136,15 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
     ) -> Self {
         only_numbers(context.values.node(node))
     }
-    fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self {
-        if x.tangent.is_none() {
-            return g.map(|g| Value::chain(rule, g, x.value.clone(), y.value.clone()));
+    fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {
+        if x.iter().all(|x| x.tangent.is_none()) {
+            return g.map(|g| Value::chain(rule, i, g, x.each_ref().map(|x| x.value.clone()), y.value.clone()));
         }
-        let run = T::unary(R::loops()).second;
-        let [value, tangent] = Value::second(g.parts(), [x.parts(), y.parts()], |x, g, dg| run(rule, x, g, dg));
-        DualValue { value, tangent: Some(tangent) }
-    }
-    fn chain_binary<R: BinaryRule>(rule: R, second: bool, g: Self, [a, b]: [Self; 2], y: Self) -> Self {
-        if a.tangent.is_none() && b.tangent.is_none() {
-            return g
-                .map(|g| Value::chain_binary(rule, second, g, [a.value.clone(), b.value.clone()], y.value.clone()));
-        }
-        let [a, b] = [a, b].map(|x| x.broadcast_to(y.value.shape()));
-        let kernels = T::binary(R::loops());
-        let run = if second { kernels.second_b } else { kernels.second_a };
-        let arrays = [a.parts(), b.parts(), y.parts()];
-        let [value, tangent] = Value::second(g.parts(), arrays, |x, g, dg| run(rule, x, g, dg));
+        let x = x.map(|x| x.broadcast_to(y.value.shape()).parts());
+        let run = T::loops(R::loops()).chain_moving;
+        let [value, tangent] = Value::chain_moving(g.parts(), (x, y.parts()), |arrays, gradient, moves| {
+            run(rule, i, arrays, gradient, moves)
+        });
         DualValue { value, tangent: Some(tangent) }
     }
     fn chain_fused<R: FusedRule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], slope: Self) -> Self {

@@ -7,9 +7,10 @@ use ndarray::{ArrayD, IxDyn};
 use serde::{Deserialize, Serialize};
 
 use crate::array::IntoArray;
-use crate::operation::{View, Vjp};
+use crate::operation::Vjp;
 use crate::storage::Pool;
 use crate::tensor::{Tensor, Value, ValueContext};
+use crate::view::View;
 use crate::{Float, Tape, Var};
 
 /// What [`explain`] found: the steps that a cost depends on, in the order in which they ran.

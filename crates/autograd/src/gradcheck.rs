@@ -210,11 +210,11 @@ mod tests {
                 if let Some(rest) = line.strip_prefix("impl<T: Float> Operation<T> for ") {
                     defined.insert(rest.split([' ', '{']).next().unwrap().to_owned());
                 }
-                // rows of the macros: `name: Type(x) -> y { …`, `name Type(a, b) { …`, `Type "name" kernel;`
-                let row = line.split_once(": ").map_or(line, |(_, rest)| rest);
-                if let Some((head, _)) = row.split_once(") -> y {").or(row.split_once(", b) {")) {
-                    let name = head.split('(').next().unwrap().split(' ').next_back().unwrap();
-                    defined.insert(name.to_owned());
+                // rows of the macros: `name: Type(x) -> y { …`, `Type "name" kernel;`
+                if let Some((head, _)) = line.split_once(") -> y {")
+                    && let Some((_, rule)) = head.split_once(": ")
+                {
+                    defined.insert(rule.split('(').next().unwrap().to_owned());
                 }
                 if let Some((name, _)) = line.split_once(" \"am") {
                     defined.insert(name.to_owned());
@@ -229,7 +229,10 @@ mod tests {
             (check.run)(&inputs);
             for index in 0..tape.len() as u32 {
                 if let Some(operation) = tape.nodes().node(index).operation {
-                    exercised.insert(operation.type_name().rsplit("::").next().unwrap().to_owned());
+                    let name = operation.type_name();
+                    let rule =
+                        name.split_once("Elementwise<").map_or(name, |(_, rest)| rest.split(',').next().unwrap());
+                    exercised.insert(rule.rsplit("::").next().unwrap().to_owned());
                 }
             }
         }

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
-use crate::operation::{Shape, View};
 use crate::param::{Buffer, Param, ParamId};
+use crate::shape::Shape;
 use crate::storage::{Kept, Pool, Recycled, padded};
 use crate::tape::Update;
 use crate::tensor::Value;
+use crate::view::View;
 use crate::{Float, Tape, Var};
 
 /// Memory of a sweep that goes back to its tape when the gradients are dropped.

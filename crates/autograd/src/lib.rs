@@ -23,6 +23,7 @@
 mod anomaly;
 mod array;
 mod axes;
+mod calculus;
 mod checkpoint;
 mod derivatives;
 mod dual;
@@ -38,25 +39,28 @@ mod operation;
 mod ops;
 mod param;
 mod scalar;
+mod shape;
 mod storage;
 mod stream;
 mod sweep;
 mod tape;
 mod tensor;
 mod var;
+mod view;
 
 pub use array::IntoArray;
 pub use axes::Axes;
+pub use calculus::{IntoNum, Num, Real};
 pub use checkpoint::Part;
 pub use derivatives::{grad, hessian, hvp, jacobian, jvp, per_example_gradients, value_and_grad, vjp};
 pub use explain::{Input, Numbers, Step, Trace, explain};
 pub use functions::where_;
 pub use gradcheck::{GradCheckError, gradcheck};
 pub use gradients::{Differentiable, Gradients};
-pub use kernels::{Num, Real, set_threads, vectorize, with_threads};
+pub use kernels::{set_threads, vectorize, with_threads};
 pub use module::{Leaf, LeafMut, Module, Path, Segment, Visitor, path_fits};
 pub use operand::{IntoVar, Operand};
-pub use operation::{Jvp, Operation, Output, Shape, View, Vjp};
+pub use operation::{Jvp, Operation, Vjp};
 pub use ops::einsum::einsum;
 pub use ops::fused::FusedRule;
 pub use ops::join::{concat, stack};
@@ -65,10 +69,12 @@ pub use ops::slice::Place;
 pub use ops::window::{Convolution, Pooling};
 pub use param::{Buffer, Param, ParamId};
 pub use scalar::Float;
+pub use shape::Shape;
 pub use stream::Stream;
 pub use tape::{Memory, Mode, Tape};
 pub use tensor::{Tensor, Value};
 pub use var::Var;
+pub use view::{Output, View};
 
 /// The elementwise operations as functions, for `.map(tanh)` and its kind.
 ///
@@ -89,12 +95,10 @@ pub mod functions {
 /// Parts that the other crates of the workspace and generic code need in scope, without being for users.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::calculus::{Compiled, Dual, Loops, Moving, Numeric, Rule};
     pub use crate::dual::{DualContext, DualValue};
     pub use crate::kernels::threads::{split_by, split_many};
-    pub use crate::kernels::{
-        BinaryKernels, BinaryLoops, BinaryRule, Block, Dual, Element, Kernels, Lane, Lanes, UnaryKernels, UnaryLoops,
-        UnaryRule,
-    };
+    pub use crate::kernels::{AnyBlock, AnyLane, Block, Kernels, Lane};
     pub use crate::ops::places::{Places, Range};
     pub use crate::scalar::Typed;
     pub use crate::tensor::{Recorded, ValueContext};

@@ -2,96 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 
-use ndarray::{ArrayViewD, ArrayViewMutD};
-use smallvec::SmallVec;
-
 use crate::dual::DualValue;
 use crate::ops::places::Places;
+use crate::shape::Shape;
 use crate::tensor::{Recorded, Tensor, Value};
+use crate::view::{Output, View};
 use crate::{Float, Tape, Var};
-
-/// The sizes of an array's axes.
-pub type Shape = SmallVec<[usize; 4]>;
-
-/// How many numbers an array of this shape holds.
-///
-/// # Panics
-/// If they do not fit into memory, so that no size computed from a shape wraps around.
-#[track_caller]
-pub(crate) fn count(shape: &[usize]) -> usize {
-    match shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)).filter(|&n| n <= isize::MAX as usize / 16) {
-        Some(count) => count,
-        None => panic!("an array of shape {shape:?} does not fit into memory"),
-    }
-}
-
-/// An array handed to an operation: contiguous, row by row.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a, T> {
-    padded: &'a [T],
-    shape: &'a [usize],
-}
-
-impl<'a, T: Float> View<'a, T> {
-    #[inline]
-    pub(crate) fn new(padded: &'a [T], shape: &'a [usize]) -> Self {
-        View { padded, shape }
-    }
-    /// The sizes of the axes.
-    #[inline]
-    pub fn shape(&self) -> &'a [usize] {
-        self.shape
-    }
-    /// The numbers, row by row.
-    #[inline]
-    pub fn data(&self) -> &'a [T] {
-        &self.padded[..self.shape.iter().product()]
-    }
-    /// The numbers and the padding behind them, for loops without tails.
-    #[inline]
-    pub(crate) fn padded(&self) -> &'a [T] {
-        self.padded
-    }
-    /// The same as an `ndarray` view.
-    pub fn array(&self) -> ArrayViewD<'a, T> {
-        ArrayViewD::from_shape(self.shape, self.data()).expect("as many numbers as the shape says")
-    }
-}
-
-/// The array that an operation writes, every number of it: contiguous, row by row. What stands there before is NaN in
-/// debug builds, and numbers of earlier steps in release builds.
-#[derive(Debug)]
-pub struct Output<'a, T> {
-    padded: &'a mut [T],
-    shape: &'a [usize],
-}
-
-impl<'a, T: Float> Output<'a, T> {
-    #[inline]
-    pub(crate) fn new(padded: &'a mut [T], shape: &'a [usize]) -> Self {
-        Output { padded, shape }
-    }
-    /// The sizes of the axes, as [`Operation::shape`] gave them.
-    #[inline]
-    pub fn shape(&self) -> &'a [usize] {
-        self.shape
-    }
-    /// The numbers to write, row by row.
-    #[inline]
-    pub fn data(&mut self) -> &mut [T] {
-        let len = self.shape.iter().product();
-        &mut self.padded[..len]
-    }
-    #[inline]
-    pub(crate) fn padded(&mut self) -> &mut [T] {
-        self.padded
-    }
-    /// The same as an `ndarray` view.
-    pub fn array(&mut self) -> ArrayViewMutD<'_, T> {
-        let shape = self.shape;
-        ArrayViewMutD::from_shape(shape, self.data()).expect("as many numbers as the shape says")
-    }
-}
 
 /// An operation on tensors, with its derivative. The operations of this crate implement this trait; so can yours.
 ///

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ndarray::{ArrayD, ArrayViewD};
 
 use crate::array::IntoArray;
-use crate::operation::{Shape, View, count};
+use crate::shape::{Shape, count};
 use crate::storage::Shared;
 use crate::tape::Update;
+use crate::view::View;
 use crate::{Float, Var};
 
 /// The identity of a parameter or buffer. No two have the same; a clone gets its own.

@@ -6,9 +6,8 @@ use std::ops::{AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::kernels::{
-    self, BinaryKernels, BinaryLoops, Block, Element, Kernels, Lane, Lanes, UnaryKernels, UnaryLoops,
-};
+use crate::calculus::{Compiled, Loops};
+use crate::kernels::{self, AnyBlock, AnyLane, Block, Kernels, Lane};
 
 mod sealed {
     pub trait Sealed {}
@@ -71,16 +70,14 @@ pub trait Float:
     fn typed_mut(numbers: &mut [Self]) -> Typed<&mut [f32], &mut [f64]>;
     /// 64 numbers that a rule computes with together.
     #[doc(hidden)]
-    type Lanes: Lanes<Self>;
+    type Block: AnyBlock<Self>;
     /// One number of a loop, with the arithmetic that it may use.
     #[doc(hidden)]
-    type Lane<const MODE: u8>: Element<T = Self>;
+    type Lane<const MODE: u8>: AnyLane<T = Self>;
     #[doc(hidden)]
     fn kernels() -> &'static Kernels<Self>;
     #[doc(hidden)]
-    fn unary<R>(loops: &'static UnaryLoops<R>) -> &'static UnaryKernels<R, Self>;
-    #[doc(hidden)]
-    fn binary<R>(loops: &'static BinaryLoops<R>) -> &'static BinaryKernels<R, Self>;
+    fn loops<R, const N: usize>(compiled: &'static Compiled<R, N>) -> &'static Loops<R, Self, N>;
 }
 
 /// One of two: what is there for `f32`, or for `f64`.
@@ -117,16 +114,13 @@ macro_rules! float {
             fn typed_mut(numbers: &mut [Self]) -> Typed<&mut [f32], &mut [f64]> {
                 Typed::$variant(numbers)
             }
-            type Lanes = Block<$t>;
+            type Block = Block<$t>;
             type Lane<const MODE: u8> = Lane<$t, MODE>;
             fn kernels() -> &'static Kernels<Self> {
                 &$kernels
             }
-            fn unary<R>(loops: &'static UnaryLoops<R>) -> &'static UnaryKernels<R, Self> {
-                &loops.$t
-            }
-            fn binary<R>(loops: &'static BinaryLoops<R>) -> &'static BinaryKernels<R, Self> {
-                &loops.$t
+            fn loops<R, const N: usize>(compiled: &'static Compiled<R, N>) -> &'static Loops<R, Self, N> {
+                &compiled.$t
             }
         }
     };

@@ -17,10 +17,10 @@ use std::sync::Arc;
 use bumpalo::Bump;
 
 use crate::Float;
-use crate::operation::{AnyOperation, View};
+use crate::kernels::PAD;
+use crate::operation::AnyOperation;
+use crate::view::View;
 
-/// Blocks are whole multiples of this many numbers, so that loops over them have no tail.
-pub(crate) const PAD: usize = 16;
 const ALIGN: usize = 64;
 /// Numbers in the first chunk of an arena.
 const FIRST_CHUNK: usize = 4096;

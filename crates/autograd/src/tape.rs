@@ -14,13 +14,13 @@ use smallvec::SmallVec;
 use crate::anomaly::Detect;
 use crate::array::IntoArray;
 use crate::gradients::{self, Gradients, Workspace};
-use crate::kernels::UnaryRule;
-use crate::operation::{Operation, Output, View, count};
-use crate::ops::elementwise::forward_unary;
+use crate::operation::Operation;
 use crate::param::{Buffer, Param, ParamId};
+use crate::shape::count;
 use crate::storage::{NewNode, Nodes};
 use crate::stream::Stream;
 use crate::sweep;
+use crate::view::{Output, View};
 use crate::{Float, Var};
 
 /// What a tape is for. Layers such as dropout act by it.
@@ -540,15 +540,6 @@ impl<T: Float> Tape<T> {
         (numbers, shape)
     }
 
-    /// [`apply`](Self::apply) for a rule of one number, whose output has its input's shape.
-    #[track_caller]
-    pub(crate) fn elementwise<'t, R: UnaryRule + Operation<T>>(&'t self, rule: R, x: Var<'t, T>) -> Var<'t, T> {
-        let node = self.nodes.node(x.index());
-        let numbers = self.nodes.alloc(node.value.padded().len());
-        forward_unary(rule, node.value.padded(), numbers);
-        self.push(rule, node.differentiated.then(|| self.nodes.inputs([x.index()])), numbers, node.value.shape())
-    }
-
     /// Applies an operation whose output is its input's numbers in another shape.
     #[track_caller]
     pub(crate) fn alias<'t, O: Operation<T>>(&'t self, operation: O, x: Var<'t, T>, shape: &[usize]) -> Var<'t, T> {
@@ -566,7 +557,7 @@ impl<T: Float> Tape<T> {
 
     /// Appends a node; with inputs, if it is differentiated.
     #[track_caller]
-    fn push<'t, O: Operation<T>>(
+    pub(crate) fn push<'t, O: Operation<T>>(
         &'t self,
         operation: O,
         inputs: Option<&'t [u32]>,

@@ -1,21 +1,20 @@
 //! What derivative rules are written over: arrays in the sweep that computes, variables in the sweep that records.
 
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, Div, Mul, Neg, Range, Sub};
 
 use ndarray::ArrayD;
 use smallvec::SmallVec;
 
-use crate::kernels::loops::Moving;
+use crate::calculus::{Moving, Num, Rule};
 use crate::kernels::threads::{GRAIN, split, split_many};
-use crate::kernels::{BinaryRule, UnaryRule};
-use crate::operation::{Operation, Output, Shape, View, count};
+use crate::operation::Operation;
+use crate::ops;
+use crate::ops::elementwise::Elementwise;
 use crate::ops::fused::FusedRule;
 use crate::ops::places::Places;
-use crate::ops::{
-    self,
-    broadcast::{broadcast_axes, broadcast_shape},
-};
+use crate::shape::{Shape, broadcast_axes, broadcast_shape, count};
 use crate::storage::{Frozen, Node, Pool, Slot, padded, unwritten};
+use crate::view::{Output, View};
 use crate::{Float, Tape, Var};
 
 /// An array ([`Value`]) or a variable ([`Var`]): what [`Operation::vjp`] computes with.
@@ -58,11 +57,11 @@ pub trait Tensor<T: Float>:
     }
     /// eˣ
     fn exp(&self) -> Self {
-        Self::apply(ops::exponential::Exp {}, &[self])
+        Self::apply(Elementwise(ops::exponential::Exp {}), &[self])
     }
     /// ln x
     fn ln(&self) -> Self {
-        Self::apply(ops::exponential::Ln {}, &[self])
+        Self::apply(Elementwise(ops::exponential::Ln {}), &[self])
     }
 
     /// The numbers at some places.
@@ -114,9 +113,9 @@ pub trait Tensor<T: Float>:
         shape: &[usize],
         compute: impl FnOnce(&[View<'_, T>], Output<'_, T>),
     ) -> Self;
-    /// `g · f′(x, y)`
+    /// `g · ∂f/∂xᵢ`
     #[doc(hidden)]
-    fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self;
+    fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self;
     /// `sum + a · b`, each operand transposed first where asked, in the shape of a node
     #[doc(hidden)]
     fn add_product(
@@ -135,9 +134,6 @@ pub trait Tensor<T: Float>:
     /// `g · ∂f/∂x` for input `i` of a fused function, whose derivative was kept
     #[doc(hidden)]
     fn chain_fused<R: FusedRule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], slope: Self) -> Self;
-    /// `g · ∂f/∂a` or `g · ∂f/∂b`
-    #[doc(hidden)]
-    fn chain_binary<R: BinaryRule>(rule: R, second: bool, g: Self, operands: [Self; 2], y: Self) -> Self;
 }
 
 /// An array in the sweep that computes gradients. Cloning it copies no numbers.
@@ -276,22 +272,28 @@ impl<'s, T: Float> Value<'s, T> {
         [a, b]
     }
 
-    /// Runs a kernel that changes a gradient g and how fast it moves, block by block of them and of `arrays`, each with
-    /// how fast it moves.
-    pub(crate) fn second<const N: usize>(
+    /// Changes a gradient g and how fast it moves, given how x and y move, by one of a rule's loops.
+    pub(crate) fn chain_moving<const N: usize>(
         (g, dg): (Self, Option<Self>),
-        arrays: [(Self, Option<Self>); N],
-        run: impl Fn([Moving<'_, T>; N], &mut [T], (&mut [T], bool)) + Sync,
+        (x, y): ([(Self, Option<Self>); N], (Self, Option<Self>)),
+        run: impl Fn(([Moving<'_, T>; N], Moving<'_, T>), (&mut [T], &mut [T]), bool) + Sync,
     ) -> [Self; 2] {
-        let arrays = arrays.map(|(x, dx)| (x.dense(), dx.map(Self::dense)));
-        let arrays = arrays.each_ref().map(|(x, dx)| (x.view().padded(), dx.as_ref().map(|dx| dx.view().padded())));
+        let dense = |(x, dx): (Self, Option<Self>)| (x.dense(), dx.map(Self::dense));
+        let (x, y) = (x.map(dense), dense(y));
+        fn padded<'a, T: Float>((x, dx): &'a (Value<'_, T>, Option<Value<'_, T>>)) -> Moving<'a, T> {
+            (x.view().padded(), dx.as_ref().map(|dx| dx.view().padded()))
+        }
+        fn part<'a, T>((x, dx): Moving<'a, T>, range: &Range<usize>) -> Moving<'a, T> {
+            (&x[range.clone()], dx.map(|dx| &dx[range.clone()]))
+        }
+        let (x, y) = (x.each_ref().map(padded), padded(&y));
         let moves = dg.is_some();
         let mut dg = dg.map_or_else(|| Self::fresh(g.shape, g.pool, |_| {}), Self::owned);
         let mut g = g.owned();
         split_many(&mut [g.write(), dg.write()], GRAIN, |start, outs| {
             if let [g, dg] = outs {
                 let range = start..start + g.len();
-                run(arrays.map(|(x, dx)| (&x[range.clone()], dx.map(|dx| &dx[range.clone()]))), g, (dg, moves));
+                run((x.map(|x| part(x, &range)), part(y, &range)), (g, dg), moves);
             }
         });
         [g, dg]
@@ -560,30 +562,23 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
 
     fn chain_fused<R: FusedRule<N>, const N: usize>(_: R, _: usize, g: Self, _: [Self; N], slope: Self) -> Self {
         if let Source::Uniform(number) = g.source {
-            return Self::run(&ops::arithmetic::Scale { number: number.to_f64() }, &[&slope]);
+            return slope.with_number(T::kernels().mul_number, number);
         }
         let multiply = T::kernels().mul_assign;
         let slope = slope.view().padded();
         g.mapped(|start, g| multiply(g, &slope[start..start + g.len()]))
     }
 
-    fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self {
-        let backward = T::unary(R::loops()).backward;
-        let (x, y) = (x.view().padded(), y.view().padded());
+    fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {
+        let chain = T::loops(R::loops()).chain;
+        let fits = |x: &Self| !x.is_uniform() && (N == 1 || x.shape == y.shape);
+        let x = if x.iter().all(fits) { x } else { x.map(|x| x.broadcast_to(y.shape).dense()) };
+        let mut arrays: [&[T]; N] = [&[]; N];
+        arrays.iter_mut().zip(&x).for_each(|(array, x)| *array = x.view().padded());
+        let y = y.view().padded();
         g.mapped(|start, g| {
             let range = start..start + g.len();
-            backward(rule, &x[range.clone()], &y[range], g);
-        })
-    }
-
-    fn chain_binary<R: BinaryRule>(rule: R, second: bool, g: Self, [a, b]: [Self; 2], y: Self) -> Self {
-        let kernels = T::binary(R::loops());
-        let backward = if second { kernels.backward_b } else { kernels.backward_a };
-        let (a, b) = (a.broadcast_to(y.shape).dense(), b.broadcast_to(y.shape).dense());
-        let (a, b, y) = (a.view().padded(), b.view().padded(), y.view().padded());
-        g.mapped(|start, g| {
-            let range = start..start + g.len();
-            backward(rule, &a[range.clone()], &b[range.clone()], &y[range], g);
+            chain(rule, i, arrays.map(|x| &x[range.clone()]), &y[range], g);
         })
     }
 }
@@ -709,13 +704,7 @@ impl<'t, T: Float> Tensor<T> for Var<'t, T> {
         let slope = ops::fused::dual(rule, x, std::array::from_fn(|k| k == i)).slopes[i];
         g * slope.unwrap_or_else(|| g.tape().constant_with(&[], |_| {}))
     }
-    fn chain<R: UnaryRule>(rule: R, g: Self, x: Self, y: Self) -> Self {
-        use crate::kernels::Num;
-        g * rule.derivative(Num(x), Num(y)).0
-    }
-    fn chain_binary<R: BinaryRule>(rule: R, second: bool, g: Self, [a, b]: [Self; 2], y: Self) -> Self {
-        use crate::kernels::Num;
-        let (a, b, y) = (Num(a), Num(b), Num(y));
-        g * if second { rule.derivative_b(a, b, y) } else { rule.derivative_a(a, b, y) }.0
+    fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {
+        g * rule.slope(i, x.map(Num), Num(y)).0
     }
 }

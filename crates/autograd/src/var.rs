@@ -7,10 +7,9 @@ use ndarray::{ArrayD, ArrayViewD};
 
 use crate::array::IntoArray;
 use crate::gradients::{Differentiable, Gradients};
-use crate::kernels::{BinaryRule, Real, UnaryRule};
 use crate::operation::Operation;
 use crate::sweep;
-use crate::{Float, Tape, ops};
+use crate::{Float, Tape};
 
 /// A value on a tape, with what it was computed from.
 ///
@@ -285,96 +284,5 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub(crate) fn unary<O: Operation<T>>(self, operation: O) -> Self {
         self.tape.apply(operation, [self])
-    }
-}
-
-/// Rules recorded over variables: this is what makes a derivative differentiable again.
-impl<T: Float> Real for Var<'_, T> {
-    fn unary<R: UnaryRule>(self, rule: R) -> Self {
-        rule.record(self)
-    }
-    fn binary<R: BinaryRule>(self, other: Self, rule: R) -> Self {
-        rule.record(self, other)
-    }
-    fn literal(self, c: f64) -> Self {
-        self.tape.constant_with(self.shape(), |numbers| numbers.fill(T::from_f64(c)))
-    }
-    fn add(self, other: Self) -> Self {
-        self + other
-    }
-    fn sub(self, other: Self) -> Self {
-        self - other
-    }
-    fn mul(self, other: Self) -> Self {
-        self * other
-    }
-    fn div(self, other: Self) -> Self {
-        self / other
-    }
-    fn neg(self) -> Self {
-        -self
-    }
-    fn shift(self, c: f64) -> Self {
-        self + c
-    }
-    fn scale(self, c: f64) -> Self {
-        self * c
-    }
-    fn per(self, c: f64) -> Self {
-        self / c
-    }
-    fn over(self, c: f64) -> Self {
-        c / self
-    }
-    fn gt(self, other: Self) -> Self {
-        Var::gt(self, other)
-    }
-    fn is(self, other: Self) -> Self {
-        Var::eq(self, other)
-    }
-    fn above(self, c: f64) -> Self {
-        Var::gt(self, c)
-    }
-    fn below(self, c: f64) -> Self {
-        Var::lt(self, c)
-    }
-    fn choose(self, yes: Self, no: Self) -> Self {
-        ops::choose::where_(self, yes, no)
-    }
-    fn abs(self) -> Self {
-        self.abs()
-    }
-    fn exp(self) -> Self {
-        self.exp()
-    }
-    fn exp_m1(self) -> Self {
-        self.exp_m1()
-    }
-    fn ln(self) -> Self {
-        self.ln()
-    }
-    fn ln_1p(self) -> Self {
-        self.ln_1p()
-    }
-    fn sqrt(self) -> Self {
-        self.sqrt()
-    }
-    fn sin(self) -> Self {
-        self.sin()
-    }
-    fn cos(self) -> Self {
-        self.cos()
-    }
-    fn tanh(self) -> Self {
-        self.tanh()
-    }
-    fn erf(self) -> Self {
-        self.erf()
-    }
-    fn pow(self, exponent: Self) -> Self {
-        Var::pow(self, exponent)
-    }
-    fn pow_number(self, exponent: f64) -> Self {
-        Var::pow(self, exponent)
     }
 }

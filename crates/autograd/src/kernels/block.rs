@@ -4,11 +4,10 @@
 //! compiled here, at this crate's optimisation level and for each instruction set, so a rule written in a user's crate
 //! is as fast in a debug build as in a release build, and needs no code of its own for each instruction set.
 
-use super::lane::{Element, Lane, PRECISE};
-use super::math::TRIGONOMETRIC_LIMIT;
-use super::num::{Num, Real};
+use super::lane::{AnyLane, Lane};
+use super::math::{PRECISE, TRIGONOMETRIC_LIMIT};
 use super::simd::dispatch;
-use super::{BinaryRule, UnaryRule};
+use crate::calculus::{Num, Numeric, Real, Rule};
 
 /// Numbers of a block.
 pub(crate) const BLOCK: usize = 64;
@@ -20,22 +19,17 @@ pub struct Block<T>(pub(crate) [T; BLOCK]);
 
 /// The block of a number type, in code that is generic over it.
 #[doc(hidden)]
-pub trait Lanes<T>: Real {
-    /// One number in every place.
-    fn splat(x: T) -> Self;
+pub trait AnyBlock<T>: Numeric {
     /// Numbers of a slice of 1 to 64; behind them stands the last one.
     fn read(x: &[T]) -> Self;
     /// Writes as many numbers as the slice holds.
     fn write(&self, out: &mut [T]);
 }
 
-impl<T: Copy> Lanes<T> for Block<T>
+impl<T: Copy> AnyBlock<T> for Block<T>
 where
-    Block<T>: Real,
+    Block<T>: Numeric,
 {
-    fn splat(x: T) -> Self {
-        Block([x; BLOCK])
-    }
     fn read(x: &[T]) -> Self {
         if let Ok(x) = x.try_into() {
             return Block(x);
@@ -51,7 +45,7 @@ where
 }
 
 #[inline(always)]
-fn map<L: Element>(x: Block<L::T>, f: impl Fn(L) -> L) -> Block<L::T> {
+fn map<L: AnyLane>(x: Block<L::T>, f: impl Fn(L) -> L) -> Block<L::T> {
     let mut y = x;
     for y in &mut y.0 {
         *y = f(L::new(*y)).get();
@@ -60,7 +54,7 @@ fn map<L: Element>(x: Block<L::T>, f: impl Fn(L) -> L) -> Block<L::T> {
 }
 
 #[inline(always)]
-fn zip<L: Element>(a: Block<L::T>, b: Block<L::T>, f: impl Fn(L, L) -> L) -> Block<L::T> {
+fn zip<L: AnyLane>(a: Block<L::T>, b: Block<L::T>, f: impl Fn(L, L) -> L) -> Block<L::T> {
     let mut y = a;
     for (y, &b) in y.0.iter_mut().zip(&b.0) {
         *y = f(L::new(*y), L::new(b)).get();
@@ -68,16 +62,37 @@ fn zip<L: Element>(a: Block<L::T>, b: Block<L::T>, f: impl Fn(L, L) -> L) -> Blo
     y
 }
 
-macro_rules! block {
-    ($t:ident, one: $($one:ident)*, two: $($two:ident)*, number: $($number:ident)*, trigonometric: $($trigonometric:ident)*) => {
-        impl Real for Block<$t> {
-            #[inline(always)]
-            fn unary<R: UnaryRule>(self, rule: R) -> Self {
-                rule.value(Num(self)).0
+macro_rules! functions {
+    ($t:ident, one: $($one:ident)*, two: $($two:ident)*, number: $($number:ident)*) => {
+        $(fn $one(self) -> Self {
+            dispatch!(MODE => map(self, Lane::<$t, MODE>::$one))
+        })*
+        $(fn $two(self, other: Self) -> Self {
+            dispatch!(MODE => zip(self, other, Lane::<$t, MODE>::$two))
+        })*
+        $(fn $number(self, c: f64) -> Self {
+            dispatch!(MODE => map(self, |x: Lane<$t, MODE>| x.$number(c)))
+        })*
+    };
+    ($t:ident, trigonometric: $($function:ident)*) => {
+        $(fn $function(self) -> Self {
+            let mut y = dispatch!(MODE => map(self, Lane::<$t, MODE>::$function));
+            for (y, &x) in y.0.iter_mut().zip(&self.0) {
+                if x.abs() > TRIGONOMETRIC_LIMIT as $t {
+                    *y = Lane::<$t, PRECISE>(x).$function().0; // decided for each number by itself
+                }
             }
+            y
+        })*
+    };
+}
+
+macro_rules! block {
+    ($($t:ident)*) => {
+        $(impl Real for Block<$t> {
             #[inline(always)]
-            fn binary<R: BinaryRule>(self, other: Self, rule: R) -> Self {
-                rule.value(Num(self), Num(other)).0
+            fn apply<R: Rule<N>, const N: usize>(rule: R, x: [Self; N]) -> Self {
+                rule.value(x.map(Num)).0
             }
             fn literal(self, c: f64) -> Self {
                 Block([c as $t; BLOCK])
@@ -91,34 +106,12 @@ macro_rules! block {
                     y
                 })
             }
-            $(fn $one(self) -> Self {
-                dispatch!(MODE => map(self, Lane::<$t, MODE>::$one))
-            })*
-            $(fn $two(self, other: Self) -> Self {
-                dispatch!(MODE => zip(self, other, Lane::<$t, MODE>::$two))
-            })*
-            $(fn $number(self, c: f64) -> Self {
-                dispatch!(MODE => map(self, |x: Lane<$t, MODE>| x.$number(c)))
-            })*
-            $(fn $trigonometric(self) -> Self {
-                let mut y = dispatch!(MODE => map(self, Lane::<$t, MODE>::$trigonometric));
-                for (y, &x) in y.0.iter_mut().zip(&self.0) {
-                    if x.abs() > TRIGONOMETRIC_LIMIT as $t {
-                        *y = Lane::<$t, PRECISE>(x).$trigonometric().0; // decided for each number by itself
-                    }
-                }
-                y
-            })*
+            functions!($t, one: neg, two: add sub mul div gt eq, number: shift scale divide_by divide_into above below);
         }
-    };
-    ($($t:ident)*) => {
-        $(block!(
-            $t,
-            one: neg abs exp exp_m1 ln ln_1p sqrt tanh erf,
-            two: add sub mul div gt is pow,
-            number: shift scale per over above below pow_number,
-            trigonometric: sin cos
-        );)*
+        impl Numeric for Block<$t> {
+            functions!($t, one: abs exp exp_m1 ln ln_1p sqrt tanh erf, two: pow, number: pow_number);
+            functions!($t, trigonometric: sin cos);
+        })*
     };
 }
 block!(f32 f64);

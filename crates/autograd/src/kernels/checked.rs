@@ -3,10 +3,9 @@
 //! The loop that it runs in is then run again with the standard library's functions. An expression without such
 //! functions carries no check: the compiler sees that it never fails.
 
-use super::lane::Element;
+use super::lane::AnyLane;
 use super::math::TRIGONOMETRIC_LIMIT;
-use super::num::{Num, Real};
-use super::{BinaryRule, UnaryRule};
+use crate::calculus::{Num, Numeric, Real, Rule};
 
 /// A lane, and whether something that went into it was past a polynomial's range.
 #[derive(Clone, Copy)]
@@ -16,7 +15,7 @@ pub(crate) struct Checked<L> {
 }
 
 macro_rules! functions {
-    (one: $($one:ident)*, two: $($two:ident)*, number: $($number:ident)*, trigonometric: $($trigonometric:ident)*) => {
+    (one: $($one:ident)*, two: $($two:ident)*, number: $($number:ident)*) => {
         $(#[inline(always)]
         fn $one(self) -> Self {
             Checked { lane: self.lane.$one(), ..self }
@@ -29,22 +28,20 @@ macro_rules! functions {
         fn $number(self, c: f64) -> Self {
             Checked { lane: self.lane.$number(c), ..self }
         })*
+    };
+    (trigonometric: $($function:ident)*) => {
         $(#[inline(always)]
-        fn $trigonometric(self) -> Self {
+        fn $function(self) -> Self {
             let past = self.past | self.lane.abs().exceeds(TRIGONOMETRIC_LIMIT);
-            Checked { lane: self.lane.$trigonometric(), past }
+            Checked { lane: self.lane.$function(), past }
         })*
     };
 }
 
-impl<L: Element> Real for Checked<L> {
+impl<L: AnyLane> Real for Checked<L> {
     #[inline(always)]
-    fn unary<R: UnaryRule>(self, rule: R) -> Self {
-        rule.value(Num(self)).0
-    }
-    #[inline(always)]
-    fn binary<R: BinaryRule>(self, other: Self, rule: R) -> Self {
-        rule.value(Num(self), Num(other)).0
+    fn apply<R: Rule<N>, const N: usize>(rule: R, x: [Self; N]) -> Self {
+        rule.value(x.map(Num)).0
     }
     #[inline(always)]
     fn literal(self, c: f64) -> Self {
@@ -54,10 +51,10 @@ impl<L: Element> Real for Checked<L> {
     fn choose(self, yes: Self, no: Self) -> Self {
         Checked { lane: self.lane.choose(yes.lane, no.lane), past: self.past | yes.past | no.past }
     }
-    functions!(
-        one: neg abs exp exp_m1 ln ln_1p sqrt tanh erf,
-        two: add sub mul div gt is pow,
-        number: shift scale per over above below pow_number,
-        trigonometric: sin cos
-    );
+    functions!(one: neg, two: add sub mul div gt eq, number: shift scale divide_by divide_into above below);
+}
+
+impl<L: AnyLane> Numeric for Checked<L> {
+    functions!(one: abs exp exp_m1 ln ln_1p sqrt tanh erf, two: pow, number: pow_number);
+    functions!(trigonometric: sin cos);
 }

@@ -1,18 +1,7 @@
 //! One number of a fused loop: `f32` or `f64`, with the functions that vectorise.
 
-use super::math::{double, single};
-use super::num::{Num, Real};
-use super::{BinaryRule, UnaryRule};
-
-/// The standard library's functions, one call a number: exact over the whole range, and slow.
-pub(crate) const PRECISE: u8 = 0;
-/// Branch-free polynomials that a loop can vectorise.
-pub(crate) const POLYNOMIAL: u8 = 1;
-/// The same with hardware multiply-add. Without the hardware `mul_add` is a library call of 75 ns, so this mode
-/// only stands inside a dispatched loop.
-pub(crate) const FMA: u8 = 2;
-/// What may be used where no instruction set was asked for.
-pub(crate) const BASELINE: u8 = if cfg!(target_arch = "aarch64") { FMA } else { POLYNOMIAL };
+use super::math::{FMA, double, single};
+use crate::calculus::{Num, Numeric, Real, Rule};
 
 /// A number of a loop, with the arithmetic it may use.
 #[derive(Clone, Copy)]
@@ -23,7 +12,7 @@ pub struct Lane<T, const MODE: u8>(pub(crate) T);
 /// What the loops need of a lane beside the mathematics.
 #[doc(hidden)]
 #[allow(missing_docs)]
-pub trait Element: Real {
+pub trait AnyLane: Numeric {
     type T: Copy;
     fn new(value: Self::T) -> Self;
     fn get(self) -> Self::T;
@@ -36,7 +25,7 @@ pub trait Element: Real {
 
 macro_rules! lane {
     ($t:ident, { $($function:ident => $path:path),* $(,)? }, pow: $pow:path) => {
-        impl<const MODE: u8> Element for Lane<$t, MODE> {
+        impl<const MODE: u8> AnyLane for Lane<$t, MODE> {
             type T = $t;
             #[inline(always)]
             fn new(value: $t) -> Self {
@@ -62,12 +51,8 @@ macro_rules! lane {
 
         impl<const MODE: u8> Real for Lane<$t, MODE> {
             #[inline(always)]
-            fn unary<R: UnaryRule>(self, rule: R) -> Self {
-                rule.value(Num(self)).0
-            }
-            #[inline(always)]
-            fn binary<R: BinaryRule>(self, other: Self, rule: R) -> Self {
-                rule.value(Num(self), Num(other)).0
+            fn apply<R: Rule<N>, const N: usize>(rule: R, x: [Self; N]) -> Self {
+                rule.value(x.map(Num)).0
             }
             #[inline(always)]
             fn literal(self, c: f64) -> Self {
@@ -102,11 +87,11 @@ macro_rules! lane {
                 Lane(self.0 * c as $t)
             }
             #[inline(always)]
-            fn per(self, c: f64) -> Self {
+            fn divide_by(self, c: f64) -> Self {
                 Lane(self.0 / c as $t)
             }
             #[inline(always)]
-            fn over(self, c: f64) -> Self {
+            fn divide_into(self, c: f64) -> Self {
                 Lane(c as $t / self.0)
             }
             #[inline(always)]
@@ -114,7 +99,7 @@ macro_rules! lane {
                 Lane(if self.0 > other.0 { 1.0 } else { 0.0 })
             }
             #[inline(always)]
-            fn is(self, other: Self) -> Self {
+            fn eq(self, other: Self) -> Self {
                 Lane(if self.0 == other.0 { 1.0 } else { 0.0 })
             }
             #[inline(always)]
@@ -129,6 +114,9 @@ macro_rules! lane {
             fn choose(self, yes: Self, no: Self) -> Self {
                 Lane(if self.0 != 0.0 { yes.0 } else { no.0 })
             }
+        }
+
+        impl<const MODE: u8> Numeric for Lane<$t, MODE> {
             #[inline(always)]
             fn abs(self) -> Self {
                 Lane(self.0.abs())

@@ -6,9 +6,9 @@
 
 use std::cell::Cell;
 
+use super::each::each;
 use super::in_place;
-use super::lane::{Element, Lane};
-use super::loops::each;
+use super::lane::{AnyLane, Lane};
 use super::reduce::fold;
 use super::simd::dispatch;
 use super::simd::{Level, level};
@@ -48,7 +48,7 @@ const DEEP: usize = 4096;
 const SMALL: usize = 12 * 12 * 12;
 
 #[inline(always)]
-fn small<L: Element>(p: &mut Product<'_, L::T>) {
+fn small<L: AnyLane>(p: &mut Product<'_, L::T>) {
     let Product { m, k, n, .. } = *p;
     if k == 1 {
         return outer::<L>(p);
@@ -84,15 +84,15 @@ fn small<L: Element>(p: &mut Product<'_, L::T>) {
 
 /// A column times a row: the gradient of a weight by one sample. Transposed or not, both are stored as they are.
 #[inline(always)]
-fn outer<L: Element>(p: &mut Product<'_, L::T>) {
+fn outer<L: AnyLane>(p: &mut Product<'_, L::T>) {
     let Product { m, n, accumulate, .. } = *p;
     let row = &p.b[..n];
     for (c, &a) in p.c.chunks_exact_mut(n).zip(&p.a[..m]) {
         let a = L::new(a);
         if accumulate {
-            each!(c, row => { *c = a.mul_add(L::new(row), L::new(*c)).get(); });
+            each([row], [], c, |[x], [], c| *c = a.mul_add(L::new(x), L::new(*c)).get());
         } else {
-            each!(c, row => { *c = a.mul(L::new(row)).get(); });
+            each([row], [], c, |[x], [], c| *c = a.mul(L::new(x)).get());
         }
     }
 }
@@ -100,7 +100,7 @@ fn outer<L: Element>(p: &mut Product<'_, L::T>) {
 const WIDTH: usize = 16;
 
 #[inline(always)]
-fn dot<L: Element>(a: &[L::T], b: &[L::T]) -> L {
+fn dot<L: AnyLane>(a: &[L::T], b: &[L::T]) -> L {
     let mut lanes = [L::zero(); WIDTH];
     for (a, b) in a.chunks_exact(WIDTH).zip(b.chunks_exact(WIDTH)) {
         for i in 0..WIDTH {
@@ -112,7 +112,7 @@ fn dot<L: Element>(a: &[L::T], b: &[L::T]) -> L {
 
 /// The sum of the lanes, and the products behind the last whole block.
 #[inline(always)]
-fn finish<L: Element>(lanes: [L; WIDTH], a: &[L::T], b: &[L::T]) -> L {
+fn finish<L: AnyLane>(lanes: [L; WIDTH], a: &[L::T], b: &[L::T]) -> L {
     let whole = a.len() / WIDTH * WIDTH;
     let mut sum = fold(lanes);
     for (&a, &b) in a[whole..].iter().zip(&b[whole..]) {
@@ -123,7 +123,7 @@ fn finish<L: Element>(lanes: [L; WIDTH], a: &[L::T], b: &[L::T]) -> L {
 
 /// The products of a row with four others, whose sums go on side by side.
 #[inline(always)]
-fn dots<L: Element>(a: &[L::T], b: [&[L::T]; 4]) -> [L; 4] {
+fn dots<L: AnyLane>(a: &[L::T], b: [&[L::T]; 4]) -> [L; 4] {
     let blocks = |x| <[L::T]>::as_chunks::<WIDTH>(x).0.iter();
     let [b0, b1, b2, b3] = [blocks(b[0]), blocks(b[1]), blocks(b[2]), blocks(b[3])];
     // by value: the compiler keeps in memory what goes on through `&mut`
@@ -140,7 +140,7 @@ fn dots<L: Element>(a: &[L::T], b: [&[L::T]; 4]) -> [L; 4] {
 }
 
 #[inline(always)]
-fn add_product<L: Element>(a: &[L::T; WIDTH], b: &[L::T; WIDTH], mut sum: [L; WIDTH]) -> [L; WIDTH] {
+fn add_product<L: AnyLane>(a: &[L::T; WIDTH], b: &[L::T; WIDTH], mut sum: [L; WIDTH]) -> [L; WIDTH] {
     for i in 0..WIDTH {
         sum[i] = L::new(a[i]).mul_add(L::new(b[i]), sum[i]);
     }
@@ -149,7 +149,7 @@ fn add_product<L: Element>(a: &[L::T; WIDTH], b: &[L::T; WIDTH], mut sum: [L; WI
 
 /// `c ← c + a · b` for a row a and a matrix that is stored as its transpose b, whose rows are `stride` apart.
 #[inline(always)]
-fn add_dots<L: Element>(a: &[L::T], b: &[L::T], stride: usize, c: &mut [L::T]) {
+fn add_dots<L: AnyLane>(a: &[L::T], b: &[L::T], stride: usize, c: &mut [L::T]) {
     for (block, c) in c.chunks_mut(4).enumerate() {
         // behind the last row it stands again: a row gives the same wherever it stands
         let row = |j: usize| &b[(4 * block + j.min(c.len() - 1)) * stride..][..a.len()];
@@ -163,7 +163,7 @@ fn add_dots<L: Element>(a: &[L::T], b: &[L::T], stride: usize, c: &mut [L::T]) {
 /// A row times a matrix: `c ← c + a · b` for the columns from `start` on. Every number of the matrix is read once, so
 /// memory sets the pace.
 #[inline(always)]
-fn row<L: Element>(a: &[L::T], b: &[L::T], [n, start]: [usize; 2], c: &mut [L::T]) {
+fn row<L: AnyLane>(a: &[L::T], b: &[L::T], [n, start]: [usize; 2], c: &mut [L::T]) {
     if n == WIDTH
         && let Ok(c) = <&mut [_; WIDTH]>::try_from(&mut *c)
     {

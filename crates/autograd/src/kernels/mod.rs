@@ -1,22 +1,20 @@
 //! The loops over numbers, compiled in this crate for each instruction set. A learner can skip this folder: the
 //! rest of the crate reads without it.
 //!
-//! - `num.rs`: what a rule can do with its numbers; `lane.rs`: a number of a loop; `math.rs`: `exp` and its kin
-//! - `loops.rs`: the loops that an elementwise rule compiles to
-//! - `dual.rs`: numbers that carry their derivatives; `block.rs`: 64 numbers at a time; `checked.rs`: a lane that
-//!   knows where its polynomials end
-//! - `matmul.rs`, `reduce.rs`, `strided.rs`, `in_place.rs`: products, sums, copies through strides, sums into place
-//! - `simd.rs`: which instruction set runs
+//! - `loops.rs`: the loops that an elementwise rule compiles to; `each.rs`: the one that most of them are
+//! - `lane.rs`, `block.rs`, `checked.rs`: the kinds of numbers that they compute with; `math/`: `exp` and its kin
+//! - `matmul.rs`, `reduce.rs`, `sum.rs`, `softmax.rs`: products, sums, exponentials of a row
+//! - `strided.rs`, `in_place.rs`: copies through strides, arithmetic on numbers where they stand
+//! - `simd.rs`, `threads.rs`: which instruction set runs, on how many threads
 
 pub(crate) mod block;
 pub(crate) mod checked;
-pub(crate) mod dual;
+pub(crate) mod each;
 mod in_place;
 pub(crate) mod lane;
 pub(crate) mod loops;
 pub(crate) mod math;
 pub(crate) mod matmul;
-pub(crate) mod num;
 pub(crate) mod reduce;
 pub(crate) mod simd;
 pub(crate) mod softmax;
@@ -24,13 +22,13 @@ pub(crate) mod strided;
 pub(crate) mod sum;
 pub(crate) mod threads;
 
-pub use block::{Block, Lanes};
-pub use dual::Dual;
-pub use lane::{Element, Lane};
-pub use loops::{BinaryKernels, BinaryLoops, BinaryRule, UnaryKernels, UnaryLoops, UnaryRule};
-pub use num::{Num, Real};
+pub use block::{AnyBlock, Block};
+pub use lane::{AnyLane, Lane};
 pub use simd::vectorize;
 pub use threads::{set_threads, with_threads};
+
+/// Blocks of numbers are whole multiples of this many, so that loops over them have no tail.
+pub(crate) const PAD: usize = 16;
 
 /// The compiled loops of one number type that belong to no rule.
 #[doc(hidden)]

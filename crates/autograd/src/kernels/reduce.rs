@@ -4,7 +4,7 @@
 //! and so on. That is fast, and the rounding error grows with the block's length plus the logarithm of n, not with n. The
 //! order is a function of the shape alone.
 
-use super::lane::{Element, Lane};
+use super::lane::{AnyLane, Lane};
 
 use super::simd::dispatch;
 use super::threads::{GRAIN, split_by};
@@ -46,7 +46,7 @@ const ROWS: usize = 128;
 const TILE: usize = 64;
 
 #[inline(always)]
-fn sum_slice<L: Element>(x: &[L::T]) -> L {
+fn sum_slice<L: AnyLane>(x: &[L::T]) -> L {
     if x.len() <= BLOCK {
         return sum_block(x);
     }
@@ -58,7 +58,7 @@ fn sum_slice<L: Element>(x: &[L::T]) -> L {
 }
 
 #[inline(always)]
-fn sum_block<L: Element>(block: &[L::T]) -> L {
+fn sum_block<L: AnyLane>(block: &[L::T]) -> L {
     let mut lanes = [L::zero(); 16];
     let mut parts = block.chunks_exact(16);
     for part in &mut parts {
@@ -75,7 +75,7 @@ fn sum_block<L: Element>(block: &[L::T]) -> L {
 
 /// The sum of the lanes, by halves.
 #[inline(always)]
-pub(crate) fn fold<L: Element>(lanes: [L; 16]) -> L {
+pub(crate) fn fold<L: AnyLane>(lanes: [L; 16]) -> L {
     // sizes known to the compiler, and no writing over what is read: it stays in registers
     let (mut eight, mut four) = ([L::zero(); 8], [L::zero(); 4]);
     for i in 0..8 {
@@ -88,7 +88,7 @@ pub(crate) fn fold<L: Element>(lanes: [L; 16]) -> L {
 }
 
 #[inline(always)]
-fn sum<L: Element>(x: &[L::T], [outer, n, inner]: [usize; 3], out: &mut [L::T]) {
+fn sum<L: AnyLane>(x: &[L::T], [outer, n, inner]: [usize; 3], out: &mut [L::T]) {
     if inner == 1 {
         for (o, out) in out.iter_mut().enumerate() {
             *out = sum_slice::<L>(&x[o * n..(o + 1) * n]).get();
@@ -125,7 +125,7 @@ fn sum<L: Element>(x: &[L::T], [outer, n, inner]: [usize; 3], out: &mut [L::T]) 
 
 /// The largest or smallest along the middle axis; NaN where one is NaN. `n` is at least 1.
 #[inline(always)]
-fn extreme<L: Element<T: PartialOrd>, const MAX: bool>(x: &[L::T], [outer, n, inner]: [usize; 3], out: &mut [L::T]) {
+fn extreme<L: AnyLane<T: PartialOrd>, const MAX: bool>(x: &[L::T], [outer, n, inner]: [usize; 3], out: &mut [L::T]) {
     for o in 0..outer {
         let out = &mut out[o * inner..(o + 1) * inner];
         out.copy_from_slice(&x[o * n * inner..][..inner]);

@@ -86,7 +86,7 @@ macro_rules! dispatch {
             $crate::kernels::simd::Level::V4(simd) => simd.vectorize(
                 #[inline(always)]
                 || {
-                    const $mode: u8 = $crate::kernels::lane::FMA;
+                    const $mode: u8 = $crate::kernels::math::FMA;
                     $body
                 },
             ),
@@ -94,12 +94,12 @@ macro_rules! dispatch {
             $crate::kernels::simd::Level::V3(simd) => simd.vectorize(
                 #[inline(always)]
                 || {
-                    const $mode: u8 = $crate::kernels::lane::FMA;
+                    const $mode: u8 = $crate::kernels::math::FMA;
                     $body
                 },
             ),
             $crate::kernels::simd::Level::Baseline => {
-                const $mode: u8 = $crate::kernels::lane::BASELINE;
+                const $mode: u8 = $crate::kernels::math::BASELINE;
                 $body
             }
         }

@@ -1,6 +1,6 @@
 //! Exponentials of a row relative to its largest number, so that none overflows.
 
-use super::lane::{Element, Lane};
+use super::lane::{AnyLane, Lane};
 use super::reduce::{Pairwise, fold};
 use super::simd::dispatch;
 
@@ -10,7 +10,7 @@ const BLOCK: usize = 1024;
 
 /// The largest of a row, NaN if one is NaN, −∞ if there is none.
 #[inline(always)]
-fn largest<L: Element<T: PartialOrd>>(row: &[L::T]) -> L::T {
+fn largest<L: AnyLane<T: PartialOrd>>(row: &[L::T]) -> L::T {
     let lowest = L::zero().literal(f64::NEG_INFINITY).get();
     let mut lanes = [lowest; WIDTH];
     let parts = row.chunks_exact(WIDTH);
@@ -37,7 +37,7 @@ fn larger<T: PartialOrd + Copy>(best: T, x: T) -> T {
 /// The largest of a row and the logarithm of the sum of exponentials relative to it. A row of only −∞ has (0, −∞), one
 /// with ∞ has (∞, 0).
 #[inline(always)]
-fn log_sum_exp<L: Element<T: PartialOrd>>(row: &[L::T]) -> (L::T, L::T) {
+fn log_sum_exp<L: AnyLane<T: PartialOrd>>(row: &[L::T]) -> (L::T, L::T) {
     let zero = L::zero();
     let max = L::new(largest::<L>(row));
     if max.get() == zero.literal(f64::INFINITY).get() {
@@ -56,7 +56,7 @@ fn log_sum_exp<L: Element<T: PartialOrd>>(row: &[L::T]) -> (L::T, L::T) {
 
 /// The sum of the exponentials of numbers relative to the largest.
 #[inline(always)]
-fn exponentials<L: Element>(x: &[L::T], max: L) -> L {
+fn exponentials<L: AnyLane>(x: &[L::T], max: L) -> L {
     let mut lanes = [L::zero(); WIDTH];
     let parts = x.chunks_exact(WIDTH);
     let rest = parts.remainder();
@@ -76,7 +76,7 @@ fn exponentials<L: Element>(x: &[L::T], max: L) -> L {
 
 /// `yᵢ = e^(xᵢ − ln Σ e^xⱼ)`, within 6 ulp and one more for each unit that xᵢ lies below the largest.
 #[inline(always)]
-fn softmax<L: Element<T: PartialOrd>>(x: &[L::T], y: &mut [L::T]) {
+fn softmax<L: AnyLane<T: PartialOrd>>(x: &[L::T], y: &mut [L::T]) {
     let (max, log) = log_sum_exp::<L>(x);
     for (y, &x) in y.iter_mut().zip(x) {
         *y = L::new(x).sub(L::new(max)).sub(L::new(log)).exp().get();

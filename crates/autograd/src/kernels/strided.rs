@@ -2,6 +2,8 @@
 
 use std::ops::AddAssign;
 
+use crate::shape::offset;
+
 /// Where the elements of an array of `shape` lie in another's storage: element `i` at `offset + Σ i·strides`.
 #[derive(Clone, Copy)]
 pub(crate) struct Strided<'a> {
@@ -18,11 +20,7 @@ impl Strided<'_> {
         let rows: usize = outer.iter().product();
         let stride = self.strides[outer.len()];
         for r in 0..rows {
-            let (mut rest, mut position) = (r, self.offset as isize);
-            for (axis, &size) in outer.iter().enumerate().rev() {
-                position += (rest % size) as isize * self.strides[axis];
-                rest /= size;
-            }
+            let position = self.offset as isize + offset(r, outer, self.strides);
             row(r * length, position as usize, stride, length);
         }
     }

@@ -1,6 +1,6 @@
 //! The functions between a network's layers.
 
-use crate::kernels::{Num, Real};
+use crate::calculus::{Num, Real};
 use crate::ops::elementwise::elementwise;
 
 /// `selu`'s constants, which make a deep network of normal weights normalise itself (Klambauer et al. 2017,
@@ -11,7 +11,7 @@ const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 /// σ(x), σ(−x): each with all its digits where it is tiny, and so are their derivatives.
 #[inline(always)]
 fn logistic<K: Real>(x: Num<K>) -> [Num<K>; 2] {
-    let positive = x.above(0.0);
+    let positive = x.gt(0.0);
     let t = positive.choose(-x, x).exp();
     let [one, total] = [t.literal(1.0), t + 1];
     [positive.choose(one, t) / total, positive.choose(t, one) / total]
@@ -20,19 +20,19 @@ fn logistic<K: Real>(x: Num<K>) -> [Num<K>; 2] {
 /// x where it matters beside what falls off like e^−|x|: 0 far out, so that ∞ times 0 is never formed.
 #[inline(always)]
 fn near<K: Real>(x: Num<K>) -> Num<K> {
-    x.abs().above(FAR).choose(x.literal(0.0), x)
+    x.abs().gt(FAR).choose(0.0, x)
 }
 
 /// [`near`] on the negative side alone.
 #[inline(always)]
 fn not_far_below<K: Real>(x: Num<K>) -> Num<K> {
-    x.below(-FAR).choose(x.literal(0.0), x)
+    x.lt(-FAR).choose(0.0, x)
 }
 
 /// `tanh(ln(1 + eˣ))` and its derivative, by t = e^−|x|: with all digits where they are tiny.
 #[inline(always)]
 fn mish_gate<K: Real>(x: Num<K>) -> [Num<K>; 2] {
-    let positive = x.above(0.0);
+    let positive = x.gt(0.0);
     let t = positive.choose(-x, x).exp();
     let total = positive.choose(2 * t * (t + 1) + 1, t * (t + 2) + 2);
     let gate = positive.choose(1 - 2 * t * t / total, t * (t + 2) / total);
@@ -59,7 +59,7 @@ elementwise! {
     /// let x = tape.var([-1.0, 0.0, 2.0]);
     /// assert_eq!(x.relu().sum().backward().wrt(x), ndarray::array![0.0, 0.0, 1.0].into_dyn());
     /// ```
-    relu: Relu(x) -> y { value: x.below(0.0).choose(x.literal(0.0), x), derivative: y.above(0.0), check: [-1.5, 0.7, 2.0] }
+    relu: Relu(x) -> y { value: x.lt(0.0).choose(0.0, x), derivative: y.gt(0.0), check: [-1.5, 0.7, 2.0] }
     /// `y = x` where x > 0, else `negative_slope · x`, whose derivative is `negative_slope` at 0 too. PyTorch's
     /// default slope is 0.01.
     ///
@@ -71,8 +71,8 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 0.100000).abs() < 1e-6);
     /// ```
     leaky_relu: LeakyRelu(x; negative_slope) -> y {
-        value: x.above(0.0).choose(x, x * negative_slope),
-        derivative: x.above(0.0).choose(x.literal(1.0), x.literal(negative_slope)),
+        value: x.gt(0.0).choose(x, x * negative_slope),
+        derivative: x.gt(0.0).choose(1.0, negative_slope),
         check: (0.1) [-1.5, 0.7, 2.0],
     }
     /// Exponential linear unit: `y = x` where x > 0, else `alpha (eˣ − 1)`; the derivative at 0 is `alpha`.
@@ -86,8 +86,8 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 0.367879).abs() < 1e-6);
     /// ```
     elu: Elu(x; alpha) -> y {
-        value: x.above(0.0).choose(x, x.above(0.0).choose(x.literal(0.0), x).exp_m1() * alpha),
-        derivative: x.above(0.0).choose(x.literal(1.0), x.above(0.0).choose(x.literal(0.0), x).exp() * alpha),
+        value: x.gt(0.0).choose(x, x.gt(0.0).choose(0.0, x).exp_m1() * alpha),
+        derivative: x.gt(0.0).choose(1.0, x.gt(0.0).choose(0.0, x).exp() * alpha),
         check: (0.7) [-300.0, -1.5, 0.7, 2.0],
     }
     /// Scaled [`elu`](Self::elu), whose two constants keep mean 0 and variance 1 through a deep network
@@ -101,10 +101,10 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 0.646769).abs() < 1e-6);
     /// ```
     selu: Selu(x) -> y {
-        value: x.above(0.0).choose(x, x.above(0.0).choose(x.literal(0.0), x).exp_m1() * SELU_ALPHA) * SELU_SCALE,
-        derivative: x.above(0.0).choose(
+        value: x.gt(0.0).choose(x, x.gt(0.0).choose(0.0, x).exp_m1() * SELU_ALPHA) * SELU_SCALE,
+        derivative: x.gt(0.0).choose(
             x.literal(SELU_SCALE),
-            x.above(0.0).choose(x.literal(0.0), x).exp() * (SELU_SCALE * SELU_ALPHA),
+            x.gt(0.0).choose(0.0, x).exp() * (SELU_SCALE * SELU_ALPHA),
         ),
         check: [-300.0, -1.5, 0.7, 2.0],
     }
@@ -177,7 +177,7 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 0.731059).abs() < 1e-6);
     /// ```
     softplus: Softplus(x) -> y {
-        value: x.above(0.0).choose(x, x.literal(0.0)) + (-x.abs()).exp().ln_1p(),
+        value: x.gt(0.0).choose(x, 0.0) + (-x.abs()).exp().ln_1p(),
         derivative: logistic(x)[0],
         check: [-800.0, -2.0, 0.0, 1.5, 800.0],
     }
@@ -226,8 +226,8 @@ elementwise! {
     softsign: Softsign(x) -> y {
         value: {
             let a = x.abs();
-            let y = a.above(1.0).choose(1 / (1 / a + 1), a / (a + 1)); // ∞/∞ must not be formed
-            x.below(0.0).choose(-y, y)
+            let y = a.gt(1.0).choose(1 / (1 / a + 1), a / (a + 1)); // ∞/∞ must not be formed
+            x.lt(0.0).choose(-y, y)
         },
         derivative: {
             let r = 1 / (x.abs() + 1);
@@ -239,5 +239,5 @@ elementwise! {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    unary_checks()
+    rows()
 }

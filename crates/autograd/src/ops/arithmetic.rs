@@ -2,29 +2,12 @@
 
 use std::ops::{Add as AddOp, Div as DivOp, Mul as MulOp, Neg as NegOp, Sub as SubOp};
 
-use crate::ops::broadcast::broadcast_shape;
-use crate::ops::elementwise::{elementwise, elementwise_binary, forward_binary};
+use crate::calculus::Rule;
+use crate::ops::elementwise::{elementwise, forward};
+use crate::shape::broadcast_shape;
 use crate::{Float, IntoVar, Jvp, Operand, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
-// With numbers. They are rules of their own, so a literal never becomes a leaf.
 elementwise! {
-    #[doc(hidden)]
-    /// `y = x + number`, `dy/dx = 1`. Written `x + 2.0`.
-    add_number: Shift(x; number) -> y { value: x + number, linear: 1.0, check: (0.3) [-1.5, 2.0] }
-    #[doc(hidden)]
-    /// `y = x · number`. Written `x * 2.0`.
-    mul_number: Scale(x; number) -> y { value: x * number, linear: number, check: (0.3) [-1.5, 2.0] }
-    #[doc(hidden)]
-    /// `y = x / number`. Written `x / 2.0`.
-    div_number: Divide(x; number) -> y { value: x / number, linear: 1.0 / number, check: (0.3) [-1.5, 2.0] }
-    #[doc(hidden)]
-    /// `y = number − x`, `dy/dx = −1`. Written `2.0 - x`.
-    sub_from: SubFrom(x; number) -> y { value: number - x, linear: -1.0, check: (0.3) [-1.5, 2.0] }
-    #[doc(hidden)]
-    /// `y = number / x`, `dy/dx = −y / x`. Written `2.0 / x`.
-    div_into: Over(x; number) -> y { value: number / x, derivative: -(y / x), check: (0.3) [-1.5, 2.0] }
-    /// `y = −x`. Written `-x`.
-    negative: Neg(x) -> y { value: -x, linear: -1.0, check: [-1.5, 2.0] }
     /// The reciprocal: `y = 1 / x`, `dy/dx = −y²`. Infinite at 0.
     ///
     /// ```
@@ -37,45 +20,52 @@ elementwise! {
     recip: Recip(x) -> y { value: 1 / x, derivative: -(y * y), check: [-1.5, 0.5] }
 }
 
-macro_rules! between {
-    ($($name:ident $Type:ident($a:ident, $b:ident) { $value:expr, { $da:expr, $db:expr } } |$cx:ident| { $ga:expr, $gb:expr } $jvp:expr;)*) => {
-        $(
-            elementwise_binary!(@rule $name, $Type($a, $b) -> y, $value, $da, $db);
+// Operators with a number have rules of their own, so that a literal never becomes a leaf.
+elementwise! { operators
+    add_number: AddNumber(x; number) -> y { value: x + number, linear: 1.0, check: (0.3) [-1.5, 2.0] }
+    mul_number: MulNumber(x; number) -> y { value: x * number, linear: number, check: (0.3) [-1.5, 2.0] }
+    div_number: DivNumber(x; number) -> y { value: x / number, linear: 1.0 / number, check: (0.3) [-1.5, 2.0] }
+    sub_from: SubFrom(x; number) -> y { value: number - x, linear: -1.0, check: (0.3) [-1.5, 2.0] }
+    div_into: DivInto(x; number) -> y { value: number / x, derivative: -(y / x), check: (0.3) [-1.5, 2.0] }
+    negative: Neg(x) -> y { value: -x, linear: -1.0, check: [-1.5, 2.0] }
+    add: Add(a, b) -> y { value: a + b, derivative: a.literal(1.0); a.literal(1.0), check: [[1.5, 0.7], [-2.0, -1.3]] }
+    sub: Sub(a, b) -> y { value: a - b, derivative: a.literal(1.0); a.literal(-1.0), check: [[1.5, 0.7], [-2.0, -1.3]] }
+    mul: Mul(a, b) -> y { value: a * b, derivative: b; a, check: [[1.5, 0.7], [-2.0, -1.3]] }
+    div: Div(a, b) -> y { value: a / b, derivative: 1 / b; -(a / (b * b)), check: [[1.5, 0.7], [-2.0, -1.3]] }
+}
 
-            impl<T: Float> Operation<T> for $Type {
-                fn name(&self) -> &'static str {
-                    stringify!($name)
-                }
-                fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-                    broadcast_shape(inputs[0], inputs[1])
-                }
-                fn forward(&self, inputs: &[View<'_, T>], output: Output<'_, T>) {
-                    forward_binary(*self, inputs, output);
-                }
-                fn vjp<V: Tensor<T>>(&self, $cx: &Vjp<'_, T, V>) {
-                    $cx.add(0, || $ga);
-                    $cx.add(1, || $gb);
-                }
-                fn jvp<'s>(&self, $cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-                    $jvp
-                }
+macro_rules! between {
+    ($($name:literal $Type:ident |$cx:ident| $by_a:expr, $by_b:expr; $jvp:expr;)*) => {
+        $(impl<T: Float> Operation<T> for $Type {
+            fn name(&self) -> &'static str {
+                $name
             }
-        )*
+            fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+                broadcast_shape(inputs[0], inputs[1])
+            }
+            fn forward(&self, inputs: &[View<'_, T>], output: Output<'_, T>) {
+                forward(*self, [inputs[0], inputs[1]], output);
+            }
+            fn vjp<V: Tensor<T>>(&self, $cx: &Vjp<'_, T, V>) {
+                $cx.add(0, || $by_a);
+                $cx.add(1, || $by_b);
+            }
+            fn jvp<'s>(&self, $cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+                $jvp
+            }
+        })*
     };
 }
-// The gradients are written with operations rather than element by element: that of a sum is the incoming gradient
-// itself, and the others broadcast without writing the repeated operand out.
+// Between arrays, the gradients are written with operations rather than element by element: that of a sum is the
+// incoming gradient itself, and the others broadcast without writing the repeated operand out.
 between! {
-    add Add(a, b) { a + b, { a.literal(1.0), a.literal(1.0) } } |cx| { cx.grad(), cx.grad() }
+    "add" Add |cx| cx.grad(), cx.grad();
         cx.sum([cx.tangent(0), cx.tangent(1)].into_iter().flatten());
-    sub Sub(a, b) { a - b, { a.literal(1.0), a.literal(-1.0) } } |cx| { cx.grad(), -cx.grad() }
+    "sub" Sub |cx| cx.grad(), -cx.grad();
         cx.sum([cx.tangent(0), cx.tangent(1).map(NegOp::neg)].into_iter().flatten());
-    mul Mul(a, b) { a * b, { b, a } } |cx| { cx.grad() * cx.input(1), cx.grad() * cx.input(0) }
+    "mul" Mul |cx| cx.grad() * cx.input(1), cx.grad() * cx.input(0);
         cx.multilinear(&Mul {});
-    div Div(a, b) { a / b, { 1 / b, -(a / (b * b)) } } |cx| {
-        cx.grad() / cx.input(1),
-        -(cx.grad() * cx.output() / cx.input(1))
-    } {
+    "div" Div |cx| cx.grad() / cx.input(1), -(cx.grad() * cx.output() / cx.input(1)); {
         let by_a = cx.tangent(0).map(|a| a / cx.input(1));
         cx.sum([by_a, cx.tangent(1).map(|b| -(b * cx.output() / cx.input(1)))].into_iter().flatten())
     };
@@ -110,16 +100,24 @@ macro_rules! operator {
         }
     };
 }
-operator!(AddOp add Add, |x, c| x.add_number(c), x.add_number(c));
-operator!(SubOp sub Sub, |x, c| x.add_number(-c), x.sub_from(c));
-operator!(MulOp mul Mul, |x, c| x.mul_number(c), x.mul_number(c));
-operator!(DivOp div Div, |x, c| x.div_number(c), x.div_into(c));
+operator!(AddOp add Add, |x, c| x.by(AddNumber { number: c }), x.by(AddNumber { number: c }));
+operator!(SubOp sub Sub, |x, c| x.by(AddNumber { number: -c }), x.by(SubFrom { number: c }));
+operator!(MulOp mul Mul, |x, c| x.by(MulNumber { number: c }), x.by(MulNumber { number: c }));
+operator!(DivOp div Div, |x, c| x.by(DivNumber { number: c }), x.by(DivInto { number: c }));
 
 impl<'t, T: Float> NegOp for Var<'t, T> {
     type Output = Var<'t, T>;
     #[track_caller]
     fn neg(self) -> Var<'t, T> {
-        self.tape().elementwise(Neg {}, self)
+        self.by(Neg {})
+    }
+}
+
+impl<T: Float> Var<'_, T> {
+    /// Applies the rule of an operator.
+    #[track_caller]
+    fn by<R: Rule<1>>(self, rule: R) -> Self {
+        self.tape().elementwise(rule, [self])
     }
 }
 
@@ -128,7 +126,8 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     use ndarray::array;
     let pair = || vec![array![[1.5, -2.0], [0.3, 4.0]].into_dyn(), array![0.7, -1.3].into_dyn()];
     let column = || vec![array![[1.5], [-0.4]].into_dyn(), array![0.7, -1.3, 2.0].into_dyn()];
-    let mut checks = unary_checks();
+    let mut checks = rows();
+    checks.extend(operators());
     checks.extend([
         check!("add", pair(), |v| v[0] + v[1]).elementwise(),
         check!("sub", pair(), |v| v[0] - v[1]).elementwise(),

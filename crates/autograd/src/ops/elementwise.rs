@@ -1,317 +1,241 @@
-//! The macro that makes an operation of a row: formula, derivative, check points.
-//!
-//! A row of one number:
+//! How an elementwise rule becomes an operation, and the macro that makes rules of rows.
 //!
 //! ```text
 //! /// Hyperbolic tangent: `y = tanh x`, `dy/dx = 1 − y²`.
 //! tanh: Tanh(x) -> y { value: x.tanh(), derivative: 1 - y * y, check: [-2.0, 0.7] }
 //! ```
 //!
-//! becomes the method `Var::tanh`, the function `tanh`, the fused loops, the recorded derivative, and an entry of the
-//! table that the gradient checks walk. Settings follow the variable, with the values they are checked at:
+//! makes the method `Var::tanh`, the function `tanh`, the method of [`Num`](crate::Num), the rule, and an entry of the
+//! table that the gradient checks walk. A function of two numbers has `(a, b) -> y`, its derivatives by a and by b with
+//! a semicolon between them, and points `[a, b]`. Settings follow the numbers, with the values they are checked at:
 //! `elu: Elu(x; alpha) -> y { …, check: (0.7) [-1.0, 2.0] }`. `linear: c` instead of `derivative` says that the
-//! derivative is the number c. A row of two numbers has `(a, b) -> y` and a derivative by each.
+//! derivative is the number c. Rows behind the word `operators` have no methods: the operators apply them.
 
-use crate::Float;
+use crate::calculus::Rule;
 use crate::kernels::threads::{GRAIN, split};
-use crate::kernels::{BinaryRule, UnaryRule};
-use crate::operation::{Jvp, Output, View, Vjp};
-use crate::ops::broadcast::broadcast_strides;
-use crate::tensor::{Tensor, Value};
+use crate::shape::{broadcast_shape, broadcast_strides, offset};
+use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, Value, Var, View, Vjp};
 
 macro_rules! elementwise {
-    ($(
+    (operators $($row:tt)*) => { $crate::ops::elementwise::elementwise!(@rules operators $($row)*); };
+
+    (@rules $rows:ident $(
         $(#[$doc:meta])*
-        $name:ident: $Type:ident($x:ident $(; $($setting:ident),+)?) -> $y:ident {
+        $name:ident: $Type:ident($x:ident $(, $other:ident)? $(; $($setting:ident),+)?) -> $y:ident {
             value: $value:expr,
-            $rule:ident: $derivative:expr,
+            $kind:ident: $slope:expr $(; $other_slope:expr)?,
             $(limit: $limit:expr,)?
             check: $(($($at:expr),+))? [$($point:expr),+ $(,)?] $(,)?
         }
     )*) => {
-        $(
-            #[doc = concat!("The rule of [`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ").")]
-            #[derive(Clone, Copy, Debug)]
-            pub(crate) struct $Type { $($(pub(crate) $setting: f64),+)? }
+        $($(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct $Type { $($(pub(crate) $setting: f64),+)? }
 
-            impl $crate::kernels::UnaryRule for $Type {
-                $(const LIMIT: f64 = $limit;)?
-                #[inline(always)]
-                fn value<K: $crate::kernels::Real>(self, $x: $crate::kernels::Num<K>) -> $crate::kernels::Num<K> {
-                    let $Type { $($($setting),+)? } = self;
-                    $value
-                }
-                #[inline(always)]
-                fn derivative<K: $crate::kernels::Real>(
-                    self,
-                    $x: $crate::kernels::Num<K>,
-                    $y: $crate::kernels::Num<K>,
-                ) -> $crate::kernels::Num<K> {
-                    let $Type { $($($setting),+)? } = self;
-                    let _ = ($x, $y $($(, $setting)+)?);
-                    $crate::ops::elementwise::elementwise!(@derivative $rule, $x, $derivative)
-                }
-                #[track_caller]
-                fn record<T: $crate::Float>(self, x: $crate::Var<'_, T>) -> $crate::Var<'_, T> {
-                    x.tape().elementwise(self, x)
-                }
-                fn loops() -> &'static $crate::kernels::UnaryLoops<Self> {
-                    static LOOPS: $crate::kernels::UnaryLoops<$Type> = $crate::kernels::UnaryLoops::new();
-                    &LOOPS
-                }
+        impl $crate::calculus::Rule<{ [stringify!($x) $(, stringify!($other))?].len() }> for $Type {
+            const NAME: &'static str = stringify!($name);
+            $(const LIMIT: f64 = $limit;)?
+            #[inline(always)]
+            fn value<K: $crate::calculus::Numeric>(
+                self,
+                [$x $(, $other)?]: [$crate::Num<K>; [stringify!($x) $(, stringify!($other))?].len()],
+            ) -> $crate::Num<K> {
+                let $Type { $($($setting),+)? } = self;
+                $value
             }
-
-            impl<T: $crate::Float> $crate::Operation<T> for $Type {
-                fn name(&self) -> &'static str {
-                    stringify!($name)
-                }
-                fn shape(&self, inputs: &[&[usize]]) -> Result<$crate::Shape, String> {
-                    Ok($crate::Shape::from_slice(inputs[0]))
-                }
-                fn forward(&self, inputs: &[$crate::View<'_, T>], mut output: $crate::Output<'_, T>) {
-                    $crate::ops::elementwise::forward_unary(*self, inputs[0].padded(), output.padded());
-                }
-                fn vjp<V: $crate::Tensor<T>>(&self, cx: &$crate::Vjp<'_, T, V>) {
-                    let $Type { $($($setting),+)? } = *self;
-                    $(let _ = ($($setting),+);)?
-                    $crate::ops::elementwise::elementwise!(@vjp $rule, self, cx, $derivative);
-                }
-                fn jvp<'s>(&self, cx: &$crate::Jvp<'_, 's, T>) -> Option<$crate::Value<'s, T>> {
-                    Some($crate::Tensor::chain(*self, cx.tangent(0)?, cx.input(0), cx.output()))
-                }
+            #[inline(always)]
+            fn slope<K: $crate::Real>(
+                self,
+                i: usize,
+                [$x $(, $other)?]: [$crate::Num<K>; [stringify!($x) $(, stringify!($other))?].len()],
+                $y: $crate::Num<K>,
+            ) -> $crate::Num<K> {
+                let $Type { $($($setting),+)? } = self;
+                let _ = (i, $x, $y $(, $other)? $($(, $setting)+)?);
+                $(if i == 1 {
+                    return $other_slope;
+                })?
+                $crate::ops::elementwise::elementwise!(@slope $kind, $x, $slope)
             }
-
-            impl<'t, T: $crate::Float> $crate::Var<'t, T> {
-                $(#[$doc])*
-                #[track_caller]
-                pub fn $name(self $($(, $setting: f64)+)?) -> Self {
-                    self.tape().elementwise($Type { $($($setting),+)? }, self)
-                }
+            $crate::ops::elementwise::elementwise!(@constant $kind, $Type { $($($setting),+)? }, $slope);
+            fn loops() -> &'static $crate::calculus::Compiled<Self, { [stringify!($x) $(, stringify!($other))?].len() }> {
+                static LOOPS: $crate::calculus::Compiled<$Type, { [stringify!($x) $(, stringify!($other))?].len() }> =
+                    $crate::calculus::Compiled::new();
+                &LOOPS
             }
+        })*
 
-            impl<K: $crate::kernels::Real> $crate::kernels::Num<K> {
-                #[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") of a number.")]
-                #[inline(always)]
-                pub fn $name(self $($(, $setting: f64)+)?) -> Self {
-                    $crate::kernels::Num(self.0.unary($Type { $($($setting),+)? }))
-                }
-            }
-
-            #[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") as a function.")]
-            #[track_caller]
-            pub fn $name<'t, T: $crate::Float>(x: $crate::Var<'t, T> $($(, $setting: f64)+)?) -> $crate::Var<'t, T> {
-                x.$name($($($setting),+)?)
-            }
-        )*
-
-        /// The points at which the derivatives of this file are checked.
+        /// The points at which the derivatives of these rows are checked.
         #[cfg(test)]
-        pub(crate) fn unary_checks() -> Vec<$crate::ops::Check> {
+        pub(crate) fn $rows() -> Vec<$crate::ops::Check> {
             vec![$(check!(
                 stringify!($name),
-                vec![ndarray::arr1(&[$($point as f64),+]).into_dyn()],
-                |v| v[0].$name($($($at as f64),+)?),
+                $crate::ops::elementwise::columns(&[$($point),+]),
+                |v| v[0].tape().elementwise($Type { $($($setting: $at),+)? }, std::array::from_fn(|i| v[i])),
             ).elementwise()),*]
         }
     };
-
-    (@derivative derivative, $x:ident, $derivative:expr) => { $derivative };
-    (@derivative linear, $x:ident, $c:expr) => { $x.literal($c) };
-
-    (@vjp derivative, $self:ident, $cx:ident, $derivative:expr) => {
-        $cx.add(0, || V::chain(*$self, $cx.take_grad(), $cx.input(0), $cx.output()))
+    (@slope derivative, $x:ident, $slope:expr) => { $slope };
+    (@slope linear, $x:ident, $c:expr) => { $x.literal($c) };
+    (@constant derivative, $Type:ident { $($setting:ident),* }, $slope:expr) => {};
+    (@constant linear, $Type:ident { $($setting:ident),* }, $c:expr) => {
+        fn constant_slope(self) -> Option<f64> {
+            let $Type { $($setting),* } = self;
+            $(let _ = $setting;)*
+            Some($c)
+        }
     };
-    (@vjp linear, $self:ident, $cx:ident, $c:expr) => {
-        $cx.add(0, || if $c == 1.0 { $cx.take_grad() } else { $cx.take_grad() * $c })
+
+    ($(
+        $(#[$doc:meta])*
+        $name:ident: $Type:ident($x:ident $(, $other:ident)? $(; $($setting:ident),+)?) -> $y:ident { $($row:tt)* }
+    )*) => {
+        $crate::ops::elementwise::elementwise! { @rules rows $(
+            #[doc = concat!("The rule of [`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ").")]
+            $name: $Type($x $(, $other)? $(; $($setting),+)?) -> $y { $($row)* }
+        )* }
+
+        $(impl<'t, T: $crate::Float> $crate::Var<'t, T> {
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $name(self $(, $other: impl $crate::IntoVar<'t, T>)? $($(, $setting: f64)+)?) -> Self {
+                let tape = self.tape();
+                tape.elementwise($Type { $($($setting),+)? }, [self $(, $crate::IntoVar::into_var($other, tape))?])
+            }
+        }
+
+        impl<K: $crate::Real> $crate::Num<K> {
+            #[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") of a number.")]
+            #[inline(always)]
+            pub fn $name(self $(, $other: impl $crate::IntoNum<K>)? $($(, $setting: f64)+)?) -> Self {
+                $crate::Num(K::apply($Type { $($($setting),+)? }, [self.0 $(, $other.into_num(self).0)?]))
+            }
+        }
+
+        #[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") as a function.")]
+        #[track_caller]
+        pub fn $name<'t, T: $crate::Float>(
+            x: $crate::Var<'t, T>
+            $(, $other: impl $crate::IntoVar<'t, T>)?
+            $($(, $setting: f64)+)?
+        ) -> $crate::Var<'t, T> {
+            x.$name($($other,)? $($($setting),+)?)
+        })*
     };
 }
 pub(crate) use elementwise;
 
-macro_rules! elementwise_binary {
-    ($(
-        $(#[$doc:meta])*
-        $name:ident: $Type:ident($a:ident, $b:ident) -> $y:ident {
-            value: $value:expr,
-            derivative: { $da:expr, $db:expr },
-            check: [$($point:expr),+ $(,)?] $(,)?
+/// A rule as an operation: it is run over arrays element by element, and its operands broadcast.
+#[derive(Debug)]
+pub(crate) struct Elementwise<R, const N: usize>(pub(crate) R);
+
+impl<T: Float, R: Rule<N>, const N: usize> Operation<T> for Elementwise<R, N> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        inputs[1..].iter().try_fold(inputs[0].into(), |shape: Shape, other| broadcast_shape(&shape, other))
+    }
+    fn forward(&self, inputs: &[View<'_, T>], output: Output<'_, T>) {
+        forward(self.0, std::array::from_fn(|i| inputs[i]), output);
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        if let Some(c) = self.0.constant_slope() {
+            return cx.add(0, || if c == 1.0 { cx.take_grad() } else { cx.take_grad() * c });
         }
-    )*) => {
-        $(
-            $crate::ops::elementwise::elementwise_binary!(@rule $name, $Type($a, $b) -> $y, $value, $da, $db);
-
-            impl<T: $crate::Float> $crate::Operation<T> for $Type {
-                fn name(&self) -> &'static str {
-                    stringify!($name)
-                }
-                fn shape(&self, inputs: &[&[usize]]) -> Result<$crate::Shape, String> {
-                    $crate::ops::broadcast::broadcast_shape(inputs[0], inputs[1])
-                }
-                fn forward(&self, inputs: &[$crate::View<'_, T>], output: $crate::Output<'_, T>) {
-                    $crate::ops::elementwise::forward_binary(*self, inputs, output);
-                }
-                fn vjp<V: $crate::Tensor<T>>(&self, cx: &$crate::Vjp<'_, T, V>) {
-                    $crate::ops::elementwise::vjp_binary(*self, cx);
-                }
-                fn jvp<'s>(&self, cx: &$crate::Jvp<'_, 's, T>) -> Option<$crate::Value<'s, T>> {
-                    $crate::ops::elementwise::jvp_binary(*self, cx)
-                }
-            }
-
-            $crate::ops::elementwise::elementwise_binary!(@method $(#[$doc])* $name, $Type);
-        )*
-
-        /// The points at which the derivatives of this file are checked.
-        #[cfg(test)]
-        pub(crate) fn binary_checks() -> Vec<$crate::ops::Check> {
-            vec![$({
-                let (a, b): (Vec<f64>, Vec<f64>) = [$($point),+].into_iter().map(|[a, b]: [f64; 2]| (a, b)).unzip();
-                check!(
-                    stringify!($name),
-                    vec![ndarray::arr1(&a).into_dyn(), ndarray::arr1(&b).into_dyn()],
-                    |v| v[0].$name(v[1]),
-                ).elementwise()
-            }),*]
+        for i in 0..N {
+            let g = || if i + 1 == N { cx.take_grad() } else { cx.grad() };
+            cx.add(i, || V::chain(self.0, i, g(), std::array::from_fn(|k| cx.input(k)), cx.output()));
         }
-    };
-
-    // the loops of a rule, without the operation
-    (@rule $name:ident, $Type:ident($a:ident, $b:ident) -> $y:ident, $value:expr, $da:expr, $db:expr) => {
-        #[doc = concat!("The rule of [`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ").")]
-        #[derive(Clone, Copy, Debug)]
-        pub(crate) struct $Type {}
-
-        impl $crate::kernels::BinaryRule for $Type {
-            #[inline(always)]
-            fn value<K: $crate::kernels::Real>(
-                self,
-                $a: $crate::kernels::Num<K>,
-                $b: $crate::kernels::Num<K>,
-            ) -> $crate::kernels::Num<K> {
-                $value
-            }
-            #[inline(always)]
-            fn derivative_a<K: $crate::kernels::Real>(
-                self,
-                $a: $crate::kernels::Num<K>,
-                $b: $crate::kernels::Num<K>,
-                $y: $crate::kernels::Num<K>,
-            ) -> $crate::kernels::Num<K> {
-                let _ = ($a, $b, $y);
-                $da
-            }
-            #[inline(always)]
-            fn derivative_b<K: $crate::kernels::Real>(
-                self,
-                $a: $crate::kernels::Num<K>,
-                $b: $crate::kernels::Num<K>,
-                $y: $crate::kernels::Num<K>,
-            ) -> $crate::kernels::Num<K> {
-                let _ = ($a, $b, $y);
-                $db
-            }
-            #[track_caller]
-            fn record<'t, T: $crate::Float>(
-                self,
-                a: $crate::Var<'t, T>,
-                b: $crate::Var<'t, T>,
-            ) -> $crate::Var<'t, T> {
-                a.tape().apply(self, [a, b])
-            }
-            fn loops() -> &'static $crate::kernels::BinaryLoops<Self> {
-                static LOOPS: $crate::kernels::BinaryLoops<$Type> = $crate::kernels::BinaryLoops::new();
-                &LOOPS
-            }
-        }
-    };
-
-    (@method $(#[$doc:meta])* $name:ident, $Type:ident) => {
-        impl<K: $crate::kernels::Real> $crate::kernels::Num<K> {
-            #[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") of two numbers.")]
-            #[inline(always)]
-            pub fn $name(self, other: Self) -> Self {
-                $crate::kernels::Num(self.0.binary(other.0, $Type {}))
-            }
-        }
-
-        impl<'t, T: $crate::Float> $crate::Var<'t, T> {
-            $(#[$doc])*
-            #[track_caller]
-            pub fn $name(self, other: impl $crate::IntoVar<'t, T>) -> Self {
-                let other = other.into_var(self.tape());
-                self.tape().apply($Type {}, [self, other])
-            }
-        }
-    };
-}
-pub(crate) use elementwise_binary;
-
-/// Runs a unary rule over an array.
-pub(crate) fn forward_unary<T: Float, R: UnaryRule>(rule: R, x: &[T], y: &mut [T]) {
-    let forward = T::unary(R::loops()).forward;
-    split(y, GRAIN, |start, y| forward(rule, &x[start..start + y.len()], y));
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.sum((0..N).filter_map(|i| {
+            let moved = cx.tangent(i)?.broadcast_to(cx.output().shape());
+            Some(Value::chain(self.0, i, moved, std::array::from_fn(|k| cx.input(k)), cx.output()))
+        }))
+    }
 }
 
-/// Runs a binary rule over two arrays, broadcasting.
-pub(crate) fn forward_binary<T: Float, R: BinaryRule>(rule: R, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-    let kernels = T::binary(R::loops());
-    let (a, b) = (inputs[0], inputs[1]);
-    if a.shape() == b.shape() {
-        let (a, b) = (a.padded(), b.padded());
+impl<T: Float> Tape<T> {
+    /// [`apply`](Self::apply) for a rule. One of one number needs no look at shapes.
+    #[track_caller]
+    pub(crate) fn elementwise<'t, R: Rule<N>, const N: usize>(&'t self, rule: R, x: [Var<'t, T>; N]) -> Var<'t, T> {
+        if N > 1 {
+            return self.apply(Elementwise(rule), x);
+        }
+        let (input, node) = (x[0].index(), self.nodes().node(x[0].index()));
+        let (numbers, shape) = (self.nodes().alloc(node.value.padded().len()), node.value.shape());
+        forward(rule, [node.value; N], Output::new(numbers, shape));
+        self.push(Elementwise(rule), node.differentiated.then(|| self.nodes().inputs([input])), numbers, shape)
+    }
+}
+
+/// Runs a rule over arrays.
+pub(crate) fn forward<T: Float, R: Rule<N>, const N: usize>(
+    rule: R,
+    inputs: [View<'_, T>; N],
+    mut output: Output<'_, T>,
+) {
+    let loops = T::loops(R::loops());
+    let shape = output.shape();
+    if N == 1 || inputs.iter().all(|x| x.shape() == shape) {
+        let x = inputs.map(|x| x.padded());
         return split(output.padded(), GRAIN, |start, out| {
-            let range = start..start + out.len();
-            (kernels.forward)(rule, &a[range.clone()], &b[range], out);
+            (loops.value)(rule, x.map(|x| &x[start..start + out.len()]), out);
         });
     }
-    let shape = output.shape();
     if output.data().is_empty() {
         return;
     }
-    if b.data().len() == 1 && a.shape() == shape {
-        let (a, b) = (a.padded(), b.data()[0]);
-        return split(output.padded(), GRAIN, |start, out| {
-            (kernels.forward_right)(rule, &a[start..start + out.len()], b, out);
-        });
+    for one in 0..N {
+        if inputs[one].data().len() == 1 && (0..N).all(|i| i == one || inputs[i].shape() == shape) {
+            let x = inputs.map(|x| x.padded());
+            return split(output.padded(), GRAIN, |start, out| {
+                let along = |i: usize| if i == one { x[i] } else { &x[i][start..start + out.len()] };
+                (loops.value_beside)(rule, one, std::array::from_fn(along), out);
+            });
+        }
     }
-    if a.data().len() == 1 && b.shape() == shape {
-        let (a, b) = (a.data()[0], b.padded());
-        return split(output.padded(), GRAIN, |start, out| {
-            (kernels.forward_left)(rule, a, &b[start..start + out.len()], out);
-        });
-    }
-    // row by row along the last axis, where each operand either runs along or stays
-    let (a_strides, b_strides) = (broadcast_strides(a.shape(), shape), broadcast_strides(b.shape(), shape));
+    // row by row along the last axis, where each operand runs along or, at most one of them, stays
+    let strides = inputs.each_ref().map(|x| broadcast_strides(x.shape(), shape));
     let (&length, outer) = shape.split_last().expect("shapes that differ have an axis");
-    let last = outer.len();
-    let (a, b) = (a.data(), b.data());
+    let stays = strides.each_ref().map(|strides| length > 1 && strides[outer.len()] == 0);
     for (row, out) in output.data().chunks_exact_mut(length).enumerate() {
-        let (mut rest, mut at_a, mut at_b) = (row, 0, 0);
-        for axis in (0..last).rev() {
-            at_a += (rest % outer[axis]) * a_strides[axis];
-            at_b += (rest % outer[axis]) * b_strides[axis];
-            rest /= outer[axis];
-        }
-        match (a_strides[last], b_strides[last]) {
-            (0, 0) => (kernels.forward_right)(rule, &vec![a[at_a]; length], b[at_b], out),
-            (0, _) => (kernels.forward_left)(rule, a[at_a], &b[at_b..at_b + length], out),
-            (_, 0) => (kernels.forward_right)(rule, &a[at_a..at_a + length], b[at_b], out),
-            _ => (kernels.forward)(rule, &a[at_a..at_a + length], &b[at_b..at_b + length], out),
+        let x: [&[T]; N] = std::array::from_fn(|i| {
+            let at = offset(row, outer, &strides[i]) as usize;
+            &inputs[i].data()[at..at + if stays[i] { 1 } else { length }]
+        });
+        match stays.iter().position(|stays| *stays) {
+            Some(one) => (loops.value_beside)(rule, one, x, out),
+            None => (loops.value)(rule, x, out),
         }
     }
 }
 
-/// The derivative of a binary rule by each operand.
-pub(crate) fn vjp_binary<T: Float, V: Tensor<T>, R: BinaryRule>(rule: R, cx: &Vjp<'_, T, V>) {
-    for (i, second) in [(0, false), (1, true)] {
-        cx.add(i, || V::chain_binary(rule, second, cx.grad(), [cx.input(0), cx.input(1)], cx.output()));
-    }
+/// Check points as one array for each operand.
+#[cfg(test)]
+pub(crate) fn columns<P: Point>(points: &[P]) -> Vec<ndarray::ArrayD<f64>> {
+    let column = |i| points.iter().map(|point| point.number(i)).collect::<ndarray::Array1<f64>>().into_dyn();
+    (0..P::NUMBERS).map(column).collect()
 }
 
-/// How the output of a binary rule moves with its operands.
-pub(crate) fn jvp_binary<'s, T: Float, R: BinaryRule>(rule: R, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-    let (operands, y) = (|| [cx.input(0), cx.input(1)], cx.output());
-    let by = |i: usize| {
-        let moved = cx.tangent(i)?.broadcast_to(y.shape());
-        Some(Value::chain_binary(rule, i == 1, moved, operands(), cx.output()))
-    };
-    cx.sum([by(0), by(1)].into_iter().flatten())
+/// A check point: a number for each operand.
+#[cfg(test)]
+pub(crate) trait Point {
+    const NUMBERS: usize;
+    fn number(&self, i: usize) -> f64;
+}
+#[cfg(test)]
+impl Point for f64 {
+    const NUMBERS: usize = 1;
+    fn number(&self, _: usize) -> f64 {
+        *self
+    }
+}
+#[cfg(test)]
+impl Point for [f64; 2] {
+    const NUMBERS: usize = 2;
+    fn number(&self, i: usize) -> f64 {
+        self[i]
+    }
 }

@@ -2,14 +2,15 @@
 
 use smallvec::SmallVec;
 
-use crate::kernels::block::BLOCK;
+use crate::calculus::{Dual, Num, Real};
+use crate::kernels::block::{AnyBlock, BLOCK};
 use crate::kernels::checked::Checked;
-use crate::kernels::lane::PRECISE;
+use crate::kernels::lane::AnyLane;
 use crate::kernels::loops::product_rule;
+use crate::kernels::math::PRECISE;
 use crate::kernels::simd::dispatch;
 use crate::kernels::threads::split_many;
-use crate::kernels::{Dual, Element, Lanes, Num, Real};
-use crate::ops::broadcast::{broadcast_shape, broadcast_strides};
+use crate::shape::{Strides, broadcast_shape, broadcast_strides, offset};
 use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, Value, Var, View, Vjp};
 
 /// Makes one operation of an elementwise function of one or several arrays, written as ordinary mathematics.
@@ -108,7 +109,7 @@ struct Reader<'a, T> {
     numbers: &'a [T],
     shape: &'a [usize],
     /// unless the numbers are read straight through
-    strides: Option<Shape>,
+    strides: Option<Strides>,
 }
 
 impl<'a, T: Float> Reader<'a, T> {
@@ -125,12 +126,8 @@ impl<'a, T: Float> Reader<'a, T> {
                 let (last, row) = (self.shape.len() - 1, self.shape[self.shape.len() - 1]);
                 let mut done = 0;
                 while done < out.len() {
-                    let (mut rest, column) = ((start + done) / row, (start + done) % row);
-                    let mut at = 0;
-                    for axis in (0..last).rev() {
-                        at += (rest % self.shape[axis]) * strides[axis];
-                        rest /= self.shape[axis];
-                    }
+                    let (outer, column) = ((start + done) / row, (start + done) % row);
+                    let at = offset(outer, &self.shape[..last], strides) as usize;
                     let len = (row - column).min(out.len() - done);
                     match strides[last] {
                         0 => out[done..done + len].fill(numbers[at]),
@@ -195,7 +192,7 @@ fn run<T: Float, R: FusedRule<N>, const N: usize>(
 
 /// Computes a chunk, and says whether a number was past the range of a polynomial.
 #[inline(always)]
-fn compute<L: Element<T: Float>, R: FusedRule<N>, const N: usize>(
+fn compute<L: AnyLane<T: Float>, R: FusedRule<N>, const N: usize>(
     rule: R,
     kept: [bool; N],
     chunk: &mut Numbers<L::T, N>,
@@ -208,7 +205,7 @@ fn compute<L: Element<T: Float>, R: FusedRule<N>, const N: usize>(
 }
 
 #[inline(always)]
-fn compute_one<L: Element<T: Float>, R: FusedRule<N>, const N: usize>(
+fn compute_one<L: AnyLane<T: Float>, R: FusedRule<N>, const N: usize>(
     rule: R,
     kept: [bool; N],
     chunk: &mut Numbers<L::T, N>,
@@ -229,7 +226,7 @@ fn compute_one<L: Element<T: Float>, R: FusedRule<N>, const N: usize>(
 /// Computes the numbers of a chunk that are past the range of a polynomial again, with lane P. That is decided for each
 /// by itself, so that it does not depend on its neighbours, and with them on where an array is cut for threads.
 #[inline(always)]
-fn compute_past<L: Element<T: Float>, P: Element<T = L::T>, R: FusedRule<N>, const N: usize>(
+fn compute_past<L: AnyLane<T: Float>, P: AnyLane<T = L::T>, R: FusedRule<N>, const N: usize>(
     rule: R,
     kept: [bool; N],
     chunk: &mut Numbers<L::T, N>,
@@ -246,7 +243,7 @@ fn each_block<T: Float>(
     inputs: &[View<'_, T>],
     shape: &[usize],
     outs: &mut [&mut [T]],
-    f: impl Fn(&[T::Lanes]) -> Blocks<T> + Sync,
+    f: impl Fn(&[T::Block]) -> Blocks<T> + Sync,
 ) {
     let readers: SmallVec<[Reader<'_, T>; 4]> = inputs.iter().map(|x| Reader::new(x, shape)).collect();
     split_many(outs, GRAIN, |start, outs| {
@@ -256,7 +253,7 @@ fn each_block<T: Float>(
             let end = len.min(at + BLOCK);
             let block = |x: &Reader<'_, T>| {
                 x.read(start + at, &mut buffer[..end - at]);
-                T::Lanes::read(&buffer)
+                T::Block::read(&buffer)
             };
             let blocks: Blocks<T> = readers.iter().map(block).collect();
             outs.iter_mut().zip(f(&blocks)).for_each(|(out, y)| y.write(&mut out[at..end]));
@@ -264,7 +261,7 @@ fn each_block<T: Float>(
     });
 }
 
-type Blocks<T> = SmallVec<[<T as Float>::Lanes; 4]>;
+type Blocks<T> = SmallVec<[<T as Float>::Block; 4]>;
 
 /// The value of a rule with its derivatives by the inputs that are `wanted`.
 #[inline(always)]
@@ -355,7 +352,7 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
         fn straight(a, b) { a + b.literal(1.0) }
     }
     fused! {
-        fn power(a, b) { a.pow_var(b) }
+        fn power(a, b) { a.pow(b) }
         fn turning(x, y) { (x * 3).ln_1p().sin() + y.cos() * x.tan() }
         fn rooted(a, b) { (a / b).sqrt() + a.abs().ln() * b.recip() }
     }
@@ -387,7 +384,7 @@ mod tests {
         const OPTIMISED: bool = OPTIMISED;
         #[inline(always)]
         fn value<K: Real>(self, [a, b]: [Num<K>; 2]) -> Num<K> {
-            (a * b).sin() + a.abs().sqrt() * b.tanh() - a.maximum(b).cos().above(0.5)
+            (a * b).sin() + a.abs().sqrt() * b.tanh() - a.maximum(b).cos().gt(0.5)
         }
     }
 

@@ -1,7 +1,7 @@
 //! Products of vectors, matrices, and batches of matrices.
 
 use crate::kernels::matmul::Product;
-use crate::ops::broadcast::{broadcast_shape, broadcast_strides};
+use crate::shape::{broadcast_shape, broadcast_strides, offset};
 use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// `C = A · B` over the last two axes, each operand stored transposed where `transposed` says so. Axes before those
@@ -49,12 +49,7 @@ impl MatMul {
         let batch = &shape[..shape.len() - 2];
         let (a_strides, b_strides) = (broadcast_strides(a_batch, batch), broadcast_strides(b_batch, batch));
         for (i, c) in c.chunks_exact_mut((m * n).max(1)).enumerate() {
-            let (mut rest, mut at_a, mut at_b) = (i, 0, 0);
-            for (axis, &size) in batch.iter().enumerate().rev() {
-                at_a += (rest % size) * a_strides[axis];
-                at_b += (rest % size) * b_strides[axis];
-                rest /= size;
-            }
+            let [at_a, at_b] = [&a_strides, &b_strides].map(|strides| offset(i, batch, strides) as usize);
             product(m, &a.data()[at_a * m * k..][..m * k], &b.data()[at_b * k * n..][..k * n], c);
         }
     }

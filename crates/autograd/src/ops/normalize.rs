@@ -1,5 +1,6 @@
 //! Normalisation: numbers moved to mean 0 and variance 1.
 
+use crate::ops::elementwise::Elementwise;
 use crate::ops::exponential::PowNumber;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
@@ -18,7 +19,7 @@ impl Standardize {
         let deviation = x.clone() - mean(&x);
         let deviation = deviation.clone() - mean(&deviation);
         let variance = mean(&(deviation.clone() * deviation));
-        let r = V::apply(PowNumber { exponent: -0.5 }, &[&(variance + self.eps)]);
+        let r = V::apply(Elementwise(PowNumber { exponent: -0.5 }), &[&(variance + self.eps)]);
         let moved = g.clone() - mean(&g) - y.clone() * mean(&(g * y));
         moved * r
     }

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::kernels::strided::Strided;
 use crate::kernels::sum::add_in_order;
-use crate::ops::broadcast::strides;
+use crate::shape::{offset, strides};
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, View, Vjp};
 
 /// Where a slice reads along one axis: `len` places from `start`, `step` apart.
@@ -103,15 +103,10 @@ impl Places {
                 }
             }
             Places::Each { axis, shape, index, .. } => {
+                let mut others = strides(whole);
+                let along = std::mem::take(&mut others[*axis]) as usize;
                 for (position, &i) in index.iter().enumerate() {
-                    let (mut rest, mut at, mut stride) = (position, 0, 1);
-                    for k in (0..whole.len()).rev() {
-                        let own = rest % shape[k];
-                        rest /= shape[k];
-                        at += stride * if k == *axis { i } else { own };
-                        stride *= whole[k];
-                    }
-                    f(position, at, 1);
+                    f(position, offset(position, shape, &others) as usize + i * along, 1);
                 }
             }
         }
@@ -119,9 +114,9 @@ impl Places {
 
     fn strided<R>(ranges: &[Range], whole: &[usize], f: impl FnOnce(&Strided<'_>) -> R) -> R {
         let own = strides(whole);
-        let steps: SmallVec<[isize; 4]> = ranges.iter().zip(&own).map(|(r, &s)| r.step * s as isize).collect();
+        let steps: SmallVec<[isize; 4]> = ranges.iter().zip(&own).map(|(r, s)| r.step * s).collect();
         let shape: Shape = ranges.iter().map(|r| r.len).collect();
-        let offset = ranges.iter().zip(&own).map(|(r, &s)| r.start * s).sum();
+        let offset = ranges.iter().zip(&own).map(|(r, &s)| r.start * s as usize).sum();
         f(&Strided { shape: &shape, strides: &steps, offset })
     }
 

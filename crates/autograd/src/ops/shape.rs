@@ -1,10 +1,8 @@
 //! The same numbers in another arrangement: reshape, permute, broadcast.
 
-use smallvec::SmallVec;
-
 use crate::axes::{Axes, axis_of};
 use crate::kernels::strided::Strided;
-use crate::ops::broadcast::{broadcast_shape, broadcast_strides, signed, strides};
+use crate::shape::{Strides, broadcast_shape, broadcast_strides, strides};
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// `y = x`, repeated. Its gradient is the sum over the repetitions, which the engine takes.
@@ -27,7 +25,7 @@ impl<T: Float> Operation<T> for BroadcastTo {
         }
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-        let strides = signed(&broadcast_strides(inputs[0].shape(), &self.shape));
+        let strides = broadcast_strides(inputs[0].shape(), &self.shape);
         let at = Strided { shape: &self.shape, strides: &strides, offset: 0 };
         if !output.data().is_empty() {
             (T::kernels().read)(&at, inputs[0].data(), output.data());
@@ -80,7 +78,7 @@ impl<T: Float> Operation<T> for Permute {
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
         let own = strides(inputs[0].shape());
-        let strides: SmallVec<[isize; 4]> = self.axes.iter().map(|&axis| own[axis] as isize).collect();
+        let strides: Strides = self.axes.iter().map(|&axis| own[axis]).collect();
         let at = Strided { shape: output.shape(), strides: &strides, offset: 0 };
         (T::kernels().read)(&at, inputs[0].data(), output.data());
     }

@@ -2,22 +2,22 @@
 
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, LN_2};
 
+use crate::calculus::{Num, Numeric, Real};
 use crate::kernels::math::TRIGONOMETRIC_LIMIT;
-use crate::kernels::{Num, Real};
 use crate::ops::elementwise::elementwise;
 
 /// 1 − x², with all its digits near ±1, and so its derivative near 0.
 #[inline(always)]
 fn one_less_square<K: Real>(x: Num<K>) -> Num<K> {
-    let between = x.abs().above(0.5) * x.abs().below(1.0);
+    let between = x.abs().gt(0.5) * x.abs().lt(1.0);
     between.choose((1 - x) * (x + 1), 1 - x * x)
 }
 
 /// Whether |x| is above 1, and then 1/x, else x: numbers whose square does not overflow.
 #[inline(always)]
 fn folded<K: Real>(x: Num<K>) -> (Num<K>, Num<K>) {
-    let far = x.abs().above(1.0);
-    (far, far.choose(1 / far.choose(x, x.literal(1.0)), x))
+    let far = x.abs().gt(1.0);
+    (far, far.choose(1 / far.choose(x, 1.0), x))
 }
 
 elementwise! {
@@ -29,7 +29,7 @@ elementwise! {
     /// assert_eq!(x.sin().backward().wrt(x)[[]], 1.0);
     /// ```
     sin: Sin(x) -> y {
-        value: x.by(Real::sin), derivative: x.cos(), limit: TRIGONOMETRIC_LIMIT, check: [-300.0, 0.0, 0.7, 2.0]
+        value: x.by(Numeric::sin), derivative: x.cos(), limit: TRIGONOMETRIC_LIMIT, check: [-300.0, 0.0, 0.7, 2.0]
     }
     /// `y = cos x`, `dy/dx = −sin x`.
     ///
@@ -41,7 +41,7 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - -0.841471).abs() < 1e-6);
     /// ```
     cos: Cos(x) -> y {
-        value: x.by(Real::cos), derivative: -x.sin(), limit: TRIGONOMETRIC_LIMIT, check: [-300.0, 0.0, 0.7, 2.0]
+        value: x.by(Numeric::cos), derivative: -x.sin(), limit: TRIGONOMETRIC_LIMIT, check: [-300.0, 0.0, 0.7, 2.0]
     }
     /// `y = tan x`, `dy/dx = 1 + y²`.
     ///
@@ -99,7 +99,7 @@ elementwise! {
         value: {
             // atan a = π/4 + atan((a − 1)/(a + 1)) = π/2 − atan(1/a) bring a = |x| within tan π/8
             let a = x.abs();
-            let (far, middle) = (a.above(2.414_213_562_373_095), a.above(0.414_213_562_373_095_05));
+            let (far, middle) = (a.gt(2.414_213_562_373_095), a.gt(0.414_213_562_373_095_05));
             let r = far.choose(-1 / a, middle.choose((a - 1) / (a + 1), a));
             let z = r * r;
             let numerator = ((z * -0.019_126_147_600_730_436 - 0.199_912_826_145_735_66) * z - 0.492_332_666_286_759_7) * z
@@ -111,11 +111,11 @@ elementwise! {
                 part + 6.123_233_995_736_766e-17 + FRAC_PI_2,
                 middle.choose(part + 3.061_616_997_868_383e-17 + FRAC_PI_4, part),
             );
-            x.below(0.0).choose(-whole, whole)
+            x.lt(0.0).choose(-whole, whole)
         },
         derivative: {
             let (far, r) = folded(x);
-            far.choose(r * r, r.literal(1.0)) / (r * r + 1)
+            far.choose(r * r, 1.0) / (r * r + 1)
         },
         check: [-3.0, -1.0, 0.0, 0.5, 2.0],
     }
@@ -133,8 +133,8 @@ elementwise! {
             let a = x.abs();
             let (e, half) = (a.exp_m1(), (a * 0.5).exp());
             let near = (e + e / (e + 1)) * 0.5; // all digits of a small x
-            let y = a.above(1.0).choose(half * 0.5 * half - 0.5 / half / half, near); // eᵃ overflows before y does
-            x.below(0.0).choose(-y, y)
+            let y = a.gt(1.0).choose(half * 0.5 * half - 0.5 / half / half, near); // eᵃ overflows before y does
+            x.lt(0.0).choose(-y, y)
         },
         derivative: x.cosh(),
         check: [-3.0, 0.0, 1e-6, 0.7, 2.0],
@@ -169,12 +169,12 @@ elementwise! {
         value: {
             let a = x.abs();
             let near = (a + a * a / ((a * a + 1).sqrt() + 1)).ln_1p(); // all digits of a small x
-            let y = a.above(1e9).choose(a.ln() + LN_2, near); // a² may overflow
-            x.below(0.0).choose(-y, y)
+            let y = a.gt(1e9).choose(a.ln() + LN_2, near); // a² may overflow
+            x.lt(0.0).choose(-y, y)
         },
         derivative: {
             let (far, r) = folded(x);
-            far.choose(x.below(0.0).choose(-r, r), r.literal(1.0)) / (r * r + 1).sqrt()
+            far.choose(x.lt(0.0).choose(-r, r), 1.0) / (r * r + 1).sqrt()
         },
         check: [-3.0, 0.0, 1e-6, 0.7, 2.0],
     }
@@ -191,7 +191,7 @@ elementwise! {
         value: {
             let t = x - 1;
             // two roots, since the product of two negative numbers has one
-            x.above(1e9).choose(x.ln() + LN_2, (t + t.sqrt() * (t + 2).sqrt()).ln_1p())
+            x.gt(1e9).choose(x.ln() + LN_2, (t + t.sqrt() * (t + 2).sqrt()).ln_1p())
         },
         derivative: 1 / ((x - 1).sqrt() * (x + 1).sqrt()),
         check: [1.1, 2.0, 30.0],
@@ -209,7 +209,7 @@ elementwise! {
         value: {
             let a = x.abs();
             let y = (2 * a / (1 - a)).ln_1p() * 0.5;
-            x.below(0.0).choose(-y, y)
+            x.lt(0.0).choose(-y, y)
         },
         derivative: 1 / one_less_square(x),
         check: [-0.9, 0.0, 1e-6, 0.7],
@@ -221,12 +221,12 @@ elementwise! {
     /// let x = tape.var(0.0);
     /// assert_eq!(x.tanh().backward().wrt(x)[[]], 1.0);
     /// ```
-    tanh: Tanh(x) -> y { value: x.by(Real::tanh), derivative: 1 - y * y, check: [-300.0, 0.0, 0.7, 2.0] }
+    tanh: Tanh(x) -> y { value: x.by(Numeric::tanh), derivative: 1 - y * y, check: [-300.0, 0.0, 0.7, 2.0] }
 }
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
-    unary_checks()
+    rows()
 }
 
 #[cfg(test)]

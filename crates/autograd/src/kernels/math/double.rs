@@ -1,6 +1,6 @@
 //! The functions of f64. The standard library's are called number by number; a loop over these vectorises.
 
-use super::super::lane::{FMA, PRECISE};
+use super::{FMA, PRECISE};
 
 #[inline(always)]
 fn fma<const MODE: u8>(a: f64, b: f64, c: f64) -> f64 {

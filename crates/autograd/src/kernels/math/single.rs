@@ -1,6 +1,6 @@
 //! The functions of f32. The standard library's take 5 to 25 ns a number; these, in a loop, about one.
 
-use super::super::lane::{FMA, PRECISE};
+use super::{FMA, PRECISE};
 
 #[inline(always)]
 fn fma<const MODE: u8>(a: f32, b: f32, c: f32) -> f32 {

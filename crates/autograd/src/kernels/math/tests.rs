@@ -1,5 +1,4 @@
-use super::super::lane::{FMA, POLYNOMIAL};
-use super::{double, single};
+use super::{FMA, POLYNOMIAL, double, single};
 
 /// The error in units in the last place of the f32 nearest to `want`; `floor` is the least unit.
 fn ulps(got: f32, want: f64, floor: f64) -> f64 {

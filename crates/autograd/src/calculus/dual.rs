@@ -1,8 +1,6 @@
 //! Dual numbers: a value, and how fast it changes when something else does.
 
-use super::num::{Num, Real};
-use super::{BinaryRule, UnaryRule};
-use crate::ops::{arithmetic, choose, exponential, trigonometric};
+use super::rule::{Num, Real, Rule};
 
 /// A number with its derivatives by N others; `None` is a derivative of 0 that is never computed.
 ///
@@ -47,34 +45,23 @@ impl<K: Real, const N: usize> Dual<K, N> {
     }
 }
 
-macro_rules! functions {
-    ($($name:ident $rule:expr;)*) => {
-        $(#[inline(always)]
-        fn $name(self) -> Self {
-            self.unary($rule)
-        })*
-    };
-}
-
 impl<K: Real, const N: usize> Real for Dual<K, N> {
+    /// `y′ = Σ ∂y/∂xᵢ xᵢ′`
     #[inline(always)]
-    fn unary<R: UnaryRule>(self, rule: R) -> Self {
-        let x = Num(self.value);
-        let y = Num(self.value.unary(rule));
-        if !self.changes() {
-            return Self::constant(y.0);
+    fn apply<R: Rule<M>, const M: usize>(rule: R, x: [Self; M]) -> Self {
+        let values = x.map(|x| Num(x.value));
+        let y = Num(K::apply(rule, x.map(|x| x.value)));
+        let mut slopes = [None; N];
+        // plain loops: a closure of this size would not be inlined, and the loop around it would not vectorise
+        for i in 0..M {
+            if x[i].changes() {
+                let slope = rule.slope(i, values, y).0;
+                for k in 0..N {
+                    slopes[k] = sum(slopes[k], x[i].slopes[k].map(|s| s.mul(slope)));
+                }
+            }
         }
-        let slope = rule.derivative(x, y).0;
-        self.with(y.0, |s| s.mul(slope))
-    }
-    #[inline(always)]
-    fn binary<R: BinaryRule>(self, other: Self, rule: R) -> Self {
-        let (a, b) = (Num(self.value), Num(other.value));
-        let y = Num(self.value.binary(other.value, rule));
-        let by_a = self.changes().then(|| rule.derivative_a(a, b, y).0);
-        let by_b = other.changes().then(|| rule.derivative_b(a, b, y).0);
-        let term = |s: Option<K>, slope: Option<K>| s.zip(slope).map(|(s, slope)| s.mul(slope));
-        self.zip(other, y.0, |s, t| sum(term(s, by_a), term(t, by_b)))
+        Dual { value: y.0, slopes }
     }
     #[inline(always)]
     fn literal(self, c: f64) -> Self {
@@ -98,7 +85,10 @@ impl<K: Real, const N: usize> Real for Dual<K, N> {
     }
     #[inline(always)]
     fn div(self, other: Self) -> Self {
-        self.binary(other, arithmetic::Div {})
+        let (a, b) = (self.value, other.value);
+        self.zip(other, a.div(b), |s, t| {
+            sum(s.map(|s| s.mul(b.divide_into(1.0))), t.map(|t| t.mul(a.div(b.mul(b)).neg())))
+        })
     }
     #[inline(always)]
     fn neg(self) -> Self {
@@ -113,20 +103,21 @@ impl<K: Real, const N: usize> Real for Dual<K, N> {
         self.with(self.value.scale(c), |s| s.scale(c))
     }
     #[inline(always)]
-    fn per(self, c: f64) -> Self {
-        self.with(self.value.per(c), |s| s.per(c))
+    fn divide_by(self, c: f64) -> Self {
+        self.with(self.value.divide_by(c), |s| s.divide_by(c))
     }
     #[inline(always)]
-    fn over(self, c: f64) -> Self {
-        self.unary(arithmetic::Over { number: c })
+    fn divide_into(self, c: f64) -> Self {
+        let y = self.value.divide_into(c);
+        self.with(y, |s| s.mul(y.div(self.value).neg()))
     }
     #[inline(always)]
     fn gt(self, other: Self) -> Self {
         Self::constant(self.value.gt(other.value))
     }
     #[inline(always)]
-    fn is(self, other: Self) -> Self {
-        Self::constant(self.value.is(other.value))
+    fn eq(self, other: Self) -> Self {
+        Self::constant(self.value.eq(other.value))
     }
     #[inline(always)]
     fn above(self, c: f64) -> Self {
@@ -143,25 +134,5 @@ impl<K: Real, const N: usize> Real for Dual<K, N> {
         yes.zip(no, condition.choose(yes.value, no.value), |s, t| {
             (s.is_some() || t.is_some()).then(|| condition.choose(zero(s), zero(t)))
         })
-    }
-    #[inline(always)]
-    fn pow(self, exponent: Self) -> Self {
-        self.binary(exponent, exponential::Pow {})
-    }
-    #[inline(always)]
-    fn pow_number(self, exponent: f64) -> Self {
-        self.unary(exponential::PowNumber { exponent })
-    }
-    functions! {
-        abs choose::Abs {};
-        exp exponential::Exp {};
-        exp_m1 exponential::ExpM1 {};
-        ln exponential::Ln {};
-        ln_1p exponential::Ln1p {};
-        sqrt exponential::Sqrt {};
-        sin trigonometric::Sin {};
-        cos trigonometric::Cos {};
-        tanh trigonometric::Tanh {};
-        erf exponential::Erf {};
     }
 }

@@ -1,0 +1,106 @@
+//! The kinds of numbers, and the elementwise functions that are written over them.
+
+/// A kind of number that a rule is written over. Literals stay literals (`shift`, `scale`, `divide_into`): on a tape
+/// they never become leaves.
+#[allow(missing_docs)]
+pub trait Real: Copy {
+    /// Applies an elementwise function, with its own derivatives.
+    fn apply<R: Rule<N>, const N: usize>(rule: R, x: [Self; N]) -> Self;
+    /// The number c, of the same kind as this.
+    fn literal(self, c: f64) -> Self;
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    fn neg(self) -> Self;
+    /// `x + c`
+    fn shift(self, c: f64) -> Self;
+    /// `x · c`
+    fn scale(self, c: f64) -> Self;
+    /// `x / c`
+    fn divide_by(self, c: f64) -> Self;
+    /// `c / x`
+    fn divide_into(self, c: f64) -> Self;
+    /// 1 where `x > other`, else 0. Its derivative is 0.
+    fn gt(self, other: Self) -> Self;
+    /// 1 where `x = other`, else 0. Its derivative is 0.
+    fn eq(self, other: Self) -> Self;
+    /// 1 where `x > c`, else 0. Its derivative is 0.
+    fn above(self, c: f64) -> Self;
+    /// 1 where `x < c`, else 0. Its derivative is 0.
+    fn below(self, c: f64) -> Self;
+    /// `yes` where this is not 0, else `no`.
+    fn choose(self, yes: Self, no: Self) -> Self;
+}
+
+/// A kind of number that computes, and so has the functions that everything else is made of. The other kinds need no
+/// list of functions: each function's rule tells them its derivative.
+#[allow(missing_docs)]
+pub trait Numeric: Real {
+    fn abs(self) -> Self;
+    fn exp(self) -> Self;
+    fn exp_m1(self) -> Self;
+    fn ln(self) -> Self;
+    fn ln_1p(self) -> Self;
+    fn sqrt(self) -> Self;
+    fn sin(self) -> Self;
+    fn cos(self) -> Self;
+    fn tanh(self) -> Self;
+    fn erf(self) -> Self;
+    fn pow(self, exponent: Self) -> Self;
+    fn pow_number(self, exponent: f64) -> Self;
+}
+
+/// A number of an elementwise rule or of a [`fused!`](crate::fused) function.
+///
+/// It has operators between numbers and with `f64` or `i32` literals, and every elementwise function that a
+/// [`Var`](crate::Var) has, by the same name. [`where_`](crate::where_)`(condition, yes, no)` is
+/// [`condition.choose(yes, no)`](Num::choose) here.
+#[derive(Clone, Copy, Debug)]
+pub struct Num<K>(pub K);
+
+/// An elementwise function of N numbers: its formula and its derivatives, each written once.
+#[doc(hidden)]
+pub trait Rule<const N: usize>: Copy + Send + Sync + 'static {
+    /// What messages call it.
+    const NAME: &'static str;
+    /// The largest |x| for which the polynomials that `value` calls keep their accuracy.
+    const LIMIT: f64 = f64::INFINITY;
+    /// `y = f(x)`
+    fn value<K: Numeric>(self, x: [Num<K>; N]) -> Num<K>;
+    /// `∂y/∂xᵢ`, given x and y.
+    fn slope<K: Real>(self, i: usize, x: [Num<K>; N], y: Num<K>) -> Num<K>;
+    /// The derivative of a function of one number, if it is the same number everywhere.
+    fn constant_slope(self) -> Option<f64> {
+        None
+    }
+    /// The loops that run it over arrays.
+    fn loops() -> &'static Compiled<Self, N>;
+}
+
+/// The loops of a rule, compiled in this crate for both number types.
+#[doc(hidden)]
+pub struct Compiled<R, const N: usize> {
+    pub(crate) f32: Loops<R, f32, N>,
+    pub(crate) f64: Loops<R, f64, N>,
+}
+
+/// Numbers, and how fast they move: `None` if they stand still, which is not the same as moving by 0 where a derivative
+/// is infinite or NaN.
+pub type Moving<'a, T> = (&'a [T], Option<&'a [T]>);
+
+/// The loops of a rule for one number type. `i` is the number of an operand.
+#[doc(hidden)]
+pub struct Loops<R, T, const N: usize> {
+    /// `y ← f(x)`
+    pub(crate) value: fn(R, [&[T]; N], &mut [T]),
+    /// `y ← f(x)` for a rule of two numbers, where operand i is one number for all places
+    pub(crate) value_beside: fn(R, usize, [&[T]; N], &mut [T]),
+    /// `g ← g · ∂f/∂xᵢ`, given x and y
+    pub(crate) chain: fn(R, usize, [&[T]; N], &[T], &mut [T]),
+    /// `g ← g · f′` and `dg ← dg · f′ + g · df′` with `f′ = ∂f/∂xᵢ`, given how x and y move. The last argument says
+    /// whether g moved at first: if it did not, dg holds nothing yet.
+    pub(crate) chain_moving: ChainMoving<R, T, N>,
+}
+
+type ChainMoving<R, T, const N: usize> = fn(R, usize, ([Moving<'_, T>; N], Moving<'_, T>), (&mut [T], &mut [T]), bool);

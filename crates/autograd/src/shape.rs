@@ -1,0 +1,92 @@
+//! Shapes, and how shapes that differ stand beside each other: aligned at their last axes, sizes of 1 repeated, as in
+//! numpy.
+
+use smallvec::SmallVec;
+
+/// The sizes of an array's axes.
+pub type Shape = SmallVec<[usize; 4]>;
+
+/// How many numbers an array of this shape holds.
+///
+/// # Panics
+/// If they do not fit into memory, so that no size computed from a shape wraps around.
+#[track_caller]
+pub(crate) fn count(shape: &[usize]) -> usize {
+    match shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)).filter(|&n| n <= isize::MAX as usize / 16) {
+        Some(count) => count,
+        None => panic!("an array of shape {shape:?} does not fit into memory"),
+    }
+}
+
+/// The shape that two shapes broadcast to, aligned at their last axes as in numpy.
+pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Shape, String> {
+    if a == b {
+        return Ok(Shape::from_slice(a));
+    }
+    let (long, short) = if a.len() >= b.len() { (a, b) } else { (b, a) };
+    let skip = long.len() - short.len();
+    let mut shape = Shape::from_slice(long);
+    for (i, &size) in short.iter().enumerate() {
+        let other = &mut shape[skip + i];
+        match (*other, size) {
+            (x, y) if x == y => {}
+            (1, y) => *other = y,
+            (_, 1) => {}
+            (x, y) => {
+                let axis = skip + i;
+                let hint = if a.len() == 2 && b.len() == 1 && a[0] == b[0] {
+                    "; to run along the first axis, make the second a column: `b.reshape([-1, 1])`"
+                } else {
+                    ""
+                };
+                return Err(format!(
+                    "shapes {a:?} and {b:?} do not broadcast: sizes {x} and {y} on axis {axis} differ and neither is \
+                     1{hint}"
+                ));
+            }
+        }
+    }
+    Ok(shape)
+}
+
+/// The axes of `wide` along which `narrow` was repeated to reach it.
+pub(crate) fn broadcast_axes(narrow: &[usize], wide: &[usize]) -> Shape {
+    let skip = wide.len() - narrow.len();
+    (0..wide.len()).filter(|&k| k < skip || (narrow[k - skip] == 1 && wide[k] != 1)).collect()
+}
+
+/// How far apart in memory, in numbers, the neighbours along each axis lie.
+pub(crate) type Strides = SmallVec<[isize; 4]>;
+
+/// Strides that read an array of shape `narrow` as if it had shape `wide`.
+pub(crate) fn broadcast_strides(narrow: &[usize], wide: &[usize]) -> Strides {
+    let skip = wide.len() - narrow.len();
+    let own = strides(narrow);
+    (0..wide.len()).map(|k| if k < skip || narrow[k - skip] == 1 { 0 } else { own[k - skip] }).collect()
+}
+
+/// The strides of a contiguous array.
+pub(crate) fn strides(shape: &[usize]) -> Strides {
+    let mut strides: Strides = SmallVec::from_elem(1, shape.len());
+    for k in (1..shape.len()).rev() {
+        strides[k - 1] = strides[k] * shape[k] as isize;
+    }
+    strides
+}
+
+/// The index of a number by its position, counted row by row: `(axis, index)` from the last axis to the first.
+#[inline]
+pub(crate) fn index_of(position: usize, shape: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+    let mut rest = position;
+    shape.iter().enumerate().rev().map(move |(axis, &size)| {
+        let index = rest % size;
+        rest /= size;
+        (axis, index)
+    })
+}
+
+/// Where the number at a position of an array of this shape lies in memory with these strides.
+#[inline]
+pub(crate) fn offset(position: usize, shape: &[usize], strides: &[isize]) -> isize {
+    index_of(position, shape).map(|(axis, index)| index as isize * strides[axis]).sum()
+}
