@@ -20,60 +20,52 @@
 //! model is made of), `derivatives.rs` and `gradcheck.rs`. `kernels/` and `storage.rs` are about speed and can be
 //! skipped.
 
-mod anomaly;
 mod array;
 mod axes;
 mod calculus;
-mod checkpoint;
-mod derivatives;
-mod dual;
+mod engine;
 #[doc(hidden)]
 pub mod exact;
-mod explain;
-mod gradcheck;
-mod gradients;
+mod exact_sum;
+mod id_hasher;
 mod kernels;
-mod module;
-mod operand;
-mod operation;
+mod memory;
+mod model;
 mod ops;
-mod param;
+mod places;
 mod scalar;
 mod shape;
-mod storage;
 mod stream;
-mod sweep;
-mod tape;
-mod tensor;
-mod var;
+mod tools;
 mod view;
 
 pub use array::IntoArray;
 pub use axes::Axes;
-pub use calculus::{IntoNum, Num, Real};
-pub use checkpoint::Part;
-pub use derivatives::{grad, hessian, hvp, jacobian, jvp, per_example_gradients, value_and_grad, vjp};
-pub use explain::{Input, Numbers, Step, Trace, explain};
+pub use calculus::{Expression, IntoNum, Num, Real};
+pub use engine::gradients::{Differentiable, Gradients};
+pub use engine::operand::{IntoVar, Operand};
+pub use engine::operation::{Jvp, Operation, Vjp};
+pub use engine::step::Memory;
+pub use engine::tape::{Mode, Tape};
+pub use engine::tensor::{Tensor, TensorFunctions};
+pub use engine::value::Value;
+pub use engine::var::Var;
 pub use functions::where_;
-pub use gradcheck::{GradCheckError, gradcheck};
-pub use gradients::{Differentiable, Gradients};
 pub use kernels::{set_threads, vectorize, with_threads};
-pub use module::{Leaf, LeafMut, Module, Path, Segment, Visitor, path_fits};
-pub use operand::{IntoVar, Operand};
-pub use operation::{Jvp, Operation, Vjp};
+pub use model::module::{Leaf, LeafMut, Module, Path, Segment, Visitor, path_fits};
+pub use model::param::{Buffer, Param, ParamId};
 pub use ops::einsum::einsum;
-pub use ops::fused::FusedRule;
 pub use ops::join::{concat, stack};
 pub use ops::shape::Sizes;
 pub use ops::slice::Place;
 pub use ops::window::{Convolution, Pooling};
-pub use param::{Buffer, Param, ParamId};
 pub use scalar::Float;
 pub use shape::Shape;
 pub use stream::Stream;
-pub use tape::{Memory, Mode, Tape};
-pub use tensor::{Tensor, Value};
-pub use var::Var;
+pub use tools::checkpoint::Part;
+pub use tools::derivatives::{grad, hessian, hvp, jacobian, jvp, per_example_gradients, value_and_grad, vjp};
+pub use tools::explain::{Input, Numbers, Step, Trace, explain};
+pub use tools::gradcheck::{GradCheckError, gradcheck};
 pub use view::{Output, View};
 
 /// The elementwise operations as functions, for `.map(tanh)` and its kind.
@@ -92,14 +84,9 @@ pub mod functions {
     pub use crate::ops::trigonometric::*;
 }
 
-/// Parts that the other crates of the workspace and generic code need in scope, without being for users.
+/// Parts that the other crates of the workspace need, and that are not for users.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::calculus::{Compiled, Dual, Loops, Moving, Numeric, Rule};
-    pub use crate::dual::{DualContext, DualValue};
     pub use crate::kernels::threads::{split_by, split_many};
-    pub use crate::kernels::{AnyBlock, AnyLane, Block, Kernels, Lane};
-    pub use crate::ops::places::{Places, Range};
     pub use crate::scalar::Typed;
-    pub use crate::tensor::{Recorded, ValueContext};
 }

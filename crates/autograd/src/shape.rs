@@ -49,6 +49,14 @@ pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Shape, String>
     Ok(shape)
 }
 
+/// Why an array of shape `from` cannot be repeated to shape `to`, if it cannot.
+pub(crate) fn check_broadcast(from: &[usize], to: &[usize]) -> Result<(), String> {
+    match broadcast_shape(from, to) {
+        Ok(shape) if *shape == *to => Ok(()),
+        _ => Err(format!("{from:?} does not broadcast to {to:?}: aligned at the last axis, sizes must be equal or 1")),
+    }
+}
+
 /// The axes of `wide` along which `narrow` was repeated to reach it.
 pub(crate) fn broadcast_axes(narrow: &[usize], wide: &[usize]) -> Shape {
     let skip = wide.len() - narrow.len();

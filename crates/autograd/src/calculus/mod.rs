@@ -8,9 +8,12 @@
 //! - a [`Var`](crate::Var) records operations on its tape, so that the derivative can be differentiated again.
 
 mod dual;
+mod expression;
 mod num;
 mod rule;
 
-pub use dual::Dual;
+pub(crate) use dual::Dual;
+pub use expression::Expression;
 pub use num::IntoNum;
-pub use rule::{Compiled, Loops, Moving, Num, Numeric, Real, Rule};
+pub(crate) use rule::{Compiled, Loops, Moving, Numeric, Rule};
+pub use rule::{Num, Real};

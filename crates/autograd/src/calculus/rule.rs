@@ -87,7 +87,7 @@ pub struct Compiled<R, const N: usize> {
 
 /// Numbers, and how fast they move: `None` if they stand still, which is not the same as moving by 0 where a derivative
 /// is infinite or NaN.
-pub type Moving<'a, T> = (&'a [T], Option<&'a [T]>);
+pub(crate) type Moving<'a, T> = (&'a [T], Option<&'a [T]>);
 
 /// The loops of a rule for one number type. `i` is the number of an operand.
 #[doc(hidden)]

@@ -3,7 +3,7 @@
 //!
 //! - `loops.rs`: the loops that an elementwise rule compiles to; `each.rs`: the one that most of them are
 //! - `lane.rs`, `block.rs`, `checked.rs`: the kinds of numbers that they compute with; `math/`: `exp` and its kin
-//! - `matmul.rs`, `reduce.rs`, `sum.rs`, `softmax.rs`: products, sums, exponentials of a row
+//! - `matmul.rs`, `reduce.rs`, `softmax.rs`: products, sums, exponentials of a row
 //! - `strided.rs`, `in_place.rs`: copies through strides, arithmetic on numbers where they stand
 //! - `simd.rs`, `threads.rs`: which instruction set runs, on how many threads
 
@@ -19,11 +19,10 @@ pub(crate) mod reduce;
 pub(crate) mod simd;
 pub(crate) mod softmax;
 pub(crate) mod strided;
-pub(crate) mod sum;
 pub(crate) mod threads;
 
-pub use block::{AnyBlock, Block};
-pub use lane::{AnyLane, Lane};
+pub(crate) use block::{AnyBlock, Block};
+pub(crate) use lane::{AnyLane, Lane};
 pub use simd::vectorize;
 pub use threads::{set_threads, with_threads};
 

@@ -1,11 +1,8 @@
-//! Sums, differences, products, quotients: between variables, and with plain numbers.
+//! Sums, differences, products, quotients: between arrays, and with plain numbers. `operators.rs` applies them.
 
-use std::ops::{Add as AddOp, Div as DivOp, Mul as MulOp, Neg as NegOp, Sub as SubOp};
-
-use crate::calculus::Rule;
 use crate::ops::elementwise::{elementwise, forward};
 use crate::shape::broadcast_shape;
-use crate::{Float, IntoVar, Jvp, Operand, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, View, Vjp};
 
 elementwise! {
     /// The reciprocal: `y = 1 / x`, `dy/dx = −y²`. Infinite at 0.
@@ -62,63 +59,13 @@ between! {
     "add" Add |cx| cx.grad(), cx.grad();
         cx.sum([cx.tangent(0), cx.tangent(1)].into_iter().flatten());
     "sub" Sub |cx| cx.grad(), -cx.grad();
-        cx.sum([cx.tangent(0), cx.tangent(1).map(NegOp::neg)].into_iter().flatten());
+        cx.sum([cx.tangent(0), cx.tangent(1).map(std::ops::Neg::neg)].into_iter().flatten());
     "mul" Mul |cx| cx.grad() * cx.input(1), cx.grad() * cx.input(0);
         cx.multilinear(&Mul {});
     "div" Div |cx| cx.grad() / cx.input(1), -(cx.grad() * cx.output() / cx.input(1)); {
         let by_a = cx.tangent(0).map(|a| a / cx.input(1));
         cx.sum([by_a, cx.tangent(1).map(|b| -(b * cx.output() / cx.input(1)))].into_iter().flatten())
     };
-}
-
-macro_rules! operator {
-    ($Trait:ident $method:ident $Type:ident, |$x:ident, $c:ident| $right:expr, $left:expr) => {
-        impl<'t, T: Float, R: IntoVar<'t, T>> $Trait<R> for Var<'t, T> {
-            type Output = Var<'t, T>;
-            #[track_caller]
-            fn $method(self, other: R) -> Var<'t, T> {
-                match other.operand(self.tape()) {
-                    Operand::Number($c) => {
-                        let $x = self;
-                        $right
-                    }
-                    Operand::Var(other) => self.tape().apply($Type {}, [self, other]),
-                }
-            }
-        }
-        operator!(@left f64 $Trait $method |$x, $c| $left);
-        operator!(@left i32 $Trait $method |$x, $c| $left);
-    };
-    (@left $number:ident $Trait:ident $method:ident |$x:ident, $c:ident| $left:expr) => {
-        impl<'t, T: Float> $Trait<Var<'t, T>> for $number {
-            type Output = Var<'t, T>;
-            #[track_caller]
-            fn $method(self, $x: Var<'t, T>) -> Var<'t, T> {
-                let $c = f64::from(self);
-                $left
-            }
-        }
-    };
-}
-operator!(AddOp add Add, |x, c| x.by(AddNumber { number: c }), x.by(AddNumber { number: c }));
-operator!(SubOp sub Sub, |x, c| x.by(AddNumber { number: -c }), x.by(SubFrom { number: c }));
-operator!(MulOp mul Mul, |x, c| x.by(MulNumber { number: c }), x.by(MulNumber { number: c }));
-operator!(DivOp div Div, |x, c| x.by(DivNumber { number: c }), x.by(DivInto { number: c }));
-
-impl<'t, T: Float> NegOp for Var<'t, T> {
-    type Output = Var<'t, T>;
-    #[track_caller]
-    fn neg(self) -> Var<'t, T> {
-        self.by(Neg {})
-    }
-}
-
-impl<T: Float> Var<'_, T> {
-    /// Applies the rule of an operator.
-    #[track_caller]
-    fn by<R: Rule<1>>(self, rule: R) -> Self {
-        self.tape().elementwise(rule, [self])
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use smallvec::SmallVec;
 
 use crate::axes::Axes;
 use crate::ops::choose::where_;
-use crate::ops::places::{Places, Put, Range};
+use crate::ops::places::Put;
+use crate::places::{Places, Range};
 use crate::{Float, Shape, Var};
 
 /// Zeros of a shape, with a part at the places that the ranges name.

@@ -12,6 +12,7 @@
 //! derivative is the number c. Rows behind the word `operators` have no methods: the operators apply them.
 
 use crate::calculus::Rule;
+use crate::engine::tensor::Sweep;
 use crate::kernels::threads::{GRAIN, split};
 use crate::shape::{broadcast_shape, broadcast_strides, offset};
 use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, Value, Var, View, Vjp};

@@ -3,8 +3,8 @@
 use ndarray::{ArrayD, Axis};
 
 use crate::axes::{Axes, axis_of};
+use crate::ops::along::{reduce, reduced};
 use crate::ops::choose::Where;
-use crate::ops::reduce::{reduce, reduced};
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 macro_rules! extremes {

@@ -2,15 +2,9 @@
 
 use smallvec::SmallVec;
 
-use crate::calculus::{Dual, Num, Real};
-use crate::kernels::block::{AnyBlock, BLOCK};
-use crate::kernels::checked::Checked;
-use crate::kernels::lane::AnyLane;
-use crate::kernels::loops::product_rule;
-use crate::kernels::math::PRECISE;
-use crate::kernels::simd::dispatch;
-use crate::kernels::threads::split_many;
-use crate::shape::{Strides, broadcast_shape, broadcast_strides, offset};
+use crate::calculus::Expression;
+use crate::ops::fused_loops::{run, second_order};
+use crate::shape::{broadcast_shape, count};
 use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, Value, Var, View, Vjp};
 
 /// Makes one operation of an elementwise function of one or several arrays, written as ordinary mathematics.
@@ -68,7 +62,7 @@ macro_rules! fused {
             struct Rule {
                 $($($setting: f64),+)?
             }
-            impl $crate::FusedRule<{ [stringify!($first) $(, stringify!($other))*].len() }> for Rule {
+            impl $crate::Expression<{ [stringify!($first) $(, stringify!($other))*].len() }> for Rule {
                 const NAME: &'static str = stringify!($name);
                 const OPTIMISED: bool = !cfg!(debug_assertions);
                 #[inline(always)]
@@ -86,188 +80,12 @@ macro_rules! fused {
     };
 }
 
-/// What [`fused!`](crate::fused) makes of a function: an expression over any kind of number.
-pub trait FusedRule<const N: usize>: Copy + Send + Sync + 'static {
-    /// What messages call it.
-    const NAME: &'static str;
-    /// Whether the crate that the expression stands in is compiled with optimisation.
-    const OPTIMISED: bool;
-    /// The expression. `#[inline(always)]`, or loops over it will not vectorise.
-    fn value<K: Real>(self, x: [Num<K>; N]) -> Num<K>;
-}
-
 /// The operation of a rule. Its inputs are the rule's own N and behind them, where forward kept them, the derivatives
 /// by those of them that are differentiated.
 struct Fused<R, const N: usize> {
     rule: R,
     /// the inputs whose derivatives are kept
     kept: [bool; N],
-}
-
-/// An input as it is read: broadcast to the output's shape.
-struct Reader<'a, T> {
-    numbers: &'a [T],
-    shape: &'a [usize],
-    /// unless the numbers are read straight through
-    strides: Option<Strides>,
-}
-
-impl<'a, T: Float> Reader<'a, T> {
-    fn new(x: &View<'a, T>, shape: &'a [usize]) -> Self {
-        let strides = (x.shape() != shape).then(|| broadcast_strides(x.shape(), shape));
-        Reader { numbers: x.data(), shape, strides }
-    }
-    /// Copies the numbers that stand at `start` and behind it in the output.
-    fn read(&self, start: usize, out: &mut [T]) {
-        match (&self.strides, self.numbers) {
-            (None, numbers) => out.copy_from_slice(&numbers[start..start + out.len()]),
-            (_, &[number]) => out.fill(number),
-            (Some(strides), numbers) => {
-                let (last, row) = (self.shape.len() - 1, self.shape[self.shape.len() - 1]);
-                let mut done = 0;
-                while done < out.len() {
-                    let (outer, column) = ((start + done) / row, (start + done) % row);
-                    let at = offset(outer, &self.shape[..last], strides) as usize;
-                    let len = (row - column).min(out.len() - done);
-                    match strides[last] {
-                        0 => out[done..done + len].fill(numbers[at]),
-                        _ => out[done..done + len].copy_from_slice(&numbers[at + column..][..len]),
-                    }
-                    done += len;
-                }
-            }
-        }
-    }
-}
-
-/// Numbers of an output that a thread must have to itself before a second one is woken.
-const GRAIN: usize = 1 << 13;
-/// Numbers computed before they are written out: few enough for the first-level cache.
-const CHUNK: usize = 256;
-
-/// A chunk of a rule's inputs, its values, and its derivatives.
-struct Numbers<T, const N: usize> {
-    x: [[T; CHUNK]; N],
-    y: [T; CHUNK],
-    slopes: [[T; CHUNK]; N],
-}
-
-/// Writes the value of a rule and its derivatives by the inputs that are `kept`, one array to each slice of `outs`.
-fn run<T: Float, R: FusedRule<N>, const N: usize>(
-    rule: R,
-    inputs: &[View<'_, T>],
-    shape: &[usize],
-    kept: [bool; N],
-    outs: &mut [&mut [T]],
-) {
-    if !R::OPTIMISED {
-        return each_block(&inputs[..N], shape, outs, |x| {
-            let y = dual(rule, std::array::from_fn(|i| x[i]), kept);
-            let slope = |i: usize| y.slopes[i].unwrap_or_else(|| x[0].literal(0.0));
-            std::iter::once(y.value).chain((0..N).filter(|&i| kept[i]).map(slope)).collect()
-        });
-    }
-    let readers: [Reader<'_, T>; N] = std::array::from_fn(|i| Reader::new(&inputs[i], shape));
-    split_many(outs, GRAIN, |start, outs| {
-        let zeros = [T::default(); CHUNK];
-        let mut chunk = Numbers { x: [zeros; N], y: zeros, slopes: [zeros; N] };
-        let len = outs[0].len();
-        for at in (0..len).step_by(CHUNK) {
-            let end = len.min(at + CHUNK);
-            readers.iter().zip(&mut chunk.x).for_each(|(reader, x)| reader.read(start + at, &mut x[..end - at]));
-            let past = if kept == [false; N] {
-                dispatch!(MODE => compute::<T::Lane<MODE>, R, N>(rule, [false; N], &mut chunk))
-            } else {
-                dispatch!(MODE => compute::<T::Lane<MODE>, R, N>(rule, [true; N], &mut chunk))
-            };
-            if past {
-                dispatch!(MODE => compute_past::<T::Lane<MODE>, T::Lane<PRECISE>, R, N>(rule, kept, &mut chunk));
-            }
-            let slopes = chunk.slopes.iter().zip(kept).filter(|(_, kept)| *kept).map(|(slope, _)| slope);
-            let results = std::iter::once(&chunk.y).chain(slopes);
-            outs.iter_mut().zip(results).for_each(|(out, y)| out[at..end].copy_from_slice(&y[..end - at]));
-        }
-    });
-}
-
-/// Computes a chunk, and says whether a number was past the range of a polynomial.
-#[inline(always)]
-fn compute<L: AnyLane<T: Float>, R: FusedRule<N>, const N: usize>(
-    rule: R,
-    kept: [bool; N],
-    chunk: &mut Numbers<L::T, N>,
-) -> bool {
-    let mut past = false;
-    for i in 0..CHUNK {
-        past |= compute_one::<L, R, N>(rule, kept, chunk, i);
-    }
-    past
-}
-
-#[inline(always)]
-fn compute_one<L: AnyLane<T: Float>, R: FusedRule<N>, const N: usize>(
-    rule: R,
-    kept: [bool; N],
-    chunk: &mut Numbers<L::T, N>,
-    i: usize,
-) -> bool {
-    let x = std::array::from_fn(|k| Checked { lane: L::new(chunk.x[k][i]), past: false });
-    let y = dual(rule, x, kept);
-    chunk.y[i] = y.value.lane.get();
-    let mut past = y.value.past;
-    for k in 0..N {
-        let slope = y.slopes[k].unwrap_or_else(|| x[0].literal(0.0));
-        chunk.slopes[k][i] = slope.lane.get();
-        past |= slope.past;
-    }
-    past
-}
-
-/// Computes the numbers of a chunk that are past the range of a polynomial again, with lane P. That is decided for each
-/// by itself, so that it does not depend on its neighbours, and with them on where an array is cut for threads.
-#[inline(always)]
-fn compute_past<L: AnyLane<T: Float>, P: AnyLane<T = L::T>, R: FusedRule<N>, const N: usize>(
-    rule: R,
-    kept: [bool; N],
-    chunk: &mut Numbers<L::T, N>,
-) {
-    for i in 0..CHUNK {
-        if compute_one::<L, R, N>(rule, kept, chunk, i) {
-            compute_one::<P, R, N>(rule, kept, chunk, i);
-        }
-    }
-}
-
-/// Writes what `f` makes of each block of the inputs, one array to each slice of `outs`.
-fn each_block<T: Float>(
-    inputs: &[View<'_, T>],
-    shape: &[usize],
-    outs: &mut [&mut [T]],
-    f: impl Fn(&[T::Block]) -> Blocks<T> + Sync,
-) {
-    let readers: SmallVec<[Reader<'_, T>; 4]> = inputs.iter().map(|x| Reader::new(x, shape)).collect();
-    split_many(outs, GRAIN, |start, outs| {
-        let mut buffer = [T::default(); BLOCK];
-        let len = outs[0].len();
-        for at in (0..len).step_by(BLOCK) {
-            let end = len.min(at + BLOCK);
-            let block = |x: &Reader<'_, T>| {
-                x.read(start + at, &mut buffer[..end - at]);
-                T::Block::read(&buffer)
-            };
-            let blocks: Blocks<T> = readers.iter().map(block).collect();
-            outs.iter_mut().zip(f(&blocks)).for_each(|(out, y)| y.write(&mut out[at..end]));
-        }
-    });
-}
-
-type Blocks<T> = SmallVec<[<T as Float>::Block; 4]>;
-
-/// The value of a rule with its derivatives by the inputs that are `wanted`.
-#[inline(always)]
-pub(crate) fn dual<R: FusedRule<N>, K: Real, const N: usize>(rule: R, x: [K; N], wanted: [bool; N]) -> Dual<K, N> {
-    let seed = |i: usize| std::array::from_fn(|j| (i == j && wanted[i]).then(|| x[i].literal(1.0)));
-    rule.value(std::array::from_fn(|i| Num(Dual { value: x[i], slopes: seed(i) }))).0
 }
 
 fn broadcast(shapes: &[&[usize]]) -> Result<Shape, String> {
@@ -278,7 +96,7 @@ impl<T: Float> Tape<T> {
     /// Applies what [`fused!`](crate::fused) made of a function, and keeps its derivatives if they may be asked for.
     #[doc(hidden)]
     #[track_caller]
-    pub fn fused<'t, R: FusedRule<N>, const N: usize>(&'t self, rule: R, inputs: [Var<'t, T>; N]) -> Var<'t, T> {
+    pub fn fused<'t, R: Expression<N>, const N: usize>(&'t self, rule: R, inputs: [Var<'t, T>; N]) -> Var<'t, T> {
         let kept = inputs.map(Var::is_differentiated);
         let slopes = kept.iter().filter(|k| **k).count();
         if slopes == 0 {
@@ -288,9 +106,37 @@ impl<T: Float> Tape<T> {
             run(rule, views, shape, kept, outs);
         })
     }
+
+    /// [`apply`](Self::apply) for an operation that computes arrays in its output's shape beside it and keeps them for
+    /// its rule, which finds them behind its inputs. `run` is given the inputs, the shape, and slices to write the
+    /// output and `kept` arrays to.
+    #[track_caller]
+    fn apply_keeping<'t, O: Operation<T>>(
+        &'t self,
+        operation: O,
+        inputs: &[Var<'t, T>],
+        kept: usize,
+        run: impl FnOnce(&[View<'_, T>], &[usize], &mut [&mut [T]]),
+    ) -> Var<'t, T> {
+        self.check_tapes(operation.name(), inputs);
+        let views: SmallVec<[View<'_, T>; 3]> = inputs.iter().map(|v| self.nodes().node(v.index()).value).collect();
+        let shapes: SmallVec<[_; 3]> = views.iter().map(View::shape).collect();
+        let shape = self.output_shape(&operation, inputs, &shapes);
+        let len = count(shape);
+        let mut blocks: SmallVec<[&mut [T]; 4]> = (0..=kept).map(|_| self.nodes().alloc(len)).collect();
+        {
+            let mut outputs: SmallVec<[&mut [T]; 4]> = blocks.iter_mut().map(|block| &mut block[..len]).collect();
+            run(&views, shape, &mut outputs);
+        }
+        let mut blocks = blocks.into_iter().map(|block| &*block);
+        let value = blocks.next().expect("the output's");
+        let kept: SmallVec<[u32; 4]> = blocks.map(|block| self.push_leaf(block, shape, false).index()).collect();
+        let indices: SmallVec<[u32; 4]> = inputs.iter().map(|v| v.index()).chain(kept).collect();
+        self.push(operation, Some(self.nodes().input_list(indices.into_iter())), value, shape)
+    }
 }
 
-impl<T: Float, R: FusedRule<N>, const N: usize> Operation<T> for Fused<R, N> {
+impl<T: Float, R: Expression<N>, const N: usize> Operation<T> for Fused<R, N> {
     fn name(&self) -> &'static str {
         R::NAME
     }
@@ -304,7 +150,7 @@ impl<T: Float, R: FusedRule<N>, const N: usize> Operation<T> for Fused<R, N> {
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         for (i, slope) in self.slopes() {
             let x = || std::array::from_fn(|k| cx.input(k));
-            cx.add(i, || V::chain_fused(self.rule, i, cx.grad(), x(), cx.input(slope)));
+            cx.add(i, || V::chain_fused(self.rule, i, cx.grad(), x(), cx.input(slope), second_order::<T, R, N>));
         }
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
@@ -317,26 +163,6 @@ impl<R, const N: usize> Fused<R, N> {
     fn slopes(&self) -> impl Iterator<Item = (usize, usize)> {
         (0..N).filter(|&i| self.kept[i]).zip(N..)
     }
-}
-
-/// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where f′ is the derivative by input `i`. The arrays are the inputs, g, and
-/// how those of them move that do.
-pub(crate) fn second_order<T: Float, R: FusedRule<N>, const N: usize>(
-    rule: R,
-    i: usize,
-    (arrays, moves): (&[View<'_, T>], &[bool]),
-    shape: &[usize],
-    outs: [&mut [T]; 2],
-) {
-    let mut outs = outs;
-    each_block(arrays, shape, &mut outs, |x| {
-        let how = |k: usize| moves[k].then(|| x[N + 1 + moves[..k].iter().filter(|moves| **moves).count()]);
-        let inputs = std::array::from_fn(|k| Dual { value: x[k], slopes: [how(k)] });
-        let slope = dual(rule, inputs, std::array::from_fn(|k| k == i)).slopes[i];
-        let slope = slope.unwrap_or_else(|| inputs[0].literal(0.0));
-        let moved = product_rule(x[N], how(N), slope);
-        SmallVec::from_iter([x[N].mul(slope.value), moved.unwrap_or_else(|| x[N].literal(0.0))])
-    });
 }
 
 #[cfg(test)]
@@ -376,10 +202,11 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calculus::{Num, Real};
 
     #[derive(Clone, Copy)]
-    struct Expression<const OPTIMISED: bool>;
-    impl<const OPTIMISED: bool> FusedRule<2> for Expression<OPTIMISED> {
+    struct Mixed<const OPTIMISED: bool>;
+    impl<const OPTIMISED: bool> Expression<2> for Mixed<OPTIMISED> {
         const NAME: &'static str = "expression";
         const OPTIMISED: bool = OPTIMISED;
         #[inline(always)]
@@ -391,7 +218,7 @@ mod tests {
     fn evaluate<T: Float, const OPTIMISED: bool>(a: &[f64], b: &[f64]) -> Vec<f64> {
         let tape = Tape::<T>::mathematics();
         let [a, b] = [a, b].map(|x| tape.var(x.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>()));
-        let y = tape.fused(Expression::<OPTIMISED>, [a, b]);
+        let y = tape.fused(Mixed::<OPTIMISED>, [a, b]);
         let gradients = y.sum().backward();
         let numbers = [y.value().to_owned(), gradients.wrt(a), gradients.wrt(b)];
         numbers.iter().flatten().map(|x| x.to_f64()).collect()

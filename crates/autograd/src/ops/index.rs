@@ -5,7 +5,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::axes::axis_of;
-use crate::ops::places::{Places, Put, Take};
+use crate::ops::places::{Put, Take};
+use crate::places::Places;
 use crate::{Float, IntoVar, Shape, Var};
 
 impl<'t, T: Float> Var<'t, T> {

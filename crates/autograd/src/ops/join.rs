@@ -1,7 +1,7 @@
 //! Arrays put together.
 
 use crate::axes::axis_of;
-use crate::ops::places::{Places, Range};
+use crate::places::{Places, Range};
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// The inputs one after the other along an axis.

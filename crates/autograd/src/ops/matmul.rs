@@ -2,7 +2,7 @@
 
 use crate::kernels::matmul::Product;
 use crate::shape::{broadcast_shape, broadcast_strides, offset};
-use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
+use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, TensorFunctions, Value, Var, View, Vjp};
 
 /// `C = A · B` over the last two axes, each operand stored transposed where `transposed` says so. Axes before those
 /// are batches and broadcast.
@@ -18,22 +18,6 @@ fn parts(shape: &[usize], transposed: bool) -> (&[usize], usize, usize) {
 }
 
 impl MatMul {
-    /// The sizes m, k, n if both operands are single matrices that fit.
-    pub(crate) fn single(&self, a: &[usize], b: &[usize]) -> Option<[usize; 3]> {
-        let (&[a_rows, a_columns], &[b_rows, b_columns]) = (a, b) else { return None };
-        let [m, k] = if self.transposed[0] { [a_columns, a_rows] } else { [a_rows, a_columns] };
-        let [inner, n] = if self.transposed[1] { [b_columns, b_rows] } else { [b_rows, b_columns] };
-        (k == inner && m > 0 && k > 0 && n > 0).then_some([m, k, n])
-    }
-
-    /// `c ← A · B` or, with `accumulate`, `c ← c + A · B`, for [`single`](Self::single) matrices.
-    pub(crate) fn multiply<T: Float>(&self, [a, b]: [View<'_, T>; 2], c: &mut [T], accumulate: bool) {
-        let [a_transposed, b_transposed] = self.transposed;
-        let [m, k, n] = self.single(a.shape(), b.shape()).expect("two matrices that fit");
-        let (a, b) = (a.data(), b.data());
-        (T::kernels().product)(Product { m, k, n, a, a_transposed, b, b_transposed, c, accumulate });
-    }
-
     /// Multiplies matrix by matrix. A right operand that is one matrix for the whole batch takes all rows at once.
     fn run<T: Float>(&self, a: View<'_, T>, b: View<'_, T>, shape: &[usize], c: &mut [T]) {
         let [a_transposed, b_transposed] = self.transposed;

@@ -21,6 +21,7 @@ mod edges;
 mod invariants;
 
 pub(crate) mod activation;
+pub(crate) mod along;
 pub(crate) mod arithmetic;
 pub(crate) mod arrange;
 pub(crate) mod choose;
@@ -29,10 +30,12 @@ pub(crate) mod elementwise;
 pub(crate) mod exponential;
 pub(crate) mod extreme;
 pub(crate) mod fused;
+mod fused_loops;
 pub(crate) mod index;
 pub(crate) mod join;
 pub(crate) mod matmul;
 pub(crate) mod normalize;
+mod operators;
 pub(crate) mod places;
 mod record;
 pub(crate) mod reduce;
@@ -40,6 +43,7 @@ pub(crate) mod scan;
 pub(crate) mod shape;
 pub(crate) mod slice;
 pub(crate) mod softmax;
+mod tensor_functions;
 pub(crate) mod trigonometric;
 pub(crate) mod window;
 

@@ -4,149 +4,11 @@
 //! The gradient of a part is added where it lands ([`Vjp::add_at`]), never as an array of the whole's size: a loop over
 //! the parts of a long sequence takes time that grows with the sequence, not with its square.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 
-use crate::kernels::strided::Strided;
-use crate::kernels::sum::add_in_order;
-use crate::shape::{offset, strides};
+use crate::engine::tensor::Sweep;
+use crate::places::Places;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, View, Vjp};
-
-/// Where a slice reads along one axis: `len` places from `start`, `step` apart.
-#[derive(Clone, Copy, Debug)]
-#[doc(hidden)]
-pub struct Range {
-    pub(crate) start: usize,
-    pub(crate) step: isize,
-    pub(crate) len: usize,
-}
-
-/// Some places of an array, in an order and a shape. `most` is how often one is named at most, as far as is known.
-#[derive(Clone, Debug)]
-#[doc(hidden)]
-pub enum Places {
-    /// one range an axis
-    Ranges(SmallVec<[Range; 4]>),
-    /// `y[…, j, …]` at `x[…, index[j], …]` along an axis
-    Along { axis: usize, index: Arc<[usize]>, most: usize },
-    /// one number for each index along an axis: for axis 0 of two, `y[i][j]` at `x[index[i][j]][j]`
-    Each { axis: usize, shape: Shape, index: Arc<[usize]>, most: usize },
-}
-
-/// `outer × size × inner` of a shape around an axis.
-fn around(shape: &[usize], axis: usize) -> [usize; 3] {
-    [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()]
-}
-
-impl Places {
-    /// What messages call taking these places.
-    fn name(&self) -> &'static str {
-        match self {
-            Places::Ranges(_) => "slice",
-            Places::Along { .. } => "index_select",
-            Places::Each { .. } => "gather",
-        }
-    }
-
-    /// The shape of the part, or why there are no such places in an array of shape `whole`.
-    pub(crate) fn shape(&self, whole: &[usize]) -> Result<Shape, String> {
-        match self {
-            Places::Ranges(ranges) => Ok(ranges.iter().map(|r| r.len).collect()),
-            Places::Along { axis, index, .. } => {
-                let size = whole[*axis];
-                if let Some((place, &i)) = index.iter().enumerate().find(|(_, i)| **i >= size) {
-                    return Err(format!("index[{place}] is {i}, but axis {axis} of {whole:?} has size {size}"));
-                }
-                let mut shape = Shape::from_slice(whole);
-                shape[*axis] = index.len();
-                Ok(shape)
-            }
-            Places::Each { axis, shape, index, .. } => {
-                if shape.len() != whole.len() || (0..whole.len()).any(|k| k != *axis && shape[k] > whole[k]) {
-                    return Err(format!(
-                        "an index of shape {:?} into {whole:?} along axis {axis}: both need as many axes, and off that \
-                         axis the index may not be larger",
-                        &**shape
-                    ));
-                }
-                match index.iter().enumerate().find(|(_, i)| **i >= whole[*axis]) {
-                    Some((place, i)) => Err(format!(
-                        "index number {place} is {i}, but axis {axis} of {whole:?} has size {}",
-                        whole[*axis]
-                    )),
-                    None => Ok(shape.clone()),
-                }
-            }
-        }
-    }
-
-    /// How often a place may be named.
-    fn most(&self) -> usize {
-        match self {
-            Places::Ranges(_) => 1,
-            Places::Along { most, .. } | Places::Each { most, .. } => *most,
-        }
-    }
-
-    /// Calls `f(position in the part, position in the whole, length)` for each run of numbers that stand side by side in
-    /// both. For places that may repeat.
-    fn runs(&self, whole: &[usize], mut f: impl FnMut(usize, usize, usize)) {
-        match self {
-            Places::Ranges(_) => unreachable!("ranges go through strides"),
-            Places::Along { axis, index, .. } => {
-                let [outer, size, inner] = around(whole, *axis);
-                for o in 0..outer {
-                    for (j, &i) in index.iter().enumerate() {
-                        f((o * index.len() + j) * inner, (o * size + i) * inner, inner);
-                    }
-                }
-            }
-            Places::Each { axis, shape, index, .. } => {
-                let mut others = strides(whole);
-                let along = std::mem::take(&mut others[*axis]) as usize;
-                for (position, &i) in index.iter().enumerate() {
-                    f(position, offset(position, shape, &others) as usize + i * along, 1);
-                }
-            }
-        }
-    }
-
-    fn strided<R>(ranges: &[Range], whole: &[usize], f: impl FnOnce(&Strided<'_>) -> R) -> R {
-        let own = strides(whole);
-        let steps: SmallVec<[isize; 4]> = ranges.iter().zip(&own).map(|(r, s)| r.step * s).collect();
-        let shape: Shape = ranges.iter().map(|r| r.len).collect();
-        let offset = ranges.iter().zip(&own).map(|(r, &s)| r.start * s as usize).sum();
-        f(&Strided { shape: &shape, strides: &steps, offset })
-    }
-
-    /// `part ← whole` at these places
-    fn take<T: Float>(&self, whole: View<'_, T>, part: &mut [T]) {
-        if part.is_empty() {
-            return;
-        }
-        let x = whole.data();
-        match self {
-            Places::Ranges(ranges) => Self::strided(ranges, whole.shape(), |at| (T::kernels().read)(at, x, part)),
-            _ => self.runs(whole.shape(), |to, from, len| match len {
-                1 => part[to] = x[from],
-                _ => part[to..to + len].copy_from_slice(&x[from..from + len]),
-            }),
-        }
-    }
-
-    /// `whole ← whole + part` at these places. A place named many times gets a sum that is as exact as
-    /// [`Var::sum`](crate::Var::sum)'s.
-    pub(crate) fn add<T: Float>(&self, part: &[T], shape: &[usize], whole: &mut [T]) {
-        if part.is_empty() {
-            return;
-        }
-        match self {
-            Places::Ranges(ranges) => Self::strided(ranges, shape, |at| (T::kernels().add_strided)(at, part, whole)),
-            _ => add_in_order(whole, part, self.most(), |f| self.runs(shape, f)),
-        }
-    }
-}
 
 /// The numbers of x at some places.
 #[derive(Debug)]
@@ -223,6 +85,7 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
         })
     };
     fn ranges() -> Places {
+        use crate::places::Range;
         let range = |(start, step, len)| Range { start, step, len };
         Places::Ranges([(0, 2, 2), (4, -2, 3)].map(range).into_iter().collect())
     }

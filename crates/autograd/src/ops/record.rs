@@ -1,7 +1,126 @@
 //! Rules recorded over variables: this is what makes a derivative differentiable again.
 
-use crate::calculus::{Real, Rule};
-use crate::{Float, Var, where_};
+use std::panic::Location;
+
+use smallvec::SmallVec;
+
+use crate::calculus::{Expression, Num, Real, Rule};
+use crate::engine::tensor::{FusedLoop, Sweep, sum_to};
+use crate::ops::places::{Put, Take};
+use crate::places::Places;
+use crate::{Float, Operation, Output, Tape, Tensor, TensorFunctions, Var, View, where_};
+
+impl<'t, T: Float> Tensor<T> for Var<'t, T> {
+    #[track_caller]
+    fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
+        match *inputs {
+            [&a] => a.tape().apply(operation, [a]),
+            [&a, &b] => a.tape().apply(operation, [a, b]),
+            _ => inputs[0].tape().apply_many(operation, &inputs.iter().map(|&&v| v).collect::<Vec<_>>()),
+        }
+    }
+    fn shape(&self) -> &[usize] {
+        Var::shape(*self)
+    }
+    fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
+        self.tape().constant_with(shape, fill)
+    }
+    fn reshape(self, shape: &[usize]) -> Self {
+        if Var::shape(self) == shape { self } else { Var::reshape(self, shape) }
+    }
+    fn broadcast_to(self, shape: &[usize]) -> Self {
+        if Var::shape(self) == shape { self } else { Var::broadcast_to(self, shape) }
+    }
+}
+
+/// Gradients that are being added up while they are recorded. What belongs to parts waits until the whole is asked for:
+/// then one operation puts all of it in place.
+#[derive(Debug)]
+pub struct Recorded<'t, T: Float> {
+    whole: Option<Var<'t, T>>,
+    parts: Vec<(Places, Var<'t, T>)>,
+}
+
+impl<'t, T: Float> From<Var<'t, T>> for Recorded<'t, T> {
+    fn from(whole: Var<'t, T>) -> Self {
+        Recorded { whole: Some(whole), parts: Vec::new() }
+    }
+}
+
+impl<'t, T: Float> Sweep<T> for Var<'t, T> {
+    type Context = &'t Tape<T>;
+    type Sum = Recorded<'t, T>;
+
+    fn load(tape: &'t Tape<T>, node: u32) -> Self {
+        Var::new(tape, node)
+    }
+    fn is_differentiated(tape: &'t Tape<T>, node: u32) -> bool {
+        tape.nodes().is_differentiated(node)
+    }
+    fn location(tape: &'t Tape<T>, node: u32) -> &'static Location<'static> {
+        tape.nodes().node(node).location
+    }
+    fn sum_to_node(self, tape: &'t Tape<T>, node: u32) -> Self {
+        sum_to(self, tape.nodes().node(node).value.shape())
+    }
+
+    fn accumulate(sum: Recorded<'t, T>, term: Self) -> Recorded<'t, T> {
+        Recorded { whole: Some(sum.whole.map_or(term, |whole| whole + term)), ..sum }
+    }
+    fn add_product(
+        sum: Option<Recorded<'t, T>>,
+        [a, b]: [Self; 2],
+        transposed: [bool; 2],
+        tape: &'t Tape<T>,
+        node: u32,
+    ) -> Recorded<'t, T> {
+        let product = TensorFunctions::matmul(&a, &b, transposed).sum_to_node(tape, node);
+        match sum {
+            Some(sum) => Self::accumulate(sum, product),
+            None => product.into(),
+        }
+    }
+    fn add_at(sum: Option<Recorded<'t, T>>, places: &Places, part: Self, _: Self::Context, _: u32) -> Recorded<'t, T> {
+        let mut sum = sum.unwrap_or(Recorded { whole: None, parts: Vec::new() });
+        sum.parts.push((places.clone(), part));
+        sum
+    }
+    fn total(sum: Recorded<'t, T>, tape: &'t Tape<T>, node: u32) -> Self {
+        if let (Some(whole), true) = (sum.whole, sum.parts.is_empty()) {
+            return whole;
+        }
+        let shape = tape.nodes().node(node).value.shape();
+        let (places, mut inputs): (SmallVec<[Places; 1]>, Vec<Self>) = sum.parts.into_iter().unzip();
+        inputs.extend(sum.whole);
+        tape.apply_many(Put { places, whole: shape.into() }, &inputs)
+    }
+
+    fn take(&self, places: &Places) -> Self {
+        self.tape().apply(Take { places: places.clone() }, [*self])
+    }
+    fn numbers(
+        _: Self::Context,
+        _: &[Self],
+        _: &[usize],
+        _: impl FnOnce(&[View<'_, T>], Output<'_, T>),
+    ) -> Option<Self> {
+        None
+    }
+    fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {
+        g * rule.slope(i, x.map(Num), Num(y)).0
+    }
+    fn chain_fused<R: Expression<N>, const N: usize>(
+        rule: R,
+        i: usize,
+        g: Self,
+        x: [Self; N],
+        _: Self,
+        _: FusedLoop<R, T>,
+    ) -> Self {
+        let slope = rule.dual(x, std::array::from_fn(|k| k == i)).slopes[i];
+        g * slope.unwrap_or_else(|| g.tape().constant_with(&[], |_| {}))
+    }
+}
 
 impl<T: Float> Real for Var<'_, T> {
     fn apply<R: Rule<N>, const N: usize>(rule: R, x: [Self; N]) -> Self {

@@ -1,7 +1,7 @@
 //! Sums that run along an axis.
 
 use crate::axes::axis_of;
-use crate::kernels::sum::Exact;
+use crate::exact_sum::Exact;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// `yᵢ = Σ xⱼ` over all j ≤ i along an axis; in reverse, over all j ≥ i.

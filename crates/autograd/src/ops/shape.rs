@@ -2,7 +2,7 @@
 
 use crate::axes::{Axes, axis_of};
 use crate::kernels::strided::Strided;
-use crate::shape::{Strides, broadcast_shape, broadcast_strides, strides};
+use crate::shape::{Strides, broadcast_strides, check_broadcast, strides};
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// `y = x`, repeated. Its gradient is the sum over the repetitions, which the engine takes.
@@ -16,13 +16,7 @@ impl<T: Float> Operation<T> for BroadcastTo {
         "broadcast_to"
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-        match broadcast_shape(inputs[0], &self.shape) {
-            Ok(shape) if shape == self.shape => Ok(shape),
-            _ => Err(format!(
-                "{:?} does not broadcast to {:?}: aligned at the last axis, sizes must be equal or 1",
-                inputs[0], &*self.shape
-            )),
-        }
+        check_broadcast(inputs[0], &self.shape).map(|()| self.shape.clone())
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
         let strides = broadcast_strides(inputs[0].shape(), &self.shape);

@@ -4,8 +4,9 @@ use ndarray::SliceInfoElem;
 use smallvec::SmallVec;
 
 use crate::axes::axis_of;
-use crate::ops::places::{Places, Range, Take};
+use crate::ops::places::Take;
 use crate::ops::shape::Reshape;
+use crate::places::{Places, Range};
 use crate::{Float, Shape, Var};
 
 /// An index of a slice counted from the first place, at most `limit`.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::axes::{Axes, axis_of};
-use crate::ops::reduce::reduced;
-use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
+use crate::ops::along::reduced;
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, TensorFunctions, Value, Var, View, Vjp};
 
 /// Calls `f(row of x, row of y)` for each row along an axis; a row whose numbers lie apart is copied together and back.
 fn rows<T: Float>(shape: &[usize], axis: usize, x: &[T], y: &mut [T], mut f: impl FnMut(&[T], &mut [T])) {

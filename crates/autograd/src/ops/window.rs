@@ -5,7 +5,8 @@
 
 use crate::kernels::threads::{GRAIN, split_by};
 use crate::ops::extreme::larger;
-use crate::ops::places::{Places, Take};
+use crate::ops::places::Take;
+use crate::places::Places;
 use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// Where windows lie: `[vertical, horizontal]` each.

@@ -1,129 +1,17 @@
-//! Variables: handles of a tape's nodes.
+//! What a variable can be asked for: its gradients, recorded gradients, and products with its Jacobian and Hessian.
 
-use std::fmt;
 use std::panic::Location;
 
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::ArrayD;
 
+use crate::Float;
 use crate::array::IntoArray;
-use crate::gradients::{Differentiable, Gradients};
-use crate::operation::Operation;
-use crate::sweep;
-use crate::{Float, Tape};
-
-/// A value on a tape, with what it was computed from.
-///
-/// It is a handle of two words and `Copy`, so formulas read as formulas. `'t` is the tape's life.
-#[derive(Clone, Copy)]
-pub struct Var<'t, T: Float = f32> {
-    tape: &'t Tape<T>,
-    index: u32,
-}
-
-impl<T: Float> fmt::Debug for Var<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Var #{} {}", self.index, self.value())
-    }
-}
+use crate::engine::gradients::{Differentiable, Gradients};
+use crate::engine::sweep;
+use crate::engine::tape::Mode;
+use crate::engine::var::Var;
 
 impl<'t, T: Float> Var<'t, T> {
-    #[inline]
-    pub(crate) fn new(tape: &'t Tape<T>, index: u32) -> Self {
-        Var { tape, index }
-    }
-
-    /// Its tape.
-    #[inline]
-    pub fn tape(self) -> &'t Tape<T> {
-        self.tape
-    }
-
-    /// Its place on the tape: operations count up in the order in which they ran.
-    #[inline]
-    pub fn index(self) -> u32 {
-        self.index
-    }
-
-    /// The sizes of the axes.
-    pub fn shape(self) -> &'t [usize] {
-        self.tape.nodes().node(self.index).value.shape()
-    }
-
-    /// How many axes there are.
-    pub fn ndim(self) -> usize {
-        self.shape().len()
-    }
-
-    /// How many numbers there are.
-    pub fn len(self) -> usize {
-        self.shape().iter().product()
-    }
-
-    /// Whether there are no numbers.
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-
-    /// The numbers, without a copy.
-    pub fn value(self) -> ArrayViewD<'t, T> {
-        self.tape.nodes().node(self.index).value.array()
-    }
-
-    /// The numbers, row by row, without a copy.
-    pub fn data(self) -> &'t [T] {
-        self.tape.nodes().node(self.index).value.data()
-    }
-
-    /// The one number of a variable that holds one.
-    ///
-    /// # Panics
-    /// If there is not exactly one.
-    #[track_caller]
-    pub fn item(self) -> T {
-        assert!(
-            self.len() == 1,
-            "item: {:?} holds {} numbers, not one; sum or index it first",
-            self.shape(),
-            self.len()
-        );
-        self.data()[0]
-    }
-
-    /// Whether a differentiated leaf went into it.
-    pub fn is_differentiated(self) -> bool {
-        self.tape.nodes().is_differentiated(self.index)
-    }
-
-    /// The line of the program that made it.
-    pub fn location(self) -> &'static Location<'static> {
-        self.tape.nodes().node(self.index).location
-    }
-
-    /// Keeps this variable's gradient, so that [`Gradients::wrt`] can read it though it is not a leaf.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var(3.0);
-    /// let h = (x * 2.0).keep_gradient();
-    /// assert_eq!(h.square().backward().wrt(h).first(), Some(&12.0));
-    /// ```
-    pub fn keep_gradient(self) -> Self {
-        self.tape.kept().push(self.index);
-        self
-    }
-
-    /// The same numbers as a constant: no gradient flows back through it.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var(3.0);
-    /// assert_eq!((x * x.detach()).backward().wrt(x).first(), Some(&3.0));
-    /// ```
-    #[track_caller]
-    pub fn detach(self) -> Self {
-        self.tape.detached(self)
-    }
-
     /// The gradients of this number by all leaves, as values.
     ///
     /// # Panics
@@ -137,7 +25,7 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn backward(self) -> Gradients<T> {
         self.check_scalar("backward");
-        self.tape.backward(self.index)
+        sweep::backward(self.tape(), self.index())
     }
 
     /// The gradients of `Σ gradient ⊙ this` by all leaves: [`backward`](Self::backward) from an array of any shape,
@@ -159,7 +47,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn backward_with(self, gradient: impl IntoArray<T>) -> Gradients<T> {
         let (own, given) = (self.shape(), gradient.shape());
         assert!(*given == *own, "backward_with: the gradient is {given:?}, but the output is {own:?}");
-        (self * self.tape.constant(gradient)).sum().backward()
+        (self * self.tape().constant(gradient)).sum().backward()
     }
 
     /// The gradients of this number by the given variables, recorded on the tape: use them in a cost, differentiate
@@ -186,7 +74,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn grad_many(self, inputs: &[Self]) -> Vec<Self> {
         self.check_scalar("grad");
         for (i, input) in inputs.iter().enumerate() {
-            assert!(std::ptr::eq(self.tape, input.tape), "grad: input {i} is on another tape than the cost");
+            assert!(std::ptr::eq(self.tape(), input.tape()), "grad: input {i} is on another tape than the cost");
             assert!(
                 input.is_differentiated(),
                 "grad: input {i} is a constant; make it with `tape.var(…)` to differentiate by it"
@@ -221,7 +109,7 @@ impl<'t, T: Float> Var<'t, T> {
         directions: impl IntoIterator<Item = (L, A)>,
     ) -> Gradients<T> {
         self.check_scalar("hvp");
-        sweep::hvp(self.tape, self.index, self.placed("hvp", directions).into_iter())
+        sweep::hvp(self.tape(), self.index(), self.placed("hvp", directions).into_iter())
     }
 
     /// How this moves when the leaves move along the given directions: the Jacobian times the directions, `Σ ∂this/∂xⱼ
@@ -242,7 +130,7 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn jvp<L: Differentiable<T>, A: IntoArray<T>>(self, directions: impl IntoIterator<Item = (L, A)>) -> ArrayD<T> {
         self.check_recorded("jvp");
         let placed = self.placed("jvp", directions);
-        sweep::jvp(self.tape, self.index, placed.into_iter()).unwrap_or_else(|| ArrayD::zeros(self.shape()))
+        sweep::jvp(self.tape(), self.index(), placed.into_iter()).unwrap_or_else(|| ArrayD::zeros(self.shape()))
     }
 
     /// Directions by the nodes of their leaves.
@@ -254,7 +142,7 @@ impl<'t, T: Float> Var<'t, T> {
     ) -> Vec<(u32, A)> {
         let mut placed = Vec::new();
         for (i, (leaf, direction)) in directions.into_iter().enumerate() {
-            let ((node, shape), given) = (leaf.leaf_on(self.tape), direction.shape());
+            let ((node, shape), given) = (leaf.leaf_on(self.tape()), direction.shape());
             assert!(given == shape, "{name}: direction {i} is {given:?}, but its leaf is {shape:?}");
             placed.extend(node.map(|node| (node, direction)));
         }
@@ -274,15 +162,9 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     fn check_recorded(self, name: &str) {
         assert!(
-            self.tape.mode() != crate::Mode::Inference || !self.tape.leaves().is_empty(),
+            self.tape().mode() != Mode::Inference || !self.tape().leaves().is_empty(),
             "{name}: on an inference tape parameters are constants, and there is no `tape.var(…)` to differentiate by; use \
              `Tape::training(seed)` or `Tape::new()`"
         );
-    }
-
-    /// Applies an operation of one input.
-    #[track_caller]
-    pub(crate) fn unary<O: Operation<T>>(self, operation: O) -> Self {
-        self.tape.apply(operation, [self])
     }
 }

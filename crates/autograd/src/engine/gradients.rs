@@ -1,86 +1,17 @@
-//! The gradients of a cost, and the memory of the sweeps that compute them.
+//! The gradients of a cost: what a sweep returns.
 
-use std::cell::{Cell, RefCell};
-use std::sync::{Arc, Mutex};
+use std::cell::Cell;
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
-use crate::param::{Buffer, Param, ParamId};
+use crate::Float;
+use crate::engine::tape::Tape;
+use crate::engine::var::Var;
+use crate::engine::workspace::{Entry, Workspace, Workspaces};
+use crate::memory::{Pool, padded};
+use crate::model::param::{Buffer, Param, ParamId, Update};
 use crate::shape::Shape;
-use crate::storage::{Kept, Pool, Recycled, padded};
-use crate::tape::Update;
-use crate::tensor::Value;
 use crate::view::View;
-use crate::{Float, Tape, Var};
-
-/// Memory of a sweep that goes back to its tape when the gradients are dropped.
-pub(crate) struct Workspace<T: Float> {
-    pub(crate) pool: Pool<T>,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) slots: Recycled<RefCell<Option<Value<'static, T>>>>,
-}
-
-impl<T: Float> Workspace<T> {
-    fn new() -> Self {
-        Workspace { pool: Pool::new(), entries: Vec::new(), slots: Recycled::new() }
-    }
-}
-
-/// The gradient of one node.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    node: u32,
-    param: Option<ParamId>,
-    numbers: Kept,
-    shape: Shape,
-}
-
-impl Entry {
-    pub(crate) fn new<T: Float>(node: u32, param: Option<ParamId>, gradient: Value<'_, T>) -> Self {
-        let (numbers, shape) = gradient.keep();
-        Entry { node, param, numbers, shape }
-    }
-}
-
-/// A workspace of the tape's, with nothing in it.
-pub(crate) fn workspace<T: Float>(tape: &Tape<T>) -> Workspace<T> {
-    let mut workspace = lock(tape.workspaces()).pop().unwrap_or_else(Workspace::new);
-    workspace.pool.reset();
-    workspace.entries.clear();
-    workspace
-}
-
-/// The moves of buffers that the tape recorded.
-pub(crate) fn moves<T: Float>(tape: &Tape<T>) -> Vec<BufferUpdate<T>> {
-    let update = |u: &Update| BufferUpdate {
-        buffer: u.buffer,
-        rate: u.rate,
-        value: tape.nodes().node(u.value).value.data().to_vec(),
-    };
-    tape.take_updates().iter().map(update).collect()
-}
-
-/// Gives a workspace back, for the next sweep.
-pub(crate) fn put_back<T: Float>(tape: &Tape<T>, workspace: Workspace<T>) {
-    lock(tape.workspaces()).push(workspace);
-}
-
-/// Bytes of the workspaces that wait for the next sweep.
-pub(crate) fn held<T: Float>(tape: &Tape<T>) -> usize {
-    lock(tape.workspaces()).iter().map(|workspace| workspace.pool.bytes()).sum()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// A move of a buffer, with the value it moves toward.
-#[derive(Clone, Debug)]
-pub(crate) struct BufferUpdate<T> {
-    buffer: ParamId,
-    rate: f64,
-    value: Vec<T>,
-}
 
 /// The gradients of a cost by the leaves of its tape.
 ///
@@ -97,10 +28,10 @@ pub(crate) struct BufferUpdate<T> {
 /// ```
 pub struct Gradients<T: Float = f32> {
     generation: u64,
-    updates: Vec<BufferUpdate<T>>,
+    updates: Vec<Update<T>>,
     /// `None` only while being dropped
     workspace: Option<Workspace<T>>,
-    home: Arc<Mutex<Vec<Workspace<T>>>>,
+    home: Workspaces<T>,
     /// behind the entry that was last looked up
     last_found: Cell<usize>,
 }
@@ -116,7 +47,7 @@ impl<T: Float> std::fmt::Debug for Gradients<T> {
 impl<T: Float> Drop for Gradients<T> {
     fn drop(&mut self) {
         if let Some(workspace) = self.workspace.take() {
-            lock(&self.home).push(workspace);
+            self.home.give_back(workspace);
         }
     }
 }
@@ -178,12 +109,19 @@ impl<T: Float> Differentiable<T> for &Param<T> {
 }
 
 impl<T: Float> Gradients<T> {
-    pub(crate) fn new(tape: &Tape<T>, updates: Vec<BufferUpdate<T>>, workspace: Workspace<T>) -> Self {
+    /// With the moves of buffers that the tape recorded since they were last taken.
+    pub(crate) fn new(tape: &Tape<T>, workspace: Workspace<T>) -> Self {
+        let mut gradients = Self::without_updates(tape, workspace);
+        gradients.updates = tape.take_updates();
+        gradients
+    }
+
+    pub(crate) fn without_updates(tape: &Tape<T>, workspace: Workspace<T>) -> Self {
         Gradients {
             generation: tape.generation(),
-            updates,
+            updates: Vec::new(),
             workspace: Some(workspace),
-            home: Arc::clone(tape.workspaces()),
+            home: tape.workspaces().clone(),
             last_found: Cell::new(0),
         }
     }

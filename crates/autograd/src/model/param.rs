@@ -4,14 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::ArrayViewD;
 
+use crate::Float;
 use crate::array::IntoArray;
+use crate::memory::Shared;
 use crate::shape::{Shape, count};
-use crate::storage::Shared;
-use crate::tape::Update;
 use crate::view::View;
-use crate::{Float, Var};
 
 /// The identity of a parameter or buffer. No two have the same; a clone gets its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -164,6 +163,14 @@ impl<T: Float> fmt::Debug for Param<T> {
     }
 }
 
+/// A move of a buffer toward a value: `buffer ← (1 − rate) · buffer + rate · value`.
+#[derive(Clone, Debug)]
+pub(crate) struct Update<T> {
+    pub(crate) buffer: ParamId,
+    pub(crate) rate: f64,
+    pub(crate) value: Vec<T>,
+}
+
 /// An array that is not learned but moves with the data, such as a running mean.
 ///
 /// `forward` only reads it and says, with [`move_toward`](Buffer::move_toward), where it should go; the optimizer's
@@ -211,28 +218,11 @@ impl<T: Float> Buffer<T> {
     pub fn set(&mut self, value: impl IntoArray<T>) {
         self.0.set(value);
     }
-    /// Records that the step should do `buffer ← (1 − rate) · buffer + rate · value`. The next `backward` on the tape
-    /// carries it, once.
-    ///
-    /// # Panics
-    /// If the shapes differ.
-    #[track_caller]
-    pub fn move_toward(&self, rate: f64, value: Var<'_, T>) {
-        let (have, want) = (value.shape(), self.shape());
-        assert!(have == want, "Buffer::move_toward: a buffer of shape {want:?} cannot move toward {have:?}");
-        value.tape().record_update(Update { buffer: self.id(), rate, value: value.index() });
-    }
-
     pub(crate) fn inner(&self) -> &Param<T> {
         &self.0
     }
 
     pub(crate) fn inner_mut(&mut self) -> &mut Param<T> {
         &mut self.0
-    }
-
-    /// A copy as a plain array.
-    pub fn to_array(&self) -> ArrayD<T> {
-        self.value().to_owned()
     }
 }

@@ -1,27 +1,28 @@
 //! The tape: operations in the order in which they ran.
+//!
+//! It records, and nothing else: `sweep.rs` goes back over the record, and `step.rs` is the form for training loops.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
-use ndarray::ArrayD;
 use rand::rngs::Xoshiro256PlusPlus;
 use smallvec::SmallVec;
 
-use crate::anomaly::Detect;
+use crate::Float;
 use crate::array::IntoArray;
-use crate::gradients::{self, Gradients, Workspace};
-use crate::operation::Operation;
-use crate::param::{Buffer, Param, ParamId};
+use crate::engine::erased::AnyOperation;
+use crate::engine::operation::Operation;
+use crate::engine::var::Var;
+use crate::engine::workspace::Workspaces;
+use crate::id_hasher::IdHasher;
+use crate::memory::{NewNode, Node, Nodes, Operations};
+use crate::model::param::{Buffer, Param, ParamId, Update};
 use crate::shape::count;
-use crate::storage::{NewNode, Nodes};
 use crate::stream::Stream;
-use crate::sweep;
 use crate::view::{Output, View};
-use crate::{Float, Var};
 
 /// What a tape is for. Layers such as dropout act by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +36,14 @@ pub enum Mode {
     Inference,
 }
 
-/// What a tape holds, in bytes: see [`Tape::memory`]. Parameters are shared with it, not held by it.
+/// Whether a tape looks for numbers that are not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
-    /// values of the operations on the tape, with the gaps between them
-    pub values: usize,
-    /// room for values, in use or for the next step
-    pub reserved: usize,
-    /// the record itself: operations, shapes, what went in
-    pub operations: usize,
-    /// room for gradients, of sweeps whose [`Gradients`] were dropped
-    pub gradients: usize,
+pub(crate) enum Detect {
+    Off,
+    /// It does, and stops the program.
+    Panic,
+    /// It does, and unwinds to `Tape::find_anomaly`.
+    Report,
 }
 
 /// A record of operations, in the order in which they ran, that gradients are swept back through.
@@ -69,6 +67,7 @@ pub struct Memory {
 /// `Tape::<f64>::mathematics()`.
 pub struct Tape<T: Float = f32> {
     nodes: Nodes<T>,
+    operations: Operations<dyn AnyOperation<T>>,
     mode: Mode,
     stream: Stream,
     rng: RefCell<Option<Xoshiro256PlusPlus>>,
@@ -77,10 +76,10 @@ pub struct Tape<T: Float = f32> {
     params: RefCell<HashMap<ParamId, (usize, u32), BuildHasherDefault<IdHasher>>>,
     leaves: RefCell<Vec<(u32, Option<ParamId>)>>,
     kept: RefCell<Vec<u32>>,
-    updates: RefCell<Vec<Update>>,
+    updates: RefCell<Vec<Update<T>>>,
     /// the line that asked for a recorded gradient, while its operations are recorded
     location: Cell<Option<&'static Location<'static>>>,
-    workspaces: Arc<Mutex<Vec<Workspace<T>>>>,
+    workspaces: Workspaces<T>,
     /// whether numbers that are not finite stop the program
     detects: Cell<Detect>,
     /// the paths of the parameters of the last few models, for messages
@@ -94,61 +93,16 @@ impl<T: Float> std::fmt::Debug for Tape<T> {
     }
 }
 
-/// A buffer's move toward a value, as recorded on the tape.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Update {
-    pub(crate) buffer: ParamId,
-    pub(crate) rate: f64,
-    pub(crate) value: u32,
-}
-
-/// Identities are counted up, so they are their own hash.
-#[derive(Default)]
-pub(crate) struct IdHasher(u64);
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("identities hash as one u64")
-    }
-    fn write_usize(&mut self, id: usize) {
-        self.write_u64(id as u64);
-    }
-    fn write_u64(&mut self, id: u64) {
-        // the table takes its buckets from the low bits and its tags from the high ones
-        self.0 = id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-}
-
 fn next_generation() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-impl Tape<f32> {
-    /// An empty tape of `f32` for mathematics.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::new();
-    /// assert_eq!(tape.var(2.0).square().item(), 4.0f32);
-    /// ```
-    #[allow(clippy::new_without_default)] // `Default` is there for every T
-    pub fn new() -> Self {
-        Self::mathematics()
-    }
-}
-
-impl<T: Float> Default for Tape<T> {
-    fn default() -> Self {
-        Self::mathematics()
-    }
-}
-
 impl<T: Float> Tape<T> {
-    fn with_mode(mode: Mode, seed: u64) -> Self {
+    pub(super) fn with_mode(mode: Mode, seed: u64) -> Self {
         Tape {
             nodes: Nodes::new(),
+            operations: Operations::new(),
             mode,
             stream: Stream { seed, step: 0, shard: 0 },
             rng: RefCell::default(),
@@ -158,43 +112,10 @@ impl<T: Float> Tape<T> {
             kept: RefCell::default(),
             updates: RefCell::default(),
             location: Cell::default(),
-            workspaces: Arc::default(),
+            workspaces: Workspaces::new(),
             detects: Cell::new(Detect::Off),
             names: RefCell::default(),
         }
-    }
-
-    /// An empty tape for mathematics, of whichever number type is asked for.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
-    /// assert_eq!(tape.var(2.0).square().item(), 4.0f64);
-    /// ```
-    pub fn mathematics() -> Self {
-        Self::with_mode(Mode::Mathematics, 0)
-    }
-
-    /// An empty tape for training; `seed` fixes what dropout and its kind draw.
-    ///
-    /// Make one for a run and keep it: random numbers move on when it is cleared, as [`gradients`](Self::gradients) does
-    /// in each step. A tape made anew in each step with the same seed draws the same masks each time; if it must be, give
-    /// it the step with [`set_stream`](Self::set_stream).
-    pub fn training(seed: u64) -> Self {
-        Self::with_mode(Mode::Training, seed)
-    }
-
-    /// An empty tape for inference: parameters are constants, dropout passes everything on. Clear it between predictions,
-    /// or let [`value_of`](Self::value_of) do it: what is computed stays on it, and it grows.
-    ///
-    /// ```
-    /// use gradus_autograd::{Param, Tape};
-    /// let (w, tape) = (Param::new([2.0, -1.0]), Tape::inference());
-    /// let x = tape.var([1.0, 3.0]);
-    /// let answer = (x * &w).sum();
-    /// assert_eq!(answer.backward().wrt(x), w.value()); // what each input is worth
-    /// ```
-    pub fn inference() -> Self {
-        Self::with_mode(Mode::Inference, 0)
     }
 
     /// What the tape is for.
@@ -228,25 +149,6 @@ impl<T: Float> Tape<T> {
         self.len() == 0
     }
 
-    /// What the tape holds, in bytes. Memory is not given back but used again: after the first steps of a training loop
-    /// it no longer grows.
-    ///
-    /// Every value stays readable until the tape is cleared, whether a rule needs it or not; to store less, see
-    /// [`checkpointed_gradients`](Tape::checkpointed_gradients).
-    ///
-    /// ```
-    /// let mut tape = gradus_autograd::Tape::new();
-    /// let x = tape.constant_with(&[1000], |x| x.fill(1.0));
-    /// x.square();
-    /// assert!(tape.memory().values >= 2 * 4000);
-    /// tape.clear();
-    /// assert_eq!(tape.memory().values, 0);
-    /// ```
-    pub fn memory(&self) -> Memory {
-        let (reserved, values) = self.nodes.bytes();
-        Memory { values, reserved, operations: self.nodes.object_bytes(), gradients: gradients::held(self) }
-    }
-
     /// Takes everything off the tape and moves on to the next step of the random stream.
     ///
     /// Variables end here: using one afterwards does not compile.
@@ -265,90 +167,8 @@ impl<T: Float> Tape<T> {
         self.generation = next_generation();
         self.stream.step += 1;
         *self.rng.get_mut() = None;
-        self.nodes.clear(); // at the end: if an operation panics when it is dropped, nothing stale is left
-    }
-
-    /// One step of a training loop: records what the closure computes, sweeps back from the cost that it returns, and
-    /// lets go of everything on the tape. Returns the cost's value and the gradients.
-    ///
-    /// No variable can leave the closure:
-    ///
-    /// ```compile_fail
-    /// let mut tape = gradus_autograd::Tape::new();
-    /// let mut kept = None;
-    /// tape.gradients(|t| {
-    ///     let x = t.var(1.0);
-    ///     kept = Some(x); // does not compile: x lives as long as the step
-    ///     x.square()
-    /// });
-    /// ```
-    ///
-    /// # Panics
-    /// If the cost is not a single number, or the tape is for inference and has no [`var`](Self::var).
-    ///
-    /// ```
-    /// use gradus_autograd::{Param, Tape};
-    /// use ndarray::array;
-    ///
-    /// let w = Param::new(array![1.0, -2.0]);
-    /// let mut tape = Tape::training(0);
-    /// let (cost, grads) = tape.gradients(|t| t.param(&w).square().sum());
-    /// assert_eq!(cost, 5.0f32);
-    /// assert_eq!(grads.wrt(&w), array![2.0, -4.0].into_dyn());
-    /// ```
-    #[track_caller]
-    pub fn gradients(&mut self, cost: impl for<'t> FnOnce(&'t Tape<T>) -> Var<'t, T>) -> (T, Gradients<T>) {
-        let (value, (), gradients) = self.gradients_with(|t| (cost(t), ()));
-        (value, gradients)
-    }
-
-    /// [`gradients`](Tape::gradients) of a closure that returns something beside the cost: `(cost, extra)`.
-    ///
-    /// ```
-    /// use gradus_autograd::Tape;
-    /// let mut tape = Tape::new();
-    /// let (cost, largest, _grads) = tape.gradients_with(|t| {
-    ///     let x = t.var([1.0, 5.0, 2.0]);
-    ///     (x.mean(), x.amax().item())
-    /// });
-    /// assert_eq!((cost, largest), (8.0 / 3.0, 5.0));
-    /// ```
-    #[track_caller]
-    pub fn gradients_with<A>(
-        &mut self,
-        cost: impl for<'t> FnOnce(&'t Tape<T>) -> (Var<'t, T>, A),
-    ) -> (T, A, Gradients<T>) {
-        if !self.is_empty() {
-            self.clear();
-        }
-        let (value, extra, gradients) = {
-            let (cost, extra) = cost(self);
-            (cost.item(), extra, cost.backward())
-        };
-        self.clear();
-        (value, extra, gradients)
-    }
-
-    /// The value of what the closure computes, as an array; the tape is cleared before and after. It is the form for
-    /// predictions, one after the other: a tape that is never cleared grows with each.
-    ///
-    /// ```
-    /// use gradus_autograd::{Param, Tape};
-    /// let (w, mut tape) = (Param::new([2.0, 3.0]), Tape::inference());
-    /// for x in [1.0, 10.0] {
-    ///     let y = tape.value_of(|t| t.param(&w) * x);
-    ///     assert_eq!(y, ndarray::array![2.0 * x as f32, 3.0 * x as f32].into_dyn());
-    ///     assert!(tape.is_empty());
-    /// }
-    /// ```
-    #[track_caller]
-    pub fn value_of(&mut self, f: impl for<'t> FnOnce(&'t Tape<T>) -> Var<'t, T>) -> ArrayD<T> {
-        if !self.is_empty() {
-            self.clear();
-        }
-        let value = f(self).value().to_owned();
-        self.clear();
-        value
+        self.nodes.clear();
+        self.operations.clear(); // at the end: if an operation panics when it is dropped, nothing stale is left
     }
 
     // ------------------------------------------------------------------ leaves
@@ -403,7 +223,7 @@ impl<T: Float> Tape<T> {
     }
 
     #[track_caller]
-    fn push_leaf<'t>(&'t self, numbers: &'t [T], shape: &[usize], differentiated: bool) -> Var<'t, T> {
+    pub(crate) fn push_leaf<'t>(&'t self, numbers: &'t [T], shape: &[usize], differentiated: bool) -> Var<'t, T> {
         let index = self.nodes.push(NewNode {
             value: numbers,
             shape: self.nodes.shape(shape),
@@ -447,7 +267,7 @@ impl<T: Float> Tape<T> {
         self.push_leaf(self.nodes.share(inner.share()), inner.shape(), false)
     }
 
-    pub(crate) fn record_update(&self, update: Update) {
+    pub(crate) fn record_update(&self, update: Update<T>) {
         self.updates.borrow_mut().push(update);
     }
 
@@ -461,59 +281,39 @@ impl<T: Float> Tape<T> {
     pub fn apply<'t, O: Operation<T>, const N: usize>(&'t self, operation: O, inputs: [Var<'t, T>; N]) -> Var<'t, T> {
         self.check_tapes(operation.name(), &inputs);
         let views = inputs.map(|v| self.nodes.node(v.index()).value);
-        let (value, shape) = self.run(&operation, &inputs, &views.each_ref().map(View::shape), &views);
-        let differentiated = inputs.iter().any(|v| v.is_differentiated());
-        self.push(operation, differentiated.then(|| self.nodes.inputs(inputs.map(Var::index))), value, shape)
+        self.record(operation, &inputs, &views, &views.each_ref().map(View::shape))
     }
 
     /// [`apply`](Self::apply) to as many variables as the slice holds.
     #[track_caller]
     pub fn apply_many<'t, O: Operation<T>>(&'t self, operation: O, inputs: &[Var<'t, T>]) -> Var<'t, T> {
         self.check_tapes(operation.name(), inputs);
-        let views: Vec<View<'_, T>> = inputs.iter().map(|v| self.nodes.node(v.index()).value).collect();
-        let shapes: Vec<&[usize]> = views.iter().map(View::shape).collect();
-        let (value, shape) = self.run(&operation, inputs, &shapes, &views);
-        let differentiated = inputs.iter().any(|v| v.is_differentiated());
-        self.push(
-            operation,
-            differentiated.then(|| self.nodes.input_list(inputs.iter().map(|v| v.index()))),
-            value,
-            shape,
-        )
+        let views: SmallVec<[View<'_, T>; 4]> = inputs.iter().map(|v| self.nodes.node(v.index()).value).collect();
+        let shapes: SmallVec<[_; 4]> = views.iter().map(View::shape).collect();
+        self.record(operation, inputs, &views, &shapes)
     }
 
-    /// [`apply`](Self::apply) for an operation that computes arrays in its output's shape beside it and keeps them for
-    /// its rule, which finds them behind its inputs. `run` is given the inputs, the shape, and slices to write the
-    /// output and `kept` arrays to.
+    #[inline]
     #[track_caller]
-    pub(crate) fn apply_keeping<'t, O: Operation<T>>(
+    fn record<'t, O: Operation<T>>(
         &'t self,
         operation: O,
         inputs: &[Var<'t, T>],
-        kept: usize,
-        run: impl FnOnce(&[View<'_, T>], &[usize], &mut [&mut [T]]),
+        views: &[View<'_, T>],
+        shapes: &[&'t [usize]],
     ) -> Var<'t, T> {
-        self.check_tapes(operation.name(), inputs);
-        let views: SmallVec<[View<'_, T>; 3]> = inputs.iter().map(|v| self.nodes.node(v.index()).value).collect();
-        let shapes: SmallVec<[_; 3]> = views.iter().map(View::shape).collect();
-        let shape = self.output_shape(&operation, inputs, &shapes);
-        let len = count(shape);
-        let mut blocks: SmallVec<[&mut [T]; 4]> = (0..=kept).map(|_| self.nodes.alloc(len)).collect();
-        {
-            let mut outputs: SmallVec<[&mut [T]; 4]> = blocks.iter_mut().map(|block| &mut block[..len]).collect();
-            run(&views, shape, &mut outputs);
-        }
-        let mut blocks = blocks.into_iter().map(|block| &*block);
-        let value = blocks.next().expect("the output's");
-        let kept: SmallVec<[u32; 4]> = blocks.map(|block| self.push_leaf(block, shape, false).index()).collect();
-        let indices: SmallVec<[u32; 4]> = inputs.iter().map(|v| v.index()).chain(kept).collect();
-        self.push(operation, Some(self.nodes.input_list(indices.into_iter())), value, shape)
+        let shape = self.output_shape(&operation, inputs, shapes);
+        let numbers = self.nodes.alloc(count(shape));
+        operation.forward(views, Output::new(numbers, shape));
+        let differentiated = inputs.iter().any(|v| v.is_differentiated());
+        let indices = differentiated.then(|| self.nodes.input_list(inputs.iter().map(|v| v.index())));
+        self.push(operation, indices, numbers, shape)
     }
 
-    /// Checks the shapes and gives the output's. One that an input has already is not stored again: gradients of a
-    /// shape that is stored once are told by its place.
+    /// Checks the shapes, and gives the output's. If an input has this shape, its slice is reused, so that equal shapes
+    /// can be recognised by their address.
     #[track_caller]
-    fn output_shape<'t, O: Operation<T>>(
+    pub(crate) fn output_shape<'t, O: Operation<T>>(
         &'t self,
         operation: &O,
         inputs: &[Var<'t, T>],
@@ -523,21 +323,6 @@ impl<T: Float> Tape<T> {
             Ok(shape) => shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| self.nodes.shape(&shape)),
             Err(reason) => panic!("{}: {reason}{}", operation.name(), self.layer_of(inputs)),
         }
-    }
-
-    /// Checks the shapes and computes the output.
-    #[track_caller]
-    fn run<'t, O: Operation<T>>(
-        &'t self,
-        operation: &O,
-        inputs: &[Var<'t, T>],
-        shapes: &[&'t [usize]],
-        views: &[View<'_, T>],
-    ) -> (&'t [T], &'t [usize]) {
-        let shape = self.output_shape(operation, inputs, shapes);
-        let numbers = self.nodes.alloc(count(shape));
-        operation.forward(views, Output::new(numbers, shape));
-        (numbers, shape)
     }
 
     /// Applies an operation whose output is its input's numbers in another shape.
@@ -572,7 +357,7 @@ impl<T: Float> Tape<T> {
             value,
             shape,
             inputs: inputs.unwrap_or(&[]),
-            operation: inputs.map(|_| self.nodes.operation(operation)),
+            operation: inputs.map(|_| self.operations.keep(operation, |operation| operation)),
             differentiated: inputs.is_some(),
             location,
         });
@@ -580,7 +365,7 @@ impl<T: Float> Tape<T> {
     }
 
     #[track_caller]
-    fn check_tapes(&self, name: &str, inputs: &[Var<'_, T>]) {
+    pub(crate) fn check_tapes(&self, name: &str, inputs: &[Var<'_, T>]) {
         if inputs.iter().any(|v| !std::ptr::eq(v.tape(), self)) {
             panic!(
                 "{name}: its operands are on different tapes; put them on one, or carry a value over with \
@@ -591,8 +376,11 @@ impl<T: Float> Tape<T> {
 
     // ------------------------------------------------------------------ sweeps
 
-    pub(crate) fn detects(&self) -> &Cell<Detect> {
-        &self.detects
+    pub(crate) fn detects(&self) -> Detect {
+        self.detects.get()
+    }
+    pub(crate) fn set_detects(&self, detects: Detect) {
+        self.detects.set(detects);
     }
     /// The parameter that a node is the value of.
     pub(crate) fn param_at(&self, node: u32) -> Option<ParamId> {
@@ -604,10 +392,19 @@ impl<T: Float> Tape<T> {
     pub(crate) fn nodes(&self) -> &Nodes<T> {
         &self.nodes
     }
+    /// The operation that made a node; `None` for a leaf and for whatever is not differentiated.
+    #[inline]
+    pub(crate) fn operation(&self, node: &Node<'_, T>) -> Option<&dyn AnyOperation<T>> {
+        node.operation.map(|place| self.operations.get(place))
+    }
+    /// Bytes of the record itself.
+    pub(crate) fn object_bytes(&self) -> usize {
+        self.nodes.object_bytes() + self.operations.bytes()
+    }
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
-    pub(crate) fn leaves(&self) -> std::cell::Ref<'_, Vec<(u32, Option<ParamId>)>> {
+    pub(crate) fn leaves(&self) -> Ref<'_, Vec<(u32, Option<ParamId>)>> {
         self.leaves.borrow()
     }
     /// The node of a parameter that is differentiated, at its present value.
@@ -620,10 +417,10 @@ impl<T: Float> Tape<T> {
         self.kept.borrow_mut()
     }
     /// The moves of buffers since they were last taken, so that none is made twice.
-    pub(crate) fn take_updates(&self) -> Vec<Update> {
+    pub(crate) fn take_updates(&self) -> Vec<Update<T>> {
         self.updates.take()
     }
-    pub(crate) fn workspaces(&self) -> &Arc<Mutex<Vec<Workspace<T>>>> {
+    pub(crate) fn workspaces(&self) -> &Workspaces<T> {
         &self.workspaces
     }
 
@@ -639,10 +436,5 @@ impl<T: Float> Tape<T> {
         let _restore = Restore(&self.location, outer);
         self.location.set(outer.or(Some(location)));
         f()
-    }
-
-    #[track_caller]
-    pub(crate) fn backward(&self, output: u32) -> Gradients<T> {
-        sweep::backward(self, output)
     }
 }

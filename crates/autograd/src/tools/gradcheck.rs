@@ -228,7 +228,7 @@ mod tests {
             let inputs: Vec<_> = check.inputs.iter().map(|x| tape.var(x)).collect();
             (check.run)(&inputs);
             for index in 0..tape.len() as u32 {
-                if let Some(operation) = tape.nodes().node(index).operation {
+                if let Some(operation) = tape.operation(&tape.nodes().node(index)) {
                     let name = operation.type_name();
                     let rule =
                         name.split_once("Elementwise<").map_or(name, |(_, rest)| rest.split(',').next().unwrap());

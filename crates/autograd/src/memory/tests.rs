@@ -1,6 +1,12 @@
 //! Run under valgrind in `.ci/run`.
 
+use std::sync::Arc;
+
+use super::arena::{ALIGN, Arena, RawBlock};
+use super::pool::size_class;
 use super::*;
+use crate::kernels::PAD;
+use crate::view::View;
 use crate::{Param, Tape};
 
 #[test]
@@ -8,7 +14,7 @@ fn blocks_are_aligned_padded_apart_and_initialised() {
     let mut arena = Arena::<f32>::new();
     let mut held = None;
     for round in 0..3 {
-        let blocks: Vec<Block<f32>> = [0, 1, 15, 16, 17, 5000, 3].into_iter().map(|len| arena.alloc(len)).collect();
+        let blocks: Vec<RawBlock<f32>> = [0, 1, 15, 16, 17, 5000, 3].into_iter().map(|len| arena.alloc(len)).collect();
         for (i, block) in blocks.iter().enumerate() {
             assert_eq!(block.start.as_ptr() as usize % ALIGN, 0);
             assert_eq!(block.len % PAD, 0);

@@ -4,22 +4,12 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
-use crate::module::{Leaf, Module, Visitor};
+use crate::engine::tape::Detect;
+use crate::engine::value::Value;
+use crate::model::module::{Leaf, Module, Visitor};
 use crate::shape::index_of;
-use crate::storage::Node;
-use crate::tensor::Value;
 use crate::view::View;
 use crate::{Float, Tape, Var};
-
-/// Whether a tape looks at every number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Detect {
-    Off,
-    /// and stops the program
-    Panic,
-    /// and unwinds to [`Tape::find_anomaly`]
-    Report,
-}
 
 /// What unwinds to [`Tape::find_anomaly`].
 struct Anomaly(String);
@@ -45,7 +35,7 @@ impl<T: Float> Tape<T> {
     /// x.ln(); // anomaly: ln made −∞ …
     /// ```
     pub fn detect_anomaly(&self) {
-        self.detects().set(Detect::Panic);
+        self.set_detects(Detect::Panic);
     }
 
     /// Records a cost, sweeps back, and returns what [`detect_anomaly`](Self::detect_anomaly) would stop with, and at
@@ -67,9 +57,10 @@ impl<T: Float> Tape<T> {
         if !self.is_empty() {
             self.clear(); // an empty tape keeps its random stream
         }
-        let before = self.detects().replace(Detect::Report);
+        let before = self.detects();
+        self.set_detects(Detect::Report);
         let result = catch_unwind(AssertUnwindSafe(|| drop(cost(self).backward())));
-        self.detects().set(before);
+        self.set_detects(before);
         self.clear();
         match result {
             Ok(()) => None,
@@ -84,7 +75,7 @@ impl<T: Float> Tape<T> {
     #[cold]
     #[track_caller]
     fn anomaly(&self, explanation: String) -> ! {
-        if self.detects().get() == Detect::Report {
+        if self.detects() == Detect::Report {
             // past the panic hook, which would print: this one is caught
             resume_unwind(Box::new(Anomaly(format!("{explanation} ({})", Location::caller()))))
         }
@@ -148,16 +139,23 @@ impl<T: Float> Tape<T> {
     /// Panics if the gradient of an operation's input is not finite.
     #[cold]
     #[track_caller]
-    pub(crate) fn check_gradient(&self, node: &Node<'_, T>, input: u32, arriving: &str, gradient: &Value<'_, T>) {
+    pub(crate) fn check_gradient(&self, node: u32, input: u32, arrived: &str, gradient: &Value<'_, T>) {
         let gradient = gradient.clone().dense();
         let Some(found) = not_finite(gradient.view()) else { return };
-        let name = node.operation.map_or("a leaf", |operation| operation.title());
+        let node = self.nodes().node(node);
+        let name = self.operation(&node).map_or("a leaf", |operation| operation.title());
         self.anomaly(format!(
             "on the way back, the gradient of the operand of {name} ({}) became {found}; the operand is {}; the \
-             gradient that arrived {arriving}",
+             gradient that arrived was {arrived}",
             node.location,
             self.described(input)
         ))
+    }
+
+    /// The range of a gradient in words.
+    #[cold]
+    pub(crate) fn range_of(&self, gradient: &Value<'_, T>) -> String {
+        range(gradient.clone().dense().view())
     }
 
     /// A node in words: what it is, its shape and range.
@@ -177,7 +175,7 @@ fn not_finite<T: Float>(value: View<'_, T>) -> Option<String> {
 }
 
 /// `from a to b`, and how many are NaN.
-pub(crate) fn range<T: Float>(value: View<'_, T>) -> String {
+fn range<T: Float>(value: View<'_, T>) -> String {
     let (mut low, mut high, mut nan) = (f64::INFINITY, f64::NEG_INFINITY, 0);
     for x in value.data().iter().map(|x| x.to_f64()) {
         nan += usize::from(x.is_nan());

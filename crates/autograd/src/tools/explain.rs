@@ -7,9 +7,10 @@ use ndarray::{ArrayD, IxDyn};
 use serde::{Deserialize, Serialize};
 
 use crate::array::IntoArray;
-use crate::operation::Vjp;
-use crate::storage::Pool;
-use crate::tensor::{Tensor, Value, ValueContext};
+use crate::engine::operation::Vjp;
+use crate::engine::tensor::{Sweep, Tensor};
+use crate::engine::value::{Value, ValueContext};
+use crate::memory::Pool;
 use crate::view::View;
 use crate::{Float, Tape, Var};
 
@@ -211,7 +212,7 @@ pub fn explain<T: Float>(cost: Var<'_, T>) -> Trace {
         let leaf = if node.differentiated { "leaf" } else { "constant" };
         Step {
             step: found.node,
-            operation: node.operation.map_or(leaf, |operation| operation.title()).to_owned(),
+            operation: tape.operation(&node).map_or(leaf, |operation| operation.title()).to_owned(),
             name: tape.name_of(found.node),
             inputs: inputs.collect(),
             value: Numbers::new(node.value, SMALL),
@@ -348,7 +349,7 @@ fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Con
         let node = nodes.node(index);
         let gradient = Value::load(context, index).constant(gradient.shape(), |out| gradient.write(out));
         slots[index as usize].replace(Some(gradient));
-        if let Some(operation) = node.operation {
+        if let Some(operation) = tape.operation(&node) {
             operation.vjp_values(&Vjp::new(context, (index, node.inputs), &slots, None));
         }
         // an operand that stands twice got both parts in one

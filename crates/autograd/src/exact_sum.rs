@@ -1,10 +1,10 @@
-//! Sums that are added up one number at a time, as exact as those of `reduce.rs`.
+//! Sums that are added up one number at a time, as exact as those of `kernels/reduce.rs`.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use crate::Float;
-use crate::tape::IdHasher;
+use crate::id_hasher::IdHasher;
 
 /// Numbers added to one place before what their rounding lost is kept.
 const PLAIN: usize = 512;

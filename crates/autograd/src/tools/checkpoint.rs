@@ -3,7 +3,7 @@
 use ndarray::ArrayD;
 
 use crate::array::IntoArray;
-use crate::gradients::Gradients;
+use crate::engine::gradients::Gradients;
 use crate::{Float, Stream, Tape, Var};
 
 /// A part of a model, from one variable to the next.

@@ -1,31 +1,28 @@
 //! Arrays that carry how fast they move: what the rules run over in the sweep that computes Hessian-vector products.
 
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::panic::Location;
 
 use smallvec::SmallVec;
 
 use crate::Float;
-use crate::calculus::Rule;
-use crate::operation::{Jvp, Operation};
-use crate::ops;
-use crate::ops::fused::FusedRule;
-use crate::ops::places::Places;
-use crate::tensor::{Tensor, Value, ValueContext, only_numbers};
+use crate::calculus::{Expression, Rule};
+use crate::engine::operation::{Jvp, Operation};
+use crate::engine::tensor::{FusedLoop, Sweep, Tensor};
+use crate::engine::value::{Value, ValueContext};
+use crate::places::Places;
 use crate::view::{Output, View};
 
 /// An array and its derivative along the direction asked for; `None` where it does not move.
 ///
 /// It is [`Dual`](crate::calculus::Dual) for arrays: rules that run over it give a gradient and how fast that moves.
-#[doc(hidden)]
 #[derive(Clone)]
-pub struct DualValue<'s, T: Float> {
+pub(crate) struct DualValue<'s, T: Float> {
     pub(crate) value: Value<'s, T>,
     pub(crate) tangent: Option<Value<'s, T>>,
 }
 
 /// Where the sweep over dual values reads: the tape, and how fast its nodes move.
-#[doc(hidden)]
-pub struct DualContext<'s, T: Float> {
+pub(crate) struct DualContext<'s, T: Float> {
     pub(crate) values: ValueContext<'s, T>,
     pub(crate) tangents: &'s [Option<Value<'s, T>>],
 }
@@ -37,7 +34,7 @@ impl<T: Float> Clone for DualContext<'_, T> {
 impl<T: Float> Copy for DualContext<'_, T> {}
 
 impl<'s, T: Float> DualValue<'s, T> {
-    fn map(self, f: impl Fn(Value<'s, T>) -> Value<'s, T>) -> Self {
+    pub(crate) fn map(self, f: impl Fn(Value<'s, T>) -> Value<'s, T>) -> Self {
         DualValue { value: f(self.value), tangent: self.tangent.map(f) }
     }
     fn parts(self) -> (Value<'s, T>, Option<Value<'s, T>>) {
@@ -62,17 +59,17 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
     fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
         DualValue { value: self.value.constant(shape, fill), tangent: None }
     }
-    fn take(&self, places: &Places) -> Self {
-        DualValue { value: self.value.take(places), tangent: self.tangent.as_ref().map(|t| t.take(places)) }
-    }
     fn reshape(self, shape: &[usize]) -> Self {
         self.map(|x| x.reshape(shape))
     }
     fn broadcast_to(self, shape: &[usize]) -> Self {
         self.map(|x| x.broadcast_to(shape))
     }
+}
 
+impl<'s, T: Float> Sweep<T> for DualValue<'s, T> {
     type Context = DualContext<'s, T>;
+    type Sum = Self;
 
     fn load(context: Self::Context, node: u32) -> Self {
         DualValue { value: Value::load(context.values, node), tangent: context.tangents[node as usize].clone() }
@@ -80,23 +77,13 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
     fn is_differentiated(context: Self::Context, node: u32) -> bool {
         Value::is_differentiated(context.values, node)
     }
+    fn location(context: Self::Context, node: u32) -> &'static Location<'static> {
+        Value::location(context.values, node)
+    }
     fn sum_to_node(self, context: Self::Context, node: u32) -> Self {
         self.map(|x| x.sum_to_node(context.values, node))
     }
-    type Sum = Self;
 
-    fn add_at(sum: Option<Self>, places: &Places, part: Self, context: Self::Context, node: u32) -> Self {
-        let add = |sum, part| Value::add_at(sum, places, part, context.values, node);
-        let (value, tangent) = sum.map_or((None, None), |sum| (Some(sum.value), sum.tangent));
-        let tangent = match part.tangent {
-            Some(part) => Some(add(tangent, part)),
-            None => tangent,
-        };
-        DualValue { value: add(value, part.value), tangent }
-    }
-    fn total(sum: Self, _: Self::Context, _: u32) -> Self {
-        sum
-    }
     fn accumulate(sum: Self, term: Self) -> Self {
         let tangent = match (sum.tangent, term.tangent) {
             (Some(sum), Some(term)) => Some(Value::accumulate(sum, term)),
@@ -127,14 +114,29 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
         DualValue { value, tangent }
     }
 
+    fn add_at(sum: Option<Self>, places: &Places, part: Self, context: Self::Context, node: u32) -> Self {
+        let add = |sum, part| Value::add_at(sum, places, part, context.values, node);
+        let (value, tangent) = sum.map_or((None, None), |sum| (Some(sum.value), sum.tangent));
+        let tangent = match part.tangent {
+            Some(part) => Some(add(tangent, part)),
+            None => tangent,
+        };
+        DualValue { value: add(value, part.value), tangent }
+    }
+    fn total(sum: Self, _: Self::Context, _: u32) -> Self {
+        sum
+    }
+
+    fn take(&self, places: &Places) -> Self {
+        DualValue { value: self.value.take(places), tangent: self.tangent.as_ref().map(|t| t.take(places)) }
+    }
     fn numbers(
-        context: Self::Context,
-        node: u32,
+        _: Self::Context,
         _: &[Self],
         _: &[usize],
         _: impl FnOnce(&[View<'_, T>], Output<'_, T>),
-    ) -> Self {
-        only_numbers(context.values.node(node))
+    ) -> Option<Self> {
+        None
     }
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {
         if x.iter().all(|x| x.tangent.is_none()) {
@@ -147,7 +149,14 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
         });
         DualValue { value, tangent: Some(tangent) }
     }
-    fn chain_fused<R: FusedRule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], slope: Self) -> Self {
+    fn chain_fused<R: Expression<N>, const N: usize>(
+        rule: R,
+        i: usize,
+        g: Self,
+        x: [Self; N],
+        slope: Self,
+        run: FusedLoop<R, T>,
+    ) -> Self {
         let moving: SmallVec<[bool; 4]> = x.iter().chain([&g]).map(|x| x.tangent.is_some()).collect();
         let (values, tangents): (SmallVec<[_; 4]>, SmallVec<[_; 4]>) =
             x.into_iter().chain([g]).map(Self::parts).unzip();
@@ -155,39 +164,8 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
             values.into_iter().chain(tangents.into_iter().flatten()).map(Value::dense).collect();
         let views: SmallVec<[View<'_, T>; 8]> = arrays.iter().map(Value::view).collect();
         let [value, tangent] = slope.value.pair(|shape, outs| {
-            ops::fused::second_order(rule, i, (&views, &moving), shape, outs);
+            run(rule, i, (&views, &moving), shape, outs);
         });
         DualValue { value, tangent: Some(tangent) }
-    }
-}
-
-macro_rules! operators {
-    ($($trait:ident $method:ident $operation:expr, |$x:ident, $c:ident| $moved:expr;)*) => {
-        $(impl<T: Float> $trait for DualValue<'_, T> {
-            type Output = Self;
-            fn $method(self, other: Self) -> Self {
-                Self::apply($operation, &[&self, &other])
-            }
-        }
-        impl<T: Float> $trait<f64> for DualValue<'_, T> {
-            type Output = Self;
-            fn $method(self, $c: f64) -> Self {
-                DualValue { value: $trait::$method(self.value, $c), tangent: self.tangent.map(|$x| $moved) }
-            }
-        }
-        )*
-    };
-}
-operators! {
-    Add add ops::arithmetic::Add {}, |x, _c| x;
-    Sub sub ops::arithmetic::Sub {}, |x, _c| x;
-    Mul mul ops::arithmetic::Mul {}, |x, c| x * c;
-    Div div ops::arithmetic::Div {}, |x, c| x / c;
-}
-
-impl<T: Float> Neg for DualValue<'_, T> {
-    type Output = Self;
-    fn neg(self) -> Self {
-        self.map(Neg::neg)
     }
 }

@@ -1,0 +1,21 @@
+//! Elementwise functions of a user's, whose derivatives nobody writes.
+
+use super::{Dual, Num, Real};
+
+/// What [`fused!`](crate::fused) makes of a function: an expression over any kind of number.
+pub trait Expression<const N: usize>: Copy + Send + Sync + 'static {
+    /// What messages call it.
+    const NAME: &'static str;
+    /// Whether the crate that the expression stands in is compiled with optimisation.
+    const OPTIMISED: bool;
+    /// The expression. `#[inline(always)]`, or loops over it will not vectorise.
+    fn value<K: Real>(self, x: [Num<K>; N]) -> Num<K>;
+
+    /// The value with its derivatives by the inputs that are `wanted`.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn dual<K: Real>(self, x: [K; N], wanted: [bool; N]) -> Dual<K, N> {
+        let seed = |i: usize| std::array::from_fn(|j| (i == j && wanted[i]).then(|| x[i].literal(1.0)));
+        self.value(std::array::from_fn(|i| Num(Dual { value: x[i], slopes: seed(i) }))).0
+    }
+}

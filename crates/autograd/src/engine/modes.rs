@@ -1,0 +1,58 @@
+//! An empty tape for each purpose.
+
+use crate::Float;
+use crate::engine::tape::{Mode, Tape};
+
+impl Tape<f32> {
+    /// An empty tape of `f32` for mathematics.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// assert_eq!(tape.var(2.0).square().item(), 4.0f32);
+    /// ```
+    #[allow(clippy::new_without_default)] // `Default` is there for every T
+    pub fn new() -> Self {
+        Self::mathematics()
+    }
+}
+
+impl<T: Float> Default for Tape<T> {
+    fn default() -> Self {
+        Self::mathematics()
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// An empty tape for mathematics, of whichever number type is asked for.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::<f64>::mathematics();
+    /// assert_eq!(tape.var(2.0).square().item(), 4.0f64);
+    /// ```
+    pub fn mathematics() -> Self {
+        Self::with_mode(Mode::Mathematics, 0)
+    }
+
+    /// An empty tape for training; `seed` fixes what dropout and its kind draw.
+    ///
+    /// Make one for a run and keep it: random numbers move on when it is cleared, as [`gradients`](Self::gradients) does
+    /// in each step. A tape made anew in each step with the same seed draws the same masks each time; if it must be, give
+    /// it the step with [`set_stream`](Self::set_stream).
+    pub fn training(seed: u64) -> Self {
+        Self::with_mode(Mode::Training, seed)
+    }
+
+    /// An empty tape for inference: parameters are constants, dropout passes everything on. Clear it between predictions,
+    /// or let [`value_of`](Self::value_of) do it: what is computed stays on it, and it grows.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// let (w, tape) = (Param::new([2.0, -1.0]), Tape::inference());
+    /// let x = tape.var([1.0, 3.0]);
+    /// let answer = (x * &w).sum();
+    /// assert_eq!(answer.backward().wrt(x), w.value()); // what each input is worth
+    /// ```
+    pub fn inference() -> Self {
+        Self::with_mode(Mode::Inference, 0)
+    }
+}

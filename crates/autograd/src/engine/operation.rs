@@ -1,0 +1,271 @@
+//! What an operation is: how it computes its output, and how a gradient flows back through it.
+//!
+//! This file, `tensor.rs` and `value.rs` import each other, and must: a rule is written over any tensor, a tensor
+//! applies operations, and the forward-mode rule of an operation computes with the arrays of `value.rs`.
+
+use std::cell::{Cell, RefCell};
+
+use crate::Float;
+use crate::engine::tensor::{Sweep, Tensor};
+use crate::engine::value::Value;
+use crate::places::Places;
+use crate::shape::Shape;
+use crate::view::{Output, View};
+
+/// An operation on tensors, with its derivative. The operations of this crate implement this trait; so can yours.
+///
+/// `vjp` (vector-Jacobian product) is written once, over any [`Tensor`]: on arrays it computes gradients, on
+/// variables it records how they are computed, so that they can be differentiated again, to any order.
+///
+/// ```
+/// use gradus_autograd::{Float, Operation, Output, Shape, Tape, Tensor, View, Vjp};
+/// use ndarray::array;
+///
+/// /// `y = x³`
+/// struct Cube;
+/// impl<T: Float> Operation<T> for Cube {
+///     fn name(&self) -> &'static str { "cube" }
+///     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> { Ok(inputs[0].into()) }
+///     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+///         for (y, &x) in output.data().iter_mut().zip(inputs[0].data()) { *y = x * x * x }
+///     }
+///     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+///         cx.add(0, || cx.grad() * cx.input(0) * cx.input(0) * 3.0);
+///     }
+/// }
+///
+/// let tape = Tape::new();
+/// let x = tape.var(array![1.0, 2.0]);
+/// let y = tape.apply(Cube, [x]).sum();
+/// assert_eq!(y.backward().wrt(x), array![3.0, 12.0].into_dyn());
+/// let [dx] = y.grad([x]);
+/// assert_eq!(dx.sum().backward().wrt(x), array![6.0, 12.0].into_dyn());
+/// ```
+///
+/// Check a new one with [`gradcheck`](crate::gradcheck).
+pub trait Operation<T: Float>: Sized + Send + 'static {
+    /// What messages call it.
+    fn name(&self) -> &'static str;
+    /// The shape of the output for inputs of these shapes, or why they do not fit: a sentence that names them.
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String>;
+    /// Writes the output.
+    fn forward(&self, inputs: &[View<'_, T>], output: Output<'_, T>);
+    /// Adds to each input its gradient, given the output's: `cx.add(i, || …)`.
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>);
+    /// How the output moves when the inputs do: the Jacobian times the tangents of the inputs, or `None` if the output
+    /// stands still. Hessian-vector products and forward mode need it. The default derives it from
+    /// [`vjp`](Self::vjp), its transpose.
+    ///
+    /// A rule of its own is faster. For most operations it is one call, of [`Jvp::linear`] or [`Jvp::multilinear`].
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        cx.transposed(self)
+    }
+}
+
+/// What [`Operation::vjp`] works with: the inputs, the output, the gradient that arrives at the output, and where to
+/// add the gradients of the inputs.
+pub struct Vjp<'a, T: Float, V: Tensor<T>> {
+    context: V::Context,
+    node: u32,
+    inputs: &'a [u32],
+    /// one for each node of the tape, as far as the sweep has added it up
+    gradients: &'a [RefCell<Option<V::Sum>>],
+    /// the nodes whose gradients somebody needs; `None` if all that are differentiated are
+    wanted: Option<&'a [bool]>,
+    /// bit i is set once the rule has called `add` or `none` for input i; inputs from the 64th on are not tracked
+    covered: Cell<u64>,
+    /// whether the rule gives numbers where a derivative is recorded
+    only_numbers: Cell<bool>,
+}
+
+const TAKEN: &str = "take_grad is the last use of the gradient";
+
+impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
+    #[inline]
+    pub(crate) fn new(
+        context: V::Context,
+        (node, inputs): (u32, &'a [u32]),
+        gradients: &'a [RefCell<Option<V::Sum>>],
+        wanted: Option<&'a [bool]>,
+    ) -> Self {
+        Vjp { context, node, inputs, gradients, wanted, covered: Cell::new(0), only_numbers: Cell::new(false) }
+    }
+
+    /// Input number `i`.
+    #[inline]
+    pub fn input(&self, i: usize) -> V {
+        V::load(self.context, self.inputs[i])
+    }
+    /// How many inputs there are.
+    pub fn inputs(&self) -> usize {
+        self.inputs.len()
+    }
+    /// The output.
+    #[inline]
+    pub fn output(&self) -> V {
+        V::load(self.context, self.node)
+    }
+    /// The gradient of the cost by the output, in the output's shape.
+    pub fn grad(&self) -> V {
+        let whole = self.take_grad();
+        self.gradients[self.node as usize].replace(Some(whole.clone().into()));
+        whole
+    }
+    /// [`grad`](Self::grad), the last time it is asked for: its memory may be used for the result.
+    #[inline]
+    pub fn take_grad(&self) -> V {
+        let sum = self.gradients[self.node as usize].borrow_mut().take().expect(TAKEN);
+        V::total(sum, self.context, self.node)
+    }
+    /// Whether somebody needs the gradient of input `i`.
+    #[inline]
+    pub fn wants(&self, i: usize) -> bool {
+        let input = self.inputs[i];
+        // an operation is swept only if one of its inputs is differentiated
+        let differentiated = self.inputs.len() == 1 || V::is_differentiated(self.context, input);
+        differentiated && self.wanted.is_none_or(|w| w[input as usize])
+    }
+    #[inline]
+    fn cover(&self, i: usize) {
+        self.covered.set(self.covered.get() | 1 << i.min(63));
+    }
+
+    /// Adds to the gradient of input `i`. The closure runs only if somebody needs that gradient. A gradient in a shape
+    /// to which the input was broadcast is summed back to the input's own shape.
+    #[inline]
+    pub fn add(&self, i: usize, gradient: impl FnOnce() -> V) {
+        self.cover(i);
+        if self.wants(i) {
+            let gradient = V::sum_to_node(gradient(), self.context, self.inputs[i]);
+            self.update(i, |sum| match sum {
+                Some(sum) => V::accumulate(sum, gradient),
+                None => gradient.into(),
+            });
+        }
+    }
+    #[inline]
+    fn update(&self, i: usize, add: impl FnOnce(Option<V::Sum>) -> V::Sum) {
+        let mut sum = self.gradients[self.inputs[i] as usize].borrow_mut();
+        *sum = Some(add(sum.take()));
+    }
+    /// Says that the gradient of input `i` is 0 everywhere, as that of a comparison is. An input that a rule neither
+    /// adds to nor says this of stops the sweep: a missing rule is never a zero.
+    pub fn none(&self, i: usize) {
+        self.cover(i);
+    }
+    /// Adds the matrix product `a · b`, each operand transposed first where asked, to the gradient of input `i`:
+    /// straight into the sum that is already there, if there is one. `operands` runs only if somebody needs it.
+    pub fn add_product(&self, i: usize, transposed: [bool; 2], operands: impl FnOnce() -> [V; 2]) {
+        self.cover(i);
+        if self.wants(i) {
+            let operands = operands();
+            self.update(i, |sum| V::add_product(sum, operands, transposed, self.context, self.inputs[i]));
+        }
+    }
+    /// Adds to the gradient of input `i` at some of its places: where they are, without an array of the input's size.
+    pub(crate) fn add_at(&self, i: usize, places: &Places, gradient: impl FnOnce() -> V) {
+        self.cover(i);
+        if self.wants(i) {
+            let part = gradient();
+            self.update(i, |sum| V::add_at(sum, places, part, self.context, self.inputs[i]));
+        }
+    }
+    /// Adds to the gradient of input `i` the numbers that `compute` writes, in the input's shape, given the inputs, the
+    /// output and the gradient that arrives, in that order. It is for rules that cannot be written over [`Tensor`]: the
+    /// gradient is right, but it cannot be differentiated again.
+    ///
+    /// # Panics
+    /// When a derivative of the gradient is asked for, by [`Var::grad`](crate::Var::grad) or
+    /// [`Var::hvp`](crate::Var::hvp); the message names the operation.
+    pub fn add_numbers(&self, i: usize, compute: impl FnOnce(&[View<'_, T>], Output<'_, T>)) {
+        self.cover(i);
+        if self.wants(i) {
+            let inputs = (0..self.inputs()).map(|k| self.input(k));
+            let arrays: Vec<V> = inputs.chain([self.output(), self.grad()]).collect();
+            match V::numbers(self.context, &arrays, self.input(i).shape(), compute) {
+                Some(gradient) => self.add(i, || gradient),
+                None => self.only_numbers.set(true),
+            }
+        }
+    }
+
+    /// Panics if the rule has left out an input that somebody needs, or has given numbers where a derivative is
+    /// recorded.
+    #[inline]
+    pub(crate) fn check(&self, name: &str) {
+        let all = (1u64 << self.inputs.len().min(63)) - 1;
+        if self.covered.get() & all != all || self.only_numbers.get() {
+            self.complain(name);
+        }
+    }
+    #[cold]
+    fn complain(&self, name: &str) {
+        assert!(
+            !self.only_numbers.get(),
+            "{name} ({}) gives its gradient as numbers only (`Vjp::add_numbers`), so it cannot be differentiated again; \
+             write its `vjp` with `Vjp::add` over tensors to have every order",
+            V::location(self.context, self.node)
+        );
+        for i in (0..self.inputs.len().min(63)).filter(|i| self.covered.get() & 1 << i == 0) {
+            assert!(
+                !self.wants(i),
+                "{name}: its rule gives no gradient of input {i}; add it with `cx.add({i}, …)`, or say with `cx.none({i})` \
+                 that it is 0"
+            );
+        }
+    }
+}
+
+/// What [`Operation::jvp`] works with: inputs, output, and how fast each input moves.
+pub struct Jvp<'a, 's, T: Float> {
+    pub(super) inputs: &'a [Value<'s, T>],
+    pub(super) tangents: &'a [Option<Value<'s, T>>],
+    pub(super) output: &'a Value<'s, T>,
+}
+
+impl<'a, 's, T: Float> Jvp<'a, 's, T> {
+    pub(crate) fn new(
+        inputs: &'a [Value<'s, T>],
+        tangents: &'a [Option<Value<'s, T>>],
+        output: &'a Value<'s, T>,
+    ) -> Self {
+        Jvp { inputs, tangents, output }
+    }
+
+    /// Input number `i`.
+    pub fn input(&self, i: usize) -> Value<'s, T> {
+        self.inputs[i].clone()
+    }
+    /// The output.
+    pub fn output(&self) -> Value<'s, T> {
+        self.output.clone()
+    }
+    /// How fast input `i` moves, in its shape; `None` if it stands still.
+    pub fn tangent(&self, i: usize) -> Option<Value<'s, T>> {
+        self.tangents[i].clone()
+    }
+    /// The sum of what several inputs contribute, in the output's shape.
+    pub fn sum(&self, terms: impl Iterator<Item = Value<'s, T>>) -> Option<Value<'s, T>> {
+        let shape = self.output.shape();
+        terms.map(|term| term.broadcast_to(shape)).reduce(Value::accumulate)
+    }
+    /// The rule of an operation that is linear in all its inputs together: the operation is applied to the tangents.
+    pub fn linear<O: Operation<T>>(&self, operation: &O) -> Option<Value<'s, T>> {
+        self.tangents.iter().any(Option::is_some).then(|| {
+            let tangents = self.tangents.iter().zip(self.inputs).map(|(t, x)| t.clone().unwrap_or_else(|| x.zeros()));
+            let tangents: Vec<Value<'s, T>> = tangents.collect();
+            Value::run(operation, &tangents.iter().collect::<Vec<_>>())
+        })
+    }
+    /// The rule of an operation that is linear in each input separately, such as a product: one input at a time is
+    /// replaced by its tangent, the operation is applied, and the results are added.
+    pub fn multilinear<O: Operation<T>>(&self, operation: &O) -> Option<Value<'s, T>> {
+        let mut inputs = self.inputs.to_vec();
+        self.sum(self.tangents.iter().enumerate().filter_map(|(i, tangent)| {
+            let input = std::mem::replace(&mut inputs[i], tangent.clone()?);
+            let term = Value::run(operation, &inputs.iter().collect::<Vec<_>>());
+            inputs[i] = input;
+            Some(term)
+        }))
+    }
+}

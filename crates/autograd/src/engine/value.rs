@@ -1,0 +1,469 @@
+//! Arrays in the sweep that computes gradients, and in those that compute how they move.
+
+use std::ops::Range;
+use std::panic::Location;
+
+use ndarray::ArrayD;
+
+use crate::Float;
+use crate::calculus::{Expression, Moving, Rule};
+use crate::engine::operation::Operation;
+use crate::engine::tensor::{FusedLoop, Sweep, Tensor, TensorFunctions, sum_to};
+use crate::kernels::matmul::{self, Product};
+use crate::kernels::strided::Strided;
+use crate::kernels::threads::{GRAIN, split, split_many};
+use crate::memory::{Frozen, Kept, Pool, Slot, padded, unwritten};
+use crate::places::Places;
+use crate::shape::{Shape, broadcast_strides, check_broadcast, count};
+use crate::view::{Output, View};
+
+/// An array in the sweep that computes gradients. Cloning it copies no numbers.
+#[derive(Clone)]
+pub struct Value<'s, T: Float> {
+    source: Source<'s, T>,
+    shape: &'s [usize],
+    pool: &'s Pool<T>,
+}
+
+#[derive(Clone)]
+enum Source<'s, T: Float> {
+    /// numbers of the tape
+    Tape(&'s [T]),
+    /// numbers computed in the sweep
+    Pool(Slot<'s, T>),
+    /// one number everywhere, such as the gradient of a sum
+    Uniform(T),
+}
+
+/// Numbers copied at a time before a loop runs over them: few enough to stay in the first-level cache.
+const COPY: usize = 2048;
+
+impl<'s, T: Float> Value<'s, T> {
+    pub(crate) fn uniform(number: T, shape: &'s [usize], pool: &'s Pool<T>) -> Self {
+        Value { source: Source::Uniform(number), shape, pool }
+    }
+
+    fn is_uniform(&self) -> bool {
+        matches!(self.source, Source::Uniform(_))
+    }
+
+    fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// A block of the pool, written by `fill`, padding included.
+    fn fresh(shape: &'s [usize], pool: &'s Pool<T>, fill: impl FnOnce(&mut [T])) -> Self {
+        let count = count(shape);
+        let len = padded(count);
+        let mut slot = pool.alloc(len);
+        let block = &mut slot.write().expect("a new block has one slot")[..len];
+        unwritten(block, count);
+        fill(block);
+        Value { source: Source::Pool(slot), shape, pool }
+    }
+
+    /// Applies an operation.
+    pub(crate) fn run<O: Operation<T>>(operation: &O, inputs: &[&Self]) -> Self {
+        match *inputs {
+            [a] => Self::run_array(operation, [a]),
+            [a, b] => Self::run_array(operation, [a, b]),
+            [a, b, c] => Self::run_array(operation, [a, b, c]),
+            _ => {
+                let dense: Vec<Self> = inputs.iter().map(|&x| x.clone().dense()).collect();
+                let shapes: Vec<&[usize]> = dense.iter().map(|x| x.shape).collect();
+                let views: Vec<View<'_, T>> = dense.iter().map(Value::view).collect();
+                Self::run_on(operation, inputs[0].pool, &shapes, &views)
+            }
+        }
+    }
+
+    #[inline]
+    fn run_array<O: Operation<T>, const N: usize>(operation: &O, inputs: [&Self; N]) -> Self {
+        if inputs.iter().any(|x| x.is_uniform()) {
+            let dense = inputs.map(|x| x.clone().dense());
+            return Self::run_array(operation, dense.each_ref());
+        }
+        Self::run_on(operation, inputs[0].pool, &inputs.map(|x| x.shape), &inputs.map(Value::view))
+    }
+
+    fn run_on<O: Operation<T>>(
+        operation: &O,
+        pool: &'s Pool<T>,
+        shapes: &[&'s [usize]],
+        views: &[View<'_, T>],
+    ) -> Self {
+        let shape = operation.shape(shapes).unwrap_or_else(|e| panic!("in a derivative: {}: {e}", operation.name()));
+        // a shape that is there already needs no place of its own
+        let shape = shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| pool.shape(&shape));
+        Self::fresh(shape, pool, |out| operation.forward(views, Output::new(out, shape)))
+    }
+
+    /// [`sum_to`] the shape of a node. From here on all gradients of that shape share one slice, so that equal shapes
+    /// are recognised by their address.
+    fn sum_to_shape(self, shape: &'s [usize]) -> Self {
+        // the gradient of something that was repeated for every row, such as a bias
+        if let (&[rows, columns], &[n]) = (self.shape, shape)
+            && columns == n
+            && n > 1
+            && let Ok(numbers) = self.padded()
+        {
+            return match rows {
+                1 => Value { shape, ..self },
+                _ => Self::fresh(shape, self.pool, |out| (T::kernels().sum)(numbers, [1, rows, n], &mut out[..n])),
+            };
+        }
+        Value { shape, ..sum_to(self, shape) }
+    }
+
+    /// Zeros in the shape of this.
+    pub(crate) fn zeros(&self) -> Self {
+        Value::uniform(T::default(), self.shape, self.pool)
+    }
+
+    /// A copy as an array.
+    pub(crate) fn array(&self) -> ArrayD<T> {
+        self.clone().dense().view().array().to_owned()
+    }
+
+    /// The same numbers in a block that nobody else has, for [`write`](Self::write).
+    pub(crate) fn owned(self) -> Self {
+        let mut value = self.dense();
+        if let Source::Pool(slot) = &mut value.source
+            && slot.write().is_some()
+        {
+            return value;
+        }
+        Self::fresh(value.shape, value.pool, |out| out.copy_from_slice(value.view().padded()))
+    }
+
+    /// The numbers of an owned block, padding included.
+    fn write(&mut self) -> &mut [T] {
+        let len = padded(self.len());
+        match &mut self.source {
+            Source::Pool(slot) => &mut slot.write().expect("an owned block")[..len],
+            _ => unreachable!("an owned block is in the pool"),
+        }
+    }
+
+    /// Two new arrays in the shape of this, written by `fill`.
+    pub(crate) fn pair(&self, fill: impl FnOnce(&[usize], [&mut [T]; 2])) -> [Self; 2] {
+        let len = self.len();
+        let [mut a, mut b] = [0, 1].map(|_| Self::fresh(self.shape, self.pool, |_| {}));
+        fill(self.shape, [&mut a.write()[..len], &mut b.write()[..len]]);
+        [a, b]
+    }
+
+    /// Changes a gradient g and how fast it moves, given how x and y move, by one of a rule's loops.
+    pub(crate) fn chain_moving<const N: usize>(
+        (g, dg): (Self, Option<Self>),
+        (x, y): ([(Self, Option<Self>); N], (Self, Option<Self>)),
+        run: impl Fn(([Moving<'_, T>; N], Moving<'_, T>), (&mut [T], &mut [T]), bool) + Sync,
+    ) -> [Self; 2] {
+        let dense = |(x, dx): (Self, Option<Self>)| (x.dense(), dx.map(Self::dense));
+        let (x, y) = (x.map(dense), dense(y));
+        fn padded<'a, T: Float>((x, dx): &'a (Value<'_, T>, Option<Value<'_, T>>)) -> Moving<'a, T> {
+            (x.view().padded(), dx.as_ref().map(|dx| dx.view().padded()))
+        }
+        fn part<'a, T>((x, dx): Moving<'a, T>, range: &Range<usize>) -> Moving<'a, T> {
+            (&x[range.clone()], dx.map(|dx| &dx[range.clone()]))
+        }
+        let (x, y) = (x.each_ref().map(padded), padded(&y));
+        let moves = dg.is_some();
+        let mut dg = dg.map_or_else(|| Self::fresh(g.shape, g.pool, |_| {}), Self::owned);
+        let mut g = g.owned();
+        split_many(&mut [g.write(), dg.write()], GRAIN, |start, outs| {
+            if let [g, dg] = outs {
+                let range = start..start + g.len();
+                run((x.map(|x| part(x, &range)), part(y, &range)), (g, dg), moves);
+            }
+        });
+        [g, dg]
+    }
+
+    /// The numbers, padded, unless there is just one.
+    fn padded(&self) -> Result<&[T], T> {
+        let len = padded(self.len());
+        match &self.source {
+            Source::Tape(numbers) => Ok(&numbers[..len]),
+            Source::Pool(slot) => Ok(&slot.read()[..len]),
+            Source::Uniform(number) => Err(*number),
+        }
+    }
+
+    /// This, with its numbers written out.
+    pub(crate) fn dense(self) -> Self {
+        match self.source {
+            Source::Uniform(number) => Self::fresh(self.shape, self.pool, |out| out.fill(number)),
+            _ => self,
+        }
+    }
+
+    /// Changes every number by a loop over blocks, `f(start, block)`: in place if nobody else reads this, else on a
+    /// copy.
+    fn mapped(mut self, f: impl Fn(usize, &mut [T]) + Sync) -> Self {
+        let len = padded(self.len());
+        if let Source::Pool(slot) = &mut self.source
+            && let Some(numbers) = slot.write()
+        {
+            split(&mut numbers[..len], GRAIN, &f);
+            return self;
+        }
+        let numbers = self.padded();
+        Self::fresh(self.shape, self.pool, |out| {
+            split(out, GRAIN, |start, out| {
+                for (block, out) in out.chunks_mut(COPY).enumerate() {
+                    let start = start + block * COPY;
+                    match numbers {
+                        Ok(numbers) => out.copy_from_slice(&numbers[start..start + out.len()]),
+                        Err(number) => out.fill(number),
+                    }
+                    f(start, out);
+                }
+            });
+        })
+    }
+
+    /// `x ← x ∘ c` for each number x.
+    pub(crate) fn with_number(self, run: fn(&mut [T], T), c: T) -> Self {
+        if let Source::Uniform(number) = self.source {
+            let mut number = [number];
+            run(&mut number, c);
+            return Value { source: Source::Uniform(number[0]), ..self };
+        }
+        self.mapped(|_, x| run(x, c))
+    }
+
+    /// Adds an array of the same shape, if nobody else reads this.
+    fn add_in_place(&mut self, other: &Self) -> bool {
+        if let Source::Pool(slot) = &mut self.source
+            && let Ok(numbers) = other.padded()
+            && let Some(total) = slot.write()
+        {
+            let add = T::kernels().add_assign;
+            split(&mut total[..numbers.len()], GRAIN, |start, out| add(out, &numbers[start..start + out.len()]));
+            return true;
+        }
+        false
+    }
+
+    pub(crate) fn view(&self) -> View<'_, T> {
+        match self.padded() {
+            Ok(numbers) => View::new(numbers, self.shape),
+            Err(_) => unreachable!("a single number is written out before it is viewed"),
+        }
+    }
+
+    /// Gives up the block, to be read and changed after the sweep: one that nobody else has.
+    pub(crate) fn keep(self) -> (Kept, Shape) {
+        let shape = self.shape;
+        match self.owned().source {
+            Source::Pool(slot) => (Pool::keep(slot), Shape::from_slice(shape)),
+            _ => unreachable!("an owned block is in the pool"),
+        }
+    }
+}
+
+/// Where the sweep over values reads: a tape, and the pool that its gradients come from.
+#[doc(hidden)]
+pub struct ValueContext<'s, T: Float> {
+    nodes: &'s Frozen<'s, T>,
+    pool: &'s Pool<T>,
+}
+
+impl<T: Float> Clone for ValueContext<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T: Float> Copy for ValueContext<'_, T> {}
+
+impl<'s, T: Float> ValueContext<'s, T> {
+    pub(crate) fn new(nodes: &'s Frozen<'s, T>, pool: &'s Pool<T>) -> Self {
+        ValueContext { nodes, pool }
+    }
+    pub(crate) fn is_leaf(self, node: u32) -> bool {
+        self.nodes.node(node).operation.is_none()
+    }
+}
+
+impl<'s, T: Float> Tensor<T> for Value<'s, T> {
+    fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
+        Self::run(&operation, inputs)
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
+        let len = shape.iter().product();
+        Self::fresh(self.pool.shape(shape), self.pool, |out| {
+            out.fill(T::default());
+            fill(&mut out[..len]);
+        })
+    }
+
+    fn reshape(mut self, shape: &[usize]) -> Self {
+        if self.shape != shape {
+            let (have, want) = (self.len(), count(shape));
+            assert!(
+                have == want,
+                "in a derivative: reshape: {:?} does not hold {want} numbers ({shape:?})",
+                self.shape
+            );
+            self.shape = self.pool.shape(shape);
+        }
+        self
+    }
+
+    fn broadcast_to(self, shape: &[usize]) -> Self {
+        if self.shape == shape {
+            return self;
+        }
+        check_broadcast(self.shape, shape).unwrap_or_else(|e| panic!("in a derivative: broadcast_to: {e}"));
+        let shape = self.pool.shape(shape);
+        if self.len() == 1 {
+            let number = self.padded().map_or_else(|number| number, |numbers| numbers[0]);
+            return Value::uniform(number, shape, self.pool);
+        }
+        let strides = broadcast_strides(self.shape, shape);
+        let (x, at) = (self.dense(), Strided { shape, strides: &strides, offset: 0 });
+        Self::fresh(shape, x.pool, |out| {
+            if !shape.contains(&0) {
+                (T::kernels().read)(&at, x.view().data(), &mut out[..count(shape)]);
+            }
+        })
+    }
+}
+
+impl<'s, T: Float> Sweep<T> for Value<'s, T> {
+    type Context = ValueContext<'s, T>;
+    type Sum = Self;
+
+    #[inline]
+    fn load(context: Self::Context, node: u32) -> Self {
+        let value = context.nodes.node(node).value;
+        Value { source: Source::Tape(value.padded()), shape: value.shape(), pool: context.pool }
+    }
+
+    #[inline]
+    fn is_differentiated(context: Self::Context, node: u32) -> bool {
+        context.nodes.is_differentiated(node)
+    }
+
+    fn location(context: Self::Context, node: u32) -> &'static Location<'static> {
+        context.nodes.node(node).location
+    }
+
+    #[inline]
+    fn sum_to_node(self, context: Self::Context, node: u32) -> Self {
+        let shape = context.nodes.node(node).value.shape();
+        if std::ptr::eq(self.shape, shape) { self } else { self.sum_to_shape(shape) }
+    }
+
+    fn accumulate(mut sum: Self, mut term: Self) -> Self {
+        // addition commutes, so either operand's block will do
+        if sum.add_in_place(&term) {
+            sum
+        } else if term.add_in_place(&sum) {
+            term
+        } else {
+            sum + term
+        }
+    }
+
+    fn add_product(
+        sum: Option<Self>,
+        [a, b]: [Self; 2],
+        transposed: [bool; 2],
+        context: Self::Context,
+        node: u32,
+    ) -> Self {
+        let shape = context.nodes.node(node).value.shape();
+        let fits = matmul::sizes([a.shape, b.shape], transposed).is_some_and(|[m, _, n]| *shape == [m, n]);
+        if !fits || a.is_uniform() || b.is_uniform() {
+            let product = a.matmul(&b, transposed).sum_to_node(context, node);
+            return match sum {
+                Some(sum) => Self::accumulate(sum, product),
+                None => product,
+            };
+        }
+        let multiply = |c: &mut [T], accumulate| {
+            let product = Product::of([a.view(), b.view()], transposed, c, accumulate);
+            (T::kernels().product)(product.expect("two matrices that fit"));
+        };
+        let Some(mut sum) = sum else {
+            return Self::fresh(shape, context.pool, |c| multiply(c, false));
+        };
+        if let Source::Pool(slot) = &mut sum.source
+            && let Some(c) = slot.write()
+        {
+            multiply(c, true);
+            return sum;
+        }
+        Self::accumulate(sum, Self::fresh(shape, context.pool, |c| multiply(c, false)))
+    }
+
+    fn add_at(sum: Option<Self>, places: &Places, part: Self, context: Self::Context, node: u32) -> Self {
+        let shape = context.nodes.node(node).value.shape();
+        let zeros = || Self::fresh(shape, context.pool, |out| out.fill(T::default()));
+        let mut sum = sum.map_or_else(zeros, Self::owned);
+        places.add(part.dense().view().data(), shape, sum.write());
+        sum
+    }
+
+    #[inline]
+    fn total(sum: Self, _: Self::Context, _: u32) -> Self {
+        sum
+    }
+
+    /// Of one number everywhere, that number: a part of the gradient of a sum costs nothing.
+    fn take(&self, places: &Places) -> Self {
+        let shape = places.shape(self.shape).unwrap_or_else(|e| panic!("in a derivative: {e}"));
+        let shape = self.pool.shape(&shape);
+        match self.source {
+            Source::Uniform(number) => Value::uniform(number, shape, self.pool),
+            _ => Self::fresh(shape, self.pool, |out| places.take(self.view(), &mut out[..count(shape)])),
+        }
+    }
+
+    fn numbers(
+        context: Self::Context,
+        arrays: &[Self],
+        shape: &[usize],
+        compute: impl FnOnce(&[View<'_, T>], Output<'_, T>),
+    ) -> Option<Self> {
+        let dense: Vec<Self> = arrays.iter().map(|x| x.clone().dense()).collect();
+        let views: Vec<View<'_, T>> = dense.iter().map(Value::view).collect();
+        let shape = context.pool.shape(shape);
+        Some(Self::fresh(shape, context.pool, |out| compute(&views, Output::new(out, shape))))
+    }
+
+    fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {
+        let chain = T::loops(R::loops()).chain;
+        let fits = |x: &Self| !x.is_uniform() && (N == 1 || x.shape == y.shape);
+        let x = if x.iter().all(fits) { x } else { x.map(|x| x.broadcast_to(y.shape).dense()) };
+        let mut arrays: [&[T]; N] = [&[]; N];
+        arrays.iter_mut().zip(&x).for_each(|(array, x)| *array = x.view().padded());
+        let y = y.view().padded();
+        g.mapped(|start, g| {
+            let range = start..start + g.len();
+            chain(rule, i, arrays.map(|x| &x[range.clone()]), &y[range], g);
+        })
+    }
+    fn chain_fused<R: Expression<N>, const N: usize>(
+        _: R,
+        _: usize,
+        g: Self,
+        _: [Self; N],
+        slope: Self,
+        _: FusedLoop<R, T>,
+    ) -> Self {
+        if let Source::Uniform(number) = g.source {
+            return slope.with_number(T::kernels().mul_number, number);
+        }
+        let multiply = T::kernels().mul_assign;
+        let slope = slope.view().padded();
+        g.mapped(|start, g| multiply(g, &slope[start..start + g.len()]))
+    }
+}

@@ -1,0 +1,130 @@
+//! Variables: handles of a tape's nodes.
+
+use std::fmt;
+use std::panic::Location;
+
+use ndarray::ArrayViewD;
+
+use crate::Float;
+use crate::engine::operation::Operation;
+use crate::engine::tape::Tape;
+
+/// A value on a tape, with what it was computed from.
+///
+/// It is a handle of two words and `Copy`, so formulas read as formulas. `'t` is the tape's life.
+#[derive(Clone, Copy)]
+pub struct Var<'t, T: Float = f32> {
+    tape: &'t Tape<T>,
+    index: u32,
+}
+
+impl<T: Float> fmt::Debug for Var<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Var #{} {}", self.index, self.value())
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    #[inline]
+    pub(crate) fn new(tape: &'t Tape<T>, index: u32) -> Self {
+        Var { tape, index }
+    }
+
+    /// Its tape.
+    #[inline]
+    pub fn tape(self) -> &'t Tape<T> {
+        self.tape
+    }
+
+    /// Its place on the tape: operations count up in the order in which they ran.
+    #[inline]
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(self) -> &'t [usize] {
+        self.tape.nodes().node(self.index).value.shape()
+    }
+
+    /// How many axes there are.
+    pub fn ndim(self) -> usize {
+        self.shape().len()
+    }
+
+    /// How many numbers there are.
+    pub fn len(self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Whether there are no numbers.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The numbers, without a copy.
+    pub fn value(self) -> ArrayViewD<'t, T> {
+        self.tape.nodes().node(self.index).value.array()
+    }
+
+    /// The numbers, row by row, without a copy.
+    pub fn data(self) -> &'t [T] {
+        self.tape.nodes().node(self.index).value.data()
+    }
+
+    /// The one number of a variable that holds one.
+    ///
+    /// # Panics
+    /// If there is not exactly one.
+    #[track_caller]
+    pub fn item(self) -> T {
+        assert!(
+            self.len() == 1,
+            "item: {:?} holds {} numbers, not one; sum or index it first",
+            self.shape(),
+            self.len()
+        );
+        self.data()[0]
+    }
+
+    /// Whether a differentiated leaf went into it.
+    pub fn is_differentiated(self) -> bool {
+        self.tape.nodes().is_differentiated(self.index)
+    }
+
+    /// The line of the program that made it.
+    pub fn location(self) -> &'static Location<'static> {
+        self.tape.nodes().node(self.index).location
+    }
+
+    /// Keeps this variable's gradient, so that [`Gradients::wrt`] can read it though it is not a leaf.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(3.0);
+    /// let h = (x * 2.0).keep_gradient();
+    /// assert_eq!(h.square().backward().wrt(h).first(), Some(&12.0));
+    /// ```
+    pub fn keep_gradient(self) -> Self {
+        self.tape.kept().push(self.index);
+        self
+    }
+
+    /// The same numbers as a constant: no gradient flows back through it.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(3.0);
+    /// assert_eq!((x * x.detach()).backward().wrt(x).first(), Some(&3.0));
+    /// ```
+    #[track_caller]
+    pub fn detach(self) -> Self {
+        self.tape.detached(self)
+    }
+
+    /// Applies an operation of one input.
+    #[track_caller]
+    pub(crate) fn unary<O: Operation<T>>(self, operation: O) -> Self {
+        self.tape.apply(operation, [self])
+    }
+}

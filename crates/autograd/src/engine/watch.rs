@@ -1,0 +1,59 @@
+//! What looks at a sweep: it keeps gradients that are asked for, and stops at numbers that are not finite.
+
+use std::cell::RefCell;
+
+use crate::Float;
+use crate::engine::tape::{Detect, Tape};
+use crate::engine::value::Value;
+use crate::engine::workspace::Entry;
+
+/// The gradient of a node, as far as it has been added up; `None` while nothing has arrived.
+pub(crate) type Sum<S> = RefCell<Option<S>>;
+
+/// Something that looks at a reverse loop.
+pub(crate) trait Observer<S> {
+    /// The gradient of a node is complete.
+    fn complete(&mut self, _node: u32, _sum: &Sum<S>) {}
+    /// A node has added to the sums of its inputs.
+    fn passed_on(&mut self, _node: u32, _inputs: &[u32], _sums: &[Sum<S>]) {}
+}
+impl<S> Observer<S> for () {}
+
+/// Keeps the gradients that [`Var::keep_gradient`](crate::Var::keep_gradient) asked for, and stops at an anomaly if the
+/// tape detects them.
+pub(crate) struct Watch<'a, T: Float> {
+    tape: &'a Tape<T>,
+    kept: Vec<u32>,
+    entries: &'a mut Vec<Entry>,
+    /// the gradient that is being passed on, in words, if anomalies are detected
+    arrived: Option<String>,
+}
+
+impl<'a, T: Float> Watch<'a, T> {
+    pub(crate) fn new(tape: &'a Tape<T>, entries: &'a mut Vec<Entry>) -> Self {
+        let mut kept = tape.kept().clone();
+        kept.sort_unstable();
+        Watch { tape, kept, entries, arrived: None }
+    }
+}
+
+impl<'s, T: Float> Observer<Value<'s, T>> for Watch<'_, T> {
+    fn complete(&mut self, node: u32, sum: &Sum<Value<'s, T>>) {
+        if !self.kept.is_empty() && self.kept.binary_search(&node).is_ok() {
+            self.entries.extend(sum.borrow().clone().map(|gradient| Entry::new(node, None, gradient)));
+        }
+        if self.tape.detects() != Detect::Off {
+            self.arrived = sum.borrow().as_ref().map(|gradient| self.tape.range_of(gradient));
+        }
+    }
+    #[track_caller]
+    fn passed_on(&mut self, node: u32, inputs: &[u32], sums: &[Sum<Value<'s, T>>]) {
+        if let Some(arrived) = self.arrived.take() {
+            for &input in inputs {
+                if let Some(gradient) = &*sums[input as usize].borrow() {
+                    self.tape.check_gradient(node, input, &arrived, gradient);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Where numbers live: memory that only grows until it is cleared, so that what it holds never moves.
+//!
+//! Nodes of a tape are only ever appended, and clearing needs `&mut`. A value can therefore be read through `&self`
+//! for as long as the tape is borrowed, without a copy or a guard. Apart from vector instructions, all of the crate's
+//! `unsafe` stands in this folder, which knows nothing of operations:
+//!
+//! - `arena.rs`: blocks of numbers, 64-byte aligned, padded to whole multiples of 16 numbers, always initialised;
+//! - `pool.rs`: an arena whose blocks are counted and used again, for gradients;
+//! - `shared.rs`: a block of its own, for a parameter;
+//! - `recycled.rs`: the memory of a vector, kept from one sweep to the next;
+//! - `nodes.rs`: the entries of a tape, with their shapes;
+//! - `operations.rs`: the operations of a tape, whose types this folder does not know.
+#![allow(unsafe_code)]
+
+mod arena;
+mod nodes;
+mod operations;
+mod pool;
+mod recycled;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use arena::{padded, unwritten};
+pub(crate) use nodes::{Frozen, NewNode, Node, Nodes};
+pub(crate) use operations::Operations;
+pub(crate) use pool::{Kept, Pool, Slot};
+pub(crate) use recycled::Recycled;
+pub(crate) use shared::Shared;

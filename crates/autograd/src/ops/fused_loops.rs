@@ -1,0 +1,194 @@
+//! The loops that run a fused expression over arrays: forward with its derivatives, and how those move.
+
+use smallvec::SmallVec;
+
+use crate::Float;
+use crate::calculus::{Dual, Expression, Real};
+use crate::kernels::block::{AnyBlock, BLOCK};
+use crate::kernels::checked::Checked;
+use crate::kernels::lane::AnyLane;
+use crate::kernels::loops::product_rule;
+use crate::kernels::math::PRECISE;
+use crate::kernels::simd::dispatch;
+use crate::kernels::threads::split_many;
+use crate::shape::{Strides, broadcast_strides, offset};
+use crate::view::View;
+
+/// An input as it is read: broadcast to the output's shape.
+struct Reader<'a, T> {
+    numbers: &'a [T],
+    shape: &'a [usize],
+    /// unless the numbers are read straight through
+    strides: Option<Strides>,
+}
+
+impl<'a, T: Float> Reader<'a, T> {
+    fn new(x: &View<'a, T>, shape: &'a [usize]) -> Self {
+        let strides = (x.shape() != shape).then(|| broadcast_strides(x.shape(), shape));
+        Reader { numbers: x.data(), shape, strides }
+    }
+    /// Copies the numbers that stand at `start` and behind it in the output.
+    fn read(&self, start: usize, out: &mut [T]) {
+        match (&self.strides, self.numbers) {
+            (None, numbers) => out.copy_from_slice(&numbers[start..start + out.len()]),
+            (_, &[number]) => out.fill(number),
+            (Some(strides), numbers) => {
+                let (last, row) = (self.shape.len() - 1, self.shape[self.shape.len() - 1]);
+                let mut done = 0;
+                while done < out.len() {
+                    let (outer, column) = ((start + done) / row, (start + done) % row);
+                    let at = offset(outer, &self.shape[..last], strides) as usize;
+                    let len = (row - column).min(out.len() - done);
+                    match strides[last] {
+                        0 => out[done..done + len].fill(numbers[at]),
+                        _ => out[done..done + len].copy_from_slice(&numbers[at + column..][..len]),
+                    }
+                    done += len;
+                }
+            }
+        }
+    }
+}
+
+/// Numbers of an output that a thread must have to itself before a second one is woken.
+const GRAIN: usize = 1 << 13;
+/// Numbers computed before they are written out: few enough for the first-level cache.
+const CHUNK: usize = 256;
+
+/// A chunk of a rule's inputs, its values, and its derivatives.
+struct Numbers<T, const N: usize> {
+    x: [[T; CHUNK]; N],
+    y: [T; CHUNK],
+    slopes: [[T; CHUNK]; N],
+}
+
+/// Writes the value of a rule and its derivatives by the inputs that are `kept`, one array to each slice of `outs`.
+pub(crate) fn run<T: Float, R: Expression<N>, const N: usize>(
+    rule: R,
+    inputs: &[View<'_, T>],
+    shape: &[usize],
+    kept: [bool; N],
+    outs: &mut [&mut [T]],
+) {
+    if !R::OPTIMISED {
+        return each_block(&inputs[..N], shape, outs, |x| {
+            let y = rule.dual(std::array::from_fn(|i| x[i]), kept);
+            let slope = |i: usize| y.slopes[i].unwrap_or_else(|| x[0].literal(0.0));
+            std::iter::once(y.value).chain((0..N).filter(|&i| kept[i]).map(slope)).collect()
+        });
+    }
+    let readers: [Reader<'_, T>; N] = std::array::from_fn(|i| Reader::new(&inputs[i], shape));
+    split_many(outs, GRAIN, |start, outs| {
+        let zeros = [T::default(); CHUNK];
+        let mut chunk = Numbers { x: [zeros; N], y: zeros, slopes: [zeros; N] };
+        let len = outs[0].len();
+        for at in (0..len).step_by(CHUNK) {
+            let end = len.min(at + CHUNK);
+            readers.iter().zip(&mut chunk.x).for_each(|(reader, x)| reader.read(start + at, &mut x[..end - at]));
+            let past = if kept == [false; N] {
+                dispatch!(MODE => compute::<T::Lane<MODE>, R, N>(rule, [false; N], &mut chunk))
+            } else {
+                dispatch!(MODE => compute::<T::Lane<MODE>, R, N>(rule, [true; N], &mut chunk))
+            };
+            if past {
+                dispatch!(MODE => compute_past::<T::Lane<MODE>, T::Lane<PRECISE>, R, N>(rule, kept, &mut chunk));
+            }
+            let slopes = chunk.slopes.iter().zip(kept).filter(|(_, kept)| *kept).map(|(slope, _)| slope);
+            let results = std::iter::once(&chunk.y).chain(slopes);
+            outs.iter_mut().zip(results).for_each(|(out, y)| out[at..end].copy_from_slice(&y[..end - at]));
+        }
+    });
+}
+
+/// Computes a chunk, and says whether a number was past the range of a polynomial.
+#[inline(always)]
+fn compute<L: AnyLane<T: Float>, R: Expression<N>, const N: usize>(
+    rule: R,
+    kept: [bool; N],
+    chunk: &mut Numbers<L::T, N>,
+) -> bool {
+    let mut past = false;
+    for i in 0..CHUNK {
+        past |= compute_one::<L, R, N>(rule, kept, chunk, i);
+    }
+    past
+}
+
+#[inline(always)]
+fn compute_one<L: AnyLane<T: Float>, R: Expression<N>, const N: usize>(
+    rule: R,
+    kept: [bool; N],
+    chunk: &mut Numbers<L::T, N>,
+    i: usize,
+) -> bool {
+    let x = std::array::from_fn(|k| Checked { lane: L::new(chunk.x[k][i]), past: false });
+    let y = rule.dual(x, kept);
+    chunk.y[i] = y.value.lane.get();
+    let mut past = y.value.past;
+    for k in 0..N {
+        let slope = y.slopes[k].unwrap_or_else(|| x[0].literal(0.0));
+        chunk.slopes[k][i] = slope.lane.get();
+        past |= slope.past;
+    }
+    past
+}
+
+/// Computes the numbers of a chunk that are past the range of a polynomial again, with lane P. That is decided for each
+/// by itself, so that it does not depend on its neighbours, and with them on where an array is cut for threads.
+#[inline(always)]
+fn compute_past<L: AnyLane<T: Float>, P: AnyLane<T = L::T>, R: Expression<N>, const N: usize>(
+    rule: R,
+    kept: [bool; N],
+    chunk: &mut Numbers<L::T, N>,
+) {
+    for i in 0..CHUNK {
+        if compute_one::<L, R, N>(rule, kept, chunk, i) {
+            compute_one::<P, R, N>(rule, kept, chunk, i);
+        }
+    }
+}
+
+/// Writes what `f` makes of each block of the inputs, one array to each slice of `outs`.
+fn each_block<T: Float>(
+    inputs: &[View<'_, T>],
+    shape: &[usize],
+    outs: &mut [&mut [T]],
+    f: impl Fn(&[T::Block]) -> Blocks<T> + Sync,
+) {
+    let readers: SmallVec<[Reader<'_, T>; 4]> = inputs.iter().map(|x| Reader::new(x, shape)).collect();
+    split_many(outs, GRAIN, |start, outs| {
+        let mut buffer = [T::default(); BLOCK];
+        let len = outs[0].len();
+        for at in (0..len).step_by(BLOCK) {
+            let end = len.min(at + BLOCK);
+            let block = |x: &Reader<'_, T>| {
+                x.read(start + at, &mut buffer[..end - at]);
+                T::Block::read(&buffer)
+            };
+            let blocks: Blocks<T> = readers.iter().map(block).collect();
+            outs.iter_mut().zip(f(&blocks)).for_each(|(out, y)| y.write(&mut out[at..end]));
+        }
+    });
+}
+
+type Blocks<T> = SmallVec<[<T as Float>::Block; 4]>;
+
+/// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where f′ is the derivative by input `i`. The arrays are the inputs, g, and
+/// how those of them move that do.
+pub(crate) fn second_order<T: Float, R: Expression<N>, const N: usize>(
+    rule: R,
+    i: usize,
+    (arrays, moves): (&[View<'_, T>], &[bool]),
+    shape: &[usize],
+    outs: [&mut [T]; 2],
+) {
+    let mut outs = outs;
+    each_block(arrays, shape, &mut outs, |x| {
+        let how = |k: usize| moves[k].then(|| x[N + 1 + moves[..k].iter().filter(|moves| **moves).count()]);
+        let inputs = std::array::from_fn(|k| Dual { value: x[k], slopes: [how(k)] });
+        let slope = rule.dual(inputs, std::array::from_fn(|k| k == i)).slopes[i];
+        let slope = slope.unwrap_or_else(|| inputs[0].literal(0.0));
+        let moved = product_rule(x[N], how(N), slope);
+        SmallVec::from_iter([x[N].mul(slope.value), moved.unwrap_or_else(|| x[N].literal(0.0))])
+    });
+}

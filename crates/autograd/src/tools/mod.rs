@@ -1,0 +1,7 @@
+//! What is built on the engine, and used by nothing below: derivatives as functions, checks, and ways to look at a tape.
+
+mod anomaly;
+pub(crate) mod checkpoint;
+pub(crate) mod derivatives;
+pub(crate) mod explain;
+pub(crate) mod gradcheck;
