@@ -51,7 +51,7 @@ pub use engine::tensor::{Tensor, TensorFunctions};
 pub use engine::value::Value;
 pub use engine::var::Var;
 pub use functions::where_;
-pub use kernels::{set_threads, vectorize, with_threads};
+pub use kernels::{set_threads, with_threads};
 pub use model::module::{Leaf, LeafMut, Module, Path, Segment, Visitor, path_fits};
 pub use model::param::{Buffer, Param, ParamId};
 pub use ops::einsum::einsum;
@@ -88,5 +88,6 @@ pub mod functions {
 #[doc(hidden)]
 pub mod internal {
     pub use crate::kernels::threads::{split_by, split_many};
+    pub use crate::kernels::vectorize;
     pub use crate::scalar::Typed;
 }

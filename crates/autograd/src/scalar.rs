@@ -9,12 +9,6 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::calculus::{Compiled, Loops};
 use crate::kernels::{self, AnyBlock, AnyLane, Block, Kernels, Lane};
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
-
 /// A number that a tape can hold: `f32` or `f64`.
 ///
 /// ```
@@ -23,7 +17,7 @@ mod sealed {
 /// assert_eq!(half::<f32>(), 0.5f32);
 /// ```
 pub trait Float:
-    sealed::Sealed
+    Element
     + ndarray::ScalarOperand
     + ndarray::LinalgScalar
     + Copy
@@ -62,21 +56,18 @@ pub trait Float:
     fn is_finite(self) -> bool {
         self.to_f64().is_finite()
     }
+}
 
+/// What the loops of this crate need of a number type. It seals [`Float`]: nobody outside this crate can name it.
+pub trait Element: Copy + 'static {
     /// The numbers as slices of the type that they are, for loops compiled once for each.
-    #[doc(hidden)]
     fn typed(numbers: &[Self]) -> Typed<&[f32], &[f64]>;
-    #[doc(hidden)]
     fn typed_mut(numbers: &mut [Self]) -> Typed<&mut [f32], &mut [f64]>;
     /// 64 numbers that a rule computes with together.
-    #[doc(hidden)]
     type Block: AnyBlock<Self>;
     /// One number of a loop, with the arithmetic that it may use.
-    #[doc(hidden)]
     type Lane<const MODE: u8>: AnyLane<T = Self>;
-    #[doc(hidden)]
     fn kernels() -> &'static Kernels<Self>;
-    #[doc(hidden)]
     fn loops<R, const N: usize>(compiled: &'static Compiled<R, N>) -> &'static Loops<R, Self, N>;
 }
 
@@ -108,6 +99,9 @@ macro_rules! float {
             fn abs(self) -> Self {
                 $t::abs(self)
             }
+        }
+
+        impl Element for $t {
             fn typed(numbers: &[Self]) -> Typed<&[f32], &[f64]> {
                 Typed::$variant(numbers)
             }

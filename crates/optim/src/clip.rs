@@ -1,7 +1,8 @@
 //! Norms of gradients, and gradients kept within bounds.
 
+use gradus_autograd::Float;
+use gradus_autograd::internal::vectorize;
 use gradus_autograd::internal::{Typed, split_by};
-use gradus_autograd::{Float, vectorize};
 use smallvec::SmallVec;
 
 /// What bounds the gradients of a step.

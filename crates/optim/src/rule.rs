@@ -228,13 +228,13 @@ macro_rules! rule {
                 $crate::States::Each($states)
             }
             fn update_f32(&self, u: $crate::Update<'_, '_, f32>) {
-                gradus_autograd::vectorize(
+                gradus_autograd::internal::vectorize(
                     #[inline(always)]
                     || self.update(u),
                 );
             }
             fn update_f64(&self, u: $crate::Update<'_, '_, f64>) {
-                gradus_autograd::vectorize(
+                gradus_autograd::internal::vectorize(
                     #[inline(always)]
                     || self.update(u),
                 );

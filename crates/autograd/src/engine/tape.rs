@@ -341,6 +341,7 @@ impl<T: Float> Tape<T> {
     }
 
     /// Appends a node; with inputs, if it is differentiated.
+    #[inline(always)]
     #[track_caller]
     pub(crate) fn push<'t, O: Operation<T>>(
         &'t self,

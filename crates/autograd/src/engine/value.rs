@@ -380,17 +380,17 @@ impl<'s, T: Float> Sweep<T> for Value<'s, T> {
         node: u32,
     ) -> Self {
         let shape = context.nodes.node(node).value.shape();
-        let fits = matmul::sizes([a.shape, b.shape], transposed).is_some_and(|[m, _, n]| *shape == [m, n]);
-        if !fits || a.is_uniform() || b.is_uniform() {
+        let sizes = matmul::sizes([a.shape, b.shape], transposed).filter(|[m, _, n]| *shape == [*m, *n]);
+        let (Some([m, k, n]), false, false) = (sizes, a.is_uniform(), b.is_uniform()) else {
             let product = a.matmul(&b, transposed).sum_to_node(context, node);
             return match sum {
                 Some(sum) => Self::accumulate(sum, product),
                 None => product,
             };
-        }
+        };
         let multiply = |c: &mut [T], accumulate| {
-            let product = Product::of([a.view(), b.view()], transposed, c, accumulate);
-            (T::kernels().product)(product.expect("two matrices that fit"));
+            let ([a_transposed, b_transposed], a, b) = (transposed, a.view().data(), b.view().data());
+            (T::kernels().product)(Product { m, k, n, a, a_transposed, b, b_transposed, c, accumulate });
         };
         let Some(mut sum) = sum else {
             return Self::fresh(shape, context.pool, |c| multiply(c, false));
@@ -442,9 +442,15 @@ impl<'s, T: Float> Sweep<T> for Value<'s, T> {
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {
         let chain = T::loops(R::loops()).chain;
         let fits = |x: &Self| !x.is_uniform() && (N == 1 || x.shape == y.shape);
-        let x = if x.iter().all(fits) { x } else { x.map(|x| x.broadcast_to(y.shape).dense()) };
+        let spread;
+        let fitting = if x.iter().all(fits) {
+            &x
+        } else {
+            spread = x.each_ref().map(|x| x.clone().broadcast_to(y.shape).dense());
+            &spread
+        };
         let mut arrays: [&[T]; N] = [&[]; N];
-        arrays.iter_mut().zip(&x).for_each(|(array, x)| *array = x.view().padded());
+        arrays.iter_mut().zip(fitting).for_each(|(array, x)| *array = x.view().padded());
         let y = y.view().padded();
         g.mapped(|start, g| {
             let range = start..start + g.len();

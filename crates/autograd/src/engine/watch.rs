@@ -38,6 +38,7 @@ impl<'a, T: Float> Watch<'a, T> {
 }
 
 impl<'s, T: Float> Observer<Value<'s, T>> for Watch<'_, T> {
+    #[inline]
     fn complete(&mut self, node: u32, sum: &Sum<Value<'s, T>>) {
         if !self.kept.is_empty() && self.kept.binary_search(&node).is_ok() {
             self.entries.extend(sum.borrow().clone().map(|gradient| Entry::new(node, None, gradient)));
@@ -46,6 +47,7 @@ impl<'s, T: Float> Observer<Value<'s, T>> for Watch<'_, T> {
             self.arrived = sum.borrow().as_ref().map(|gradient| self.tape.range_of(gradient));
         }
     }
+    #[inline]
     #[track_caller]
     fn passed_on(&mut self, node: u32, inputs: &[u32], sums: &[Sum<Value<'s, T>>]) {
         if let Some(arrived) = self.arrived.take() {

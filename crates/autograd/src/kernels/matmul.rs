@@ -13,7 +13,6 @@ use super::reduce::fold;
 use super::simd::dispatch;
 use super::simd::{Level, level};
 use super::threads;
-use crate::view::View;
 
 /// `c ← a · b` or, with `accumulate`, `c ← c + a · b`, for an m × k matrix a and a k × n matrix b.
 pub(crate) struct Product<'a, T> {
@@ -38,20 +37,6 @@ pub(crate) fn sizes([a, b]: [&[usize]; 2], transposed: [bool; 2]) -> Option<[usi
     let [m, k] = if transposed[0] { [a_columns, a_rows] } else { [a_rows, a_columns] };
     let [inner, n] = if transposed[1] { [b_columns, b_rows] } else { [b_rows, b_columns] };
     (k == inner && m > 0 && k > 0 && n > 0).then_some([m, k, n])
-}
-
-impl<'a, T> Product<'a, T> {
-    /// The product of two matrices whose [`sizes`] fit.
-    pub(crate) fn of(
-        [a, b]: [View<'a, T>; 2],
-        transposed: [bool; 2],
-        c: &'a mut [T],
-        accumulate: bool,
-    ) -> Option<Self> {
-        let [m, k, n] = sizes([a.shape(), b.shape()], transposed)?;
-        let [a_transposed, b_transposed] = transposed;
-        Some(Product { m, k, n, a: a.data(), a_transposed, b: b.data(), b_transposed, c, accumulate })
-    }
 }
 
 /// Multiplications that a thread must have to itself before a second one is woken.

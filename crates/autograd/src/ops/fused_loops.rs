@@ -11,6 +11,7 @@ use crate::kernels::loops::product_rule;
 use crate::kernels::math::PRECISE;
 use crate::kernels::simd::dispatch;
 use crate::kernels::threads::split_many;
+use crate::scalar::Element;
 use crate::shape::{Strides, broadcast_strides, offset};
 use crate::view::View;
 
@@ -171,7 +172,7 @@ fn each_block<T: Float>(
     });
 }
 
-type Blocks<T> = SmallVec<[<T as Float>::Block; 4]>;
+type Blocks<T> = SmallVec<[<T as Element>::Block; 4]>;
 
 /// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where f′ is the derivative by input `i`. The arrays are the inputs, g, and
 /// how those of them move that do.
