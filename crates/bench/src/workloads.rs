@@ -88,13 +88,13 @@ impl<R: Rule> Train<R> {
     }
 }
 
-fn mlp_big() -> Train<gradus_optim::rule::Adam> {
+fn mlp_big() -> Train<gradus_optim::rules::Adam> {
     Train::new(&[784, 512, 256, 10], 128, Adam::new(1e-3))
 }
-fn mlp_small() -> Train<gradus_optim::rule::Sgd> {
+fn mlp_small() -> Train<gradus_optim::rules::Sgd> {
     Train::new(&[784, 128, 10], 32, Sgd::new(0.01).momentum(0.9))
 }
-fn wide() -> Train<gradus_optim::rule::Sgd> {
+fn wide() -> Train<gradus_optim::rules::Sgd> {
     Train::new(&[1024, 2048, 2048, 10], 256, Sgd::new(0.01))
 }
 

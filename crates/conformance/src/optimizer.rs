@@ -1,7 +1,7 @@
 //! Cases of kind `optimizer`, and what `training` cases share with them.
 
 use gradus_autograd::{Gradients, Module, Param, Tape, Var};
-use gradus_optim::{Descent, Lbfgs, Optimizer, Rule, Schedule, rule};
+use gradus_optim::{Descent, Lbfgs, Optimizer, Rule, Schedule, rules};
 use ndarray::ArrayD;
 use serde_json::{Map, Value, json};
 
@@ -30,9 +30,9 @@ fn pair(args: &Value, field: &str) -> Result<(f64, f64), Stop> {
     }
 }
 
-fn adam(args: &Value) -> Result<rule::Adam, Stop> {
+fn adam(args: &Value) -> Result<rules::Adam, Stop> {
     let (betas, eps) = (pair(args, "betas")?, get(args, "eps")?);
-    Ok(rule::Adam { betas, eps, weight_decay: get(args, "weight_decay")?, amsgrad: flag(args, "amsgrad")? })
+    Ok(rules::Adam { betas, eps, weight_decay: get(args, "weight_decay")?, amsgrad: flag(args, "amsgrad")? })
 }
 
 /// What an optimizer is given beside its name and settings.
@@ -71,7 +71,7 @@ impl Setting<'_> {
         let decay = |args: &Value| get(args, "weight_decay");
         match name {
             "sgd" => self.build(|args| {
-                Ok(rule::Sgd {
+                Ok(rules::Sgd {
                     momentum: get(args, "momentum")?,
                     dampening: get(args, "dampening")?,
                     nesterov: flag(args, "nesterov")?,
@@ -80,11 +80,11 @@ impl Setting<'_> {
             }),
             "adam" => self.build(adam),
             "adamw" => self.build(|args| {
-                let rule::Adam { betas, eps, weight_decay, amsgrad } = adam(args)?;
-                Ok(rule::AdamW { betas, eps, weight_decay, amsgrad })
+                let rules::Adam { betas, eps, weight_decay, amsgrad } = adam(args)?;
+                Ok(rules::AdamW { betas, eps, weight_decay, amsgrad })
             }),
             "adagrad" => self.build(|args| {
-                Ok(rule::Adagrad {
+                Ok(rules::Adagrad {
                     lr_decay: get(args, "lr_decay")?,
                     initial_accumulator_value: get(args, "initial_accumulator_value")?,
                     eps: get(args, "eps")?,
@@ -92,10 +92,10 @@ impl Setting<'_> {
                 })
             }),
             "adadelta" => self.build(|args| {
-                Ok(rule::Adadelta { rho: get(args, "rho")?, eps: get(args, "eps")?, weight_decay: decay(args)? })
+                Ok(rules::Adadelta { rho: get(args, "rho")?, eps: get(args, "eps")?, weight_decay: decay(args)? })
             }),
             "rmsprop" => self.build(|args| {
-                Ok(rule::RmsProp {
+                Ok(rules::RmsProp {
                     alpha: get(args, "alpha")?,
                     eps: get(args, "eps")?,
                     momentum: get(args, "momentum")?,
@@ -104,7 +104,7 @@ impl Setting<'_> {
                 })
             }),
             "nadam" => self.build(|args| {
-                Ok(rule::NAdam {
+                Ok(rules::NAdam {
                     betas: pair(args, "betas")?,
                     eps: get(args, "eps")?,
                     momentum_decay: get(args, "momentum_decay")?,
@@ -112,29 +112,29 @@ impl Setting<'_> {
                 })
             }),
             "radam" => self.build(|args| {
-                Ok(rule::RAdam { betas: pair(args, "betas")?, eps: get(args, "eps")?, weight_decay: decay(args)? })
+                Ok(rules::RAdam { betas: pair(args, "betas")?, eps: get(args, "eps")?, weight_decay: decay(args)? })
             }),
             "adamax" => self.build(|args| {
-                Ok(rule::Adamax { betas: pair(args, "betas")?, eps: get(args, "eps")?, weight_decay: decay(args)? })
+                Ok(rules::Adamax { betas: pair(args, "betas")?, eps: get(args, "eps")?, weight_decay: decay(args)? })
             }),
             "rprop" => {
-                self.build(|args| Ok(rule::Rprop { etas: pair(args, "etas")?, step_sizes: pair(args, "step_sizes")? }))
+                self.build(|args| Ok(rules::Rprop { etas: pair(args, "etas")?, step_sizes: pair(args, "step_sizes")? }))
             }
             "asgd" => self.build(|args| {
                 let [lambd, alpha, t0] = [get(args, "lambd")?, get(args, "alpha")?, get(args, "t0")?];
-                Ok(rule::Asgd { lambd, alpha, t0, weight_decay: decay(args)? })
+                Ok(rules::Asgd { lambd, alpha, t0, weight_decay: decay(args)? })
             }),
             "adafactor" => self.build(|args| {
                 let eps = list(args, "eps")?;
                 let least = eps.get(1).and_then(Value::as_f64).ok_or_else(|| missing("eps"))?;
-                Ok(rule::Adafactor {
+                Ok(rules::Adafactor {
                     beta2_decay: get(args, "beta2_decay")?,
                     eps: (eps[0].as_f64(), least),
                     clip_threshold: get(args, "d")?,
                     weight_decay: decay(args)?,
                 })
             }),
-            "lion" => self.build(|args| Ok(rule::Lion { betas: pair(args, "betas")?, weight_decay: decay(args)? })),
+            "lion" => self.build(|args| Ok(rules::Lion { betas: pair(args, "betas")?, weight_decay: decay(args)? })),
             "lbfgs" => {
                 let args = self.args;
                 let [max_iter, max_eval, history] = ["max_iter", "max_eval", "history_size"]

@@ -6,7 +6,7 @@ use gradus_autograd::{Float, Gradients, Leaf, LeafMut, Module, Path, Visitor, pa
 
 use crate::apply::{Step, update};
 use crate::clip::{self, Clip};
-use crate::rule::{POSITIVE, check};
+use crate::rule::{NON_NEGATIVE, check};
 use crate::slots::{Slots, group_of, other_shape};
 use crate::state::Slot;
 use crate::{Group, OptimizerState, Rule, Schedule, StateError, constant};
@@ -53,7 +53,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// If the learning rate is negative or not finite.
     #[track_caller]
     pub fn with_rule(lr: f64, rule: R) -> Self {
-        check("lr", &lr, POSITIVE);
+        check("lr", &lr, NON_NEGATIVE);
+        rule.check().unwrap_or_else(|problem| panic!("{problem}"));
         Optimizer {
             base: Group { lr, rule, frozen: false },
             groups: Vec::new(),
@@ -74,8 +75,13 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
 
     /// Multiplies the learning rate of every step by the schedule's factor.
     pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
+        self.set_schedule(schedule);
         self
+    }
+
+    /// [`schedule`](Self::schedule), for an optimizer that has made steps.
+    pub fn set_schedule(&mut self, schedule: Schedule) {
+        self.schedule = schedule;
     }
 
     /// Gives parameters whose path fits `pattern` (`*` stands for anything) settings of their own, starting from those
@@ -103,7 +109,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// If it is negative or not finite.
     #[track_caller]
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
-        check("clip_norm", &max_norm, POSITIVE);
+        check("clip_norm", &max_norm, NON_NEGATIVE);
         self.clip.norm = Some(max_norm);
         self
     }
@@ -124,7 +130,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// If it is negative or not finite.
     #[track_caller]
     pub fn clip_norm_each(mut self, max_norm: f64) -> Self {
-        check("clip_norm_each", &max_norm, POSITIVE);
+        check("clip_norm_each", &max_norm, NON_NEGATIVE);
         self.clip.each = Some(max_norm);
         self
     }
@@ -144,7 +150,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// If it is negative or not finite.
     #[track_caller]
     pub fn clip_value(mut self, limit: f64) -> Self {
-        check("clip_value", &limit, POSITIVE);
+        check("clip_value", &limit, NON_NEGATIVE);
         self.clip.value = Some(limit);
         self
     }
@@ -177,7 +183,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// If it is negative or not finite.
     #[track_caller]
     pub fn set_factor(&mut self, factor: f64) {
-        check("set_factor", &factor, POSITIVE);
+        check("set_factor", &factor, NON_NEGATIVE);
         self.factor = factor;
     }
 
@@ -318,15 +324,23 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         model: &mut M,
         grads: &Gradients<T>,
     ) -> Result<(), NonFiniteGradient> {
-        let norm = self.norm(model, grads);
-        self.last_norm = Some(norm);
-        if !norm.is_finite()
-            && let Some(error) = self.first_non_finite(model, grads)
-        {
-            return Err(error);
-        }
+        self.check_finite(model, grads)?;
         self.step(model, grads);
         Ok(())
+    }
+
+    /// Which gradient is not finite, if one is.
+    pub(crate) fn check_finite<M: Module<T> + ?Sized>(
+        &mut self,
+        model: &M,
+        grads: &Gradients<T>,
+    ) -> Result<(), NonFiniteGradient> {
+        let norm = self.norm(model, grads);
+        self.last_norm = Some(norm);
+        match norm.is_finite() {
+            true => Ok(()),
+            false => self.first_non_finite(model, grads).map_or(Ok(()), Err),
+        }
     }
 
     /// Runs `f(path, gradient)` for each parameter that has one and is not frozen.
@@ -373,8 +387,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     ///
     /// # Errors
     /// What does not fit.
-    pub fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), String> {
-        self.unfit_state(model).map_or(Ok(()), Err)
+    pub fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
+        self.unfit_state(model).map_or(Ok(()), |reason| Err(StateError::OtherModel { reason }))
     }
 
     /// What is wrong with a state that was loaded, and not used yet, if it is not of the parameter at its path.

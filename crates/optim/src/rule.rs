@@ -1,25 +1,11 @@
 //! The update formulas, and what they have in common: what a rule is handed, and what it remembers of each parameter.
 
 use std::fmt::Debug;
-use std::ops::{Range, RangeBounds};
+use std::ops::RangeBounds;
 
 use gradus_autograd::Float;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-
-pub use crate::adadelta::AdadeltaRule as Adadelta;
-pub use crate::adafactor::AdafactorRule as Adafactor;
-pub use crate::adagrad::AdagradRule as Adagrad;
-pub use crate::adam::{AdamRule as Adam, AdamWRule as AdamW};
-pub use crate::adamax::AdamaxRule as Adamax;
-pub use crate::asgd::AsgdRule as Asgd;
-pub use crate::lion::LionRule as Lion;
-pub use crate::muon::MuonRule as Muon;
-pub use crate::nadam::NAdamRule as NAdam;
-pub use crate::radam::RAdamRule as RAdam;
-pub use crate::rmsprop::RmsPropRule as RmsProp;
-pub use crate::rprop::RpropRule as Rprop;
-pub use crate::sgd::SgdRule as Sgd;
 
 /// An update formula with its settings.
 ///
@@ -68,6 +54,11 @@ pub trait Rule: Clone + Debug + PartialEq + Send + Sync + Serialize + Deserializ
     const NAME: &'static str;
     /// What it remembers of a parameter of this shape, with its settings. All numbers are 0 before the first step.
     fn states(&self, shape: &[usize]) -> States;
+    /// Which setting is out of its range, if one is. Settings that come as a whole pass through it, in
+    /// [`Optimizer::with_rule`](crate::Optimizer::with_rule) and [`Group::rule`].
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
     /// One step of one parameter.
     fn update_f32(&self, update: Update<'_, '_, f32>);
     /// One step of one parameter.
@@ -136,13 +127,21 @@ impl<R> Group<R> {
     /// If it is negative or not finite.
     #[track_caller]
     pub fn lr(mut self, lr: f64) -> Self {
-        check("lr", &lr, POSITIVE);
+        check("lr", &lr, NON_NEGATIVE);
         self.lr = lr;
         self
     }
 
     /// Sets the rule with all its settings.
-    pub fn rule(mut self, rule: R) -> Self {
+    ///
+    /// # Panics
+    /// If a setting is out of its range.
+    #[track_caller]
+    pub fn rule(mut self, rule: R) -> Self
+    where
+        R: Rule,
+    {
+        rule.check().unwrap_or_else(|problem| panic!("{problem}"));
         self.rule = rule;
         self
     }
@@ -173,29 +172,70 @@ impl Setting for (f64, f64) {
     }
 }
 
-/// Refuses a setting out of range, at the line that made it.
+/// Says so if a setting is out of its range.
+pub(crate) fn within(name: &str, value: &impl Setting, range: impl RangeBounds<f64> + Debug) -> Result<(), String> {
+    match value.within(&range) {
+        true => Ok(()),
+        false => Err(format!("{name}: {value:?} is out of range; it must be in {range:?}")),
+    }
+}
+
+/// Refuses a setting out of its range, at the line that made it.
 #[track_caller]
 pub(crate) fn check(name: &str, value: &impl Setting, range: impl RangeBounds<f64> + Debug) {
-    assert!(value.within(&range), "{name}: {value:?} is out of range; it must be in {range:?}");
+    within(name, value, range).unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 /// The range of learning rates, and of whatever else is at least 0.
-pub(crate) const POSITIVE: Range<f64> = 0.0..f64::INFINITY;
+pub(crate) const NON_NEGATIVE: std::ops::Range<f64> = 0.0..f64::INFINITY;
 
-/// A method for each setting of a rule, on optimizers and on groups, which checks its range if one is given.
-macro_rules! settings {
-    ($Rule:ident { $($(#[$doc:meta])* $name:ident: $type:ty $(=> $range:expr)?,)* }) => {
-        impl $crate::Group<$Rule> {
-            $($(#[$doc])*
+/// Declares a rule: its settings, each with its text, its default and its range, in one place.
+///
+/// It makes the struct, `Default`, [`Rule::check`], and a method for each setting on optimizers and on groups. In
+/// parentheses stand the rule's name and how many numbers it remembers for each number of the parameter: the struct then
+/// has a method `update` that is generic over the number type, which is compiled for each instruction set. A rule without
+/// parentheses implements [`Rule`] itself.
+macro_rules! rule {
+    (
+        $(#[$doc:meta])*
+        pub struct $Rule:ident $(<const $flag:ident: bool>)? $(($name:expr, |$rule:ident| $states:expr))? {
+            $($(#[$text:meta])* $setting:ident: $type:ty = $default:expr $(, in $range:expr)?;)*
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        pub struct $Rule $(<const $flag: bool>)? {
+            $($(#[$text])*
+            pub $setting: $type,)*
+        }
+
+        impl $(<const $flag: bool>)? Default for $Rule $(<$flag>)? {
+            fn default() -> Self {
+                $Rule { $($setting: $default),* }
+            }
+        }
+
+        impl $(<const $flag: bool>)? $Rule $(<$flag>)? {
+            /// Which setting is out of its range, if one is.
+            fn out_of_range(&self) -> Result<(), String> {
+                $($($crate::rule::within(stringify!($setting), &self.$setting, $range)?;)?)*
+                Ok(())
+            }
+        }
+
+        impl $(<const $flag: bool>)? $crate::Group<$Rule $(<$flag>)?> {
+            $($(#[$text])*
+            #[doc = concat!("\n\nThe default is `", stringify!($default), "`.")]
             $(#[doc = concat!("\n\n# Panics\nIf it is not in `", stringify!($range), "`.")])?
             #[track_caller]
-            pub fn $name(mut self, $name: $type) -> Self {
-                $($crate::rule::check(stringify!($name), &$name, $range);)?
-                self.rule.$name = $name;
+            pub fn $setting(mut self, $setting: $type) -> Self {
+                $($crate::rule::check(stringify!($setting), &$setting, $range);)?
+                self.rule.$setting = $setting;
                 self
             })*
         }
-        impl<T: gradus_autograd::Float> $crate::Optimizer<$Rule, T> {
+
+        impl<T: gradus_autograd::Float $(, const $flag: bool)?> $crate::Optimizer<$Rule $(<$flag>)?, T> {
             /// With the given learning rate and the defaults of the other settings.
             ///
             /// # Panics
@@ -204,28 +244,30 @@ macro_rules! settings {
             pub fn new(lr: f64) -> Self {
                 Self::with_rule(lr, $Rule::default())
             }
-            $($(#[$doc])*
+            $($(#[$text])*
+            #[doc = concat!("\n\nThe default is `", stringify!($default), "`.")]
             $(#[doc = concat!("\n\n# Panics\nIf it is not in `", stringify!($range), "`.")])?
             #[track_caller]
-            pub fn $name(self, $name: $type) -> Self {
-                $($crate::rule::check(stringify!($name), &$name, $range);)?
-                self.configure(|group| group.$name($name))
+            pub fn $setting(self, $setting: $type) -> Self {
+                $($crate::rule::check(stringify!($setting), &$setting, $range);)?
+                self.configure(|group| group.$setting($setting))
             })*
         }
-    };
-}
-pub(crate) use settings;
 
-/// `impl Rule` for a struct with a method `update` that is generic over the number type, compiled for each instruction
-/// set. The expression says how many numbers are remembered for each of the parameter.
-macro_rules! rule {
-    ($Rule:ident, $name:literal, |$rule:ident| $states:expr) => {
-        impl $crate::Rule for $Rule {
+        $crate::rule::rule!(@each [$Rule $(<$flag>)?] [$(const $flag: bool)?] $($name, |$rule| $states)?);
+    };
+
+    (@each [$($Rule:tt)*] [$($generics:tt)*]) => {};
+    (@each [$($Rule:tt)*] [$($generics:tt)*] $name:expr, |$rule:ident| $states:expr) => {
+        impl<$($generics)*> $crate::Rule for $($Rule)* {
             const NAME: &'static str = $name;
 
             fn states(&self, _shape: &[usize]) -> $crate::States {
                 let $rule = self;
                 $crate::States::Each($states)
+            }
+            fn check(&self) -> Result<(), String> {
+                self.out_of_range()
             }
             fn update_f32(&self, u: $crate::Update<'_, '_, f32>) {
                 gradus_autograd::internal::vectorize(

@@ -81,6 +81,12 @@ pub enum StateError {
         /// what
         reason: String,
     },
+    /// It is of another model, or of other settings for this one.
+    #[error("{reason}")]
+    OtherModel {
+        /// what does not fit
+        reason: String,
+    },
     /// It was made with settings that remember more or less.
     #[error(
         "the saved state has {saved} {what}, this one has {own}; load it into one with the settings it was saved with"

@@ -5,7 +5,7 @@ use gradus_autograd::{Float, Param, Tape, Var, grad, hessian};
 use gradus_optim::functions::{self, Function};
 use gradus_optim::{
     Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Asgd, Descent, Lbfgs, Lion, Lookahead, Minimum, Muon, NAdam,
-    RAdam, RmsProp, Rprop, Sag, Saga, SampleAverage, Schedule, Sgd, constant, cosine, minimize, rule, warmup,
+    RAdam, RmsProp, Rprop, Sag, Saga, SampleAverage, Schedule, Sgd, constant, cosine, minimize, rules, warmup,
 };
 use ndarray::{Array1, Array2, Axis, Ix1, array};
 
@@ -52,7 +52,7 @@ fn optimizers() -> Vec<Entry> {
         entry("adafactor", |s| Adafactor::new(2e-3).schedule(s)),
         ("muon", Box::new(|f, s| as_matrix(f, Muon::new(2e-3).weight_decay(0.0).schedule(s)))),
         entry("muon, a vector", |s| {
-            Muon::new(0.01).others(rule::AdamW { weight_decay: 0.0, ..Default::default() }).schedule(s)
+            Muon::new(0.01).others(rules::AdamW { weight_decay: 0.0, ..Default::default() }).schedule(s)
         }),
         entry("lookahead", |s| Lookahead::new(Adam::new(0.02).schedule(s))),
         entry("lbfgs", |_| Lbfgs::new(1.0)),
@@ -127,8 +127,8 @@ fn averaged_gradients_come_to_rest_where_stochastic_descent_scatters() {
         (&least - &w.value().to_owned().into_dimensionality::<Ix1>().unwrap()).mapv(|d| d * d).sum().sqrt()
     };
     fn averaged<const UNBIASED: bool>(
-        mut optimizer: SampleAverage<UNBIASED, rule::Sgd, f64>,
-        step: impl Fn(&mut SampleAverage<UNBIASED, rule::Sgd, f64>, &mut Param<f64>, usize),
+        mut optimizer: SampleAverage<UNBIASED, rules::Sgd, f64>,
+        step: impl Fn(&mut SampleAverage<UNBIASED, rules::Sgd, f64>, &mut Param<f64>, usize),
     ) -> Param<f64> {
         let mut w = Param::new([0.0, 0.0]);
         (0..100 * N).for_each(|k| step(&mut optimizer, &mut w, k));

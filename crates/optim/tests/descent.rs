@@ -3,8 +3,8 @@
 use approx::assert_abs_diff_eq;
 use gradus_autograd::{Float, Module, Param, Tape};
 use gradus_optim::{
-    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Asgd, Lbfgs, Lion, Lookahead, Muon, NAdam, Optimizer, RAdam,
-    RmsProp, Rprop, Rule, Saga, Sgd, WeightAverage,
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Asgd, Descent, Lbfgs, Lion, Lookahead, Muon, NAdam, Optimizer,
+    RAdam, RmsProp, Rprop, Rule, Saga, Sgd, WeightAverage, rules,
 };
 use ndarray::Array1;
 
@@ -415,6 +415,13 @@ fn settings_out_of_range_are_refused_where_they_are_made() {
         refused(|| {
             let _ = Lbfgs::<f32>::new(-1.0);
         }),
+        refused(|| {
+            let _ = Optimizer::<_, f32>::with_rule(0.1, rules::AdamW { weight_decay: -1.0, ..Default::default() });
+        }),
+        refused(|| {
+            let _ =
+                Sgd::<f32>::new(0.1).group("*", |g| g.rule(rules::Sgd { momentum: f64::NAN, ..Default::default() }));
+        }),
     ];
     std::panic::set_hook(hook);
     assert_eq!(
@@ -427,6 +434,8 @@ fn settings_out_of_range_are_refused_where_they_are_made() {
             "alpha: -1.0 is out of range; it must be in 0.0..=1.0",
             "factor: 2.0 is out of range; it must be in 0.0..1.0",
             "lr: -1.0 is out of range; it must be in 0.0..inf",
+            "weight_decay: -1.0 is out of range; it must be in 0.0..inf",
+            "momentum: NaN is out of range; it must be in 0.0..inf",
         ]
     );
 }

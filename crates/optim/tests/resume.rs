@@ -3,60 +3,13 @@
 
 use gradus_autograd::{Float, Param, Tape, Var};
 use gradus_optim::{
-    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Asgd, Descent, Fade, Lbfgs, Lion, Lookahead, Muon, NAdam,
-    Optimizer, RAdam, RmsProp, Rprop, Rule, Sag, Saga, SampleAverage, Schedule, Sgd, Shape, WeightAverage, constant,
-    cosine, cyclic, exponential, inverse_sqrt, linear, multi_step, noam, one_cycle, piecewise, polynomial, rule,
-    step_decay, warm_restarts, warmup, warmup_shaped,
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Asgd, Descent, Fade, Lbfgs, Lion, Lookahead, Muon, NAdam, RAdam,
+    RmsProp, Rprop, Rule, Sag, Saga, SampleAverage, Schedule, Sgd, Shape, WeightAverage, constant, cosine, cyclic,
+    exponential, inverse_sqrt, linear, multi_step, noam, one_cycle, piecewise, polynomial, rules, step_decay,
+    warm_restarts, warmup, warmup_shaped,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-/// What saves its state.
-trait Saved {
-    type State: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug;
-    fn save(&self) -> Self::State;
-    fn load(&mut self, state: Self::State);
-}
-
-impl<R: Rule> Saved for Optimizer<R, f64> {
-    type State = gradus_optim::OptimizerState<f64>;
-    fn save(&self) -> Self::State {
-        self.state()
-    }
-    fn load(&mut self, state: Self::State) {
-        self.load_state(state).unwrap();
-    }
-}
-
-impl<R: Rule> Saved for Lookahead<R, f64> {
-    type State = gradus_optim::LookaheadState<f64>;
-    fn save(&self) -> Self::State {
-        self.state()
-    }
-    fn load(&mut self, state: Self::State) {
-        self.load_state(state).unwrap();
-    }
-}
-
-impl Saved for Lbfgs<f64> {
-    type State = gradus_optim::LbfgsState<f64>;
-    fn save(&self) -> Self::State {
-        self.state().clone()
-    }
-    fn load(&mut self, state: Self::State) {
-        self.load_state(state).unwrap();
-    }
-}
-
-impl<const UNBIASED: bool, R: Rule> Saved for SampleAverage<UNBIASED, R, f64> {
-    type State = gradus_optim::SampleAverageState<f64>;
-    fn save(&self) -> Self::State {
-        self.state()
-    }
-    fn load(&mut self, state: Self::State) {
-        self.load_state(state).unwrap();
-    }
-}
 
 /// A matrix, a vector and a number: rules that treat them differently show.
 type Model = (Param<f64>, Param<f64>, Param<f64>);
@@ -82,7 +35,11 @@ fn through_bytes<S: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
 
 const STEPS: usize = 23;
 
-fn resumes<O: Saved>(name: &str, make: impl Fn() -> O, step: impl Fn(&mut O, &mut Model, usize)) {
+fn resumes<O: Descent<f64, State: PartialEq + std::fmt::Debug>>(
+    name: &str,
+    make: impl Fn() -> O,
+    step: impl Fn(&mut O, &mut Model, usize),
+) {
     let bits = |model: &Model| {
         let (a, b, c) = model;
         [a, b, c].iter().flat_map(|p| p.data().iter().map(|x| x.to_bits())).collect::<Vec<_>>()
@@ -94,15 +51,15 @@ fn resumes<O: Saved>(name: &str, make: impl Fn() -> O, step: impl Fn(&mut O, &mu
         let (mut half, mut first) = (start(), make());
         (0..stop).for_each(|k| step(&mut first, &mut half, k));
         let (mut resumed, mut second) = (half.clone(), make()) /* a clone's parameters were never seen */;
-        second.load(through_bytes(&first.save()));
-        assert_eq!(second.save(), first.save(), "{name}: loading and saving again");
+        second.load_state(through_bytes(&first.state())).unwrap();
+        assert_eq!(second.state(), first.state(), "{name}: loading and saving again");
         (stop..STEPS).for_each(|k| step(&mut second, &mut resumed, k));
         assert_eq!(bits(&whole), bits(&resumed), "{name}, stopped after {stop} steps");
     }
 }
 
 /// Resumes an optimizer under every schedule, which is saved and loaded too.
-fn under_schedules<O: Saved + Descent<f64>>(name: &str, make: impl Fn(Schedule) -> O) {
+fn under_schedules<O: Descent<f64, State: PartialEq + std::fmt::Debug>>(name: &str, make: impl Fn(Schedule) -> O) {
     for schedule in schedules() {
         let schedule = through_bytes(&schedule);
         let what = format!("{name}, {schedule:?}");
@@ -159,6 +116,12 @@ fn every_optimizer_resumes_bit_for_bit_under_every_schedule() {
     under_schedules("muon", |s| Muon::new(0.05).schedule(s));
     under_schedules("groups", |s| Adam::new(0.1).schedule(s).group("1", |g| g.frozen(true)).group("2", |g| g.lr(0.3)));
     under_schedules("lookahead", |s| Lookahead::new(Adam::new(0.1).schedule(s)).every(3));
+    under_schedules("an average around lookahead around RMSprop", |s| {
+        WeightAverage::exponential(0.8).around(Lookahead::new(RmsProp::new(0.01).schedule(s)).every(4))
+    });
+    under_schedules("lookahead around an average around L-BFGS", |_| {
+        Lookahead::new(WeightAverage::equal().around(Lbfgs::new(1.0).max_iter(2))).every(2)
+    });
     // they have no schedule, or one of the optimizer inside
     under_schedules("lbfgs", |_| Lbfgs::new(1.0).max_iter(2));
     under_schedules("lbfgs, no line search", |_| Lbfgs::new(0.1).max_iter(3).history_size(4).line_search(false));
@@ -173,7 +136,7 @@ fn averaged_gradients_resume_bit_for_bit() {
     resumes("sag", || Sag::new(0.01, 5), by_sample);
     resumes("saga", || Saga::new(0.01, 5), by_sample);
     let adam = || Adam::new(0.1).schedule(cosine(30));
-    resumes("saga with adam", || SampleAverage::<true, rule::Adam, f64>::with_optimizer(adam(), 5), by_sample);
+    resumes("saga with adam", || SampleAverage::<true, rules::Adam, f64>::with_optimizer(adam(), 5), by_sample);
 }
 
 #[test]
@@ -197,6 +160,6 @@ fn the_factor_of_a_plateau_is_saved() {
     let mut opt: Adam<f64> = Adam::new(0.1);
     opt.set_factor(0.25);
     let mut other: Adam<f64> = Adam::new(0.1);
-    other.load(through_bytes(&opt.save()));
+    other.load_state(through_bytes(&opt.state())).unwrap();
     assert_eq!(other.lr(), 0.025);
 }

@@ -77,7 +77,7 @@ pub fn linear(from: f64, to: f64, steps: u64) -> Schedule {
 #[track_caller]
 pub fn polynomial(steps: u64, power: f64) -> Schedule {
     assert!(steps > 0, "polynomial: 0 steps; the factor would be 0 from the first step on");
-    crate::rule::check("power", &power, crate::rule::POSITIVE);
+    crate::rule::check("power", &power, crate::rule::NON_NEGATIVE);
     linear(1.0, 0.0, steps).power(power)
 }
 

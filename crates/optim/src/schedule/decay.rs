@@ -10,7 +10,7 @@ use super::curve::{Shape, through};
 #[track_caller]
 pub fn step_decay(every: u64, gamma: f64) -> Schedule {
     assert!(every > 0, "step_decay: `every` is 0; give the number of steps between two drops");
-    crate::rule::check("gamma", &gamma, crate::rule::POSITIVE);
+    crate::rule::check("gamma", &gamma, crate::rule::NON_NEGATIVE);
     Schedule::Exponential { every, gamma, stairs: true }
 }
 
@@ -21,7 +21,7 @@ pub fn step_decay(every: u64, gamma: f64) -> Schedule {
 #[track_caller]
 pub fn exponential(every: u64, gamma: f64) -> Schedule {
     assert!(every > 0, "exponential: `every` is 0; give the number of steps that multiply by {gamma}");
-    crate::rule::check("gamma", &gamma, crate::rule::POSITIVE);
+    crate::rule::check("gamma", &gamma, crate::rule::NON_NEGATIVE);
     Schedule::Exponential { every, gamma, stairs: false }
 }
 

@@ -5,13 +5,14 @@
 mod curve;
 mod cycle;
 mod decay;
+pub(crate) mod plateau;
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rule::{POSITIVE, check};
+use crate::rule::{NON_NEGATIVE, check};
 
 pub use curve::{Shape, constant, cosine, linear, piecewise, polynomial, warmup, warmup_shaped};
 pub use cycle::{Fade, OneCycle, cyclic, one_cycle, warm_restarts};
@@ -245,7 +246,7 @@ impl Schedule {
     /// If it is negative or not finite: the learning rate would be, and the descent climb.
     #[track_caller]
     pub fn scale(self, factor: f64) -> Schedule {
-        check("scale", &factor, POSITIVE);
+        check("scale", &factor, NON_NEGATIVE);
         self.between(0.0, factor)
     }
 
@@ -260,7 +261,7 @@ impl Schedule {
     /// If one of them is negative or not finite.
     #[track_caller]
     pub fn between(self, from: f64, to: f64) -> Schedule {
-        check("between", &(from, to), POSITIVE);
+        check("between", &(from, to), NON_NEGATIVE);
         Schedule::Between { schedule: Box::new(self), from, to }
     }
 
@@ -270,7 +271,7 @@ impl Schedule {
     /// If the exponent is negative or not finite.
     #[track_caller]
     pub fn power(self, exponent: f64) -> Schedule {
-        check("power", &exponent, POSITIVE);
+        check("power", &exponent, NON_NEGATIVE);
         Schedule::Power { schedule: Box::new(self), exponent }
     }
 

@@ -1,9 +1,9 @@
 //! Averages of a model along its descent.
 
-use gradus_autograd::{Float, Module};
+use gradus_autograd::{Float, Gradients, Module};
 use serde::{Deserialize, Serialize};
 
-use crate::Weights;
+use crate::{Descent, NonFiniteGradient, Schedule, StateError, Weights};
 
 /// The average of a model's parameters over the steps of a descent: often better than the last of them, because it lies
 /// in the middle of what stochastic steps scatter about.
@@ -68,6 +68,11 @@ impl<T: Float> WeightAverage<T> {
         });
     }
 
+    /// Goes around an optimizer, or whatever else moves a model, and takes in the parameters after each of its steps.
+    pub fn around<D: Descent<T>>(self, inner: D) -> Averaged<D, T> {
+        Averaged { inner, average: self }
+    }
+
     /// How many updates there were.
     pub fn count(&self) -> u64 {
         self.count
@@ -90,4 +95,74 @@ impl<T: Float> WeightAverage<T> {
         self.weights.clone().write_to(&mut copy);
         copy
     }
+}
+
+/// An optimizer, or whatever else moves a model, with the average of the parameters along its way. It steps as if there
+/// were no average. See [`WeightAverage::around`].
+///
+/// ```
+/// use gradus_autograd::{Param, Tape};
+/// use gradus_optim::{Descent, Sgd, WeightAverage};
+/// let mut w = Param::new([1.0f64]);
+/// let (mut opt, mut tape) = (WeightAverage::equal().around(Sgd::new(1.9)), Tape::training(0));
+/// for _ in 0..40 {
+///     opt.descend(&mut w, |w| tape.gradients(|t| 0.5 * t.param(w).square().sum()));
+/// }
+/// assert!(opt.average().applied_to(&w).data()[0].abs() < w.data()[0].abs());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Averaged<D, T: Float = f32> {
+    inner: D,
+    average: WeightAverage<T>,
+}
+
+/// The saved state of an [`Averaged`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound(serialize = "S: Serialize", deserialize = "S: Deserialize<'de>"))]
+pub struct AveragedState<S, T: Float> {
+    /// the state of the optimizer
+    pub inner: S,
+    /// the average so far
+    pub average: WeightAverage<T>,
+}
+
+impl<D, T: Float> Averaged<D, T> {
+    /// What steps.
+    pub fn inner(&self) -> &D {
+        &self.inner
+    }
+
+    /// The average so far.
+    pub fn average(&self) -> &WeightAverage<T> {
+        &self.average
+    }
+}
+
+impl<D: Descent<T>, T: Float> Descent<T> for Averaged<D, T> {
+    type State = AveragedState<D::State, T>;
+
+    #[track_caller]
+    fn descend<M: Module<T>>(&mut self, model: &mut M, evaluate: impl FnMut(&M) -> (T, Gradients<T>)) {
+        self.inner.descend(model, evaluate);
+        self.average.update(model);
+    }
+    #[track_caller]
+    fn try_descend<M: Module<T>>(
+        &mut self,
+        model: &mut M,
+        evaluate: impl FnMut(&M) -> (T, Gradients<T>),
+    ) -> Result<(), NonFiniteGradient> {
+        self.inner.try_descend(model, evaluate)?;
+        self.average.update(model);
+        Ok(())
+    }
+    fn state(&self) -> Self::State {
+        AveragedState { inner: self.inner.state(), average: self.average.clone() }
+    }
+    fn load_state(&mut self, state: Self::State) -> Result<(), StateError> {
+        self.inner.load_state(state.inner)?;
+        self.average = state.average;
+        Ok(())
+    }
+    super::inner!();
 }

@@ -3,8 +3,8 @@
 use gradus_autograd::{Float, Gradients, Leaf, Module, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::weights::same_parameters;
-use crate::{Optimizer, OptimizerState, Rule, Sgd, StateError, rule};
+use super::weights::same_parameters;
+use crate::{Descent, NonFiniteGradient, Optimizer, OptimizerState, Rule, Schedule, Sgd, StateError, rules};
 
 /// Steps along the average of the gradients last seen for each sample.
 ///
@@ -47,14 +47,16 @@ pub struct SampleAverage<const UNBIASED: bool, R: Rule, T: Float = f32> {
     /// their sum, in more precision than they have
     sum: Vec<f64>,
     seen: usize,
+    /// the sample that the next step is of, for [`Descent`]
+    next: usize,
     /// the parameters' paths and lengths
     params: Vec<(String, usize)>,
 }
 
 /// Stochastic averaged gradient. See [`SampleAverage`].
-pub type Sag<T> = SampleAverage<false, rule::Sgd, T>;
+pub type Sag<T> = SampleAverage<false, rules::Sgd, T>;
 /// Stochastic averaged gradient without bias. See [`SampleAverage`].
-pub type Saga<T> = SampleAverage<true, rule::Sgd, T>;
+pub type Saga<T> = SampleAverage<true, rules::Sgd, T>;
 
 /// The saved state of a [`SampleAverage`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,7 +74,7 @@ pub struct SampleAverageState<T: Float> {
     pub params: Vec<(String, usize)>,
 }
 
-impl<const UNBIASED: bool, T: Float> SampleAverage<UNBIASED, rule::Sgd, T> {
+impl<const UNBIASED: bool, T: Float> SampleAverage<UNBIASED, rules::Sgd, T> {
     /// Plain steps of a learning rate, for so many samples.
     pub fn new(lr: f64, samples: usize) -> Self {
         Self::with_optimizer(Sgd::new(lr), samples)
@@ -82,7 +84,14 @@ impl<const UNBIASED: bool, T: Float> SampleAverage<UNBIASED, rule::Sgd, T> {
 impl<const UNBIASED: bool, R: Rule, T: Float> SampleAverage<UNBIASED, R, T> {
     /// Steps of any optimizer, for so many samples.
     pub fn with_optimizer(optimizer: Optimizer<R, T>, samples: usize) -> Self {
-        SampleAverage { optimizer, last: vec![Vec::new(); samples], sum: Vec::new(), seen: 0, params: Vec::new() }
+        SampleAverage {
+            optimizer,
+            last: vec![Vec::new(); samples],
+            sum: Vec::new(),
+            seen: 0,
+            next: 0,
+            params: Vec::new(),
+        }
     }
 
     /// The optimizer that steps.
@@ -166,5 +175,51 @@ impl<const UNBIASED: bool, R: Rule, T: Float> SampleAverage<UNBIASED, R, T> {
         self.seen = last.iter().filter(|last| !last.is_empty()).count();
         (self.last, self.sum, self.params) = (last, sum, params);
         Ok(())
+    }
+}
+
+/// As a [`Descent`], a step is of the sample that [`set_term`](Descent::set_term) named last.
+impl<const UNBIASED: bool, R: Rule, T: Float> Descent<T> for SampleAverage<UNBIASED, R, T> {
+    type State = SampleAverageState<T>;
+
+    #[track_caller]
+    fn descend<M: Module<T>>(&mut self, model: &mut M, mut evaluate: impl FnMut(&M) -> (T, Gradients<T>)) {
+        let (_, grads) = evaluate(model);
+        self.step(model, self.next, grads);
+    }
+    #[track_caller]
+    fn try_descend<M: Module<T>>(
+        &mut self,
+        model: &mut M,
+        mut evaluate: impl FnMut(&M) -> (T, Gradients<T>),
+    ) -> Result<(), NonFiniteGradient> {
+        let (_, grads) = evaluate(model);
+        self.optimizer.check_finite(model, &grads)?;
+        self.step(model, self.next, grads);
+        Ok(())
+    }
+    fn set_term(&mut self, term: usize) {
+        self.next = term;
+    }
+    fn steps(&self) -> u64 {
+        self.optimizer.steps()
+    }
+    fn lr(&self) -> f64 {
+        self.optimizer.lr()
+    }
+    fn set_factor(&mut self, factor: f64) {
+        self.optimizer.set_factor(factor);
+    }
+    fn set_schedule(&mut self, schedule: Schedule) {
+        self.optimizer.set_schedule(schedule);
+    }
+    fn state(&self) -> SampleAverageState<T> {
+        SampleAverage::state(self)
+    }
+    fn load_state(&mut self, state: SampleAverageState<T>) -> Result<(), StateError> {
+        SampleAverage::load_state(self, state)
+    }
+    fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
+        self.optimizer.state_fits(model)
     }
 }

@@ -142,7 +142,7 @@ impl ReduceOnPlateau {
     /// If it is negative or not finite.
     #[track_caller]
     pub fn threshold(mut self, share: f64) -> Self {
-        crate::rule::check("threshold", &share, crate::rule::POSITIVE);
+        crate::rule::check("threshold", &share, crate::rule::NON_NEGATIVE);
         (self.better.threshold, self.better.relative) = (share, true);
         self
     }
@@ -153,7 +153,7 @@ impl ReduceOnPlateau {
     /// If it is negative or not finite.
     #[track_caller]
     pub fn absolute_threshold(mut self, threshold: f64) -> Self {
-        crate::rule::check("absolute_threshold", &threshold, crate::rule::POSITIVE);
+        crate::rule::check("absolute_threshold", &threshold, crate::rule::NON_NEGATIVE);
         (self.better.threshold, self.better.relative) = (threshold, false);
         self
     }
@@ -170,7 +170,7 @@ impl ReduceOnPlateau {
     /// If it is negative or not finite.
     #[track_caller]
     pub fn min_factor(mut self, min_factor: f64) -> Self {
-        crate::rule::check("min_factor", &min_factor, crate::rule::POSITIVE);
+        crate::rule::check("min_factor", &min_factor, crate::rule::NON_NEGATIVE);
         self.min_factor = min_factor;
         self
     }
@@ -181,7 +181,7 @@ impl ReduceOnPlateau {
     /// If it is negative or not finite.
     #[track_caller]
     pub fn eps(mut self, eps: f64) -> Self {
-        crate::rule::check("eps", &eps, crate::rule::POSITIVE);
+        crate::rule::check("eps", &eps, crate::rule::NON_NEGATIVE);
         self.eps = eps;
         self
     }
@@ -281,7 +281,7 @@ impl EarlyStopping {
     /// If it is negative or not finite.
     #[track_caller]
     pub fn min_delta(mut self, min_delta: f64) -> Self {
-        crate::rule::check("min_delta", &min_delta, crate::rule::POSITIVE);
+        crate::rule::check("min_delta", &min_delta, crate::rule::NON_NEGATIVE);
         self.better.threshold = min_delta;
         self
     }

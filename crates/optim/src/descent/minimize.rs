@@ -2,40 +2,10 @@
 
 use std::fmt;
 
-use gradus_autograd::{Float, Gradients, Module, Param, Tape, Var};
+use gradus_autograd::{Float, Gradients, Param, Tape, Var};
 use ndarray::{Array, Dimension};
 
-use crate::{Lbfgs, Lookahead, Optimizer, Rule, clip};
-
-/// Whatever moves a model down its cost: an [`Optimizer`], [`Lookahead`], or [`Lbfgs`], which evaluates the cost several
-/// times a step.
-pub trait Descent<T: Float> {
-    /// One step. `evaluate` computes the cost and its gradients at the model as it then is.
-    fn descend<M: Module<T>>(&mut self, model: &mut M, evaluate: impl FnMut(&M) -> (T, Gradients<T>));
-}
-
-impl<R: Rule, T: Float> Descent<T> for Optimizer<R, T> {
-    #[track_caller]
-    fn descend<M: Module<T>>(&mut self, model: &mut M, mut evaluate: impl FnMut(&M) -> (T, Gradients<T>)) {
-        let (_, grads) = evaluate(model);
-        self.step(model, &grads);
-    }
-}
-
-impl<R: Rule, T: Float> Descent<T> for Lookahead<R, T> {
-    #[track_caller]
-    fn descend<M: Module<T>>(&mut self, model: &mut M, mut evaluate: impl FnMut(&M) -> (T, Gradients<T>)) {
-        let (_, grads) = evaluate(model);
-        self.step(model, &grads);
-    }
-}
-
-impl<T: Float> Descent<T> for Lbfgs<T> {
-    #[track_caller]
-    fn descend<M: Module<T>>(&mut self, model: &mut M, evaluate: impl FnMut(&M) -> (T, Gradients<T>)) {
-        self.step(model, evaluate);
-    }
-}
+use crate::{Descent, clip};
 
 /// Why a descent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +17,7 @@ pub enum Stop {
     /// the cost ran far away from where it began: up, because steps are too large, or down, because it has no minimum
     Diverged,
     /// the point did not change for ten steps: the steps are below what its numbers can tell apart, or their rate is 0, or
-    /// an [`Lbfgs`] has met tolerances of its own
+    /// an [`Lbfgs`](crate::Lbfgs) has met tolerances of its own
     Stalled,
     /// the cost or its gradient became NaN or infinite
     NonFinite,

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use gradus_autograd::{Float, Gradients, Leaf, LeafMut, Module, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::StateError;
-use crate::line_search::{Point, strong_wolfe};
-use crate::weights::same_parameters;
+use super::line_search::{Point, strong_wolfe};
+use crate::rule::{NON_NEGATIVE, check};
+use crate::wrappers::same_parameters;
+use crate::{Descent, Schedule, StateError};
 
 /// ```text
 /// s = θₖ₊₁ − θₖ,  y = gₖ₊₁ − gₖ                          the last pairs with yᵀs > 10⁻¹⁰ are kept
@@ -45,9 +46,14 @@ pub struct Lbfgs<T: Float = f32> {
 }
 
 /// The saved state of an [`Lbfgs`]: everything but its settings.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct LbfgsState<T: Float> {
+    /// steps made
+    pub steps: u64,
+    /// what [`Descent::set_factor`] set
+    #[serde(with = "gradus_autograd::exact")]
+    pub factor: f64,
     /// iterations made
     pub iterations: u64,
     /// the parameters' paths and lengths
@@ -73,8 +79,10 @@ impl<T: Float> Lbfgs<T> {
     /// If it is negative or not finite.
     #[track_caller]
     pub fn new(lr: f64) -> Self {
-        crate::rule::check("lr", &lr, crate::rule::POSITIVE);
+        check("lr", &lr, NON_NEGATIVE);
         let state = LbfgsState {
+            steps: 0,
+            factor: 1.0,
             iterations: 0,
             params: Vec::new(),
             direction: Vec::new(),
@@ -132,7 +140,7 @@ impl<T: Float> Lbfgs<T> {
 
     /// The step length tried first.
     pub fn lr(&self) -> f64 {
-        self.lr
+        self.lr * self.state.factor
     }
 
     /// Iterations made.
@@ -155,6 +163,7 @@ impl<T: Float> Lbfgs<T> {
         mut evaluate: impl FnMut(&M) -> (T, Gradients<T>),
     ) -> T {
         same_parameters("Lbfgs::step", &mut self.state.params, model);
+        self.state.steps = self.state.steps.saturating_add(1);
         let (cost_before, grads) = evaluate(model);
         model.visit_mut(&mut Visitor::new(&mut |_, leaf| {
             if let LeafMut::Buffer(buffer) = leaf {
@@ -176,7 +185,7 @@ impl<T: Float> Lbfgs<T> {
                 break;
             }
             let first = self.state.iterations == 1;
-            let length = if first { self.lr * (1.0 / sum_abs(&point.gradient)).min(1.0) } else { self.lr };
+            let length = self.lr() * if first { (1.0 / sum_abs(&point.gradient)).min(1.0) } else { 1.0 };
             let (start, direction, before) = (values(model), &self.state.direction, point.cost);
             let mut probe = |length: f64| {
                 evaluations += 1;
@@ -217,8 +226,12 @@ impl<T: Float> Lbfgs<T> {
     /// Takes over a saved state; the next step is then bit for bit the one that would have followed.
     ///
     /// # Errors
-    /// If its parts are not of one length.
+    /// If its parts are not of one length, or its factor of the learning rate is none.
     pub fn load_state(&mut self, state: LbfgsState<T>) -> Result<(), StateError> {
+        if !state.factor.is_finite() || state.factor < 0.0 {
+            let reason = format!("its factor of the learning rate is {}", state.factor);
+            return Err(StateError::Damaged { reason });
+        }
         let own = state.params.iter().fold(0usize, |sum, (_, len)| sum.saturating_add(*len));
         let pairs = state.pairs.iter().flat_map(|(s, y)| [s.len(), y.len()]);
         let used = state.iterations > 0;
@@ -229,6 +242,48 @@ impl<T: Float> Lbfgs<T> {
         }
         self.state = state;
         Ok(())
+    }
+}
+
+impl<T: Float> Descent<T> for Lbfgs<T> {
+    type State = LbfgsState<T>;
+
+    #[track_caller]
+    fn descend<M: Module<T>>(&mut self, model: &mut M, evaluate: impl FnMut(&M) -> (T, Gradients<T>)) {
+        self.step(model, evaluate);
+    }
+    fn steps(&self) -> u64 {
+        self.state.steps
+    }
+    fn lr(&self) -> f64 {
+        Lbfgs::lr(self)
+    }
+    fn set_factor(&mut self, factor: f64) {
+        check("set_factor", &factor, NON_NEGATIVE);
+        self.state.factor = factor;
+    }
+    #[track_caller]
+    fn set_schedule(&mut self, _: Schedule) {
+        panic!("Lbfgs: it has no schedule; its line search finds how far to go, from `lr` on");
+    }
+    fn state(&self) -> LbfgsState<T> {
+        self.state.clone()
+    }
+    fn load_state(&mut self, state: LbfgsState<T>) -> Result<(), StateError> {
+        Lbfgs::load_state(self, state)
+    }
+    fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
+        let same = |(path, len): &(String, usize), param: (&str, usize)| (path.as_str(), *len) == param;
+        let params = model.params();
+        let fits = self.state.params.is_empty()
+            || self.state.params.len() == params.len()
+                && self.state.params.iter().zip(&params).all(|(saved, (path, p))| same(saved, (path, p.len())));
+        match fits {
+            true => Ok(()),
+            false => Err(StateError::OtherModel {
+                reason: "Lbfgs: the state is of other parameters than the model's".into(),
+            }),
+        }
     }
 }
 

@@ -1,56 +1,39 @@
 //! Adafactor.
 
 use gradus_autograd::Float;
-use serde::{Deserialize, Serialize};
 
-use crate::rule::settings;
+use crate::rule::rule;
 use crate::{Rule, States, Update};
 
-/// ```text
-/// β = tᵞ                                             γ beta2_decay
-/// α = max(ε₂, ‖θ‖/√n) · min(η, 1/√t)                 n numbers in the parameter
-/// R ← R + β (mean of g² over the last axis − R)      for two axes or more, over the last two:
-/// C ← C + β (mean of g² over the last but one − C)   a row and a column in place of a matrix
-/// V = R C / max(mean of R, ε₁)
-/// V ← V + β (g² − V)                                 for fewer axes
-/// U = g / √max(V, ε₁²)
-/// θ ← θ (1 − η λ) − α U / max(1, ‖U‖/(d √n))         λ weight_decay
-/// ```
-///
-/// [`Adam`](crate::rule::Adam)'s running mean square, kept as row and column means: memory of rows + columns instead of
-/// rows × columns, and no momentum. η bounds the step relative to the parameter's own size. Shazeer, Stern 2018
-/// (<https://arxiv.org/abs/1804.04235>). Formula and defaults (γ −0.8, ε₁ the number type's epsilon, ε₂ 10⁻³, d 1, λ 0)
-/// are those of PyTorch's `Adafactor`, where η is 10⁻².
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AdafactorRule {
-    /// γ: the power of the step by which the running mean slows down
-    pub beta2_decay: f64,
-    /// ε₁ and ε₂: the least mean square (`None`: the number type's epsilon) and the least size of a parameter
-    pub eps: (Option<f64>, f64),
-    /// d: the root mean square of an update from which on it is scaled down
-    pub clip_threshold: f64,
-    /// λ: pull toward 0, apart from the gradient
-    pub weight_decay: f64,
-}
-
-impl Default for AdafactorRule {
-    fn default() -> Self {
-        AdafactorRule { beta2_decay: -0.8, eps: (None, 1e-3), clip_threshold: 1.0, weight_decay: 0.0 }
+rule! {
+    /// ```text
+    /// β = tᵞ                                             γ beta2_decay
+    /// α = max(ε₂, ‖θ‖/√n) · min(η, 1/√t)                 n numbers in the parameter
+    /// R ← R + β (mean of g² over the last axis − R)      for two axes or more, over the last two:
+    /// C ← C + β (mean of g² over the last but one − C)   a row and a column in place of a matrix
+    /// V = R C / max(mean of R, ε₁)
+    /// V ← V + β (g² − V)                                 for fewer axes
+    /// U = g / √max(V, ε₁²)
+    /// θ ← θ (1 − η λ) − α U / max(1, ‖U‖/(d √n))         λ weight_decay
+    /// ```
+    ///
+    /// [`Adam`](crate::rules::Adam)'s running mean square, kept as row and column means: memory of rows + columns instead of
+    /// rows × columns, and no momentum. η bounds the step relative to the parameter's own size. Shazeer, Stern 2018
+    /// (<https://arxiv.org/abs/1804.04235>). Formula and defaults (γ −0.8, ε₁ the number type's epsilon, ε₂ 10⁻³, d 1, λ 0)
+    /// are those of PyTorch's `Adafactor`, where η is 10⁻².
+    pub struct Adafactor {
+        /// γ, the power of the step by which the running mean slows down.
+        beta2_decay: f64 = -0.8, in f64::NEG_INFINITY..=0.0;
+        /// ε₁ and ε₂, the least mean square (`None`: the number type's epsilon) and the least size of a parameter.
+        eps: (Option<f64>, f64) = (None, 1e-3);
+        /// D, the root mean square of an update from which on it is scaled down.
+        clip_threshold: f64 = 1.0, in 1.0..f64::INFINITY;
+        /// λ, the pull toward 0, apart from the gradient.
+        weight_decay: f64 = 0.0, in 0.0..f64::INFINITY;
     }
 }
 
-settings!(AdafactorRule {
-    /// Sets γ, the power of the step by which the running mean slows down.
-    beta2_decay: f64 => f64::NEG_INFINITY..=0.0,
-    /// Sets ε₁ and ε₂, the least mean square (`None`: the number type's epsilon) and the least size of a parameter.
-    eps: (Option<f64>, f64),
-    /// Sets d, the root mean square of an update from which on it is scaled down.
-    clip_threshold: f64 => 1.0..f64::INFINITY,
-    /// Sets λ, the pull toward 0, apart from the gradient.
-    weight_decay: f64 => 0.0..f64::INFINITY,
-});
-
-impl Rule for AdafactorRule {
+impl Rule for Adafactor {
     const NAME: &'static str = "adafactor";
 
     fn states(&self, shape: &[usize]) -> States {
@@ -58,6 +41,9 @@ impl Rule for AdafactorRule {
             Some((count, rows, columns)) => States::Whole(vec![count * rows, count * columns]),
             None => States::Whole(vec![shape.iter().product()]),
         }
+    }
+    fn check(&self) -> Result<(), String> {
+        self.out_of_range()
     }
     fn update_f32(&self, u: Update<'_, '_, f32>) {
         self.update(u, f64::from(f32::EPSILON));
@@ -75,7 +61,7 @@ fn matrices(shape: &[usize]) -> Option<(usize, usize, usize)> {
     }
 }
 
-impl AdafactorRule {
+impl Adafactor {
     /// Sums run in f64, so that they do not depend on how a large parameter is laid out.
     fn update<T: Float>(&self, u: Update<'_, '_, T>, epsilon: f64) {
         let n = u.theta.len();

@@ -1,0 +1,39 @@
+//! What goes around an optimizer, or beside it: averages of gradients, of weights, of samples.
+
+mod accumulate;
+mod average;
+mod lookahead;
+mod saga;
+mod weights;
+
+pub use accumulate::Accumulator;
+pub use average::{Averaged, AveragedState, WeightAverage};
+pub use lookahead::{Lookahead, LookaheadState};
+pub use saga::{Sag, Saga, SampleAverage, SampleAverageState};
+pub use weights::Weights;
+pub(crate) use weights::same_parameters;
+
+/// What a [`Descent`](crate::Descent) that goes around another leaves to the field `inner`.
+macro_rules! inner {
+    () => {
+        fn set_term(&mut self, term: usize) {
+            self.inner.set_term(term);
+        }
+        fn steps(&self) -> u64 {
+            self.inner.steps()
+        }
+        fn lr(&self) -> f64 {
+            self.inner.lr()
+        }
+        fn set_factor(&mut self, factor: f64) {
+            self.inner.set_factor(factor);
+        }
+        fn set_schedule(&mut self, schedule: Schedule) {
+            self.inner.set_schedule(schedule);
+        }
+        fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
+            self.inner.state_fits(model)
+        }
+    };
+}
+use inner;
