@@ -63,7 +63,7 @@ fn load_it(name: &str, bytes: &[u8]) {
 }
 
 /// A run with everything that a checkpoint can hold, which is stopped within its second epoch.
-fn trainer(folder: &Path) -> Trainer<gradus::optim::rules::Adam> {
+fn trainer(folder: &Path) -> Trainer<Adam> {
     let trainer = Trainer::new(Adam::new(0.01)).steps(7).batch_size(40).keep_best();
     trainer
         .early_stopping(EarlyStopping::new(50))

@@ -15,39 +15,23 @@
 //! # Ok::<(), gradus_train::TrainError>(())
 //! ```
 //!
-//! The loop is `fit.rs`; `trainer.rs` and `options.rs` have its settings, `state.rs` where a run stands, `task.rs` what is
-//! learned, `parallel.rs` the shards, `evaluate.rs` and `metrics.rs` what is measured, `history.rs` the rows and logs.
-//! `checkpoint.rs`, `model_file.rs` and `safetensors_file.rs` are what is saved, `container.rs` the format of our own,
-//! `leaves.rs` a model's numbers by path.
+//! `run/` is the loop and its settings, `learn/` what is learned and measured, `files/` what is saved.
 
-mod checkpoint;
-mod container;
 mod error;
-mod evaluate;
-mod fit;
-mod history;
-mod leaves;
-mod metrics;
-mod model_file;
-mod options;
-mod parallel;
-mod progress;
-mod safetensors_file;
-mod signal;
-mod state;
-mod task;
-mod trainer;
+mod files;
+mod learn;
+mod run;
 
-pub use checkpoint::{Checkpoints, load_checkpoint, save_checkpoint};
-pub use container::LoadError;
 pub use error::TrainError;
-pub use evaluate::{Evaluation, Predictions, Scores, Targets, evaluate, evaluate_task};
-pub use fit::Moment;
+pub use files::checkpoint::{Checkpoints, load_checkpoint, save_checkpoint};
+pub use files::container::LoadError;
+pub use files::leaves::Mismatch;
+pub use files::model_file::{load, load_partial, load_renamed, save};
 pub use gradus_data::{FileError, write_atomically};
-pub use history::{Ended, Epoch, History, StepRow};
-pub use leaves::Mismatch;
-pub use metrics::{Confusion, Metric, auc};
-pub use model_file::{load, load_partial, load_renamed, save};
-pub use parallel::{Shards, parallel};
-pub use task::{Classify, ClassifyBinary, CostOf, Labelled, Regress, Task};
-pub use trainer::Trainer;
+pub use learn::evaluate::{Evaluation, Predictions, Scores, Targets, evaluate, evaluate_task};
+pub use learn::metrics::{Confusion, Metric, auc};
+pub use learn::task::{Classify, ClassifyBinary, CostOf, Labelled, Regress, Task};
+pub use run::fit::AfterStep;
+pub use run::history::{Ended, Epoch, History, StepRow};
+pub use run::shards::{Shards, parallel};
+pub use run::trainer::Trainer;

@@ -291,7 +291,7 @@ fn a_run_of_more_steps_goes_on_as_if_it_had_been_asked_for_them_at_once() {
 #[test]
 fn what_decides_cannot_be_changed_in_the_middle_of_a_run() {
     let folder = tempfile::tempdir().unwrap();
-    let run = |change: fn(Trainer<gradus_optim::rules::Adam>) -> Trainer<gradus_optim::rules::Adam>| {
+    let run = |change: fn(Trainer<Adam>) -> Trainer<Adam>| {
         let mut model = Mlp::builder([4, 8, 3]).seed(1).build::<f32>();
         let checkpoints = Checkpoints::in_folder(folder.path()).resume();
         let trainer = Trainer::new(Adam::new(0.01)).epochs(2).early_stopping(EarlyStopping::new(2));

@@ -156,7 +156,7 @@ pub(crate) fn open(kind: Kind, path: &Path) -> Result<Vec<u8>, LoadError> {
     Ok(content)
 }
 
-/// Reads a content that begins with a model's [`Leaves`](crate::leaves::Leaves): number type and count are checked
+/// Reads a content that begins with a model's [`Leaves`](crate::files::leaves::Leaves): number type and count are checked
 /// before any number is read.
 pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str, path: &Path) -> Result<C, LoadError> {
     let damaged = |reason: String| LoadError::Content { path: path.into(), reason };

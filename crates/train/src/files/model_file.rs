@@ -8,9 +8,9 @@ use gradus_autograd::{Float, Module};
 use gradus_data::{FileError, NpyError, PICKLE, npz_arrays, write_npz};
 use ndarray::{ArrayViewD, IxDyn};
 
-use crate::container::{self, Kind, LIMIT, LoadError};
-use crate::leaves::{Leaves, Mismatch, SavedLeaf, twice, unfit};
-use crate::safetensors_file;
+use crate::files::container::{self, Kind, LIMIT, LoadError};
+use crate::files::leaves::{Leaves, Mismatch, SavedLeaf, twice, unfit};
+use crate::files::safetensors_file;
 
 /// Saves a model's parameters and buffers. A crash leaves the old file or the new one.
 ///
@@ -215,7 +215,7 @@ fn is_read<A>((path, _): &(String, A)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::Kind;
+    use crate::files::container::Kind;
     use gradus_nn::Mlp;
 
     fn model(sizes: &[usize], seed: u64) -> Mlp {

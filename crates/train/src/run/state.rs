@@ -4,48 +4,10 @@ use gradus_autograd::{Float, Leaf, Module, Visitor};
 use gradus_optim::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 use serde::{Deserialize, Serialize};
 
-use crate::leaves::Leaves;
+use crate::files::leaves::Leaves;
+use crate::run::fixed::Fixed;
+use crate::run::settings::{Length, Settings};
 use crate::{Epoch, History, Metric, Predictions, Scores, StepRow, TrainError};
-
-/// The settings that a run cannot change when it goes on, since they set its numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Fixed {
-    pub(crate) rows: u64,
-    pub(crate) seed: u64,
-    pub(crate) batch_size: u64,
-    pub(crate) accumulate: u64,
-    pub(crate) shards: u64,
-    pub(crate) drop_last: bool,
-    /// of how rows are drawn
-    pub(crate) sampling: u32,
-    /// rows of validation data
-    pub(crate) valid: Option<u64>,
-    /// of what is watched and what follows from it
-    pub(crate) decides: u32,
-}
-
-impl Fixed {
-    /// What is other than in a saved run, a line each.
-    pub(crate) fn differences(&self, saved: &Self) -> Vec<String> {
-        let text = |fixed: &Self| {
-            let Fixed { rows, seed, batch_size, accumulate, shards, drop_last, sampling, valid, decides } = fixed;
-            let valid = valid.map_or("none".to_owned(), |rows| rows.to_string());
-            [
-                ("rows of training data", rows.to_string()),
-                ("rows of validation data", valid),
-                ("the seed", seed.to_string()),
-                ("the batch size", batch_size.to_string()),
-                ("accumulated batches", accumulate.to_string()),
-                ("shards", shards.to_string()),
-                ("dropping the last batch", drop_last.to_string()),
-                ("how rows are drawn (checksum)", sampling.to_string()),
-                ("`watch`, `keep_best`, `early_stopping` or `reduce_on_plateau` (checksum)", decides.to_string()),
-            ]
-        };
-        let pairs = text(self).into_iter().zip(text(saved)).filter(|(own, saved)| own != saved);
-        pairs.map(|((name, own), (_, saved))| format!("\n  {name}: {saved} in the checkpoint, {own} here")).collect()
-    }
-}
 
 /// Where a run stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,7 +55,11 @@ struct Best<T: Float> {
 }
 
 impl<T: Float> State<T> {
-    pub(crate) fn new(fixed: Fixed, stopping: Option<EarlyStopping>, plateau: Option<ReduceOnPlateau>) -> Self {
+    /// Before the first step, on so many rows of training and validation data.
+    pub(crate) fn new(settings: &Settings, goal: Goal, rows: usize, valid: Option<usize>) -> Self {
+        let fixed = settings.fixed(rows, valid);
+        let stopping = settings.stopping.clone().map(|stopping| stopping.goal(goal));
+        let plateau = settings.plateau.clone().map(|plateau| plateau.goal(goal));
         State {
             fixed,
             epoch: 0,
@@ -155,18 +121,57 @@ impl<T: Float> State<T> {
         (self.epoch, self.batch, self.sums) = (self.epoch + 1, 0, Sums::default());
     }
 
-    /// Takes note of the metric that is watched. Returns the factor of the learning rate, if it is steered.
-    pub(crate) fn observe<M: Module<T> + ?Sized>(&mut self, value: f64, goal: Goal, kept: Option<&M>) -> Option<f64> {
-        if let Some(model) = kept
-            && goal.is_better(value, self.best.as_ref().map_or(f64::NAN, |best| best.value))
-        {
+    /// Whether the run is over, by what was made since its call began.
+    pub(crate) fn is_complete(&self, settings: &Settings) -> bool {
+        let [epochs_before, steps_before] = self.begun;
+        self.over
+            || match settings.length {
+                Length::Epochs(epochs) => self.epoch >= epochs.saturating_add(epochs_before),
+                Length::Steps(steps) => self.step() >= steps.saturating_add(steps_before),
+            }
+    }
+
+    /// Takes note of an epoch: what follows from the metric that is watched, and whether the model is the best so far.
+    /// Returns the factor of the learning rate, if it is steered.
+    ///
+    /// # Errors
+    /// If the epoch has no such metric.
+    pub(crate) fn observe<M: Module<T> + ?Sized>(
+        &mut self,
+        settings: &Settings,
+        epoch: &Epoch,
+        goal: Goal,
+        model: &M,
+    ) -> Result<Option<f64>, TrainError> {
+        let (watched, name) = (epoch.valid.as_ref().unwrap_or(&epoch.train), settings.watched());
+        let Some(value) = watched.get(name) else {
+            // there is such a metric, but nothing that it could be computed of
+            return Err(TrainError::Watch { name: name.to_owned(), known: vec!["loss".to_owned()] });
+        };
+        self.history.epochs.push(epoch.clone());
+        if value.is_nan() && settings.decides() && !self.noted {
+            self.noted = true;
+            let of = if epoch.valid.is_some() { "the validation data" } else { "the training data" };
+            self.history.notes.push(format!(
+                "what is watched is no number: `{name}` of {of} is NaN in epoch {}; that counts as no better than any epoch",
+                epoch.epoch
+            ));
+        }
+        if settings.keep_best && goal.is_better(value, self.best.as_ref().map_or(f64::NAN, |best| best.value)) {
             self.best = Some(Best { value, model: Leaves::of(model) });
             self.history.best = Some(self.epoch + 1);
         }
         if let Some(stopping) = &mut self.stopping {
             self.over = stopping.observe(value) == Progress::Stop;
         }
-        self.plateau.as_mut().map(|plateau| plateau.observe(value))
+        Ok(self.plateau.as_mut().map(|plateau| plateau.observe(value)))
+    }
+
+    /// What to note at the end of a run whose best model was to be kept, but that had none.
+    pub(crate) fn without_best(&self, settings: &Settings) -> Option<String> {
+        let name = settings.watched();
+        (settings.keep_best && self.best.is_none() && !self.history.epochs.is_empty())
+            .then(|| format!("no epoch was the best, since `{name}` was never a number: the model is the last step's"))
     }
 
     /// Gives a model the numbers of the best epoch, if they were kept.
@@ -176,10 +181,6 @@ impl<T: Float> State<T> {
     pub(crate) fn restore_best<M: Module<T> + ?Sized>(&self, model: &mut M) -> Result<(), TrainError> {
         let written = self.best.as_ref().map_or(Ok(0), |best| best.model.write_to(model));
         written.map(drop).map_err(|reason| TrainError::Model { reason })
-    }
-
-    pub(crate) fn has_best(&self) -> bool {
-        self.best.is_some()
     }
 
     /// What is wrong in itself, in a state that no run saved.

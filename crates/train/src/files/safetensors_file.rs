@@ -7,8 +7,8 @@ use gradus_data::{FileError, write_atomically};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
-use crate::container::LoadError;
-use crate::leaves::{Leaves, SavedLeaf};
+use crate::files::container::LoadError;
+use crate::files::leaves::{Leaves, SavedLeaf};
 
 /// A count of PyTorch's batch normalisation that nothing depends on (unless its momentum is `None`). It is an integer,
 /// and PyTorch does without it when it loads.

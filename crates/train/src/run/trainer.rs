@@ -5,11 +5,11 @@ use std::path::Path;
 
 use gradus_autograd::{Float, Module, ParamId, Tape, Var};
 use gradus_data::Sampling;
-use gradus_optim::{EarlyStopping, Optimizer, ReduceOnPlateau, Rule, Schedule};
+use gradus_optim::{Descent, EarlyStopping, ReduceOnPlateau, Schedule};
 
-use crate::options::{Length, Options};
-use crate::state::State;
-use crate::task::CostOf;
+use crate::learn::task::CostOf;
+use crate::run::settings::{Length, Settings};
+use crate::run::state::State;
 use crate::{Checkpoints, Classify};
 
 /// Trains a model on mini-batches, shuffled afresh each epoch: a classifier with cross-entropy, or whatever a
@@ -34,18 +34,18 @@ use crate::{Checkpoints, Classify};
 /// }
 /// assert!(gradus_train::evaluate(&model, &digits.test).accuracy() > 0.8);
 /// ```
-pub struct Trainer<R: Rule, T: Float = f32, K = Classify<T>> {
+pub struct Trainer<D, T: Float = f32, K = Classify<T>> {
     /// as it was given: a run of a new model begins with a copy of it
-    pub(crate) optimizer: Optimizer<R, T>,
+    pub(crate) optimizer: D,
     /// as the last run left it
-    pub(crate) last: Option<Last<R, T>>,
+    pub(crate) last: Option<Last<D, T>>,
     pub(crate) task: K,
-    pub(crate) options: Options,
+    pub(crate) settings: Settings,
 }
 
 /// What a run left.
-pub(crate) struct Last<R: Rule, T: Float> {
-    pub(crate) optimizer: Optimizer<R, T>,
+pub(crate) struct Last<D, T: Float> {
+    pub(crate) optimizer: D,
     /// where it stands; nothing after an error
     pub(crate) state: Option<State<T>>,
     /// the identities of the model's parameters
@@ -54,24 +54,24 @@ pub(crate) struct Last<R: Rule, T: Float> {
     pub(crate) calls: u64,
 }
 
-impl<R: Rule, T: Float, K> fmt::Debug for Trainer<R, T, K> {
+impl<D, T: Float, K> fmt::Debug for Trainer<D, T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Trainer {:?}", self.options)
+        write!(f, "Trainer {:?}", self.settings)
     }
 }
 
-impl<R: Rule, T: Float> Trainer<R, T> {
-    /// A classifier's, with 10 epochs, batches of 32, seed 0, one shard, one thread, nothing shown or saved.
-    pub fn new(optimizer: Optimizer<R, T>) -> Self {
-        Trainer { optimizer, last: None, task: Classify::new(), options: Options::default() }
+impl<D: Descent<T>, T: Float> Trainer<D, T> {
+    /// A classifier's, with an optimizer or any other [`Descent`], 10 epochs, batches of 32, seed 0, one shard, one thread, nothing shown or saved.
+    pub fn new(optimizer: D) -> Self {
+        Trainer { optimizer, last: None, task: Classify::new(), settings: Settings::default() }
     }
 }
 
 /// What is learned.
-impl<R: Rule, T: Float, K> Trainer<R, T, K> {
+impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     /// Another task than plain classification: see [`Task`](crate::Task).
-    pub fn task<L>(self, task: L) -> Trainer<R, T, L> {
-        Trainer { optimizer: self.optimizer, last: self.last, task, options: self.options }
+    pub fn task<L>(self, task: L) -> Trainer<D, T, L> {
+        Trainer { optimizer: self.optimizer, last: self.last, task, settings: self.settings }
     }
 
     /// A cost of your own: the mean over a batch.
@@ -91,7 +91,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
     /// assert!((line.0.data()[0] - 2.0).abs() < 1e-3 && (line.1.data()[0] - 1.0).abs() < 1e-3);
     /// # Ok::<(), gradus_train::TrainError>(())
     /// ```
-    pub fn cost<M: Module<T>, B, F>(self, cost: F) -> Trainer<R, T, CostOf<F>>
+    pub fn cost<M: Module<T>, B, F>(self, cost: F) -> Trainer<D, T, CostOf<F>>
     where
         F: for<'t> Fn(&M, &'t Tape<T>, &B) -> Var<'t, T> + Sync,
     {
@@ -100,9 +100,9 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
 }
 
 /// How long, on which batches, with how many threads.
-impl<R: Rule, T: Float, K> Trainer<R, T, K> {
-    fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
-        change(&mut self.options);
+impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
         self
     }
 
@@ -187,7 +187,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
 }
 
 /// What is looked at, kept, shown and saved.
-impl<R: Rule, T: Float, K> Trainer<R, T, K> {
+impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     /// The metric that decides what is best, when to stop, and when the learning rate falls: `loss`, if not set, or a
     /// metric's name; on the validation data, if there is any.
     pub fn watch(self, metric: &str) -> Self {
@@ -234,7 +234,7 @@ impl<R: Rule, T: Float, K> Trainer<R, T, K> {
     }
 
     /// The optimizer, as the last run left it.
-    pub fn optimizer(&self) -> &Optimizer<R, T> {
+    pub fn optimizer(&self) -> &D {
         self.last.as_ref().map_or(&self.optimizer, |last| &last.optimizer)
     }
 

@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 use gradus_autograd::{Float, Module};
 use gradus_data::{FileError, remove_unfinished};
-use gradus_optim::{Optimizer, OptimizerState, Rule};
+use gradus_optim::Descent;
 use serde::de::{self, DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::container::{self, Kind, LoadError};
-use crate::leaves::{Leaves, unfit};
+use crate::files::container::{self, Kind, LoadError};
+use crate::files::leaves::{Leaves, unfit};
 
 #[derive(Serialize, Deserialize)]
-#[serde(bound(serialize = "E: Serialize", deserialize = "E: DeserializeOwned"))]
-struct Saved<T: Float, E> {
+#[serde(bound(serialize = "S: Serialize, E: Serialize", deserialize = "S: DeserializeOwned, E: DeserializeOwned"))]
+struct Saved<T: Float, S, E> {
     model: Leaves<T>,
-    optimizer: OptimizerState<T>,
+    optimizer: S,
     extra: Typed<E>,
 }
 
@@ -120,10 +120,10 @@ fn type_of<E: ?Sized>() -> String {
 ///
 /// # Errors
 /// If the file cannot be written, or two parameters have one path.
-pub fn save_checkpoint<T: Float, M: Module<T> + ?Sized, R: Rule>(
+pub fn save_checkpoint<T: Float, M: Module<T> + ?Sized, D: Descent<T>>(
     path: impl AsRef<Path>,
     model: &M,
-    optimizer: &Optimizer<R, T>,
+    optimizer: &D,
     extra: &impl Serialize,
 ) -> Result<(), FileError> {
     if let Some(reason) = unfit(model) {
@@ -140,22 +140,22 @@ pub fn save_checkpoint<T: Float, M: Module<T> + ?Sized, R: Rule>(
 /// # Errors
 /// If the file is not there, no checkpoint, cut short, damaged, of another format, does not fit model or optimizer, or what
 /// is saved beside them is of another type. Both are then as they were.
-pub fn load_checkpoint<T: Float, M: Module<T> + ?Sized, R: Rule, E: DeserializeOwned>(
+pub fn load_checkpoint<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: DeserializeOwned>(
     path: impl AsRef<Path>,
     model: &mut M,
-    optimizer: &mut Optimizer<R, T>,
+    optimizer: &mut D,
 ) -> Result<E, LoadError> {
     load_checked(path.as_ref(), model, optimizer, |_, _| Ok(()))
 }
 
 /// The same, with one more look at what was saved before anything is changed.
-pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, R: Rule, E: DeserializeOwned>(
+pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: DeserializeOwned>(
     path: &Path,
     model: &mut M,
-    optimizer: &mut Optimizer<R, T>,
+    optimizer: &mut D,
     check: impl FnOnce(&E, &M) -> Result<(), LoadError>,
 ) -> Result<E, LoadError> {
-    let saved: Saved<T, E> = container::decode(&container::open(Kind::Checkpoint, path)?, T::NAME, path)?;
+    let saved: Saved<T, D::State, E> = container::decode(&container::open(Kind::Checkpoint, path)?, T::NAME, path)?;
     if let Some(reason) = saved.model.flaw() {
         return Err(LoadError::Content { path: path.into(), reason });
     }
@@ -166,10 +166,10 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, R: Rule, E: Deserial
     let mut loaded = optimizer.clone();
     let unfit = |reason: String| LoadError::Optimizer { path: path.into(), reason };
     loaded.load_state(saved.optimizer).map_err(|e| unfit(e.to_string()))?;
-    loaded.state_fits(model).map_err(unfit)?;
+    loaded.state_fits(model).map_err(|e| unfit(e.to_string()))?;
     check(&saved.extra.value, model)?;
     let fault = |reason| LoadError::Model { path: path.into(), reason };
-    crate::leaves::unfit(model).map_or(Ok(()), |reason| Err(fault(reason)))?;
+    crate::files::leaves::unfit(model).map_or(Ok(()), |reason| Err(fault(reason)))?;
     saved.model.write_to(model).map_err(fault)?;
     *optimizer = loaded;
     Ok(saved.extra.value)
@@ -306,11 +306,11 @@ impl Checkpoints {
     }
 
     /// Saves a step, then removes what is more than are kept.
-    pub(crate) fn save<T: Float, M: Module<T> + ?Sized, R: Rule>(
+    pub(crate) fn save<T: Float, M: Module<T> + ?Sized, D: Descent<T>>(
         &self,
         step: u64,
         model: &M,
-        optimizer: &Optimizer<R, T>,
+        optimizer: &D,
         extra: &impl Serialize,
     ) -> Result<PathBuf, FileError> {
         let path = self.path(step);

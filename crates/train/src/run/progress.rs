@@ -21,9 +21,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// `of`: behind the epoch's number, such as `/10`.
-    pub(crate) fn new(shown: bool, of: String) -> Self {
-        Progress { shown, bar: ProgressBar::hidden(), last: None, of, steps: 0 }
+    pub(crate) fn new(shown: bool) -> Self {
+        Progress { shown, bar: ProgressBar::hidden(), last: None, of: String::new(), steps: 0 }
+    }
+
+    /// Shows `/10`, say, behind the number of an epoch.
+    pub(crate) fn set_total(&mut self, epochs: u64) {
+        self.of = format!("/{epochs}");
     }
 
     /// An epoch begins, or goes on after so many of its steps.

@@ -6,8 +6,8 @@ use gradus_nn::Forward;
 use ndarray::{ArrayD, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Confusion, largest};
-use crate::parallel::parallel;
+use crate::learn::metrics::{Confusion, largest};
+use crate::run::shards::parallel;
 use crate::{Classify, Metric, Task};
 
 /// What outputs are compared with.

@@ -1,0 +1,137 @@
+//! What the user calls: a run from its beginning, or from where the last one ended.
+
+use std::ops::ControlFlow;
+
+use gradus_autograd::{Float, Module, ParamId};
+use gradus_data::Examples;
+use gradus_optim::Descent;
+
+use crate::run::run::Run;
+use crate::run::state::State;
+use crate::run::trainer::Last;
+use crate::{Epoch, History, Task, TrainError, Trainer};
+
+/// What a callback sees, after each step.
+#[derive(Debug)]
+pub struct AfterStep<'a, M, D> {
+    /// the model after the step
+    pub model: &'a mut M,
+    /// the optimizer after the step
+    pub optimizer: &'a mut D,
+    /// the history, whose last row is this step
+    pub history: &'a History,
+    /// the row of the epoch, if this was its last step
+    pub epoch: Option<&'a Epoch>,
+}
+
+/// What an earlier call left.
+pub(crate) struct Call<T: Float> {
+    pub(crate) before: Option<State<T>>,
+    /// how many calls there were
+    pub(crate) calls: u64,
+}
+
+impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
+    /// Trains the model, for the [`epochs`](Trainer::epochs) or [`steps`](Trainer::steps) that were set.
+    ///
+    /// A second call with the same model goes on where the first one ended, for as many more: optimizer, schedule, random
+    /// numbers and the count of epochs go on, so that two fits of 3 epochs are one of 6, bit for bit (Keras does so too),
+    /// unless [`keep_best`](Trainer::keep_best) gave the model the numbers of an earlier epoch in between. On other data it
+    /// goes on with a new epoch, and nothing that was best before counts. Another model, a clone also, begins anew, so that
+    /// the folds of a cross-validation do not learn from each other; so does a call after an error, and
+    /// [`start_anew`](Trainer::start_anew) asks for it.
+    ///
+    /// ```
+    /// use gradus_nn::Mlp;
+    /// use gradus_optim::{Adam, cosine};
+    /// use gradus_train::{Trainer, evaluate};
+    /// let data = gradus_data::iris();
+    /// let new = || (Mlp::builder([4, 8, 3]).seed(1).build::<f32>(), Trainer::new(Adam::new(0.01).schedule(cosine(30))));
+    /// let ((mut twice, trainer), (mut once, other)) = (new(), new());
+    /// let mut trainer = trainer.epochs(3);
+    /// trainer.fit(&mut twice, &data, None)?;
+    /// let second = trainer.fit(&mut twice, &data, None)?;
+    /// assert_eq!((second.epochs[0].epoch, trainer.optimizer().steps()), (4, 30));
+    /// other.epochs(6).fit(&mut once, &data, None)?;
+    /// assert_eq!(evaluate(&twice, &data).loss(), evaluate(&once, &data).loss());
+    /// # Ok::<(), gradus_train::TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no data, the loss, a gradient or a parameter becomes NaN or infinite, a file cannot be read or written,
+    /// or a checkpoint does not fit.
+    ///
+    /// # Panics
+    /// If model, task and data do not fit together, or the optimizer refuses them: a group that fits no parameter, a
+    /// schedule whose factor is negative or not finite.
+    #[track_caller]
+    pub fn fit<M: Module<T>, E: Examples>(
+        &mut self,
+        model: &mut M,
+        train: &E,
+        valid: Option<&E>,
+    ) -> Result<History, TrainError>
+    where
+        K: Task<T, M, E::Batch>,
+    {
+        self.fit_with(model, train, valid, |_| ControlFlow::Continue(()))
+    }
+
+    /// [`fit`](Self::fit), and calls back after each step, with model and optimizer, to look at or to change; `Break`
+    /// ends the run.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use gradus_nn::Mlp;
+    /// use gradus_optim::{Adam, WeightAverage};
+    /// use gradus_train::{Trainer, evaluate};
+    /// let digits = gradus_data::digits();
+    /// let mut model = Mlp::builder([64, 16, 10]).build::<f32>();
+    /// let mut average = WeightAverage::exponential(0.99);
+    /// Trainer::new(Adam::new(1e-2)).epochs(2).fit_with(&mut model, &digits.train, None, |at| {
+    ///     average.update(at.model);
+    ///     if at.epoch.is_some_and(|row| row.train.loss < 0.01) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    /// })?;
+    /// assert!(evaluate(&average.applied_to(&model), &digits.test).accuracy() > 0.8);
+    /// # Ok::<(), gradus_train::TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    ///
+    /// # Panics
+    /// As [`fit`](Self::fit).
+    #[track_caller]
+    pub fn fit_with<M: Module<T>, E: Examples>(
+        &mut self,
+        model: &mut M,
+        train: &E,
+        valid: Option<&E>,
+        callback: impl FnMut(AfterStep<'_, M, D>) -> ControlFlow<()>,
+    ) -> Result<History, TrainError>
+    where
+        K: Task<T, M, E::Batch>,
+    {
+        let own: Vec<ParamId> = model.params().iter().map(|(_, param)| param.id()).collect();
+        let before = self.last.take().filter(|last| last.model == own);
+        let (mut optimizer, before, calls) = match before {
+            Some(Last { optimizer, state: Some(state), calls, .. }) => (optimizer, Some(state), calls),
+            _ => (self.optimizer.clone(), None, 0),
+        };
+        let plan = (&self.settings, &self.task);
+        let result = Run::prepare(plan, (model, &mut optimizer), (train, valid), Call { before, calls });
+        let result = result.and_then(|mut run| {
+            if run.is_past(calls) {
+                return Ok(run.leave());
+            }
+            run.run(callback)?;
+            run.finish()
+        });
+        let (result, state) = match result {
+            Ok((history, state)) => (Ok(history), Some(state)),
+            Err(error) => (Err(error), None),
+        };
+        self.last = Some(Last { optimizer, state, model: own, calls: calls + 1 });
+        result
+    }
+}

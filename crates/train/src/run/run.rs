@@ -1,0 +1,321 @@
+//! The training loop, one method for each of its parts.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::thread::scope;
+use std::time::Instant;
+
+use gradus_autograd::{Float, Module, Tape};
+use gradus_data::{Examples, FileError, prefetch};
+use gradus_optim::{Descent, Goal};
+
+use crate::files::leaves::unfit;
+use crate::learn::evaluate;
+use crate::run::fit::{AfterStep, Call};
+use crate::run::progress::Progress;
+use crate::run::resume;
+use crate::run::settings::{Length, Settings};
+use crate::run::shards::Shards;
+use crate::run::signal::{self, Listening};
+use crate::run::state::{State, first_not_finite};
+use crate::run::step::{Step, diverged, explain, gradients};
+use crate::{Ended, Epoch, History, Scores, StepRow, Task, TrainError};
+
+/// A run: what it works on, where it stands, and what it works with.
+pub(crate) struct Run<'a, D, T: Float, M, E, K> {
+    settings: &'a Settings,
+    task: &'a K,
+    model: &'a mut M,
+    optimizer: &'a mut D,
+    train: &'a E,
+    valid: Option<&'a E>,
+    /// which way the metric that is watched is to go
+    goal: Goal,
+    steps_per_epoch: u64,
+    state: State<T>,
+    /// rows of the history that stood there before: epochs, steps, notes
+    rows_before: [usize; 3],
+    ended: Option<Ended>,
+    last_checkpoint: Option<PathBuf>,
+    shards: Shards<T>,
+    inference: Vec<Tape<T>>,
+    progress: Progress,
+    listening: Option<Listening>,
+}
+
+impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Batch>> Run<'a, D, T, M, E, K> {
+    /// Looks at everything that can be wrong before the first step, and goes on where a saved run, or an earlier call,
+    /// ended.
+    #[track_caller]
+    pub(crate) fn prepare(
+        (settings, task): (&'a Settings, &'a K),
+        (model, optimizer): (&'a mut M, &'a mut D),
+        (train, valid): (&'a E, Option<&'a E>),
+        call: Call<T>,
+    ) -> Result<Self, TrainError> {
+        let steps_per_epoch = settings.batches((0..train.len()).collect()).len() as u64;
+        if steps_per_epoch == 0 {
+            return Err(TrainError::Empty);
+        }
+        unfit(model).map_or(Ok(()), |reason| Err(TrainError::Model { reason }))?;
+        let goal = settings.goal(task.metrics())?;
+        let listening = settings.ctrl_c.then(signal::listen).transpose().map_err(TrainError::Signal)?;
+        if let Some(schedule) = &settings.schedule {
+            optimizer.set_schedule(schedule.clone().every(steps_per_epoch));
+        }
+        // no step has more parts than a batch has rows
+        let shards = Shards::new(settings.shards.min(settings.batch_size), settings.threads, settings.seed);
+        shards.name_parameters(model);
+        let mut run = Run {
+            state: State::new(settings, goal, train.len(), valid.map(E::len)),
+            settings,
+            task,
+            model,
+            optimizer,
+            train,
+            valid,
+            goal,
+            steps_per_epoch,
+            rows_before: [0; 3],
+            ended: None,
+            last_checkpoint: None,
+            inference: (0..shards.count()).map(|_| Tape::inference()).collect(),
+            shards,
+            progress: Progress::new(settings.progress),
+            listening,
+        };
+        run.go_on(call)?;
+        Ok(run)
+    }
+
+    /// Goes on with what an earlier call left, or with the last checkpoint.
+    fn go_on(&mut self, Call { before, calls }: Call<T>) -> Result<(), TrainError> {
+        let goes_on = before.is_some();
+        if let Some(before) = before {
+            self.state = before.go_on(self.state.clone(), calls);
+        }
+        let history = &mut self.state.history;
+        self.rows_before = [history.epochs.len(), history.steps.len(), history.notes.len()];
+        if self.valid.is_some_and(|valid| valid.len() == 0) {
+            history.notes.push("the validation data holds no examples: there is no validation loss".into());
+        }
+        if let Some(checkpoints) = &self.settings.checkpoints {
+            if goes_on {
+                resume::check_folder(checkpoints, self.state.step())?;
+            } else {
+                let (model, optimizer) = (&mut *self.model, &mut *self.optimizer);
+                if let Some((saved, path)) =
+                    resume::last(checkpoints, &self.state, self.steps_per_epoch, model, optimizer)?
+                {
+                    (self.state, self.last_checkpoint) = (saved, Some(path));
+                }
+            }
+            checkpoints.prepare()?;
+        }
+        self.shards.set_step(self.state.passes);
+        if let Length::Epochs(epochs) = self.settings.length {
+            self.progress.set_total(epochs.saturating_add(self.state.begun[0]));
+        }
+        Ok(())
+    }
+
+    /// Whether it was resumed from within a later call of the program than this one, which is over then.
+    pub(crate) fn is_past(&self, calls: u64) -> bool {
+        self.state.calls > calls
+    }
+
+    /// What a call that is over gives back.
+    pub(crate) fn leave(self) -> (History, State<T>) {
+        (self.state.history.since(self.rows_before), self.state)
+    }
+
+    /// Makes the steps that are left, epoch by epoch.
+    #[track_caller]
+    pub(crate) fn run(
+        &mut self,
+        mut callback: impl FnMut(AfterStep<'_, M, D>) -> ControlFlow<()>,
+    ) -> Result<(), TrainError> {
+        self.write_logs(&self.state.history)?; // a folder that is not there is known now
+        self.ended = self.is_asked_to_stop().then_some(Ended::Interrupted { checkpoint: None });
+        while !self.is_over() {
+            self.epoch(&mut callback)?;
+        }
+        Ok(())
+    }
+
+    /// The steps of one epoch, whose batches are read here or, ahead, on a thread of their own.
+    #[track_caller]
+    fn epoch(&mut self, callback: &mut impl FnMut(AfterStep<'_, M, D>) -> ControlFlow<()>) -> Result<(), TrainError> {
+        let Run { settings, task, train, .. } = *self;
+        let (epoch, done) = (self.state.epoch + 1, self.state.batch as usize);
+        self.progress.begin(epoch, done, self.steps_per_epoch as usize);
+        let order = settings.sampling.rows(train.len(), settings.seed, epoch);
+        let batches = settings.batches(order).from_batch(done).zip(self.state.step()..);
+        let steps = batches.map(|(rows, step)| Step::load(settings, task, train, &rows, step));
+        scope(|scope| {
+            let steps: Box<dyn Iterator<Item = Result<Step<E::Batch>, FileError>>> = match settings.prefetch {
+                0 => Box::new(steps),
+                ahead => Box::new(prefetch(scope, steps, ahead)),
+            };
+            let mut start = Instant::now();
+            for step in steps {
+                let lr = self.optimizer.lr();
+                self.step(&step?, lr)?;
+                // the model is looked at once a step: before its last step counts, or before it is saved
+                let looked_at = self.state.batch == self.steps_per_epoch || self.state.is_complete(self.settings);
+                if looked_at {
+                    self.check_model(lr)?;
+                }
+                let row = self.end_of_epoch(start)?;
+                start = Instant::now();
+                self.call_back(callback, row.as_ref());
+                self.save(lr, row.as_ref(), looked_at)?;
+                if let Some(row) = row {
+                    self.write_logs(&self.state.history)?;
+                    self.progress.end(&row);
+                }
+                if self.is_over() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// One step of the optimizer, unless something is not finite.
+    #[track_caller]
+    fn step(&mut self, step: &Step<E::Batch>, lr: f64) -> Result<(), TrainError> {
+        let Run { settings, task, .. } = *self;
+        let (passes, shards) = (self.state.passes, &mut self.shards);
+        let (loss, seen, grads) = gradients(shards, task, &*self.model, step);
+        let mut first = Some(grads);
+        let unfit = match loss.is_finite() {
+            true => {
+                self.optimizer.set_term(self.state.batch as usize);
+                let stepped = self.optimizer.try_descend(self.model, |model| match first.take() {
+                    Some(grads) => (T::from_f64(loss), grads),
+                    None => {
+                        shards.set_step(passes); // random numbers are the same at each evaluation of a step
+                        let (loss, _, grads) = gradients(shards, task, model, step);
+                        (T::from_f64(loss), grads)
+                    }
+                });
+                stepped.err().map(|gradient| format!("the gradient of `{}` is {}", gradient.path, gradient.value))
+            }
+            false => Some(format!("the loss is {loss}")),
+        };
+        if let Some(cause) = unfit {
+            let report = explain(task, &*self.model, &step.waves, settings.seed, passes);
+            return Err(diverged(&self.state, cause, lr, report, self.last_checkpoint.take()));
+        }
+        self.state.passes = self.shards.step();
+        self.state.add(StepRow { loss, lr }, step.weight, seen.as_ref(), task.metrics());
+        self.progress.step(self.state.epoch + 1, self.state.batch as usize, loss);
+        Ok(())
+    }
+
+    /// If the step was the last of its epoch, the epoch's row: what was measured, and what follows from it.
+    #[track_caller]
+    fn end_of_epoch(&mut self, start: Instant) -> Result<Option<Epoch>, TrainError> {
+        let complete = self.state.batch == self.steps_per_epoch;
+        let scores = if complete { self.validate()? } else { None };
+        self.state.took(start.elapsed().as_secs_f64());
+        if !complete {
+            return Ok(None);
+        }
+        let epoch = self.state.row(scores, self.task.metrics());
+        if let Some(factor) = self.state.observe(self.settings, &epoch, self.goal, &*self.model)? {
+            self.optimizer.set_factor(factor);
+        }
+        self.state.advance();
+        Ok(Some(epoch))
+    }
+
+    fn call_back(&mut self, callback: &mut impl FnMut(AfterStep<'_, M, D>) -> ControlFlow<()>, epoch: Option<&Epoch>) {
+        let history = &self.state.history;
+        let flow = callback(AfterStep { model: self.model, optimizer: self.optimizer, history, epoch });
+        self.ended = match flow {
+            _ if self.state.over => Some(Ended::Early),
+            ControlFlow::Break(()) => Some(Ended::Callback),
+            _ if self.is_asked_to_stop() => Some(Ended::Interrupted { checkpoint: None }),
+            ControlFlow::Continue(()) => None,
+        };
+    }
+
+    /// Saves the run, if it is time: a model that is not finite never, so that it pushes no good checkpoint out.
+    fn save(&mut self, lr: f64, row: Option<&Epoch>, looked_at: bool) -> Result<(), TrainError> {
+        let (over, step) = (self.is_over(), self.state.step());
+        let checkpoints = self.settings.checkpoints.as_ref();
+        let due = checkpoints.filter(|checkpoints| over || checkpoints.is_due(step, row.map(|row| row.epoch)));
+        if !looked_at && (over || due.is_some()) {
+            self.check_model(lr)?;
+        }
+        if let Some(checkpoints) = due {
+            self.last_checkpoint = Some(checkpoints.save(step, &*self.model, &*self.optimizer, &self.state)?);
+        }
+        Ok(())
+    }
+
+    /// The end of the run: the row of an epoch that was not completed, the best model, and why it ended.
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Result<(History, State<T>), TrainError> {
+        let end = if self.ended.is_none() && self.state.batch > 0 { self.partial_epoch()? } else { self.state.clone() };
+        let mut history = end.history.clone();
+        history.ended = match self.ended.take() {
+            Some(Ended::Interrupted { .. }) => {
+                self.progress.say(&resume::how_to_go_on(end.step(), self.last_checkpoint.as_deref()));
+                Ended::Interrupted { checkpoint: self.last_checkpoint.take() }
+            }
+            Some(ended) => ended,
+            None if end.over => Ended::Early,
+            None => Ended::Finished,
+        };
+        if !matches!(history.ended, Ended::Interrupted { .. }) {
+            history.notes.extend(end.without_best(self.settings));
+            end.restore_best(self.model)?;
+        }
+        let history = history.since(self.rows_before);
+        history.notes.iter().for_each(|note| self.progress.say(note));
+        Ok((history, self.state))
+    }
+
+    /// Where the run stands after an epoch that its steps do not complete. It is not in the checkpoint: a run of more
+    /// steps goes on as if there had been no such end.
+    #[track_caller]
+    fn partial_epoch(&mut self) -> Result<State<T>, TrainError> {
+        let mut end = self.state.clone();
+        let row = end.row(self.validate()?, self.task.metrics());
+        end.observe(self.settings, &row, self.goal, &*self.model)?;
+        self.write_logs(&end.history)?;
+        self.progress.end(&row);
+        Ok(end)
+    }
+
+    fn validate(&mut self) -> Result<Option<Scores>, FileError> {
+        let Some(data) = self.valid else { return Ok(None) };
+        let evaluation = evaluate::run(&mut self.inference, self.shards.pool(), &*self.model, self.task, data)?;
+        Ok(Some(evaluation.scores))
+    }
+
+    fn check_model(&mut self, lr: f64) -> Result<(), TrainError> {
+        match first_not_finite(&*self.model) {
+            None => Ok(()),
+            Some((path, value)) => {
+                let cause = format!("`{path}` became {value}");
+                Err(diverged(&self.state, cause, lr, None, self.last_checkpoint.take()))
+            }
+        }
+    }
+
+    fn write_logs(&self, history: &History) -> Result<(), FileError> {
+        self.settings.logs.iter().try_for_each(|path| history.write(path))
+    }
+
+    fn is_over(&self) -> bool {
+        self.ended.is_some() || self.state.is_complete(self.settings)
+    }
+
+    fn is_asked_to_stop(&self) -> bool {
+        self.listening.is_some() && signal::is_asked_to_stop()
+    }
+}

@@ -1,0 +1,120 @@
+//! The settings of a training run that do not depend on optimizer and task, and what follows from them.
+
+use std::path::PathBuf;
+
+use gradus_autograd::Float;
+use gradus_data::{RowBatches, Sampling};
+use gradus_optim::{EarlyStopping, Goal, ReduceOnPlateau, Schedule};
+
+use crate::run::fixed::Fixed;
+use crate::{Checkpoints, Metric, TrainError};
+
+/// All settings but optimizer and task.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) length: Length,
+    pub(crate) batch_size: usize,
+    pub(crate) accumulate: usize,
+    pub(crate) drop_last: bool,
+    pub(crate) sampling: Sampling,
+    pub(crate) seed: u64,
+    pub(crate) shards: usize,
+    pub(crate) threads: usize,
+    pub(crate) prefetch: usize,
+    pub(crate) progress: bool,
+    pub(crate) watch: Option<String>,
+    pub(crate) stopping: Option<EarlyStopping>,
+    pub(crate) plateau: Option<ReduceOnPlateau>,
+    pub(crate) keep_best: bool,
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) logs: Vec<PathBuf>,
+    pub(crate) checkpoints: Option<Checkpoints>,
+    pub(crate) ctrl_c: bool,
+}
+
+/// How long a run is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Length {
+    Epochs(u64),
+    Steps(u64),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            length: Length::Epochs(10),
+            batch_size: 32,
+            accumulate: 1,
+            drop_last: false,
+            sampling: Sampling::Shuffled,
+            seed: 0,
+            shards: 1,
+            threads: 1,
+            prefetch: 0,
+            progress: false,
+            watch: None,
+            stopping: None,
+            plateau: None,
+            keep_best: false,
+            schedule: None,
+            logs: Vec::new(),
+            checkpoints: None,
+            ctrl_c: false,
+        }
+    }
+}
+
+impl Settings {
+    /// What sets a run's numbers, by name: a run that goes on must have the same. Whatever does so is listed here, and
+    /// nowhere else.
+    pub(crate) fn fixed(&self, rows: usize, valid: Option<usize>) -> Fixed {
+        fn checksum(settings: &impl serde::Serialize) -> String {
+            let bytes = bincode::serde::encode_to_vec(settings, bincode::config::standard());
+            crc32fast::hash(&bytes.expect("settings encode")).to_string()
+        }
+        let decides = (&self.watch, self.keep_best, &self.stopping, &self.plateau);
+        Fixed::new([
+            ("rows of training data", rows.to_string()),
+            ("rows of validation data", valid.map_or("none".to_owned(), |rows| rows.to_string())),
+            ("the seed", self.seed.to_string()),
+            ("the batch size", self.batch_size.to_string()),
+            ("accumulated batches", self.accumulate.to_string()),
+            ("shards", self.shards.to_string()),
+            ("dropping the last batch", self.drop_last.to_string()),
+            ("how rows are drawn (checksum)", checksum(&self.sampling)),
+            ("`watch`, `keep_best`, `early_stopping` or `reduce_on_plateau` (checksum)", checksum(&decides)),
+        ])
+    }
+
+    pub(crate) fn batches(&self, order: Vec<usize>) -> RowBatches {
+        let batches = RowBatches::new(order, self.batch_size.saturating_mul(self.accumulate));
+        if self.drop_last { batches.drop_last() } else { batches }
+    }
+
+    /// Whether anything follows from the metric that is watched.
+    pub(crate) fn decides(&self) -> bool {
+        self.keep_best || self.stopping.is_some() || self.plateau.is_some() || self.watch.is_some()
+    }
+
+    /// The metric that is watched.
+    pub(crate) fn watched(&self) -> &str {
+        self.watch.as_deref().unwrap_or("loss")
+    }
+
+    /// Which way the metric that is watched is to go.
+    ///
+    /// # Panics
+    /// If two metrics have one name.
+    #[track_caller]
+    pub(crate) fn goal<T: Float>(&self, metrics: &[Metric<T>]) -> Result<Goal, TrainError> {
+        let names: Vec<&str> = metrics.iter().map(Metric::name).collect();
+        let twice = (1..names.len()).find(|&k| names[..k].contains(&names[k]));
+        assert!(twice.is_none(), "Trainer: two metrics are called `{}`", names[twice.unwrap_or(0)]);
+        let Some(name) = self.watch.as_deref().filter(|name| *name != "loss") else { return Ok(Goal::Minimize) };
+        let found = metrics.iter().find(|metric| metric.name() == name);
+        found.map(Metric::goal).ok_or_else(|| TrainError::Watch {
+            name: name.to_owned(),
+            known: ["loss".to_owned()].into_iter().chain(metrics.iter().map(|m| m.name().to_owned())).collect(),
+        })
+    }
+}
