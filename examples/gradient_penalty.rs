@@ -14,7 +14,7 @@ use ndarray::{Array2, array};
 fn penalty<'t>(points: Var<'t>, critic: impl Fn(Var<'t>) -> Var<'t>) -> Var<'t> {
     // a point's value depends on no other point, so the gradient of the sum holds each one's own
     let [slopes] = critic(points).sum().grad([points]);
-    (slopes.norm_axis(2.0, 1) - 1.0).square().mean()
+    (slopes.norm_axis(1, 2.0) - 1.0).square().mean()
 }
 
 fn main() {

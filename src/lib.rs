@@ -34,7 +34,7 @@ pub use gradus_viz as viz;
 pub mod prelude {
     pub use gradus_autograd::{
         Buffer, Float, Gradients, IntoVar, Operation, Output, Param, Shape, Tape, Tensor, Var, View, Vjp, concat,
-        fused, grad, gradcheck, hessian, stack, value_and_grad, where_,
+        fused, grad, gradcheck, hessian, kept, stack, value_and_grad, where_,
     };
     pub use gradus_nn::{
         Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Forward, Gru, Init, LayerNorm, Linear,
@@ -42,8 +42,7 @@ pub mod prelude {
     };
     pub use gradus_optim::{
         Adam, AdamW, EarlyStopping, Lbfgs, Optimizer, Progress, ReduceOnPlateau, Rows, Schedule, Sgd, WeightAverage,
-        constant, cosine, descend, exponential, find_lr, linear, minimize, one_cycle, random_restarts, step_decay,
-        warmup,
+        cosine, descend, find_lr, minimize, one_cycle, random_restarts, schedule, step_decay, warmup,
     };
     pub use gradus_train::{
         Checkpoints, Classify, ClassifyBinary, Metric, Regress, Trainer, evaluate, evaluate_task, load, load_partial,

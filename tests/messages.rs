@@ -84,7 +84,7 @@ fn each_mistake_is_explained_at_the_users_line() {
         a.outer(v);
         v.max(1);
         tape.var(Array2::zeros((2, 0))).argmax(1);
-        v.topk(4, 0);
+        v.topk(0, 4);
         v.pad(&[[1, 1], [0, 0]], 0.0);
         n.diag(0);
         v.tril(0);
@@ -154,5 +154,5 @@ fn each_mistake_is_explained_at_the_users_line() {
 }
 
 fn constant_schedule() -> Schedule {
-    constant()
+    schedule::constant()
 }

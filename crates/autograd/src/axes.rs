@@ -4,14 +4,15 @@ use std::ops::RangeFull;
 
 use crate::Shape;
 
-/// One axis (`1`, `-1`), several (`[0, 2]`), or all (`..`).
+/// One axis (`1`, `-1`), several (`[0, 2]`), or all (`..`), which a reduction drops, or [`kept`] ones.
 ///
 /// ```
-/// let tape = gradus_autograd::Tape::new();
+/// use gradus_autograd::{Tape, kept};
+/// let tape = Tape::new();
 /// let x = tape.constant_with(&[2, 3, 4], |_| {});
 /// assert_eq!(x.sum_axis(-1).shape(), [2, 3]);
 /// assert_eq!(x.sum_axis([0, 1]).shape(), [4]);
-/// assert_eq!(x.sum_keep(..).shape(), [1, 1, 1]);
+/// assert_eq!(x.sum_axis(kept(..)).shape(), [1, 1, 1]);
 /// ```
 pub trait Axes {
     /// The axes, counted from the first.
@@ -20,6 +21,41 @@ pub trait Axes {
     fn list(&self, name: &str, shape: &[usize]) -> Shape;
     #[doc(hidden)]
     fn show(&self) -> String;
+    /// Whether a reduction leaves them there, with size 1.
+    #[doc(hidden)]
+    fn keeps(&self) -> bool {
+        false
+    }
+}
+
+/// Axes that a reduction leaves there, with size 1, so that its result broadcasts against what was reduced (NumPy's and
+/// PyTorch's `keepdim`).
+///
+/// ```
+/// use gradus_autograd::{Tape, kept};
+/// let tape = Tape::new();
+/// let x = tape.var(ndarray::array![[1.0, 3.0], [4.0, 8.0]]);
+/// assert_eq!((x - x.mean_axis(kept(1))).data(), [-1.0, 1.0, -2.0, 2.0]);
+/// ```
+pub fn kept<A: Axes>(axes: A) -> Kept<A> {
+    Kept(axes)
+}
+
+/// Axes that a reduction leaves there: see [`kept`].
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<A>(A);
+
+impl<A: Axes> Axes for Kept<A> {
+    #[track_caller]
+    fn list(&self, name: &str, shape: &[usize]) -> Shape {
+        self.0.list(name, shape)
+    }
+    fn keeps(&self) -> bool {
+        true
+    }
+    fn show(&self) -> String {
+        self.0.show()
+    }
 }
 
 impl Axes for isize {

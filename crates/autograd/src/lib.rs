@@ -40,7 +40,7 @@ mod tools;
 mod view;
 
 pub use array::IntoArray;
-pub use axes::Axes;
+pub use axes::{Axes, Kept, kept};
 pub use calculus::{Expression, IntoNum, Num, Real};
 pub use engine::gradients::{Differentiable, Gradients};
 pub use engine::operand::{IntoVar, Operand};

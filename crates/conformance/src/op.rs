@@ -1,6 +1,6 @@
 //! Cases of kinds `op`, `loss` and `hvp`.
 
-use gradus_autograd::{Convolution, Pooling, Tape, Var, concat, einsum, stack, where_};
+use gradus_autograd::{Convolution, Pooling, Tape, Var, concat, einsum, kept, stack, where_};
 use gradus_nn::Reduction;
 use gradus_nn::loss::{self, BinaryCrossEntropy, CrossEntropy};
 use ndarray::{ArrayD, SliceInfoElem};
@@ -202,24 +202,24 @@ fn evaluate<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, 
             let axes = axes(&args["dim"], x.ndim())?;
             let axes = axes.as_slice();
             match (name, flag(args, "keepdim")?) {
-                ("sum", true) => x.sum_keep(axes),
+                ("sum", true) => x.sum_axis(kept(axes)),
                 ("sum", false) => x.sum_axis(axes),
-                ("mean", true) => x.mean_keep(axes),
+                ("mean", true) => x.mean_axis(kept(axes)),
                 ("mean", false) => x.mean_axis(axes),
-                ("amax", true) => x.amax_keep(axes),
+                ("amax", true) => x.amax_axis(kept(axes)),
                 ("amax", false) => x.amax_axis(axes),
-                ("amin", true) => x.amin_keep(axes),
+                ("amin", true) => x.amin_axis(kept(axes)),
                 ("amin", false) => x.amin_axis(axes),
-                ("logsumexp", true) => x.logsumexp_keep(axes),
-                ("logsumexp", false) => x.logsumexp(axes),
-                ("var", true) => x.var_keep(axes, get(args, "correction")?),
+                ("logsumexp", true) => x.logsumexp_axis(kept(axes)),
+                ("logsumexp", false) => x.logsumexp_axis(axes),
+                ("var", true) => x.var_axis(kept(axes), get(args, "correction")?),
                 ("var", false) => x.var_axis(axes, get(args, "correction")?),
-                ("std", true) => x.std_keep(axes, get(args, "correction")?),
+                ("std", true) => x.std_axis(kept(axes), get(args, "correction")?),
                 ("std", false) => x.std_axis(axes, get(args, "correction")?),
-                ("prod", true) => x.prod_keep(axes),
+                ("prod", true) => x.prod_axis(kept(axes)),
                 ("prod", false) => x.prod_axis(axes),
-                (_, true) => x.norm_keep(get(args, "p")?, axes),
-                (_, false) => x.norm_axis(get(args, "p")?, axes),
+                (_, true) => x.norm_axis(kept(axes), get(args, "p")?),
+                (_, false) => x.norm_axis(axes, get(args, "p")?),
             }
         }
         "max" | "min" => {

@@ -32,7 +32,7 @@ mod descent;
 mod optimizer;
 pub mod rule;
 pub mod rules;
-mod schedule;
+pub mod schedule;
 mod slots;
 mod state;
 mod step;
@@ -45,11 +45,11 @@ pub use descent::{
 pub use optimizer::{NonFiniteGradient, Optimizer};
 pub use rule::{Group, Rule, States, Update};
 pub use rules::optimizers::*;
-pub use schedule::plateau::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 pub use schedule::{
     Closure, Fade, OneCycle, Schedule, Shape, constant, cosine, cyclic, exponential, inverse_sqrt, linear, multi_step,
     noam, one_cycle, piecewise, polynomial, step_decay, warm_restarts, warmup, warmup_shaped,
 };
+pub use schedule::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 pub use state::{OptimizerState, ParamState, StateError};
 pub use step::Descent;
 pub use wrappers::{

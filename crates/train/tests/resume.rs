@@ -7,9 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Net, bits, timeless};
-use gradus_data::{Augment, Dataset, digits, iris};
+use gradus_data::{Augment, Dataset, Sampling, digits, iris};
 use gradus_nn::Mlp;
-use gradus_optim::{Adam, EarlyStopping, ReduceOnPlateau, Sgd, cosine, warmup};
+use gradus_optim::{
+    Adam, Descent, EarlyStopping, Lbfgs, Lookahead, ReduceOnPlateau, Saga, Sgd, WeightAverage, cosine, warmup,
+};
 use gradus_train::{
     Checkpoints, Classify, Ended, History, LoadError, Metric, TrainError, Trainer, load, load_checkpoint, save,
 };
@@ -56,6 +58,45 @@ fn a_run_goes_on_exactly_from_any_of_its_steps() {
         assert_eq!(continued, history, "from step {step}");
         assert_eq!(bits(&again), bits(&model), "from step {step}");
     }
+}
+
+/// Whatever moves a model can be stopped and taken up again, and what goes around it too.
+#[test]
+fn every_kind_of_descent_goes_on_from_a_checkpoint() {
+    fn goes_on<D: Descent<f32>>(name: &str, batch: usize, make: impl Fn() -> D) {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |folder: PathBuf, epochs: u64| {
+            let mut model = Mlp::builder([4, 6, 3]).dropout(0.1).seed(1).build::<f32>();
+            let trainer = Trainer::new(make()).sampling(Sampling::InOrder).batch_size(batch).seed(2);
+            let checkpoints = Checkpoints::in_folder(folder).resume();
+            let mut trainer = trainer.epochs(epochs).checkpoints(checkpoints);
+            let history = timeless(trainer.fit(&mut model, &iris(), None).unwrap());
+            (bits(&model), history)
+        };
+        let whole = run(folder.path().join("whole"), 4);
+        run(folder.path().join("parts"), 2);
+        assert!(whole == run(folder.path().join("parts"), 4), "{name}");
+        assert!(whole.1.last().train.loss < whole.1.epochs[0].train.loss, "{name}");
+    }
+    goes_on("lookahead", 30, || Lookahead::new(Adam::new(0.01)).every(3));
+    goes_on("an average", 30, || WeightAverage::exponential(0.9).around(Sgd::new(0.1).momentum(0.9)));
+    goes_on("both", 30, || Lookahead::new(WeightAverage::equal().around(Adam::new(0.01))));
+    goes_on("L-BFGS", 150, || Lbfgs::new(0.5).max_iter(3).history_size(5));
+    goes_on("SAGA", 30, || Saga::new(0.1, 5));
+}
+
+/// A state is not read as that of something else.
+#[test]
+fn a_checkpoint_of_another_kind_of_descent_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = || Checkpoints::in_folder(folder.path()).resume();
+    let mut model = Mlp::builder([4, 6, 3]).seed(1).build::<f32>();
+    Trainer::new(Adam::new(0.01)).epochs(1).checkpoints(checkpoints()).fit(&mut model, &iris(), None).unwrap();
+    let before = bits(&model);
+    let mut other = Trainer::new(Lookahead::new(Adam::new(0.01))).epochs(2).checkpoints(checkpoints());
+    let error = other.fit(&mut model, &iris(), None).unwrap_err().to_string();
+    assert!(error.contains("is OptimizerState<f32>, not LookaheadState<OptimizerState<f32>, f32>"), "{error}");
+    assert_eq!(bits(&model), before);
 }
 
 #[test]

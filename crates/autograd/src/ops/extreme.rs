@@ -101,7 +101,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.amax_axis(..)
     }
 
-    /// The largest over one or more axes, which disappear.
+    /// The largest over one or more axes, which disappear unless they are [`kept`](crate::kept()).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -110,20 +110,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn amax_axis(self, axes: impl Axes) -> Self {
-        let axes = axes.list("amax", self.shape());
-        self.unary(Amax { axes: axes.clone() }).without(&axes)
-    }
-
-    /// The largest over one or more axes, which keep size 1.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
-    /// assert_eq!(x.amax_keep(0).shape(), [1, 2]);
-    /// ```
-    #[track_caller]
-    pub fn amax_keep(self, axes: impl Axes) -> Self {
-        self.unary(Amax { axes: axes.list("amax", self.shape()) })
+        let list = axes.list("amax", self.shape());
+        self.unary(Amax { axes: list.clone() }).reduced(&list, axes.keeps())
     }
 
     /// The smallest of all numbers. Numbers that tie share the gradient. NaN if one is NaN.
@@ -141,7 +129,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.amin_axis(..)
     }
 
-    /// The smallest over one or more axes, which disappear.
+    /// The smallest over one or more axes, which disappear unless they are [`kept`](crate::kept()).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -150,20 +138,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn amin_axis(self, axes: impl Axes) -> Self {
-        let axes = axes.list("amin", self.shape());
-        self.unary(Amin { axes: axes.clone() }).without(&axes)
-    }
-
-    /// The smallest over one or more axes, which keep size 1.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
-    /// assert_eq!(x.amin_keep(1).shape(), [2, 1]);
-    /// ```
-    #[track_caller]
-    pub fn amin_keep(self, axes: impl Axes) -> Self {
-        self.unary(Amin { axes: axes.list("amin", self.shape()) })
+        let list = axes.list("amin", self.shape());
+        self.unary(Amin { axes: list.clone() }).reduced(&list, axes.keeps())
     }
 
     /// Where the largest number along an axis stands, the first if several tie (NaN counts as the largest). Places are
@@ -274,11 +250,11 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
-    /// let (top, places) = tape.var([3.0, 1.0, 4.0, 1.5]).topk(2, 0);
+    /// let (top, places) = tape.var([3.0, 1.0, 4.0, 1.5]).topk(0, 2);
     /// assert_eq!((top.data(), places[[0]], places[[1]]), (&[4.0, 3.0][..], 2, 0));
     /// ```
     #[track_caller]
-    pub fn topk(self, k: usize, axis: isize) -> (Self, ArrayD<usize>) {
+    pub fn topk(self, axis: isize, k: usize) -> (Self, ArrayD<usize>) {
         let shape = self.shape();
         let axis = axis_of("topk", axis, shape);
         assert!(k <= shape[axis], "topk: {k} numbers of axis {axis} of {shape:?}, which has {}", shape[axis]);
@@ -312,16 +288,17 @@ impl<'t, T: Float> Var<'t, T> {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
+    use crate::kept;
     use ndarray::array;
     let x = || vec![array![[[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]], [[0.1, 0.9, -0.7], [1.1, 0.6, -0.3]]].into_dyn()];
     vec![
         check!("amax", x(), |v| v[0].square().amax_axis([0, 2])),
-        check!("amin", x(), |v| v[0].square().amin_keep(1)),
-        check!("ties", x(), |v| v[0] * v[0].tape().apply(Ties {}, [v[0], v[0].amax_keep(2)])),
+        check!("amin", x(), |v| v[0].square().amin_axis(kept(1))),
+        check!("ties", x(), |v| v[0] * v[0].tape().apply(Ties {}, [v[0], v[0].amax_axis(kept(2))])),
         check!("max", x(), |v| v[0].square().max(1).0),
         check!("min", x(), |v| v[0].square().min(-1).0),
         check!("sort", x(), |v| v[0].square().sort(2, true).0 * v[0].sort(2, false).0),
-        check!("topk", x(), |v| v[0].square().topk(2, -1).0),
+        check!("topk", x(), |v| v[0].square().topk(-1, 2).0),
     ]
 }
 

@@ -65,7 +65,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.sum_axis(..)
     }
 
-    /// The sum over one or more axes, which disappear. See [`Axes`].
+    /// The sum over one or more axes, which disappear, or keep size 1 if they are [`kept`](crate::kept()). See [`Axes`].
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -74,19 +74,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn sum_axis(self, axes: impl Axes) -> Self {
-        self.unary(Sum { axes: axes.list("sum", self.shape()), keep: false, divisor: 1.0 })
-    }
-
-    /// The sum over one or more axes, which keep size 1.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
-    /// assert_eq!(x.sum_keep(0).shape(), [1, 2]);
-    /// ```
-    #[track_caller]
-    pub fn sum_keep(self, axes: impl Axes) -> Self {
-        self.unary(Sum { axes: axes.list("sum", self.shape()), keep: true, divisor: 1.0 })
+        self.unary(Sum { axes: axes.list("sum", self.shape()), keep: axes.keeps(), divisor: 1.0 })
     }
 
     /// The mean of all numbers. NaN if there are none.
@@ -101,7 +89,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.mean_axis(..)
     }
 
-    /// The mean over one or more axes, which disappear.
+    /// The mean over one or more axes, which disappear unless they are [`kept`](crate::kept()).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -110,19 +98,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn mean_axis(self, axes: impl Axes) -> Self {
-        self.mean_list(axes.list("mean", self.shape()), false)
-    }
-
-    /// The mean over one or more axes, which keep size 1.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
-    /// assert_eq!(x.mean_keep(1).shape(), [2, 1]);
-    /// ```
-    #[track_caller]
-    pub fn mean_keep(self, axes: impl Axes) -> Self {
-        self.mean_list(axes.list("mean", self.shape()), true)
+        self.mean_list(axes.list("mean", self.shape()), axes.keeps())
     }
 
     #[track_caller]
@@ -144,7 +120,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.var_axis(.., correction)
     }
 
-    /// The variance over one or more axes, which disappear.
+    /// The variance over one or more axes, which disappear unless they are [`kept`](crate::kept()).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -153,19 +129,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn var_axis(self, axes: impl Axes, correction: f64) -> Self {
-        self.var_list(&axes.list("var", self.shape()), correction, false)
-    }
-
-    /// The variance over one or more axes, which keep size 1.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
-    /// assert_eq!(x.var_keep(0, 1.0).shape(), [1, 2]);
-    /// ```
-    #[track_caller]
-    pub fn var_keep(self, axes: impl Axes, correction: f64) -> Self {
-        self.var_list(&axes.list("var", self.shape()), correction, true)
+        self.var_list(&axes.list("var", self.shape()), correction, axes.keeps())
     }
 
     #[track_caller]
@@ -191,7 +155,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.std_axis(.., correction)
     }
 
-    /// The standard deviation over one or more axes, which disappear.
+    /// The standard deviation over one or more axes, which disappear unless they are [`kept`](crate::kept()).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -200,19 +164,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn std_axis(self, axes: impl Axes, correction: f64) -> Self {
-        self.std_list(&axes.list("std", self.shape()), correction, false)
-    }
-
-    /// The standard deviation over one or more axes, which keep size 1.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
-    /// assert_eq!(x.std_keep(0, 0.0).shape(), [1, 2]);
-    /// ```
-    #[track_caller]
-    pub fn std_keep(self, axes: impl Axes, correction: f64) -> Self {
-        self.std_list(&axes.list("std", self.shape()), correction, true)
+        self.std_list(&axes.list("std", self.shape()), correction, axes.keeps())
     }
 
     #[track_caller]
@@ -222,7 +174,7 @@ impl<'t, T: Float> Var<'t, T> {
             Some(scale) => deviation(self / scale) * scale,
             None => deviation(self),
         };
-        if keep { std } else { std.without(axes) }
+        std.reduced(axes, keep)
     }
 
     /// For each part that is reduced, the power of two next to its largest number (its smallest, for p < 0), for large p
@@ -281,7 +233,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.prod_axis(..)
     }
 
-    /// The product over one or more axes, which disappear.
+    /// The product over one or more axes, which disappear unless they are [`kept`](crate::kept()).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -290,20 +242,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn prod_axis(self, axes: impl Axes) -> Self {
-        let axes = axes.list("prod", self.shape());
-        self.prod_list(&axes).without(&axes)
-    }
-
-    /// The product over one or more axes, which keep size 1.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
-    /// assert_eq!(x.prod_keep(1).shape(), [2, 1]);
-    /// ```
-    #[track_caller]
-    pub fn prod_keep(self, axes: impl Axes) -> Self {
-        self.prod_list(&axes.list("prod", self.shape()))
+        let list = axes.list("prod", self.shape());
+        self.prod_list(&list).reduced(&list, axes.keeps())
     }
 
     /// Halves of an axis are multiplied until one number is left: every derivative is then that of a plain product, and
@@ -342,32 +282,20 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn norm(self, p: f64) -> Self {
-        self.norm_axis(p, ..)
+        self.norm_axis(.., p)
     }
 
-    /// The p-norm over one or more axes, which disappear.
+    /// The p-norm over one or more axes, which disappear unless they are [`kept`](crate::kept()).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
     /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
-    /// assert_eq!(x.norm_axis(1.0, 0).data(), [4.0, 7.0]);
+    /// assert_eq!(x.norm_axis(0, 1.0).data(), [4.0, 7.0]);
     /// ```
     #[track_caller]
-    pub fn norm_axis(self, p: f64, axes: impl Axes) -> Self {
-        let axes = axes.list("norm", self.shape());
-        self.norm_list(p, &axes).without(&axes)
-    }
-
-    /// The p-norm over one or more axes, which keep size 1.
-    ///
-    /// ```
-    /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
-    /// assert_eq!(x.norm_keep(2.0, 0).shape(), [1, 2]);
-    /// ```
-    #[track_caller]
-    pub fn norm_keep(self, p: f64, axes: impl Axes) -> Self {
-        self.norm_list(p, &axes.list("norm", self.shape()))
+    pub fn norm_axis(self, axes: impl Axes, p: f64) -> Self {
+        let list = axes.list("norm", self.shape());
+        self.norm_list(p, &list).reduced(&list, axes.keeps())
     }
 
     #[track_caller]
@@ -399,9 +327,12 @@ impl<'t, T: Float> Var<'t, T> {
         }
     }
 
-    /// Drops axes that a reduction left at size 1.
+    /// Drops the axes that a reduction left at size 1, unless they are to be kept.
     #[track_caller]
-    pub(crate) fn without(self, axes: &[usize]) -> Self {
+    pub(crate) fn reduced(self, axes: &[usize], keep: bool) -> Self {
+        if keep {
+            return self;
+        }
         let own = self.shape();
         let kept: SmallVec<_> = (0..own.len()).filter(|k| !axes.contains(k)).map(|k| own[k]).collect();
         self.tape().alias(Reshape { shape: kept.clone() }, self, &kept)
@@ -410,22 +341,23 @@ impl<'t, T: Float> Var<'t, T> {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
+    use crate::kept;
     use ndarray::array;
     let x = || vec![array![[[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]], [[0.1, 0.9, -0.7], [1.1, 0.6, -0.3]]].into_dyn()];
     vec![
         check!("sum", x(), |v| v[0].square().sum().square()),
         check!("sum", x(), |v| v[0].square().sum_axis([0, 2])),
-        check!("sum", x(), |v| v[0].square().sum_keep([1, 2])),
+        check!("sum", x(), |v| v[0].square().sum_axis(kept([1, 2]))),
         check!("mean", x(), |v| v[0].square().mean_axis(1)),
         check!("var", x(), |v| v[0].var_axis(-1, 1.0)),
         check!("std", x(), |v| v[0].std_axis([0, 1], 1.0)),
         check!("prod", x(), |v| v[0].prod_axis([1, 2])),
         check!("prod", vec![array![0.0, 2.0, -1.5].into_dyn()], |v| v[0].prod()),
         check!("prod", vec![array![0.0, 2.0, 0.0, -1.5].into_dyn()], |v| v[0].prod()),
-        check!("norm", x(), |v| v[0].norm_axis(2.0, [0, 2])),
-        check!("norm", x(), |v| v[0].norm_keep(1.0, 1)),
+        check!("norm", x(), |v| v[0].norm_axis([0, 2], 2.0)),
+        check!("norm", x(), |v| v[0].norm_axis(kept(1), 1.0)),
         check!("norm", x(), |v| v[0].norm(3.5)),
-        check!("norm", x(), |v| v[0].norm_axis(-1.0, -1)),
-        check!("norm", x(), |v| v[0].norm_axis(f64::INFINITY, -1) * v[0].norm_axis(f64::NEG_INFINITY, 2)),
+        check!("norm", x(), |v| v[0].norm_axis(-1, -1.0)),
+        check!("norm", x(), |v| v[0].norm_axis(-1, f64::INFINITY) * v[0].norm_axis(2, f64::NEG_INFINITY)),
     ]
 }

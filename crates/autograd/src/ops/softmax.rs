@@ -198,29 +198,29 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(LogSoftmax { axis: axis_of("log_softmax", axis, self.shape()) })
     }
 
-    /// `ln Σ eˣ` over axes, which disappear. The largest is taken out first, so nothing overflows.
+    /// `ln Σ eˣ` over all numbers. The largest is taken out first, so nothing overflows.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
     /// let x = tape.var([1000.0, 1000.0]);
-    /// assert_eq!(x.logsumexp(0).item(), 1000.0 + 2f32.ln());
+    /// assert_eq!(x.logsumexp().item(), 1000.0 + 2f32.ln());
     /// ```
     #[track_caller]
-    pub fn logsumexp(self, axes: impl Axes) -> Self {
-        let axes = axes.list("logsumexp", self.shape());
-        self.unary(LogSumExp { axes: axes.clone() }).without(&axes)
+    pub fn logsumexp(self) -> Self {
+        self.logsumexp_axis(..)
     }
 
-    /// `ln Σ eˣ` over axes, which keep size 1.
+    /// `ln Σ eˣ` over one or more axes, which disappear, or keep size 1 if they are [`kept`](crate::kept()).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
-    /// let x = tape.var(ndarray::array![[1.0, 5.0], [3.0, 2.0]]);
-    /// assert_eq!(x.logsumexp_keep(0).shape(), [1, 2]);
+    /// let x = tape.var(ndarray::array![[1000.0, 1000.0], [3.0, f32::NEG_INFINITY]]);
+    /// assert_eq!(x.logsumexp_axis(1).data(), [1000.0 + 2f32.ln(), 3.0]);
     /// ```
     #[track_caller]
-    pub fn logsumexp_keep(self, axes: impl Axes) -> Self {
-        self.unary(LogSumExp { axes: axes.list("logsumexp", self.shape()) })
+    pub fn logsumexp_axis(self, axes: impl Axes) -> Self {
+        let list = axes.list("logsumexp", self.shape());
+        self.unary(LogSumExp { axes: list.clone() }).reduced(&list, axes.keeps())
     }
 
     /// The cross-entropy of each row of logits (examples × classes) against its label: `ln Σⱼ e^xᵢⱼ − xᵢₗ`, one number a
@@ -257,6 +257,7 @@ impl<'t, T: Float> Var<'t, T> {
 
 #[cfg(test)]
 pub(crate) fn checks() -> Vec<crate::ops::Check> {
+    use crate::kept;
     use ndarray::array;
     let x = || vec![array![[1.5, -0.2, 0.3], [0.4, 2.0, -1.0]].into_dyn()];
     vec![
@@ -264,8 +265,8 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
         check!("softmax", x(), |v| v[0].square().softmax(0)),
         check!("log_softmax", x(), |v| v[0].log_softmax(0)),
         check!("log_softmax", x(), |v| v[0].square().log_softmax(1)),
-        check!("logsumexp", x(), |v| v[0].logsumexp(1)),
-        check!("logsumexp", x(), |v| v[0].square().logsumexp_keep([1, 0])),
+        check!("logsumexp", x(), |v| v[0].logsumexp_axis(1)),
+        check!("logsumexp", x(), |v| v[0].square().logsumexp_axis(kept([1, 0]))),
         check!("cross_entropy", x(), |v| v[0].square().cross_entropy_rows(&[2, 0])),
     ]
 }

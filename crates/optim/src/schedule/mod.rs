@@ -5,7 +5,7 @@
 mod curve;
 mod cycle;
 mod decay;
-pub(crate) mod plateau;
+mod plateau;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::rule::{NON_NEGATIVE, check};
 pub use curve::{Shape, constant, cosine, linear, piecewise, polynomial, warmup, warmup_shaped};
 pub use cycle::{Fade, OneCycle, cyclic, one_cycle, warm_restarts};
 pub use decay::{exponential, inverse_sqrt, multi_step, noam, step_decay};
+pub use plateau::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 
 /// A factor of the learning rate for each step, from step 0 on.
 ///

@@ -18,7 +18,7 @@ use crate::files::leaves::{Leaves, unfit};
 #[serde(bound(serialize = "S: Serialize, E: Serialize", deserialize = "S: DeserializeOwned, E: DeserializeOwned"))]
 struct Saved<T: Float, S, E> {
     model: Leaves<T>,
-    optimizer: S,
+    optimizer: Typed<S>,
     extra: Typed<E>,
 }
 
@@ -54,8 +54,10 @@ impl<'de, E: DeserializeOwned> Deserialize<'de> for Typed<E> {
     }
 }
 
-fn type_of_value<E: ?Sized>(_: &E) -> String {
-    type_of::<E>()
+impl<E> Typed<E> {
+    fn new(value: E) -> Self {
+        Typed { name: type_of::<E>(), value }
+    }
 }
 
 /// The name of a type without the modules that it and its parts are in. What is saved by reference is loaded as its own.
@@ -129,8 +131,8 @@ pub fn save_checkpoint<T: Float, M: Module<T> + ?Sized, D: Descent<T>>(
     if let Some(reason) = unfit(model) {
         return Err(FileError { path: path.as_ref().into(), source: std::io::Error::other(reason) });
     }
-    let extra = Typed { name: type_of_value(extra), value: extra };
-    let saved = Saved { model: Leaves::of(model), optimizer: optimizer.state(), extra };
+    let saved = Saved { model: Leaves::of(model), optimizer: Typed::new(optimizer.state()), extra: Typed::new(extra) };
+
     container::write(Kind::Checkpoint, &saved, path.as_ref())
 }
 
@@ -165,7 +167,7 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: De
     }
     let mut loaded = optimizer.clone();
     let unfit = |reason: String| LoadError::Optimizer { path: path.into(), reason };
-    loaded.load_state(saved.optimizer).map_err(|e| unfit(e.to_string()))?;
+    loaded.load_state(saved.optimizer.value).map_err(|e| unfit(e.to_string()))?;
     loaded.state_fits(model).map_err(|e| unfit(e.to_string()))?;
     check(&saved.extra.value, model)?;
     let fault = |reason| LoadError::Model { path: path.into(), reason };
