@@ -145,7 +145,7 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let decay = match settings.schedule {
         Decay::Cosine => cosine(steps - warm),
         Decay::Step => step_decay((steps / 3).max(1), 0.3),
-        Decay::Constant => constant(),
+        Decay::Constant => schedule::constant(),
     };
     let schedule = warmup(warm).then(decay);
     let start = Instant::now();

@@ -383,8 +383,8 @@ fn a_run_that_ruins_its_weights_says_so() {
         let _ = Trainer::new(broken).steps(9).fit(&mut model, &gradus::data::iris(), None);
     });
     assert!(text.contains("the schedule's factor at step 2 is NaN"), "{text}");
-    assert!(message(|| drop(constant().scale(f64::NAN))).contains("scale"));
-    assert!(message(|| drop(linear(1.0, -1.0, 5))).contains("climb"));
+    assert!(message(|| drop(schedule::constant().scale(f64::NAN))).contains("scale"));
+    assert!(message(|| drop(schedule::linear(1.0, -1.0, 5))).contains("climb"));
     assert!(message(|| drop(cosine(0))).contains("0 steps"));
     assert!(message(|| drop(gradus::optim::polynomial(0, 2.0))).contains("0 steps"));
 }

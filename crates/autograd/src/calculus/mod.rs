@@ -15,5 +15,5 @@ mod rule;
 pub(crate) use dual::Dual;
 pub use expression::Expression;
 pub use num::IntoNum;
-pub(crate) use rule::{Compiled, Loops, Moving, Numeric, Rule};
+pub(crate) use rule::{Compiled, Loops, Moving, Numeric, Rule, primitives};
 pub use rule::{Num, Real};

@@ -33,23 +33,32 @@ pub trait Real: Copy {
     fn choose(self, yes: Self, no: Self) -> Self;
 }
 
-/// A kind of number that computes, and so has the functions that everything else is made of. The other kinds need no
-/// list of functions: each function's rule tells them its derivative.
-#[allow(missing_docs)]
-pub trait Numeric: Real {
-    fn abs(self) -> Self;
-    fn exp(self) -> Self;
-    fn exp_m1(self) -> Self;
-    fn ln(self) -> Self;
-    fn ln_1p(self) -> Self;
-    fn sqrt(self) -> Self;
-    fn sin(self) -> Self;
-    fn cos(self) -> Self;
-    fn tanh(self) -> Self;
-    fn erf(self) -> Self;
-    fn pow(self, exponent: Self) -> Self;
-    fn pow_number(self, exponent: f64) -> Self;
+/// The functions of one number that everything else is made of. A new one is named here, defined in
+/// `kernels/math/single.rs` and `double.rs`, and made an operation by a row in `ops/`. The trigonometric ones are those
+/// whose polynomials hold up to a limit only.
+macro_rules! primitives {
+    ($callback:ident! $($arguments:tt)*) => {
+        $callback! { $($arguments)* [exp exp_m1 ln ln_1p tanh erf] trigonometric [sin cos] }
+    };
 }
+pub(crate) use primitives;
+
+macro_rules! numeric {
+    ([$($function:ident)*] trigonometric [$($trigonometric:ident)*]) => {
+        /// A kind of number that computes, and so has the functions that everything else is made of. The other kinds
+        /// need no list of functions: each function's rule tells them its derivative.
+        #[allow(missing_docs)]
+        pub trait Numeric: Real {
+            fn abs(self) -> Self;
+            fn sqrt(self) -> Self;
+            fn pow(self, exponent: Self) -> Self;
+            fn pow_number(self, exponent: f64) -> Self;
+            $(fn $function(self) -> Self;)*
+            $(fn $trigonometric(self) -> Self;)*
+        }
+    };
+}
+primitives!(numeric!);
 
 /// A number of an elementwise rule or of a [`fused!`](crate::fused) function.
 ///

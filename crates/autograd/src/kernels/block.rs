@@ -7,7 +7,7 @@
 use super::lane::{AnyLane, Lane};
 use super::math::{PRECISE, TRIGONOMETRIC_LIMIT};
 use super::simd::dispatch;
-use crate::calculus::{Num, Numeric, Real, Rule};
+use crate::calculus::{Num, Numeric, Real, Rule, primitives};
 
 /// Numbers of a block.
 pub(crate) const BLOCK: usize = 64;
@@ -74,12 +74,13 @@ macro_rules! functions {
             dispatch!(MODE => map(self, |x: Lane<$t, MODE>| x.$number(c)))
         })*
     };
-    ($t:ident, trigonometric: $($function:ident)*) => {
-        $(fn $function(self) -> Self {
-            let mut y = dispatch!(MODE => map(self, Lane::<$t, MODE>::$function));
+    ($t:ident [$($function:ident)*] trigonometric [$($trigonometric:ident)*]) => {
+        functions!($t, one: abs sqrt $($function)*, two: pow, number: pow_number);
+        $(fn $trigonometric(self) -> Self {
+            let mut y = dispatch!(MODE => map(self, Lane::<$t, MODE>::$trigonometric));
             for (y, &x) in y.0.iter_mut().zip(&self.0) {
                 if x.abs() > TRIGONOMETRIC_LIMIT as $t {
-                    *y = Lane::<$t, PRECISE>(x).$function().0; // decided for each number by itself
+                    *y = Lane::<$t, PRECISE>(x).$trigonometric().0; // decided for each number by itself
                 }
             }
             y
@@ -109,8 +110,7 @@ macro_rules! block {
             functions!($t, one: neg, two: add sub mul div gt eq, number: shift scale divide_by divide_into above below);
         }
         impl Numeric for Block<$t> {
-            functions!($t, one: abs exp exp_m1 ln ln_1p sqrt tanh erf, two: pow, number: pow_number);
-            functions!($t, trigonometric: sin cos);
+            primitives!(functions! $t);
         })*
     };
 }

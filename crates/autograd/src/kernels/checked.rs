@@ -5,7 +5,7 @@
 
 use super::lane::AnyLane;
 use super::math::TRIGONOMETRIC_LIMIT;
-use crate::calculus::{Num, Numeric, Real, Rule};
+use crate::calculus::{Num, Numeric, Real, Rule, primitives};
 
 /// A lane, and whether something that went into it was past a polynomial's range.
 #[derive(Clone, Copy)]
@@ -29,11 +29,12 @@ macro_rules! functions {
             Checked { lane: self.lane.$number(c), ..self }
         })*
     };
-    (trigonometric: $($function:ident)*) => {
+    ([$($function:ident)*] trigonometric [$($trigonometric:ident)*]) => {
+        functions!(one: abs sqrt $($function)*, two: pow, number: pow_number);
         $(#[inline(always)]
-        fn $function(self) -> Self {
+        fn $trigonometric(self) -> Self {
             let past = self.past | self.lane.abs().exceeds(TRIGONOMETRIC_LIMIT);
-            Checked { lane: self.lane.$function(), past }
+            Checked { lane: self.lane.$trigonometric(), past }
         })*
     };
 }
@@ -55,6 +56,5 @@ impl<L: AnyLane> Real for Checked<L> {
 }
 
 impl<L: AnyLane> Numeric for Checked<L> {
-    functions!(one: abs exp exp_m1 ln ln_1p sqrt tanh erf, two: pow, number: pow_number);
-    functions!(trigonometric: sin cos);
+    primitives!(functions!);
 }

@@ -1,7 +1,7 @@
 //! One number of a fused loop: `f32` or `f64`, with the functions that vectorise.
 
 use super::math::{FMA, double, single};
-use crate::calculus::{Num, Numeric, Real, Rule};
+use crate::calculus::{Num, Numeric, Real, Rule, primitives};
 
 /// A number of a loop, with the arithmetic it may use.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub trait AnyLane: Numeric {
 }
 
 macro_rules! lane {
-    ($t:ident, { $($function:ident => $path:path),* $(,)? }, pow: $pow:path) => {
+    ($t:ident $module:ident [$($function:ident)*] trigonometric [$($trigonometric:ident)*]) => {
         impl<const MODE: u8> AnyLane for Lane<$t, MODE> {
             type T = $t;
             #[inline(always)]
@@ -127,38 +127,23 @@ macro_rules! lane {
             }
             #[inline(always)]
             fn pow(self, exponent: Self) -> Self {
-                Lane($pow(self.0, exponent.0))
+                Lane(self.0.powf(exponent.0))
             }
             #[inline(always)]
             fn pow_number(self, exponent: f64) -> Self {
-                Lane($pow(self.0, exponent as $t))
+                Lane(self.0.powf(exponent as $t))
             }
             $(#[inline(always)]
             fn $function(self) -> Self {
-                Lane($path(self.0))
+                Lane($module::$function::<MODE>(self.0))
+            })*
+            $(#[inline(always)]
+            fn $trigonometric(self) -> Self {
+                Lane($module::$trigonometric::<MODE>(self.0))
             })*
         }
     };
 }
 
-lane!(f32, {
-    exp => single::exp::<MODE>,
-    exp_m1 => single::exp_m1::<MODE>,
-    ln => single::ln::<MODE>,
-    ln_1p => single::ln_1p::<MODE>,
-    sin => single::sin::<MODE>,
-    cos => single::cos::<MODE>,
-    tanh => single::tanh::<MODE>,
-    erf => single::erf::<MODE>,
-}, pow: f32::powf);
-
-lane!(f64, {
-    exp => double::exp::<MODE>,
-    exp_m1 => double::exp_m1::<MODE>,
-    ln => double::ln::<MODE>,
-    ln_1p => double::ln_1p::<MODE>,
-    sin => double::sin::<MODE>,
-    cos => double::cos::<MODE>,
-    tanh => double::tanh::<MODE>,
-    erf => double::erf::<MODE>,
-}, pow: f64::powf);
+primitives!(lane! f32 single);
+primitives!(lane! f64 double);
