@@ -79,7 +79,8 @@ fn multilayer() -> Result<(), Box<dyn Error>> {
     }
     let (loss, right, auc) = (loss / ill.len() as f64, right / ill.len() as f64, auc(&scores, &ill));
     println!(
-        "Cleveland, 9 measurements in {} columns, MLP, people not seen: log loss {loss:.3}, AUC {auc:.3}, {:.1} % right",
+        "Cleveland, 9 measurements in {} columns, MLP, people not seen: log loss {loss:.3}, AUC {auc:.3}, {:.1} % \
+         right",
         data.x().ncols(),
         100.0 * right
     );

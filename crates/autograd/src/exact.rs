@@ -1,7 +1,8 @@
 //! Numbers that come back from JSON as they went in: `#[serde(with = "gradus_autograd::exact")]`.
 //!
-//! JSON has no infinities and no NaN, and `serde_json` writes `null` for them, which does not read back as a number. Here
-//! they are the texts `"inf"`, `"-inf"` and `"NaN"`. In formats for machines, such as bincode, numbers are themselves.
+//! JSON has no infinities and no NaN, and `serde_json` writes `null` for them, which does not read back as a number.
+//! Here they are the texts `"inf"`, `"-inf"` and `"NaN"`. In formats for machines, such as bincode, numbers are
+//! themselves.
 
 use std::collections::VecDeque;
 use std::fmt;

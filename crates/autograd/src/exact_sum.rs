@@ -32,8 +32,8 @@ impl<T: Float> Exact<T> {
     }
 }
 
-/// Adds runs of numbers of `part` to places of `whole`, one after the other: `runs` calls its argument with the position
-/// in the part, the position in the whole, and the length. `most` is how many can go to one place.
+/// Adds runs of numbers of `part` to places of `whole`, one after the other: `runs` calls its argument with the
+/// position in the part, the position in the whole, and the length. `most` is how many can go to one place.
 pub(crate) fn add_in_order<T: Float>(
     whole: &mut [T],
     part: &[T],

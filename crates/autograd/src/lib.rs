@@ -14,11 +14,18 @@
 //! assert_eq!(cost.backward().wrt(x), array![2.0, 4.0, 6.0].into_dyn());
 //! ```
 //!
-//! To read the crate front to back: `tape.rs` (the record), `var.rs` (its handles), `operation.rs` (what an operation
-//! is), `sweep.rs` (the three sweeps), `gradients.rs` (what they return), `tensor.rs` and `dual.rs` (what rules are
-//! written over), `ops/` (the operations; `ops/fused.rs` makes them of expressions), `param.rs` and `module.rs` (what a
-//! model is made of), `derivatives.rs` and `gradcheck.rs`. `kernels/` and `storage.rs` are about speed and can be
-//! skipped.
+//! # To read the crate
+//!
+//! `engine/tape.rs` (the record), `var.rs` (its handles), `operation.rs` (what an operation is), `sweep.rs` (the chain
+//! rule) and `gradients.rs` (what a sweep returns) are under 1,500 lines, comments included. They are how
+//! backpropagation works here, and a learner can stop there. Who wants to know more goes on with:
+//!
+//! - `calculus/`, what a rule of differentiation is written in, and then any family of operations in `ops/`;
+//! - `engine/tensor.rs` and `value.rs`, what rules compute with, and the rest of `engine/`;
+//! - `model/`, what a model is made of, and `tools/`, what is built on the engine.
+//!
+//! `kernels/` and `memory/` are about speed, and the rest reads without them. Each file imports from its own floor or
+//! from those below: `shape` and `view`, `calculus`, `kernels`, `scalar`, `memory`, `model`, `engine`, `ops`, `tools`.
 
 mod array;
 mod axes;

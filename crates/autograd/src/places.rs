@@ -86,8 +86,8 @@ impl Places {
         }
     }
 
-    /// Calls `f(position in the part, position in the whole, length)` for each run of numbers that stand side by side in
-    /// both. For places that may repeat.
+    /// Calls `f(position in the part, position in the whole, length)` for each run of numbers that stand side by side
+    /// in both. For places that may repeat.
     fn runs(&self, whole: &[usize], mut f: impl FnMut(usize, usize, usize)) {
         match self {
             Places::Ranges(_) => unreachable!("ranges go through strides"),

@@ -11,9 +11,9 @@ use crate::{Table, TableError};
 /// The categories of a column, in the order of their numbers: fitted on training data, then applied to other data, and
 /// saved with the model, so that a name has the same number everywhere.
 ///
-/// The order is alphabetical, or that of size if all names are numbers: 1, 2, 10. Numbers that are equal are one category,
-/// however they are written (`1` and `1.0`). A name that was not there when they were fitted is an error, unless
-/// [`or_other`](Self::or_other) makes a category of it.
+/// The order is alphabetical, or that of size if all names are numbers: 1, 2, 10. Numbers that are equal are one
+/// category, however they are written (`1` and `1.0`). A name that was not there when they were fitted is an error,
+/// unless [`or_other`](Self::or_other) makes a category of it.
 ///
 /// ```
 /// use gradus_data::{Categories, Table};
@@ -79,8 +79,8 @@ impl Categories {
         Categories { names, other: false }
     }
 
-    /// Lets whatever is none of the categories, or missing, be one more: the last. Its name is `other`, unless there is a
-    /// category of that name.
+    /// Lets whatever is none of the categories, or missing, be one more: the last. Its name is `other`, unless there is
+    /// a category of that name.
     pub fn or_other(mut self) -> Self {
         self.other = true;
         self
@@ -104,7 +104,8 @@ impl Categories {
     /// The numbers of the names in a column of a table.
     ///
     /// # Errors
-    /// If there is no such column, or a cell is missing or none of the categories: the error names file, line and column.
+    /// If there is no such column, or a cell is missing or none of the categories: the error names file, line and
+    /// column.
     pub fn places(&self, table: &Table, column: &str) -> Result<Vec<usize>, TableError> {
         let by_name: HashMap<&str, usize> = self.names.iter().enumerate().map(|(k, name)| (&**name, k)).collect();
         let all_numbers = self.names.iter().all(|name| number(name).is_some());

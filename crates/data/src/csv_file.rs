@@ -106,9 +106,9 @@ impl Csv {
     /// Reads a file, gzipped or not.
     ///
     /// # Errors
-    /// If it cannot be read, a line has more or fewer cells than the first, two columns have one name, it is more than 1 GiB
-    /// when unpacked (4 GiB if it was not packed), or it looks as if it had no header or another separator, and neither was
-    /// set.
+    /// If it cannot be read, a line has more or fewer cells than the first, two columns have one name, it is more than
+    /// 1 GiB when unpacked (4 GiB if it was not packed), or it looks as if it had no header or another separator, and
+    /// neither was set.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table, TableError> {
         let path = path.as_ref();
         let file = |error| TableError::File { path: path.into(), error };
@@ -236,8 +236,8 @@ impl Csv {
         }
     }
 
-    /// The text with what the reader does not know taken away: comments, blanks before a quote, and all but one of several
-    /// blanks between cells. Lines stay lines.
+    /// The text with what the reader does not know taken away: comments, blanks before a quote, and all but one of
+    /// several blanks between cells. Lines stay lines.
     fn tidied<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let (blank, end) = (|b: &u8| matches!(b, b' ' | b'\t'), |b: &u8| matches!(b, b'\n' | b'\r'));
         if self.separator == Some(Separator::Blanks) {

@@ -23,8 +23,9 @@ impl std::fmt::Debug for FileError {
 
 /// Writes a file so that a crash at any moment leaves the old one or the new one: beside its place, synced, renamed.
 ///
-/// A link is followed; mode and, where it may be, owner of a file that is there are kept, and one that may not be written
-/// is not replaced. A device or a pipe is written to. What killed writers left half-written in the folder is removed.
+/// A link is followed; mode and, where it may be, owner of a file that is there are kept, and one that may not be
+/// written is not replaced. A device or a pipe is written to. What killed writers left half-written in the folder is
+/// removed.
 ///
 /// # Errors
 /// If the system refuses; what stood there before is then still there.
@@ -32,8 +33,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, true).map_err(|source| FileError { path: path.into(), source })
 }
 
-/// [`write_atomically`], but without waiting for the disk: a process that is killed leaves the old file or the new one, a
-/// machine that loses its power may leave less. For what is written often.
+/// [`write_atomically`], but without waiting for the disk: a process that is killed leaves the old file or the new one,
+/// a machine that loses its power may leave less. For what is written often.
 ///
 /// # Errors
 /// If the system refuses.

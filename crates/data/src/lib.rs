@@ -8,10 +8,10 @@
 //! }
 //! ```
 //!
-//! Sets: `digits.rs` and `embedded.rs` are in the program, `synthetic.rs` is drawn, `idx.rs` with `mnist.rs`, `table.rs`
-//! (CSV) and `npy.rs` read files, `disk.rs` leaves them there. `dataset.rs` has labelled examples, `examples.rs` whatever
-//! can be picked by number. On the way to a model: `split.rs`, `scaler.rs`, `sampling.rs` (which rows, in which order),
-//! `augment.rs`, `prefetch.rs`.
+//! Sets: `digits.rs` and `embedded.rs` are in the program, `synthetic.rs` is drawn, `idx.rs` with `mnist.rs`,
+//! `table.rs` (CSV) and `npy.rs` read files, `disk.rs` leaves them there. `dataset.rs` has labelled examples,
+//! `examples.rs` whatever can be picked by number. On the way to a model: `split.rs`, `scaler.rs`, `sampling.rs` (which
+//! rows, in which order), `augment.rs`, `prefetch.rs`.
 
 mod augment;
 mod categories;

@@ -25,13 +25,21 @@ pub enum NpyError {
     Header { path: PathBuf, reason: String },
     #[error("{}: numbers of type `{found}`; f2, f4, f8, i1 to i8, u1 to u8 and b1 are read", path.display())]
     Type { path: PathBuf, found: String },
-    #[error("{}: {} bytes of numbers{}; type and shape {shape:?} ask for {expected}", path.display(), if found > expected { format!("more than {expected}") } else { found.to_string() }, if found > expected { ": perhaps another array follows" } else { "" })]
+    #[error(
+        "{}: {} bytes of numbers{}; type and shape {shape:?} ask for {expected}",
+        path.display(),
+        if found > expected { format!("more than {expected}") } else { found.to_string() },
+        if found > expected { ": perhaps another array follows" } else { "" }
+    )]
     Length { path: PathBuf, shape: Vec<usize>, expected: u64, found: u64 },
     #[error("{}: {number:e} is too large for {scalar}", path.display())]
     Range { path: PathBuf, number: f64, scalar: &'static str },
     #[error("{}: there is no array `{name}`; there are {}", path.display(), names.join(", "))]
     Name { path: PathBuf, name: String, names: Vec<String> },
-    #[error("{}: {bytes} bytes, read and as numbers, are more than what is left of the {LIMIT} that a file may take", path.display())]
+    #[error(
+        "{}: {bytes} bytes, read and as numbers, are more than what is left of the {LIMIT} that a file may take",
+        path.display()
+    )]
     TooLarge { path: PathBuf, bytes: u64 },
     #[error("{}: {PICKLE}", path.display())]
     Pickle { path: PathBuf },
@@ -229,8 +237,8 @@ fn array<T: Float>(source: &mut impl Read, path: &Path, left: &mut u64) -> Resul
 /// ```
 ///
 /// # Errors
-/// If the file is not there, of another kind, damaged, longer or shorter than it says, or takes more than 4 GiB (its bytes and
-/// the numbers they become together).
+/// If the file is not there, of another kind, damaged, longer or shorter than it says, or takes more than 4 GiB (its
+/// bytes and the numbers they become together).
 pub fn read_npy<T: Float>(path: impl AsRef<Path>) -> Result<ArrayD<T>, NpyError> {
     let path = path.as_ref();
     array(&mut BufReader::new(open(path)?), path, &mut { LIMIT })
@@ -248,11 +256,12 @@ pub fn write_npy<T: Float, S: Data<Elem = T>, D: Dimension>(
     write_atomically(path.as_ref(), &npy_bytes(array.shape(), standard.as_slice().expect("a standard layout is flat")))
 }
 
-/// Reads the arrays of a `.npz` archive with their names, in the file's order. Members that hold no numbers, such as texts,
-/// objects and other files, are left out; [`read_npz_array`] reads one by its name.
+/// Reads the arrays of a `.npz` archive with their names, in the file's order. Members that hold no numbers, such as
+/// texts, objects and other files, are left out; [`read_npz_array`] reads one by its name.
 ///
 /// # Errors
-/// If the file is not there, no archive, or an array of numbers in it is not one that [`read_npy`] reads: then it is named.
+/// If the file is not there, no archive, or an array of numbers in it is not one that [`read_npy`] reads: then it is
+/// named.
 pub fn read_npz<T: Float>(path: impl AsRef<Path>) -> Result<Vec<(String, ArrayD<T>)>, NpyError> {
     let path = path.as_ref();
     npz_arrays(BufReader::new(open(path)?), path)

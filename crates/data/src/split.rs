@@ -127,7 +127,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_row_is_in_one_part(labels in proptest::collection::vec(0usize..4, 0..60), share in 0.0f64..=1.0, seed: u64) {
+        fn every_row_is_in_one_part(
+            labels in proptest::collection::vec(0usize..4, 0..60),
+            share in 0.0f64..=1.0,
+            seed: u64,
+        ) {
             let (first, second) = split_by_label(&labels, share, seed);
             let mut all = [first.clone(), second].concat();
             all.sort_unstable();
@@ -141,7 +145,11 @@ mod tests {
         }
 
         #[test]
-        fn every_row_is_validated_on_once(labels in proptest::collection::vec(0usize..4, 7..60), k in 2usize..7, seed: u64) {
+        fn every_row_is_validated_on_once(
+            labels in proptest::collection::vec(0usize..4, 7..60),
+            k in 2usize..7,
+            seed: u64,
+        ) {
             let folds = k_fold_by_label(&labels, k, seed);
             let mut all: Vec<usize> = folds.iter().flat_map(|(_, valid)| valid.clone()).collect();
             all.sort_unstable();

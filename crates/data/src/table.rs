@@ -12,7 +12,8 @@ use crate::{Categories, Csv, Dataset};
 /// Rows with named columns, as texts: read from CSV, and taken out as numbers or categories.
 ///
 /// A cell that is empty, `?`, or one of the usual words for it (`NA`, `N/A`, `NaN`, `NULL`, `None`, …) is missing;
-/// [`Csv::missing`] adds to these. [`Csv`] also reads other separators, files without a header, comments, decimal commas.
+/// [`Csv::missing`] adds to these. [`Csv`] also reads other separators, files without a header, comments, decimal
+/// commas.
 ///
 /// ```
 /// use gradus_data::Table;
@@ -95,7 +96,10 @@ pub enum TableError {
         columns: Vec<String>,
     },
     /// A cell is not what it should be.
-    #[error("{}, line {line}, column `{column}`: {}", path.display(), if *missing { format!("nothing there (`{value}`); `complete` leaves such rows out") } else { format!("`{value}` is not {wanted}") })]
+    #[error("{}, line {line}, column `{column}`: {}", path.display(), match missing {
+        true => format!("nothing there (`{value}`); `complete` leaves such rows out"),
+        false => format!("`{value}` is not {wanted}"),
+    })]
     Cell {
         /// which file
         path: PathBuf,
@@ -124,11 +128,12 @@ const MISSING: [&str; 16] =
     ["", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "Null", "null", "None"];
 
 impl Table {
-    /// Reads a file of comma-separated values, gzipped or not, whose first line names the columns. [`Csv`] reads others.
+    /// Reads a file of comma-separated values, gzipped or not, whose first line names the columns. [`Csv`] reads
+    /// others.
     ///
     /// # Errors
-    /// If it cannot be read, a line has more or fewer cells than the first, two columns have one name, it is more than 1 GiB
-    /// when unpacked, or it looks as if it had no header or another separator.
+    /// If it cannot be read, a line has more or fewer cells than the first, two columns have one name, it is more than
+    /// 1 GiB when unpacked, or it looks as if it had no header or another separator.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, TableError> {
         Csv::new().read(path)
     }

@@ -1,9 +1,9 @@
 //! Files that were made by others, handed to everything that reads one.
 //!
 //! A [`Target`] is a decoder with seeds, which the library itself makes, and inputs that were found to do harm once.
-//! [`mutated`] makes an input of a seed; [`Target::run`] hands it over. Whatever it holds, a decoder may answer or refuse,
-//! but not panic, nor take longer than [`SECONDS`], nor ask for more memory than [`allowed`]. Where a format has a
-//! checksum, it is written anew, so that what stands behind it is reached.
+//! [`mutated`] makes an input of a seed; [`Target::run`] hands it over. Whatever it holds, a decoder may answer or
+//! refuse, but not panic, nor take longer than [`SECONDS`], nor ask for more memory than [`allowed`]. Where a format
+//! has a checksum, it is written anew, so that what stands behind it is reached.
 //!
 //! `cargo run --release -p fuzz -- all 10` gives each target ten seconds; a failing input is written to a file that is
 //! named. `cargo test -p fuzz` runs seeds, found inputs and some mutations of each.

@@ -1,5 +1,5 @@
-//! `cargo run --release -p fuzz -- TARGET SECONDS [FIRST]`: mutations of a target's seeds, or of every target's (`all`), for
-//! so many seconds each. `FIRST` is the number of the first mutation.
+//! `cargo run --release -p fuzz -- TARGET SECONDS [FIRST]`: mutations of a target's seeds, or of every target's
+//! (`all`), for so many seconds each. `FIRST` is the number of the first mutation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;

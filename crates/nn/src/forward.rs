@@ -15,8 +15,8 @@ pub trait Forward<T: Float = f32>: Module<T> {
 
 /// What a model makes of an input, as an array: on an inference tape of its own, which is gone afterwards.
 ///
-/// For many predictions, one after the other, [`Tape::value_of`](gradus_autograd::Tape::value_of) does the same with one
-/// tape, whose memory it uses again.
+/// For many predictions, one after the other, [`Tape::value_of`](gradus_autograd::Tape::value_of) does the same with
+/// one tape, whose memory it uses again.
 ///
 /// ```
 /// use gradus_nn::{Mlp, predict};

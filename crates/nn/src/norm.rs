@@ -127,7 +127,8 @@ impl<T: Float> Forward<T> for BatchNorm<T> {
                 let each = x.len() / channels.max(1);
                 assert!(
                     each > 1,
-                    "BatchNorm: {shape:?} has {}; use larger batches, and leave out a last one of one example (`drop_last`)",
+                    "BatchNorm: {shape:?} has {}; use larger batches, and leave out a last one of one example \
+                     (`drop_last`)",
                     if each == 1 { "one number a channel, which has no variance" } else { "no numbers" }
                 );
                 let detached = x.detach();

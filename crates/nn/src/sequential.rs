@@ -60,7 +60,8 @@ impl<T: Float> Sequential<T> {
     /// With another layer of the given name. A name may have dots, as PyTorch's paths do.
     ///
     /// # Panics
-    /// If there is a layer of that name, or two parameters would have one path (`"a.b"` beside `"a"` with a `"b"` in it).
+    /// If there is a layer of that name, or two parameters would have one path (`"a.b"` beside `"a"` with a `"b"` in
+    /// it).
     #[track_caller]
     pub fn named(mut self, name: &str, layer: impl Layer<T> + 'static) -> Self {
         assert!(self.layers.iter().all(|(n, _)| n != name), "Sequential: there is a layer `{name}` already");

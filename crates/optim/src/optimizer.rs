@@ -121,7 +121,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// use gradus_autograd::{Param, Tape};
     /// use gradus_optim::Sgd;
     /// let mut pair = (Param::new([3.0f32, 4.0]), Param::new([0.25f32]));
-    /// let (_, grads) = Tape::training(0).gradients(|t| t.param(&pair.0).square().sum() + t.param(&pair.1).square().sum());
+    /// let (a, b) = &pair;
+    /// let (_, grads) = Tape::training(0).gradients(|t| t.param(a).square().sum() + t.param(b).square().sum());
     /// Sgd::new(1.0).clip_norm_each(1.0).step(&mut pair, &grads); // the norms are 10 and 0.5
     /// assert!((pair.0.data()[0] - 2.4).abs() < 1e-5 && pair.1.data() == [-0.25]);
     /// ```
@@ -176,8 +177,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         group_of(&self.groups, path).map_or(&self.base, |i| &self.groups[i].1).lr * self.rate(self.steps)
     }
 
-    /// Multiplies all learning rates, from the next step on, beside the schedule. It belongs to the saved state. This is
-    /// how something that looks at a metric steers the descent: see [`ReduceOnPlateau`](crate::ReduceOnPlateau).
+    /// Multiplies all learning rates, from the next step on, beside the schedule. It belongs to the saved state. This
+    /// is how something that looks at a metric steers the descent: see [`ReduceOnPlateau`](crate::ReduceOnPlateau).
     ///
     /// # Panics
     /// If it is negative or not finite.
@@ -212,7 +213,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         let mut seen = HashSet::new();
         if let Some(path) = paths.iter().find(|path| !seen.insert(&***path)) {
             return Some(format!(
-                "Optimizer::step: two parameters have the path `{path}`, and would share one state; give them other names"
+                "Optimizer::step: two parameters have the path `{path}`, and would share one state; give them other \
+                 names"
             ));
         }
         let idle = |pattern: &str| !paths.iter().any(|path| path_fits(pattern, path));
@@ -240,9 +242,9 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// A parameter without a gradient stays as it is, decay included.
     ///
     /// # Panics
-    /// If a gradient is of no parameter of the model: usually the model was cloned after the forward pass, or is a part of
-    /// what the cost ran through. If two parameters have one path, a group fits none, or the schedule's factor is negative
-    /// or not finite.
+    /// If a gradient is of no parameter of the model: usually the model was cloned after the forward pass, or is a part
+    /// of what the cost ran through. If two parameters have one path, a group fits none, or the schedule's factor is
+    /// negative or not finite.
     #[track_caller]
     pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, grads: &Gradients<T>) {
         let problem = self.unfit_state(model).or_else(|| self.unfit_model(model)).or_else(|| self.unfit_rate());
@@ -293,7 +295,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         let expected = grads.param_count();
         assert!(
             found == expected,
-            "Optimizer::step: {} of {expected} gradients belong to no parameter of this model: was it cloned, or were its \
+            "Optimizer::step: {} of {expected} gradients belong to no parameter of this model: was it cloned, or were \
+             its \
              parameters replaced, since the forward pass? A clone has parameters of its own. If the cost runs through \
              another model too, freeze that one (`set_frozen`), or give an optimizer both, as a pair",
             expected - found
@@ -383,7 +386,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         first
     }
 
-    /// Whether a state that was [loaded](Self::load_state) is this model's, and of these settings. [`step`](Self::step) panics if it is not.
+    /// Whether a state that was [loaded](Self::load_state) is this model's, and of these settings. [`step`](Self::step)
+    /// panics if it is not.
     ///
     /// # Errors
     /// What does not fit.
@@ -409,7 +413,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                 problem = problem.take().or_else(|| other_shape(slot, param)).or_else(|| {
                     (have != total).then(|| {
                         format!(
-                            "Optimizer::step: the state of `{path}` has {have} numbers, but these settings keep {total} \
+                            "Optimizer::step: the state of `{path}` has {have} numbers, but these settings keep \
+                             {total} \
                              for {:?}; load it into an optimizer with the settings it was saved with",
                             param.shape()
                         )

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// An update formula with its settings.
 ///
 /// It is written once for both number types; the two methods compile it for each. A rule of your own needs serde's
-/// derives (`serde = { version = "1", features = ["derive"] }`), because settings can be saved. Steps by the sign of a momentum:
+/// derives (`serde = { version = "1", features = ["derive"] }`), because settings can be saved. Steps by the sign of a
+/// momentum:
 ///
 /// ```
 /// use gradus_autograd::Float;
@@ -104,8 +105,8 @@ pub struct Update<'a, 'b, T> {
     pub step: u64,
 }
 
-/// The number, or 0 if it is nearer to 0 than 10⁻³⁰ (10⁻²⁹⁰ in `f64`). States pass through it: momenta of dead units would
-/// otherwise shrink into denormal numbers, on which processors are a hundred times slower, and stay there.
+/// The number, or 0 if it is nearer to 0 than 10⁻³⁰ (10⁻²⁹⁰ in `f64`). States pass through it: momenta of dead units
+/// would otherwise shrink into denormal numbers, on which processors are a hundred times slower, and stay there.
 #[inline(always)]
 pub fn flush<T: Float>(x: T) -> T {
     let least = T::from_f64(if size_of::<T>() == 4 { 1e-30 } else { 1e-290 });
@@ -192,9 +193,9 @@ pub(crate) const NON_NEGATIVE: std::ops::Range<f64> = 0.0..f64::INFINITY;
 /// Declares a rule: its settings, each with its text, its default and its range, in one place.
 ///
 /// It makes the struct, `Default`, [`Rule::check`], and a method for each setting on optimizers and on groups. In
-/// parentheses stand the rule's name and how many numbers it remembers for each number of the parameter: the struct then
-/// has a method `update` that is generic over the number type, which is compiled for each instruction set. A rule without
-/// parentheses implements [`Rule`] itself.
+/// parentheses stand the rule's name and how many numbers it remembers for each number of the parameter: the struct
+/// then has a method `update` that is generic over the number type, which is compiled for each instruction set. A rule
+/// without parentheses implements [`Rule`] itself.
 macro_rules! rule {
     (
         $(#[$doc:meta])*

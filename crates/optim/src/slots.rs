@@ -117,7 +117,8 @@ impl<T: Float> Slots<T> {
 pub(crate) fn other_shape<T: Float>(slot: &Slot<T>, param: &Param<T>) -> Option<String> {
     (slot.shape != param.shape()).then(|| {
         format!(
-            "Optimizer::step: the state of `{}` is for a parameter of shape {:?}, but this one is {:?}; it was saved, or \
+            "Optimizer::step: the state of `{}` is for a parameter of shape {:?}, but this one is {:?}; it was saved, \
+             or \
              made, with another model",
             slot.path,
             slot.shape,

@@ -52,7 +52,8 @@ pub trait Descent<T: Float>: Clone + Debug {
     fn steps(&self) -> u64;
     /// The learning rate of the next step.
     fn lr(&self) -> f64;
-    /// Sets a factor of the learning rate, beside the schedule's: how something that looks at a metric steers the descent.
+    /// Sets a factor of the learning rate, beside the schedule's: how something that looks at a metric steers the
+    /// descent.
     fn set_factor(&mut self, factor: f64);
     /// Replaces the schedule of the learning rate.
     ///

@@ -158,7 +158,8 @@ fn steps<R: Rule>(
     w.data().to_vec()
 }
 
-/// Against the algorithm of PyTorch's `Muon` in f64 (numpy); PyTorch itself, which iterates in bfloat16, agrees to 4·10⁻³.
+/// Against the algorithm of PyTorch's `Muon` in f64 (numpy); PyTorch itself, which iterates in bfloat16, agrees to
+/// 4·10⁻³.
 #[test]
 fn muon_makes_pytorchs_steps() {
     for (rows, columns, plain, matched) in [

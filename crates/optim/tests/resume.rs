@@ -1,5 +1,5 @@
-//! A run that is saved and goes on elsewhere is, bit for bit, the run that was never stopped: for every optimizer, under
-//! every schedule.
+//! A run that is saved and goes on elsewhere is, bit for bit, the run that was never stopped: for every optimizer,
+//! under every schedule.
 
 use gradus_autograd::{Float, Param, Tape, Var};
 use gradus_optim::{

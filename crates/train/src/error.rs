@@ -45,7 +45,11 @@ pub enum TrainError {
     },
     #[error("`watch`: there is no metric `{name}`; there are {}", known.join(", "))]
     Watch { name: String, known: Vec<String> },
-    #[error("{}: there are checkpoints of a run (the last: {last}); `resume()` goes on with it, another folder begins a new one", folder.display())]
+    #[error(
+        "{}: there are checkpoints of a run (the last: {last}); `resume()` goes on with it, another folder begins a \
+         new one",
+        folder.display()
+    )]
     Occupied { folder: PathBuf, last: String },
     /// The last checkpoint cannot be read, but the one before may.
     #[error("{error}\n  without this file, the run goes on from {}", older.display())]

@@ -1,4 +1,5 @@
-//! Weights in and out: what PyTorch saved is loaded and computes the same, and what is saved has PyTorch's names and shapes.
+//! Weights in and out: what PyTorch saved is loaded and computes the same, and what is saved has PyTorch's names and
+//! shapes.
 //!
 //! `files/make.py` made the files, with PyTorch 2.15.
 

@@ -163,7 +163,8 @@ impl<'t, T: Float> Var<'t, T> {
     fn check_recorded(self, name: &str) {
         assert!(
             self.tape().mode() != Mode::Inference || !self.tape().leaves().is_empty(),
-            "{name}: on an inference tape parameters are constants, and there is no `tape.var(…)` to differentiate by; use \
+            "{name}: on an inference tape parameters are constants, and there is no `tape.var(…)` to differentiate by; \
+             use \
              `Tape::training(seed)` or `Tape::new()`"
         );
     }

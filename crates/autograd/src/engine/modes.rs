@@ -35,15 +35,15 @@ impl<T: Float> Tape<T> {
 
     /// An empty tape for training; `seed` fixes what dropout and its kind draw.
     ///
-    /// Make one for a run and keep it: random numbers move on when it is cleared, as [`gradients`](Self::gradients) does
-    /// in each step. A tape made anew in each step with the same seed draws the same masks each time; if it must be, give
-    /// it the step with [`set_stream`](Self::set_stream).
+    /// Make one for a run and keep it: random numbers move on when it is cleared, as [`gradients`](Self::gradients)
+    /// does in each step. A tape made anew in each step with the same seed draws the same masks each time; if it must
+    /// be, give it the step with [`set_stream`](Self::set_stream).
     pub fn training(seed: u64) -> Self {
         Self::with_mode(Mode::Training, seed)
     }
 
-    /// An empty tape for inference: parameters are constants, dropout passes everything on. Clear it between predictions,
-    /// or let [`value_of`](Self::value_of) do it: what is computed stays on it, and it grows.
+    /// An empty tape for inference: parameters are constants, dropout passes everything on. Clear it between
+    /// predictions, or let [`value_of`](Self::value_of) do it: what is computed stays on it, and it grows.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};

@@ -25,7 +25,8 @@ pub enum Operand<'t, T: Float> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand beside a variable of `{T}`",
-    note = "a variable, `f64`, `i32`, `&Param`, `&Buffer` or `&Array` of `{T}` can; borrow parameters and arrays with `&`"
+    note = "a variable, `f64`, `i32`, `&Param`, `&Buffer` or `&Array` of `{T}` can; borrow parameters and arrays with \
+            `&`"
 )]
 pub trait IntoVar<'t, T: Float>: Sized {
     /// As an operand: numbers stay numbers.

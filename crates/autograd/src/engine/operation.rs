@@ -202,14 +202,16 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     fn complain(&self, name: &str) {
         assert!(
             !self.only_numbers.get(),
-            "{name} ({}) gives its gradient as numbers only (`Vjp::add_numbers`), so it cannot be differentiated again; \
+            "{name} ({}) gives its gradient as numbers only (`Vjp::add_numbers`), so it cannot be differentiated \
+             again; \
              write its `vjp` with `Vjp::add` over tensors to have every order",
             V::location(self.context, self.node)
         );
         for i in (0..self.inputs.len().min(63)).filter(|i| self.covered.get() & 1 << i == 0) {
             assert!(
                 !self.wants(i),
-                "{name}: its rule gives no gradient of input {i}; add it with `cx.add({i}, …)`, or say with `cx.none({i})` \
+                "{name}: its rule gives no gradient of input {i}; add it with `cx.add({i}, …)`, or say with \
+                 `cx.none({i})` \
                  that it is 0"
             );
         }

@@ -26,9 +26,9 @@ use crate::memory::Recycled;
 
 /// The reverse loop. `sums` has a place for each node up to `output`, whose own gradient must already stand there.
 ///
-/// A node is used only by nodes behind it. When the loop reaches a node, all of them have therefore added their part, and
-/// the node's gradient is complete. Its operation now does the same for the nodes that it was computed from: it adds to
-/// each of their sums, by its rule `vjp`.
+/// A node is used only by nodes behind it. When the loop reaches a node, all of them have therefore added their part,
+/// and the node's gradient is complete. Its operation now does the same for the nodes that it was computed from: it
+/// adds to each of their sums, by its rule `vjp`.
 fn reverse<T: Float, V: Tensor<T>>(
     tape: &Tape<T>,
     output: u32,

@@ -101,7 +101,8 @@ pub trait Sweep<T: Float>: Sized {
     ) -> Option<Self>;
     /// `g · ∂f/∂xᵢ` of an elementwise function.
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self;
-    /// `g · ∂f/∂xᵢ` of a fused expression, whose derivative `slope` was kept. `moving` is the loop for arrays that move.
+    /// `g · ∂f/∂xᵢ` of a fused expression, whose derivative `slope` was kept. `moving` is the loop for arrays that
+    /// move.
     fn chain_fused<R: Expression<N>, const N: usize>(
         rule: R,
         i: usize,

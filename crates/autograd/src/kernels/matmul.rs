@@ -46,8 +46,8 @@ const ROW_GRAIN: usize = 1 << 20;
 /// The side of a piece is a multiple of this, the larger side of the library's tiles.
 const TILE: usize = 96;
 
-/// Products of a long row with a column are added up in blocks of so many, and those in pairs, pairs of pairs and so on:
-/// in 16 lanes, and one by one.
+/// Products of a long row with a column are added up in blocks of so many, and those in pairs, pairs of pairs and so
+/// on: in 16 lanes, and one by one.
 const LANES_BLOCK: usize = 2048;
 const ROW_BLOCK: usize = 256;
 /// The same for products of matrices: each block is one call of the library, which has blocks of its own.
@@ -297,8 +297,8 @@ macro_rules! compiled {
                 });
             }
 
-            /// `c ← c + Σ terms`, of which `add(from, to, c)` adds those from `from` to `to`: the terms of both halves are
-            /// added up on their own first, and so on down to blocks.
+            /// `c ← c + Σ terms`, of which `add(from, to, c)` adds those from `from` to `to`: the terms of both halves
+            /// are added up on their own first, and so on down to blocks.
             fn in_pairs(terms: usize, block: usize, c: &mut [$t], add: &dyn Fn(usize, usize, &mut [$t])) {
                 fn part(from: usize, to: usize, block: usize, c: &mut [$t], add: &dyn Fn(usize, usize, &mut [$t])) {
                     if to - from <= block {
@@ -365,7 +365,8 @@ macro_rules! compiled {
                 // SAFETY: the caller's promise.
                 unsafe {
                     $portable(
-                        m, k, n, 1.0, a.start, a.row, a.column, b.start, b.row, b.column, beta, c.start, c.row, c.column,
+                        m, k, n, 1.0, a.start, a.row, a.column, b.start, b.row, b.column, beta, c.start, c.row,
+                        c.column,
                     )
                 }
             }

@@ -1,8 +1,8 @@
 //! Reductions of an array seen as `outer × n × inner` over its middle axis.
 //!
 //! Sums run in blocks: within a block in parallel lanes, the blocks' sums added up in pairs, their sums in pairs again,
-//! and so on. That is fast, and the rounding error grows with the block's length plus the logarithm of n, not with n. The
-//! order is a function of the shape alone.
+//! and so on. That is fast, and the rounding error grows with the block's length plus the logarithm of n, not with n.
+//! The order is a function of the shape alone.
 
 use super::lane::{AnyLane, Lane};
 
@@ -12,8 +12,8 @@ use super::threads::{GRAIN, split_by};
 /// Numbers that a sum adds up before it moves to the next partial sum.
 const BLOCK: usize = 512;
 
-/// The sum of terms that come one after the other, added in pairs, pairs of pairs and so on: `levels[k]` holds the sum of
-/// 2ᵏ terms wherever the number of terms so far has a one at place k.
+/// The sum of terms that come one after the other, added in pairs, pairs of pairs and so on: `levels[k]` holds the sum
+/// of 2ᵏ terms wherever the number of terms so far has a one at place k.
 pub(crate) struct Pairwise<A> {
     levels: [A; 40],
     terms: usize,

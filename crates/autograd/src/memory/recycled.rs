@@ -24,6 +24,7 @@ impl<A> Recycled<A> {
     fn convert<B>(mut vec: Vec<B>) -> Vec<A> {
         const { assert!(size_of::<A>() == size_of::<B>() && align_of::<A>() == align_of::<B>()) };
         vec.clear();
-        vec.into_iter().map(|_| unreachable!("the vector is empty")).collect() // the standard library reuses memory here
+        // the standard library reuses the memory here
+        vec.into_iter().map(|_| unreachable!("the vector is empty")).collect()
     }
 }

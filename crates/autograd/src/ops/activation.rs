@@ -51,7 +51,9 @@ elementwise! {
     /// let y = x.sigmoid();
     /// assert_eq!((y.item(), y.backward().wrt(x)[[]]), (0.5, 0.25));
     /// ```
-    sigmoid: Sigmoid(x) -> y { value: 1 / ((-x).exp() + 1), derivative: y * (1 - y), check: [-300.0, -2.0, 0.0, 0.7, 30.0] }
+    sigmoid: Sigmoid(x) -> y {
+        value: 1 / ((-x).exp() + 1), derivative: y * (1 - y), check: [-300.0, -2.0, 0.0, 0.7, 30.0]
+    }
     /// Rectified linear unit: `y = max(x, 0)`, `dy/dx = 1` where x > 0, else 0 (also at 0, as in PyTorch).
     ///
     /// ```

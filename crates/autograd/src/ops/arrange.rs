@@ -104,8 +104,8 @@ impl<'t, T: Float> Var<'t, T> {
         self.triangle("tril", |row, column| column - row <= diagonal)
     }
 
-    /// The upper triangle of a matrix (of each, in a batch): zeros below the diagonal that lies `diagonal` above the main
-    /// one.
+    /// The upper triangle of a matrix (of each, in a batch): zeros below the diagonal that lies `diagonal` above the
+    /// main one.
     ///
     /// # Panics
     /// With fewer than two axes.

@@ -20,7 +20,9 @@ elementwise! {
     /// let tape = gradus_autograd::Tape::new();
     /// assert_eq!(tape.var([-3.0, 0.0, 2.0]).sign().data(), [-1.0, 0.0, 1.0]);
     /// ```
-    sign: Sign(x) -> y { value: x.eq(x).choose(x.gt(0.0) - x.lt(0.0), x), derivative: x.literal(0.0), check: [-1.5, 0.7] }
+    sign: Sign(x) -> y {
+        value: x.eq(x).choose(x.gt(0.0) - x.lt(0.0), x), derivative: x.literal(0.0), check: [-1.5, 0.7]
+    }
     /// `y = min(max(x, low), high)`, `dy/dx = 1` strictly between the bounds, 0 at them and outside (PyTorch since
     /// 2.14). NaN stays NaN. For one bound give the other as ±∞, or use [`maximum`](Self::maximum).
     ///
@@ -172,7 +174,8 @@ impl<T: Float> Operation<T> for Where {
 /// not differentiated; what was not chosen gets exactly 0.
 ///
 /// A trap: `where_(x.gt(0.0), x.sqrt(), 0.0 * x)` has gradient NaN at 0, since the derivative of the root there is
-/// infinite and 0 · ∞ is NaN. Make the argument safe first, then choose: `where_(x.gt(0.0), where_(x.gt(0.0), x, 1.0).sqrt(), 0.0)`.
+/// infinite and 0 · ∞ is NaN. Make the argument safe first, then choose: `where_(x.gt(0.0), where_(x.gt(0.0), x,
+/// 1.0).sqrt(), 0.0)`.
 ///
 /// ```
 /// use gradus_autograd::{Tape, where_};

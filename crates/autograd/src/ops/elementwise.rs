@@ -59,7 +59,8 @@ macro_rules! elementwise {
                 $crate::ops::elementwise::elementwise!(@slope $kind, $x, $slope)
             }
             $crate::ops::elementwise::elementwise!(@constant $kind, $Type { $($($setting),+)? }, $slope);
-            fn loops() -> &'static $crate::calculus::Compiled<Self, { [stringify!($x) $(, stringify!($other))?].len() }> {
+            fn loops()
+            -> &'static $crate::calculus::Compiled<Self, { [stringify!($x) $(, stringify!($other))?].len() }> {
                 static LOOPS: $crate::calculus::Compiled<$Type, { [stringify!($x) $(, stringify!($other))?].len() }> =
                     $crate::calculus::Compiled::new();
                 &LOOPS

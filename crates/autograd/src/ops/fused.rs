@@ -38,13 +38,13 @@ use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, Value, Var, View
 /// and `f64` and `i32` literals. Arguments before the semicolon are variables (the first) or whatever can become one
 /// (the others); they broadcast. Arguments behind it are numbers that are not differentiated.
 ///
-/// Written with ordinary operations, each of them passes over memory once forward and once back. Fused, forward runs the
-/// expression over [dual numbers](https://en.wikipedia.org/wiki/Dual_number), which carry their derivatives along, and
-/// keeps those in the same pass; back is one multiplication. Nobody writes a derivative, and there is one of any order:
-/// where a derivative is recorded, to be differentiated again, the same expression runs over variables. Peers that
-/// compile (`torch.compile`, `jax.jit`) do the like; in those that don't, such an operation needs a derivative written by
-/// hand. It computes 64 numbers at a time with loops compiled in this crate, so it is fast in debug builds too, as long
-/// as dependencies are optimised there.
+/// Written with ordinary operations, each of them passes over memory once forward and once back. Fused, forward runs
+/// the expression over [dual numbers](https://en.wikipedia.org/wiki/Dual_number), which carry their derivatives along,
+/// and keeps those in the same pass; back is one multiplication. Nobody writes a derivative, and there is one of any
+/// order: where a derivative is recorded, to be differentiated again, the same expression runs over variables. Peers
+/// that compile (`torch.compile`, `jax.jit`) do the like; in those that don't, such an operation needs a derivative
+/// written by hand. It computes 64 numbers at a time with loops compiled in this crate, so it is fast in debug builds
+/// too, as long as dependencies are optimised there.
 #[macro_export]
 macro_rules! fused {
     ($(
@@ -174,7 +174,10 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
             let z = (x - mean) / deviation;
             -0.5 * z * z - deviation.ln()
         }
-        fn mixed(a, b; c) { (a.gt(b).choose(a.sin() * b, b.square()) + a.maximum(b) - 2) / (b.softplus() + c) * a.pow(3.0) }
+        fn mixed(a, b; c) {
+            let chosen = a.gt(b).choose(a.sin() * b, b.square());
+            (chosen + a.maximum(b) - 2) / (b.softplus() + c) * a.pow(3.0)
+        }
         fn straight(a, b) { a + b.literal(1.0) }
     }
     fused! {

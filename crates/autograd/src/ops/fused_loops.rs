@@ -174,8 +174,8 @@ fn each_block<T: Float>(
 
 type Blocks<T> = SmallVec<[<T as Element>::Block; 4]>;
 
-/// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where f′ is the derivative by input `i`. The arrays are the inputs, g, and
-/// how those of them move that do.
+/// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where f′ is the derivative by input `i`. The arrays are the inputs, g,
+/// and how those of them move that do.
 pub(crate) fn second_order<T: Float, R: Expression<N>, const N: usize>(
     rule: R,
     i: usize,

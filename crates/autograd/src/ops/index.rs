@@ -65,8 +65,8 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(Take { places: Places::Each { axis, shape, index, most } })
     }
 
-    /// This, with each number of `source` added at the place where [`gather`](Self::gather) would read it: for axis 0 of
-    /// two, `y[index[i][j]][j] += source[i][j]`. A place named twice gets both. Of a source that is larger than the
+    /// This, with each number of `source` added at the place where [`gather`](Self::gather) would read it: for axis 0
+    /// of two, `y[index[i][j]][j] += source[i][j]`. A place named twice gets both. Of a source that is larger than the
     /// index, the leading part is taken.
     ///
     /// # Panics

@@ -153,7 +153,8 @@ const EDGES: [f64; 15] =
 /// constant, standing still, or moving too.
 ///
 /// Left out is how the derivatives of a power by base and exponent move together where the base is 0: there they are
-/// conventions, each its own. Where an operand is infinite, the recorded sweep may give NaN for them, but no other number.
+/// conventions, each its own. Where an operand is infinite, the recorded sweep may give NaN for them, but no other
+/// number.
 #[test]
 fn sweeps_agree_at_the_edges_of_elementwise_functions() {
     let mut wrong = Vec::new();

@@ -81,8 +81,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// <https://arxiv.org/abs/1502.03167>): for each channel (axis 1) over all other axes,
     /// `y = (x − mean)/√(variance + eps)`, the variance with divisor n. Scale and move it by plain arithmetic.
     ///
-    /// With running statistics instead, as for inference, it is `(x − mean) * (variance + eps).rsqrt()`. Arrays of one number a
-    /// channel broadcast along the last axis: for images, give them as `weight.reshape([-1, 1, 1])`.
+    /// With running statistics instead, as for inference, it is `(x − mean) * (variance + eps).rsqrt()`. Arrays of one
+    /// number a channel broadcast along the last axis: for images, give them as `weight.reshape([-1, 1, 1])`.
     ///
     /// # Panics
     /// With fewer than two axes.

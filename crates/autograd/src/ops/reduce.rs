@@ -51,8 +51,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// The sum of all numbers, as a 0-dimensional variable. 0 if there are none.
     ///
     /// Numbers are added in blocks of up to 512, and the blocks in pairs, pairs of pairs and so on. So the error of n
-    /// numbers grows with the logarithm of n: 10⁷ numbers of `f32` that are all 0.1 are added with a relative error below
-    /// 10⁻⁵. Products of vectors and matrices add so too (in blocks of up to 4096), and so do gradients that many
+    /// numbers grows with the logarithm of n: 10⁷ numbers of `f32` that are all 0.1 are added with a relative error
+    /// below 10⁻⁵. Products of vectors and matrices add so too (in blocks of up to 4096), and so do gradients that many
     /// rows add into one. What a variable gets from many operations, one after the other, is added one by one.
     ///
     /// ```
@@ -65,7 +65,8 @@ impl<'t, T: Float> Var<'t, T> {
         self.sum_axis(..)
     }
 
-    /// The sum over one or more axes, which disappear, or keep size 1 if they are [`kept`](crate::kept()). See [`Axes`].
+    /// The sum over one or more axes, which disappear, or keep size 1 if they are [`kept`](crate::kept()). See
+    /// [`Axes`].
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -177,9 +178,9 @@ impl<'t, T: Float> Var<'t, T> {
         std.reduced(axes, keep)
     }
 
-    /// For each part that is reduced, the power of two next to its largest number (its smallest, for p < 0), for large p
-    /// that number itself: divided by it, no number's p-th power overflows, and none that matters underflows. Nothing if
-    /// there is no need of it.
+    /// For each part that is reduced, the power of two next to its largest number (its smallest, for p < 0), for large
+    /// p that number itself: divided by it, no number's p-th power overflows, and none that matters underflows. Nothing
+    /// if there is no need of it.
     fn scale(self, axes: &[usize], p: f64) -> Option<Self> {
         let shape = reduced(self.shape(), axes);
         if self.is_empty() || p.abs() < 1.0 {

@@ -223,8 +223,8 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(LogSumExp { axes: list.clone() }).reduced(&list, axes.keeps())
     }
 
-    /// The cross-entropy of each row of logits (examples × classes) against its label: `ln Σⱼ e^xᵢⱼ − xᵢₗ`, one number a
-    /// row, from the logits in one operation. A model's last layer therefore needs no softmax; with one, the cost
+    /// The cross-entropy of each row of logits (examples × classes) against its label: `ln Σⱼ e^xᵢⱼ − xᵢₗ`, one number
+    /// a row, from the logits in one operation. A model's last layer therefore needs no softmax; with one, the cost
     /// would take it twice, and lose what the logarithm cannot give back where it underflows.
     ///
     /// # Panics

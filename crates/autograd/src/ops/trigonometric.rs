@@ -102,10 +102,10 @@ elementwise! {
             let (far, middle) = (a.gt(2.414_213_562_373_095), a.gt(0.414_213_562_373_095_05));
             let r = far.choose(-1 / a, middle.choose((a - 1) / (a + 1), a));
             let z = r * r;
-            let numerator = ((z * -0.019_126_147_600_730_436 - 0.199_912_826_145_735_66) * z - 0.492_332_666_286_759_7) * z
-                - 0.333_333_333_333_333_2;
-            let denominator = (((z * 0.022_756_489_130_048_49 + 0.350_989_284_849_602_94) * z + 1.417_365_849_208_772_6) * z
-                + 2.076_997_998_860_062_7) * z + 1;
+            let numerator = ((z * -0.019_126_147_600_730_436 - 0.199_912_826_145_735_66) * z
+                - 0.492_332_666_286_759_7) * z - 0.333_333_333_333_333_2;
+            let denominator = (((z * 0.022_756_489_130_048_49 + 0.350_989_284_849_602_94) * z
+                + 1.417_365_849_208_772_6) * z + 2.076_997_998_860_062_7) * z + 1;
             let part = r * z * numerator / denominator + r;
             let whole = far.choose(
                 part + 6.123_233_995_736_766e-17 + FRAC_PI_2,
@@ -178,7 +178,8 @@ elementwise! {
         },
         check: [-3.0, 0.0, 1e-6, 0.7, 2.0],
     }
-    /// The inverse of the hyperbolic cosine: `y = ln(x + √(x² − 1)) ≥ 0`, `dy/dx = 1/√(x² − 1)`, infinite at 1. NaN below 1.
+    /// The inverse of the hyperbolic cosine: `y = ln(x + √(x² − 1)) ≥ 0`, `dy/dx = 1/√(x² − 1)`, infinite at 1. NaN
+    /// below 1.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();

@@ -50,8 +50,8 @@ impl Windows {
         (start..end, (start * stride + at).wrapping_sub(padding))
     }
 
-    /// Calls `f(place in the window's array, place in the image, length, step in the image)` for each run of places that
-    /// an offset of the window reads.
+    /// Calls `f(place in the window's array, place in the image, length, step in the image)` for each run of places
+    /// that an offset of the window reads.
     fn runs(
         &self,
         [i, j]: [usize; 2],
@@ -220,7 +220,8 @@ impl Pooling {
         let windows = Windows { kernel, stride, padding, dilation: [1, 1] };
         assert!(
             (0..2).all(|d| 2 * padding[d] <= kernel[d]),
-            "{name}: padding {padding:?} is more than half of the window {kernel:?}, so that some would see nothing else"
+            "{name}: padding {padding:?} is more than half of the window {kernel:?}, so that some would see nothing \
+             else"
         );
         let found = image(shape).and_then(|sizes| match sizes {
             [_, _, 0, _] | [_, _, _, 0] => Err("images without height or width have nothing to pool".to_owned()),
@@ -234,11 +235,10 @@ impl Pooling {
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// The convolution (as all such libraries call what is a cross-correlation) of N × C × H × W images with a weight of
-    /// outputs × (C / groups) × height × width:
-    /// `y[n, o, h, w] = Σ x[n, c, h·stride + i·dilation − padding, …] · weight[o, c, i, j]`, zeros outside. The result is
-    /// N × outputs × `⌊(H + 2 padding − dilation (height − 1) − 1)/stride⌋ + 1` × the same of the width. Add a bias as
-    /// `y + bias.reshape([-1, 1, 1])`.
+    /// The convolution (as all such libraries call what is a cross-correlation) of N × C × H × W images with a weight
+    /// of outputs × (C / groups) × height × width: `y[n, o, h, w] = Σ x[n, c, h·stride + i·dilation − padding, …] ·
+    /// weight[o, c, i, j]`, zeros outside. The result is N × outputs × `⌊(H + 2 padding − dilation (height − 1) −
+    /// 1)/stride⌋ + 1` × the same of the width. Add a bias as `y + bias.reshape([-1, 1, 1])`.
     ///
     /// It is one matrix product with the windows as columns, which stay on the tape: height · width times the input's
     /// memory.
@@ -262,7 +262,8 @@ impl<'t, T: Float> Var<'t, T> {
         let (weight, shape) = (weight.into_var(self.tape()), self.shape());
         let (&[n, channels, height, width], &[outputs, own, kh, kw]) = (shape, weight.shape()) else {
             panic!(
-                "conv2d: the input is {shape:?} and the weight {:?}; they must be examples × channels × height × width and \
+                "conv2d: the input is {shape:?} and the weight {:?}; they must be examples × channels × height × width \
+                 and \
                  outputs × channels of a group × height × width",
                 weight.shape()
             )
@@ -290,8 +291,8 @@ impl<'t, T: Float> Var<'t, T> {
         y.reshape([outputs, n, down, across]).transpose(0, 1)
     }
 
-    /// The largest number of each window of N × C × H × W images. The gradient goes to it, the first in reading order if
-    /// several tie (PyTorch's convention). Padding counts as −∞.
+    /// The largest number of each window of N × C × H × W images. The gradient goes to it, the first in reading order
+    /// if several tie (PyTorch's convention). Padding counts as −∞.
     ///
     /// # Panics
     /// If the sizes do not fit, or the padding is more than half a window.

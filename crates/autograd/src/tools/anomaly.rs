@@ -224,7 +224,8 @@ mod tests {
         let back = message(|| drop(x.sqrt().sum().backward()));
         assert_eq!(
             without_places(&back),
-            "anomaly: on the way back, the gradient of the operand of sqrt became inf at [1, 0] of [2, 2]; the operand is \
+            "anomaly: on the way back, the gradient of the operand of sqrt became inf at [1, 0] of [2, 2]; the operand \
+             is \
              [2, 2] from 0 to 3; the gradient that arrived was from 1 to 1"
         );
     }

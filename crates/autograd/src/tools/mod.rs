@@ -1,4 +1,5 @@
-//! What is built on the engine, and used by nothing below: derivatives as functions, checks, and ways to look at a tape.
+//! What is built on the engine, and used by nothing below: derivatives as functions, checks, and ways to look at a
+//! tape.
 
 mod anomaly;
 pub(crate) mod checkpoint;

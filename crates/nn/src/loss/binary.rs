@@ -5,8 +5,8 @@ use ndarray::ArrayD;
 
 use super::{Reduction, same_shape, share};
 
-/// The binary cross-entropy of logits x against targets y in 0..=1: `−y ln σ(x) − (1 − y) ln(1 − σ(x))`, computed as
-/// `y softplus(−x) + (1 − y) softplus(x)`, which is finite and exact for every finite logit, and right for infinite ones.
+/// The binary cross-entropy of logits x against targets y in 0..=1: `−y ln σ(x) − (1 − y) ln(1 − σ(x))`, computed as `y
+/// softplus(−x) + (1 − y) softplus(x)`, which is finite and exact for every finite logit, and right for infinite ones.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -59,8 +59,8 @@ impl BinaryCrossEntropy {
         self
     }
 
-    /// Sets p, which is broadcast to the logits: what positives count, against 1 for negatives. Above 1 it finds more of them, at
-    /// the price of false alarms.
+    /// Sets p, which is broadcast to the logits: what positives count, against 1 for negatives. Above 1 it finds more
+    /// of them, at the price of false alarms.
     pub fn positive_weight(mut self, weight: ArrayD<f64>) -> Self {
         self.positive = Some(weight);
         self
@@ -130,10 +130,11 @@ pub fn binary_cross_entropy_of_probabilities<'t, T: Float>(
     reduction.apply(where_(edge, at_edge + (parabola - parabola.detach()), losses))
 }
 
-/// The Kullback-Leibler divergence of a distribution y from one whose logarithms x are given: `y (ln y − x)`, 0 where y is
-/// 0, though x be −∞ there (PyTorch has NaN). With `log_target`, y is given as a logarithm too: `eʸ (y − x)`.
+/// The Kullback-Leibler divergence of a distribution y from one whose logarithms x are given: `y (ln y − x)`, 0 where y
+/// is 0, though x be −∞ there (PyTorch has NaN). With `log_target`, y is given as a logarithm too: `eʸ (y − x)`.
 ///
-/// Summed over the last axis it is a divergence; PyTorch's `batchmean` is `Reduction::Sum` divided by the number of rows.
+/// Summed over the last axis it is a divergence; PyTorch's `batchmean` is `Reduction::Sum` divided by the number of
+/// rows.
 ///
 /// ```
 /// use gradus_autograd::Tape;

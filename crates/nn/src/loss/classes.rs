@@ -49,8 +49,8 @@ pub fn nll<'t, T: Float>(log_probabilities: Var<'t, T>, labels: &[usize], reduct
 /// ℓ = −Σ_c w_c ((1 − ε) q_c + ε/C) L_c            probabilities q
 /// ```
 ///
-/// The mean divides by the sum of the w_y of labels that are not ignored, for probabilities by the number of rows. Classes are
-/// on axis 1 (N × C, N × C × d …), or on the only axis. Without any of this it is one fused operation.
+/// The mean divides by the sum of the w_y of labels that are not ignored, for probabilities by the number of rows.
+/// Classes are on axis 1 (N × C, N × C × d …), or on the only axis. Without any of this it is one fused operation.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -111,8 +111,8 @@ impl CrossEntropy {
     /// The loss of logits against labels, in the order of the logits without the axis of classes.
     ///
     /// # Panics
-    /// If there are not as many labels, or one is no class (nor ignored): the message names row and label. If there are not as many weights
-    /// as classes.
+    /// If there are not as many labels, or one is no class (nor ignored): the message names row and label. If there are
+    /// not as many weights as classes.
     #[track_caller]
     pub fn of<'t, T: Float>(&self, logits: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
         let plain = self.weights.is_none() && self.smoothing == 0.0 && self.ignored.is_none();

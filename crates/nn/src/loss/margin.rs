@@ -28,14 +28,15 @@ pub fn hinge_embedding<'t, T: Float>(
     reduction.apply(where_(y.gt(0.0), input, (margin - input).relu()))
 }
 
-/// `ln(1 + e^(−y x))` for targets y of ±1: [`binary_cross_entropy`](super::binary_cross_entropy) for those who count classes
-/// so.
+/// `ln(1 + e^(−y x))` for targets y of ±1: [`binary_cross_entropy`](super::binary_cross_entropy) for those who count
+/// classes so.
 ///
 /// ```
 /// use gradus_autograd::Tape;
 /// use gradus_nn::{Reduction, loss::soft_margin};
 /// let tape = Tape::new();
-/// assert_eq!(soft_margin(tape.var([0.0, -1e4]), &ndarray::array![1.0, 1.0], Reduction::None).data(), [2f32.ln(), 1e4]);
+/// let losses = soft_margin(tape.var([0.0, -1e4]), &ndarray::array![1.0, 1.0], Reduction::None);
+/// assert_eq!(losses.data(), [2f32.ln(), 1e4]);
 /// ```
 ///
 /// # Panics
@@ -47,8 +48,8 @@ pub fn soft_margin<'t, T: Float>(input: Var<'t, T>, target: impl IntoVar<'t, T>,
     reduction.apply((-y * input).softplus())
 }
 
-/// Of rows a and b with one target each: `1 − cos(a, b)` where it is 1, `max(0, cos(a, b) − margin)` where it is −1, with
-/// `cos = a·b / √((a·a + ε)(b·b + ε))`, ε 10⁻¹². PyTorch's margin is 0 by default.
+/// Of rows a and b with one target each: `1 − cos(a, b)` where it is 1, `max(0, cos(a, b) − margin)` where it is −1,
+/// with `cos = a·b / √((a·a + ε)(b·b + ε))`, ε 10⁻¹². PyTorch's margin is 0 by default.
 ///
 /// ```
 /// use gradus_autograd::Tape;

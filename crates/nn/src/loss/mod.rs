@@ -1,14 +1,14 @@
 //! Costs. Each returns one number for each element (or row), reduced as asked; formulas are PyTorch's.
 //!
-//! `regression.rs` has those between numbers, `binary.rs` those of two classes and between distributions, `classes.rs` cross-entropy,
-//! `margin.rs` those of ±1.
+//! `regression.rs` has those between numbers, `binary.rs` those of two classes and between distributions, `classes.rs`
+//! cross-entropy, `margin.rs` those of ±1.
 //!
 //! Why is there no softmax in a classifier's last layer? Because the cost needs its logarithm. `ln softmax(x)` computed
 //! in one piece is `x − ln Σ eˣ`, finite for every x; in two pieces the softmax underflows to 0 and the logarithm of
 //! that is −∞, with a gradient that is NaN. So the model gives logits, and the cost holds the softmax. The label with
 //! the largest logit is the one with the largest probability. The same holds for a sigmoid and
-//! [`binary_cross_entropy`]; if there are only probabilities, [`binary_cross_entropy_of_probabilities`] and [`nll`] do what can
-//! be done.
+//! [`binary_cross_entropy`]; if there are only probabilities, [`binary_cross_entropy_of_probabilities`] and [`nll`] do
+//! what can be done.
 
 mod binary;
 mod classes;

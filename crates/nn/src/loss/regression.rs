@@ -23,8 +23,8 @@ pub fn mse<'t, T: Float>(input: Var<'t, T>, target: impl IntoVar<'t, T>, reducti
     reduction.apply((input - target).square())
 }
 
-/// The absolute error: `|x − y|`, with gradient 0 where they are equal. Far-off values count less than with [`mse`]; its
-/// minimum is the median.
+/// The absolute error: `|x − y|`, with gradient 0 where they are equal. Far-off values count less than with [`mse`];
+/// its minimum is the median.
 ///
 /// ```
 /// use gradus_autograd::Tape;

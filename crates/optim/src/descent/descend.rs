@@ -100,8 +100,8 @@ impl Iterator for Rows {
 
 /// Steps a model along a stream of batches; each item of the iterator is a step's cost, before the step.
 ///
-/// A batch is whatever `cost` makes of it: row numbers from [`Rows`], or samples from a source that never ends, which is
-/// online learning. The iterator is lazy: no step is made before it is asked for.
+/// A batch is whatever `cost` makes of it: row numbers from [`Rows`], or samples from a source that never ends, which
+/// is online learning. The iterator is lazy: no step is made before it is asked for.
 ///
 /// ```
 /// use gradus_autograd::Param;

@@ -22,14 +22,14 @@ pub struct RangeTest {
 
 /// Tries learning rates from small to large on a copy of a model, and suggests one.
 ///
-/// The rate grows by the same factor at each of `steps` steps. Too small, and the cost hardly falls; then it falls ever faster;
-/// too large, and it rises: the test ends when its running mean is four times the least so far, or not finite. What is suggested lies a
-/// tenth below the rate of the least mean, where the descent was still stable. Smith 2015
+/// The rate grows by the same factor at each of `steps` steps. Too small, and the cost hardly falls; then it falls ever
+/// faster; too large, and it rises: the test ends when its running mean is four times the least so far, or not finite.
+/// What is suggested lies a tenth below the rate of the least mean, where the descent was still stable. Smith 2015
 /// (<https://arxiv.org/abs/1506.01186>); running mean and rule of thumb as in fastai's `lr_find`.
 ///
-/// Model and optimizer are copied and stay as they are; the optimizer's schedule is left out. `batches` should go on for
-/// `steps` steps: for a data set, `(0..).flat_map(|epoch| data.batches(32).shuffle(epoch))`. (For `Rprop`, whose rate counts at its
-/// first step alone, the test means nothing.)
+/// Model and optimizer are copied and stay as they are; the optimizer's schedule is left out. `batches` should go on
+/// for `steps` steps: for a data set, `(0..).flat_map(|epoch| data.batches(32).shuffle(epoch))`. (For `Rprop`, whose
+/// rate counts at its first step alone, the test means nothing.)
 ///
 /// ```
 /// use gradus_autograd::Param;

@@ -67,8 +67,8 @@ pub fn matyas<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     0.26 * x.square().sum() - 0.48 * x.at(0) * x.at(1)
 }
 
-/// `Σ softplus(xᵢ) − xᵢ/4`: the cost of logistic regression on labels of which a quarter is 1. Almost straight far out, like
-/// every such cost, so gradients there do not grow with the distance.
+/// `Σ softplus(xᵢ) − xᵢ/4`: the cost of logistic regression on labels of which a quarter is 1. Almost straight far out,
+/// like every such cost, so gradients there do not grow with the distance.
 pub fn logistic<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     (x.softplus() - 0.25 * x).sum()
 }
@@ -108,8 +108,8 @@ pub fn rastrigin<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     (x.square() + 10 - 10 * (2.0 * PI * x).cos()).sum()
 }
 
-/// `−20 exp(−0.2 √(½(x² + y²))) − exp(½(cos 2πx + cos 2πy)) + e + 20`. Ackley: almost flat outside, a funnel in the middle, local
-/// minima all over; not smooth at the minimum itself, where its gradient is not defined.
+/// `−20 exp(−0.2 √(½(x² + y²))) − exp(½(cos 2πx + cos 2πy)) + e + 20`. Ackley: almost flat outside, a funnel in the
+/// middle, local minima all over; not smooth at the minimum itself, where its gradient is not defined.
 pub fn ackley<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     let bowl = (x.square().mean().sqrt() * -0.2).exp();
     let waves = (2.0 * PI * x).cos().mean().exp();
@@ -122,13 +122,14 @@ pub fn styblinski_tang<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     0.5 * (squares.square() - 16 * squares + 5 * x).sum()
 }
 
-/// `x² − y²`: the saddle. At 0 the gradient is 0 and the Hessian has an eigenvalue of each sign; descent that starts with
-/// y = 0 ends there, and any other falls along y for ever.
+/// `x² − y²`: the saddle. At 0 the gradient is 0 and the Hessian has an eigenvalue of each sign; descent that starts
+/// with y = 0 ends there, and any other falls along y for ever.
 pub fn saddle<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     x.at(0).square() - x.at(1).square()
 }
 
-/// `x³ − 3xy²`: the monkey saddle, with three ways down (two legs, a tail). At 0 the Hessian is 0, so its eigenvalues tell nothing.
+/// `x³ − 3xy²`: the monkey saddle, with three ways down (two legs, a tail). At 0 the Hessian is 0, so its eigenvalues
+/// tell nothing.
 pub fn monkey_saddle<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     let (x, y) = (x.at(0), x.at(1));
     x.pow(3) - 3 * x * y.square()
@@ -141,8 +142,8 @@ pub fn double_well<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
 }
 
 /// `2 − exp(−(x + 2)²/8) − exp(−50 (x − 2)²) + x²/400` of one variable: a flat minimum near −2 (1.01, curvature 0.25)
-/// and a sharp one near 2, a little lower (0.87, curvature 100). Where other data shifts the curve a little, the sharp one costs most; large
-/// learning rates and noise cannot stay in it.
+/// and a sharp one near 2, a little lower (0.87, curvature 100). Where other data shifts the curve a little, the sharp
+/// one costs most; large learning rates and noise cannot stay in it.
 pub fn sharp_and_flat<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     let flat = (-(x + 2).square() / 8).exp();
     let sharp = (-50 * (x - 2).square()).exp();

@@ -17,11 +17,12 @@ use crate::{Descent, Schedule, StateError};
 /// ```
 ///
 /// H stands for the inverse Hessian, so steps are Newton's as far as the pairs tell. For costs without noise (full
-/// batches), of up to some ten thousand parameters. Liu, Nocedal 1989 (<https://doi.org/10.1007/BF01589116>); line search
-/// for the strong Wolfe conditions (constants 10⁻⁴ and 0.9) and recursion as in Nocedal, Wright 2006, algorithms 3.5, 3.6
-/// and 7.4. What a step is, and the defaults (20 iterations, 25 evaluations, tolerances 10⁻⁷ and 10⁻⁹, history 100),
-/// are those of PyTorch's `LBFGS`, but that PyTorch searches no line unless asked to, and brackets by other rules when it
-/// does: the paths differ after some steps. The tolerances end a step long before the last digit; for that set both to 0.
+/// batches), of up to some ten thousand parameters. Liu, Nocedal 1989 (<https://doi.org/10.1007/BF01589116>); line
+/// search for the strong Wolfe conditions (constants 10⁻⁴ and 0.9) and recursion as in Nocedal, Wright 2006, algorithms
+/// 3.5, 3.6 and 7.4. What a step is, and the defaults (20 iterations, 25 evaluations, tolerances 10⁻⁷ and 10⁻⁹, history
+/// 100), are those of PyTorch's `LBFGS`, but that PyTorch searches no line unless asked to, and brackets by other rules
+/// when it does: the paths differ after some steps. The tolerances end a step long before the last digit; for that set
+/// both to 0.
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape};
@@ -151,8 +152,8 @@ impl<T: Float> Lbfgs<T> {
     /// One step: several iterations, each evaluating the cost and its gradients as often as it needs. Returns the cost
     /// before it.
     ///
-    /// Parameters without a gradient stay as they are. Buffers move as the first evaluation says. A cost or gradient that
-    /// is not finite at the start changes nothing; further on the line search takes it for too far.
+    /// Parameters without a gradient stay as they are. Buffers move as the first evaluation says. A cost or gradient
+    /// that is not finite at the start changes nothing; further on the line search takes it for too far.
     ///
     /// # Panics
     /// If the parameters are others than at the step before.

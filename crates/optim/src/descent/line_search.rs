@@ -14,12 +14,12 @@ pub(crate) struct Point<T> {
 /// Evaluations of the cost before the best point so far has to do.
 const EVALUATIONS: usize = 25;
 
-/// A point that meets the strong Wolfe conditions: the cost has fallen in keeping with the slope at the start (by 10⁻⁴ of what
-/// it promised), and the slope is at most 0.9 of that one, up or down.
+/// A point that meets the strong Wolfe conditions: the cost has fallen in keeping with the slope at the start (by 10⁻⁴
+/// of what it promised), and the slope is at most 0.9 of that one, up or down.
 ///
-/// First steps ever longer until a minimum is bracketed, then narrows the bracket, by cubic interpolation both (Nocedal,
-/// Wright 2006, algorithms 3.5 and 3.6). Where the cost is not finite counts as too far. If nothing meets the conditions
-/// (or the bracket is narrower than `narrow`) it is the best point found, which may be the start.
+/// First steps ever longer until a minimum is bracketed, then narrows the bracket, by cubic interpolation both
+/// (Nocedal, Wright 2006, algorithms 3.5 and 3.6). Where the cost is not finite counts as too far. If nothing meets the
+/// conditions (or the bracket is narrower than `narrow`) it is the best point found, which may be the start.
 pub(crate) fn strong_wolfe<T: Clone>(
     probe: &mut impl FnMut(f64) -> Point<T>,
     start: Point<T>,

@@ -16,8 +16,8 @@ pub enum Stop {
     Iterations,
     /// the cost ran far away from where it began: up, because steps are too large, or down, because it has no minimum
     Diverged,
-    /// the point did not change for ten steps: the steps are below what its numbers can tell apart, or their rate is 0, or
-    /// an [`Lbfgs`](crate::Lbfgs) has met tolerances of its own
+    /// the point did not change for ten steps: the steps are below what its numbers can tell apart, or their rate is 0,
+    /// or an [`Lbfgs`](crate::Lbfgs) has met tolerances of its own
     Stalled,
     /// the cost or its gradient became NaN or infinite
     NonFinite,
@@ -79,7 +79,8 @@ pub struct Minimize {
     pub iterations: usize,
     /// the norm of the gradient that is as good as 0: 10⁻⁸
     pub tolerance: f64,
-    /// how far the cost may run from the first one, up or down, in units of that one's size or 1, whichever is larger: 10⁶
+    /// how far the cost may run from the first one, up or down, in units of that one's size or 1, whichever is larger:
+    /// 10⁶
     pub divergence: f64,
 }
 

@@ -1,4 +1,5 @@
-//! Descent of plain functions, without a model: from one start, from many, by curvature; and looking for a learning rate.
+//! Descent of plain functions, without a model: from one start, from many, by curvature; and looking for a learning
+//! rate.
 
 mod descend;
 mod find_lr;

@@ -28,7 +28,8 @@ impl<T: Float, D: Dimension> Restarts<T, D> {
         best
     }
 
-    /// The places where runs ended, the lowest first and NaN last, each with how many runs ended within `distance` of it.
+    /// The places where runs ended, the lowest first and NaN last, each with how many runs ended within `distance` of
+    /// it.
     pub fn distinct(&self, distance: f64) -> Vec<(&Minimum<T, D>, usize)> {
         let mut sorted: Vec<_> = self.runs.iter().collect();
         let place = |run: &Minimum<T, D>| (run.cost().to_f64().is_nan(), run.cost().to_f64());
@@ -52,8 +53,8 @@ impl Minimize {
     /// Runs descents from `n` starting points that `sampler` draws, on all cores (see
     /// [`set_threads`](gradus_autograd::set_threads)).
     ///
-    /// Each draw has a random generator of its own, made of the seed and its number, so the result depends on the seed and not on
-    /// the threads, and the first starting points stay the same when more are asked for.
+    /// Each draw has a random generator of its own, made of the seed and its number, so the result depends on the seed
+    /// and not on the threads, and the first starting points stay the same when more are asked for.
     ///
     /// # Panics
     /// If `n` is 0, or the function does not return a single number.

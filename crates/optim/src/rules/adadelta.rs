@@ -14,7 +14,8 @@ rule! {
     /// ```
     ///
     /// The step is measured in units of earlier steps, so the learning rate is mostly left at 1. Zeiler 2012
-    /// (<https://arxiv.org/abs/1212.5701>). Formula and defaults (ρ 0.9, ε 10⁻⁶, λ 0) are those of PyTorch's `Adadelta`.
+    /// (<https://arxiv.org/abs/1212.5701>). Formula and defaults (ρ 0.9, ε 10⁻⁶, λ 0) are those of PyTorch's
+    /// `Adadelta`.
     pub struct Adadelta("adadelta", |_rule| 2) {
         /// ρ, how much of the running means is kept.
         rho: f64 = 0.9, in 0.0..=1.0;

@@ -17,10 +17,10 @@ rule! {
     /// θ ← θ (1 − η λ) − α U / max(1, ‖U‖/(d √n))         λ weight_decay
     /// ```
     ///
-    /// [`Adam`](crate::rules::Adam)'s running mean square, kept as row and column means: memory of rows + columns instead of
-    /// rows × columns, and no momentum. η bounds the step relative to the parameter's own size. Shazeer, Stern 2018
-    /// (<https://arxiv.org/abs/1804.04235>). Formula and defaults (γ −0.8, ε₁ the number type's epsilon, ε₂ 10⁻³, d 1, λ 0)
-    /// are those of PyTorch's `Adafactor`, where η is 10⁻².
+    /// [`Adam`](crate::rules::Adam)'s running mean square, kept as row and column means: memory of rows + columns
+    /// instead of rows × columns, and no momentum. η bounds the step relative to the parameter's own size. Shazeer,
+    /// Stern 2018 (<https://arxiv.org/abs/1804.04235>). Formula and defaults (γ −0.8, ε₁ the number type's epsilon, ε₂
+    /// 10⁻³, d 1, λ 0) are those of PyTorch's `Adafactor`, where η is 10⁻².
     pub struct Adafactor {
         /// γ, the power of the step by which the running mean slows down.
         beta2_decay: f64 = -0.8, in f64::NEG_INFINITY..=0.0;

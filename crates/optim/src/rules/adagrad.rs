@@ -11,10 +11,10 @@ rule! {
     /// θ ← θ − η / (1 + (t − 1) lr_decay) · g / (√s + ε)
     /// ```
     ///
-    /// Each number's steps shrink with the squares of all its gradients so far: rare features keep large steps, steep directions
-    /// small ones. In long runs all steps die out, which RMSprop and Adam mend. Duchi et al. 2011
-    /// (<https://jmlr.org/papers/v12/duchi11a.html>). Formula and defaults (ε 10⁻¹⁰, the others 0) are those of PyTorch's
-    /// `Adagrad`.
+    /// Each number's steps shrink with the squares of all its gradients so far: rare features keep large steps, steep
+    /// directions small ones. In long runs all steps die out, which RMSprop and Adam mend. Duchi et al. 2011
+    /// (<https://jmlr.org/papers/v12/duchi11a.html>). Formula and defaults (ε 10⁻¹⁰, the others 0) are those of
+    /// PyTorch's `Adagrad`.
     pub struct Adagrad("adagrad", |_rule| 1) {
         /// How fast the learning rate falls with the steps.
         lr_decay: f64 = 0.0, in 0.0..f64::INFINITY;

@@ -14,14 +14,14 @@ rule! {
     /// θ ← θ − η · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)
     /// ```
     ///
-    /// t counts the parameter's steps from 1; the divisors undo the start at 0. Each number gets a step of its own size,
-    /// about η, which is what brings it through a ravine. With the decay apart from the gradient, as `AdamW` has it, the
-    /// decay is not divided by √v.
+    /// t counts the parameter's steps from 1; the divisors undo the start at 0. Each number gets a step of its own
+    /// size, about η, which is what brings it through a ravine. With the decay apart from the gradient, as `AdamW` has
+    /// it, the decay is not divided by √v.
     ///
     /// Kingma, Ba 2014 (<https://arxiv.org/abs/1412.6980>); AdamW: Loshchilov, Hutter 2017
     /// (<https://arxiv.org/abs/1711.05101>); AMSGrad: Reddi et al. 2018 (<https://openreview.net/forum?id=ryQu7f-RZ>).
-    /// Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, λ 0 for Adam and 10⁻² for AdamW) are those of PyTorch's `Adam` and
-    /// `AdamW`.
+    /// Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, λ 0 for Adam and 10⁻² for AdamW) are those of PyTorch's `Adam`
+    /// and `AdamW`.
     pub struct AdamRule<const DECOUPLED: bool>(
         if DECOUPLED { "adamw" } else { "adam" },
         |rule| 2 + usize::from(rule.amsgrad)

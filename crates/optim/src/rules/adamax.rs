@@ -12,8 +12,8 @@ rule! {
     /// θ ← θ − η / (1 − β₁ᵗ) · m / u
     /// ```
     ///
-    /// Adam with the largest instead of the mean square gradient. Kingma, Ba 2014 (<https://arxiv.org/abs/1412.6980>, section 7).
-    /// Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, λ 0) are those of PyTorch's `Adamax`.
+    /// Adam with the largest instead of the mean square gradient. Kingma, Ba 2014 (<https://arxiv.org/abs/1412.6980>,
+    /// section 7). Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, λ 0) are those of PyTorch's `Adamax`.
     pub struct Adamax("adamax", |_rule| 2) {
         /// β₁ and β₂, how much of the running means is kept.
         betas: (f64, f64) = (0.9, 0.999), in 0.0..1.0;

@@ -12,10 +12,10 @@ rule! {
     /// a ← a + (θ − a) / max(1, t − t₀)                   the average
     /// ```
     ///
-    /// The iterates of stochastic descent scatter about the minimum; their average is nearer to it. The parameters are θ; take the
-    /// average when done, by [`state`](crate::Optimizer::state). Polyak, Juditsky 1992 (<https://doi.org/10.1137/0330046>).
-    /// Formula for θ and
-    /// defaults (λ 10⁻⁴, α 0.75, t₀ 10⁶) are those of PyTorch's `ASGD`, whose average takes weights, and whose rate a schedule, from the step before.
+    /// The iterates of stochastic descent scatter about the minimum; their average is nearer to it. The parameters are
+    /// θ; take the average when done, by [`state`](crate::Optimizer::state). Polyak, Juditsky 1992
+    /// (<https://doi.org/10.1137/0330046>). Formula for θ and defaults (λ 10⁻⁴, α 0.75, t₀ 10⁶) are those of PyTorch's
+    /// `ASGD`, whose average takes weights, and whose rate a schedule, from the step before.
     pub struct Asgd("asgd", |_rule| 1) {
         /// λ, how fast parameters and learning rate decay.
         lambd: f64 = 1e-4, in 0.0..f64::INFINITY;

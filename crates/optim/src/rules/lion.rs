@@ -11,9 +11,10 @@ rule! {
     /// m ← β₂ m + (1 − β₂) g
     /// ```
     ///
-    /// Steps of one size for all numbers, found by a search over programs; one number of state. Its learning rate is three to ten
-    /// times smaller than Adam's, its decay as much larger. Chen et al. 2023 (<https://arxiv.org/abs/2302.06675>). Formula and
-    /// defaults (β 0.9 and 0.99, λ 0) are the paper's; PyTorch has none.
+    /// Steps of one size for all numbers, found by a search over programs; one number of state. Its learning rate is
+    /// three to ten times smaller than Adam's, its decay as much larger. Chen et al. 2023
+    /// (<https://arxiv.org/abs/2302.06675>). Formula and defaults (β 0.9 and 0.99, λ 0) are the paper's; PyTorch has
+    /// none.
     pub struct Lion("lion", |_rule| 1) {
         /// β₁ and β₂, how much of the momentum counts and is kept.
         betas: (f64, f64) = (0.9, 0.99), in 0.0..=1.0;

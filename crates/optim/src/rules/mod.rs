@@ -24,7 +24,9 @@ macro_rules! optimizers {
         /// The optimizers, by the names of their rules.
         pub(crate) mod optimizers {
             $($(#[$doc])*
-            #[doc = concat!("\n\nFormula and settings: [`rules::", stringify!($Rule), "`](crate::rules::", stringify!($Rule), ").")]
+            #[doc = concat!(
+                "\n\nFormula and settings: [`rules::", stringify!($Rule), "`](crate::rules::", stringify!($Rule), ")."
+            )]
             pub type $Rule<T = f32> = crate::Optimizer<super::$Rule, T>;)*
         }
     };
@@ -56,6 +58,7 @@ optimizers! {
     rmsprop::RmsProp;
     /// Steps by the sign of the gradient, of sizes of their own.
     rprop::Rprop;
-    /// Gradient descent: batch, stochastic or mini-batch is a matter of what the gradient is taken of. With momentum and Nesterov's variant.
+    /// Gradient descent: batch, stochastic or mini-batch is a matter of what the gradient is taken of. With momentum
+    /// and Nesterov's variant.
     sgd::Sgd;
 }

@@ -18,16 +18,17 @@ rule! {
     /// θ ← θ (1 − η λ) − η √max(1, rows/columns) X       λ weight_decay
     /// ```
     ///
-    /// The iteration (Newton and Schulz's, a polynomial of the singular values) makes all singular values of X about 1 and keeps its directions: a
-    /// step of equal length along every direction of the matrix, the ones that gradients are small in included. It runs over
-    /// the shorter side. Jordan et al. 2024 (<https://kellerjordan.github.io/posts/muon/>). Formula and defaults (μ 0.95,
-    /// nesterov, λ 0.1, a, b, c = 3.4445, −4.775, 2.0315, 5 steps, ε 10⁻⁷) are those of PyTorch's `Muon`, which iterates in
-    /// bfloat16 where this iterates in the parameter's own type.
+    /// The iteration (Newton and Schulz's, a polynomial of the singular values) makes all singular values of X about 1
+    /// and keeps its directions: a step of equal length along every direction of the matrix, the ones that gradients
+    /// are small in included. It runs over the shorter side. Jordan et al. 2024
+    /// (<https://kellerjordan.github.io/posts/muon/>). Formula and defaults (μ 0.95, nesterov, λ 0.1, a, b, c = 3.4445,
+    /// −4.775, 2.0315, 5 steps, ε 10⁻⁷) are those of PyTorch's `Muon`, which iterates in bfloat16 where this iterates
+    /// in the parameter's own type.
     ///
-    /// Parameters that are not matrices are stepped by [`others`](Self::others), with the same learning rate, as optax's
-    /// `contrib.muon` does; PyTorch refuses them. With [`match_adamw`](Self::match_adamw) the factor of η is 0.2 √max(rows, columns)
-    /// instead, so that steps are as large as AdamW's and one learning rate suits both (Liu et al. 2025,
-    /// <https://arxiv.org/abs/2502.16982>; PyTorch's `adjust_lr_fn="match_rms_adamw"`).
+    /// Parameters that are not matrices are stepped by [`others`](Self::others), with the same learning rate, as
+    /// optax's `contrib.muon` does; PyTorch refuses them. With [`match_adamw`](Self::match_adamw) the factor of η is
+    /// 0.2 √max(rows, columns) instead, so that steps are as large as AdamW's and one learning rate suits both (Liu et
+    /// al. 2025, <https://arxiv.org/abs/2502.16982>; PyTorch's `adjust_lr_fn="match_rms_adamw"`).
     pub struct Muon {
         /// μ, how much of the running mean is kept.
         momentum: f64 = 0.95, in 0.0..1.0;

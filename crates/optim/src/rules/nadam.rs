@@ -14,8 +14,8 @@ rule! {
     /// ```
     ///
     /// Adam that looks ahead along its momentum, as Nesterov's variant of plain momentum does. Dozat 2016
-    /// (<https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ>). Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, ψ 0.004,
-    /// λ 0) are those of PyTorch's `NAdam`.
+    /// (<https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ>). Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, ψ
+    /// 0.004, λ 0) are those of PyTorch's `NAdam`.
     pub struct NAdam("nadam", |_rule| 3) {
         /// β₁ and β₂, how much of the running means is kept.
         betas: (f64, f64) = (0.9, 0.999), in 0.0..1.0;

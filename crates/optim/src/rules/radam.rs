@@ -13,9 +13,9 @@ rule! {
     /// else:   θ ← θ − η m̂
     /// ```
     ///
-    /// Adam that warms itself up: while the mean of few squared gradients says little, it steps by momentum alone. Liu et al.
-    /// 2019 (<https://arxiv.org/abs/1908.03265>). Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, λ 0) are those of PyTorch's
-    /// `RAdam`.
+    /// Adam that warms itself up: while the mean of few squared gradients says little, it steps by momentum alone. Liu
+    /// et al. 2019 (<https://arxiv.org/abs/1908.03265>). Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, λ 0) are those
+    /// of PyTorch's `RAdam`.
     pub struct RAdam("radam", |_rule| 2) {
         /// β₁ and β₂, how much of the running means is kept.
         betas: (f64, f64) = (0.9, 0.999), in 0.0..1.0;

@@ -7,14 +7,15 @@ use crate::rule::{Update, rule};
 rule! {
     /// ```text
     /// s starts at η
-    /// s ← η⁺ s where g has the sign of the last gradient, η⁻ s (and g ← 0) where it has the other; s stays within its bounds
+    /// s ← η⁺ s where g has the sign of the last gradient, η⁻ s (and g ← 0) where it has the other
+    ///                                        s stays within its bounds
     /// θ ← θ − s sign g
     /// ```
     ///
-    /// Only the sign of a gradient counts; each number has a step size of its own, which grows while the sign stays. For full
-    /// batches: the noise of small ones flips signs. Riedmiller, Braun 1993 (<https://doi.org/10.1109/ICNN.1993.298623>).
-    /// Formula and defaults (factors 0.5 and 1.2, steps of 10⁻⁶ to 50) are those of PyTorch's `Rprop`. A schedule has no effect
-    /// after the first step.
+    /// Only the sign of a gradient counts; each number has a step size of its own, which grows while the sign stays.
+    /// For full batches: the noise of small ones flips signs. Riedmiller, Braun 1993
+    /// (<https://doi.org/10.1109/ICNN.1993.298623>). Formula and defaults (factors 0.5 and 1.2, steps of 10⁻⁶ to 50)
+    /// are those of PyTorch's `Rprop`. A schedule has no effect after the first step.
     pub struct Rprop("rprop", |_rule| 2) {
         /// η⁻ and η⁺, by which step sizes shrink and grow.
         etas: (f64, f64) = (0.5, 1.2), in 0.0..f64::INFINITY;

@@ -12,9 +12,9 @@ rule! {
     /// θ ← θ − η g                          η learning rate
     /// ```
     ///
-    /// Without momentum it is plain descent, `θ ← θ − η g`. Momentum: Polyak 1964; Nesterov's variant as in Sutskever et
-    /// al. 2013 (<https://proceedings.mlr.press/v28/sutskever13.html>). Formula and defaults (all 0) are those of PyTorch's
-    /// `SGD`.
+    /// Without momentum it is plain descent, `θ ← θ − η g`. Momentum: Polyak 1964; Nesterov's variant as in Sutskever
+    /// et al. 2013 (<https://proceedings.mlr.press/v28/sutskever13.html>). Formula and defaults (all 0) are those of
+    /// PyTorch's `SGD`.
     pub struct Sgd("sgd", |rule| usize::from(rule.momentum != 0.0)) {
         /// μ, how much of the last step's direction is kept.
         momentum: f64 = 0.0, in 0.0..f64::INFINITY;

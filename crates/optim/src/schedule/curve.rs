@@ -116,7 +116,8 @@ pub fn warmup_shaped(steps: u64, shape: Shape) -> Schedule {
 /// ```
 ///
 /// # Panics
-/// Without points, if their steps are not in order, if a factor is negative or not finite, or by [`Shape::Geometric`] through 0.
+/// Without points, if their steps are not in order, if a factor is negative or not finite, or by [`Shape::Geometric`]
+/// through 0.
 #[track_caller]
 pub fn piecewise(points: &[(u64, f64)], shape: Shape) -> Schedule {
     let Some(&(end, _)) = points.last() else { panic!("piecewise: no points; give at least one (step, factor)") };

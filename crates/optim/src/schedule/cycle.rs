@@ -44,8 +44,8 @@ pub enum Fade {
     By(f64),
 }
 
-/// Up from `low` to 1 in a straight line of `up` steps, down again in `down` steps, over and over; factor `low` at step 0.
-/// PyTorch's `CyclicLR` with `low` = base_lr/max_lr and a learning rate of max_lr. Smith 2015
+/// Up from `low` to 1 in a straight line of `up` steps, down again in `down` steps, over and over; factor `low` at step
+/// 0. PyTorch's `CyclicLR` with `low` = base_lr/max_lr and a learning rate of max_lr. Smith 2015
 /// (<https://arxiv.org/abs/1506.01186>).
 ///
 /// # Panics
@@ -113,8 +113,8 @@ impl OneCycle {
     /// The schedule of so many steps. The peak is at step `rise · steps − 1`, which need not be a whole number.
     ///
     /// # Panics
-    /// If there are no steps, `rise` is not a share that leaves room for the way down, a factor is negative or not finite, or ways of equal
-    /// ratios start or end at 0.
+    /// If there are no steps, `rise` is not a share that leaves room for the way down, a factor is negative or not
+    /// finite, or ways of equal ratios start or end at 0.
     #[track_caller]
     pub fn over(self, steps: u64) -> Schedule {
         let OneCycle { rise, start, end, shape, three_phase } = self;

@@ -44,7 +44,8 @@ pub fn multi_step(milestones: &[u64], gamma: f64) -> Schedule {
 }
 
 /// `min((step + 1)/warmup, √(warmup/(step + 1)))`: up to 1 at step `warmup − 1`, then down with the square root; the
-/// factor at step 0 is 1/warmup. Vaswani et al. 2017 (<https://arxiv.org/abs/1706.03762>), scaled so that the largest is 1.
+/// factor at step 0 is 1/warmup. Vaswani et al. 2017 (<https://arxiv.org/abs/1706.03762>), scaled so that the largest
+/// is 1.
 pub fn inverse_sqrt(warmup: u64) -> Schedule {
     Schedule::InverseSqrt { warmup }
 }
@@ -54,8 +55,8 @@ pub(super) fn inverse_sqrt_factor(step: u64, warmup: u64) -> f64 {
     (t / warmup).min((warmup / t).sqrt())
 }
 
-/// `width^(−½) · min((step + 1)^(−½), (step + 1) · warmup^(−3/2))`: [`inverse_sqrt`] with the scale of the Transformer's
-/// paper, for a learning rate of 1 and a model of that width.
+/// `width^(−½) · min((step + 1)^(−½), (step + 1) · warmup^(−3/2))`: [`inverse_sqrt`] with the scale of the
+/// Transformer's paper, for a learning rate of 1 and a model of that width.
 ///
 /// # Panics
 /// If a number is 0.

@@ -55,11 +55,12 @@ impl Better {
 /// Lowers the learning rate when a metric stops getting better.
 ///
 /// Better means less than best − threshold · |best|, or more than best + threshold · |best| if the goal is to
-/// [`Maximize`](Goal::Maximize). After more than `patience` metrics in a row that are not, the factor is
-/// multiplied by `factor` (so it bears one more of them than an [`EarlyStopping`] of the same patience). Formula and defaults (factor 0.1, patience 10, threshold 10⁻⁴, cooldown 0) are those of PyTorch's
-/// `ReduceLROnPlateau` where the metric is positive. Where it is negative, a log-likelihood say, PyTorch's best · (1 −
-/// threshold) lies on the wrong side of the best: there, worse counts as better. It is written with `min_factor` and `eps` as factors of the learning rate, where PyTorch's are rates. It saves
-/// with serde, settings and all.
+/// [`Maximize`](Goal::Maximize). After more than `patience` metrics in a row that are not, the factor is multiplied by
+/// `factor` (so it bears one more of them than an [`EarlyStopping`] of the same patience). Formula and defaults (factor
+/// 0.1, patience 10, threshold 10⁻⁴, cooldown 0) are those of PyTorch's `ReduceLROnPlateau` where the metric is
+/// positive. Where it is negative, a log-likelihood say, PyTorch's best · (1 − threshold) lies on the wrong side of the
+/// best: there, worse counts as better. It is written with `min_factor` and `eps` as factors of the learning rate,
+/// where PyTorch's are rates. It saves with serde, settings and all.
 ///
 /// ```
 /// use gradus_optim::{Adam, ReduceOnPlateau};

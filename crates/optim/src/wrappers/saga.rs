@@ -23,8 +23,8 @@ use crate::{Descent, NonFiniteGradient, Optimizer, OptimizerState, Rule, Schedul
 /// SAG: Schmidt, Le Roux, Bach 2013 (<https://arxiv.org/abs/1309.2388>); SAGA: Defazio, Bach, Lacoste-Julien 2014
 /// (<https://arxiv.org/abs/1407.0202>). Dividing by the samples seen so far is scikit-learn's way of starting.
 ///
-/// The direction goes to an [`Optimizer`] in the gradient's place: [`Sgd`] with [`new`](Self::new), or any other, with its
-/// schedule, groups and clipping.
+/// The direction goes to an [`Optimizer`] in the gradient's place: [`Sgd`] with [`new`](Self::new), or any other, with
+/// its schedule, groups and clipping.
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape};

@@ -62,7 +62,8 @@ impl<T: Float> Weights<T> {
             self.params.iter().zip(&params).find(|((own, numbers), (path, p))| own != path || numbers.len() != p.len());
         if let Some(((own, numbers), (path, param))) = unfit {
             panic!(
-                "the weights of `{own}` ({} numbers) are not for `{path}` of shape {:?}; they were copied from another model",
+                "the weights of `{own}` ({} numbers) are not for `{path}` of shape {:?}; they were copied from another \
+                 model",
                 numbers.len(),
                 param.shape()
             );
@@ -76,7 +77,8 @@ impl<T: Float> Weights<T> {
     }
 }
 
-/// Remembers the paths and lengths of a model's parameters the first time, and compares them later. True the first time.
+/// Remembers the paths and lengths of a model's parameters the first time, and compares them later. True the first
+/// time.
 ///
 /// # Panics
 /// If they are others.

@@ -60,7 +60,8 @@ impl<E> Typed<E> {
     }
 }
 
-/// The name of a type without the modules that it and its parts are in. What is saved by reference is loaded as its own.
+/// The name of a type without the modules that it and its parts are in. What is saved by reference is loaded as its
+/// own.
 fn type_of<E: ?Sized>() -> String {
     let (mut short, mut word) = (String::new(), String::new());
     for sign in std::any::type_name::<E>().chars().chain([' ']) {
@@ -140,8 +141,8 @@ pub fn save_checkpoint<T: Float, M: Module<T> + ?Sized, D: Descent<T>>(
 /// saved beside them, which must be asked for by the same type (a `&str` as a `String`, a slice as a `Vec`).
 ///
 /// # Errors
-/// If the file is not there, no checkpoint, cut short, damaged, of another format, does not fit model or optimizer, or what
-/// is saved beside them is of another type. Both are then as they were.
+/// If the file is not there, no checkpoint, cut short, damaged, of another format, does not fit model or optimizer, or
+/// what is saved beside them is of another type. Both are then as they were.
 pub fn load_checkpoint<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: DeserializeOwned>(
     path: impl AsRef<Path>,
     model: &mut M,
@@ -180,8 +181,9 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: De
 /// Where a [`Trainer`](crate::Trainer) saves its run, when, and how many of the last checkpoints it keeps.
 ///
 /// The files are called `step-0000001200.checkpoint`. A folder is for one run, and one process at a time: without
-/// [`resume`](Self::resume), a folder that holds checkpoints is an error, and nothing in it is touched. What a checkpoint
-/// does not hold is what the program sets: which parameters are frozen, and what a callback keeps for itself.
+/// [`resume`](Self::resume), a folder that holds checkpoints is an error, and nothing in it is touched. What a
+/// checkpoint does not hold is what the program sets: which parameters are frozen, and what a callback keeps for
+/// itself.
 ///
 /// ```
 /// use gradus_nn::Mlp;

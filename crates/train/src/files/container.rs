@@ -34,7 +34,7 @@ impl Kind {
     pub(crate) fn version(self) -> u32 {
         match self {
             Kind::Model => 1,
-            Kind::Checkpoint => 2,
+            Kind::Checkpoint => 3,
         }
     }
 
@@ -156,8 +156,8 @@ pub(crate) fn open(kind: Kind, path: &Path) -> Result<Vec<u8>, LoadError> {
     Ok(content)
 }
 
-/// Reads a content that begins with a model's [`Leaves`](crate::files::leaves::Leaves): number type and count are checked
-/// before any number is read.
+/// Reads a content that begins with a model's [`Leaves`](crate::files::leaves::Leaves): number type and count are
+/// checked before any number is read.
 pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str, path: &Path) -> Result<C, LoadError> {
     let damaged = |reason: String| LoadError::Content { path: path.into(), reason };
     let ((found, leaves), _): ((String, u64), usize) =
@@ -176,10 +176,10 @@ pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str, 
     }
 }
 
-/// Decodes with a limit that follows from the content's size. What is saved by this crate asks for no memory by a length
-/// that lies: lists grow with what is there, and texts are lent before they are copied (`autograd::exact`). A `String` in
-/// what a user saves beside a model is allocated by its length, which this bounds. (Bincode counts 8 bytes for a whole
-/// number that takes one, and its limit is known when compiled: each costs code.)
+/// Decodes with a limit that follows from the content's size. What is saved by this crate asks for no memory by a
+/// length that lies: lists grow with what is there, and texts are lent before they are copied (`autograd::exact`). A
+/// `String` in what a user saves beside a model is allocated by its length, which this bounds. (Bincode counts 8 bytes
+/// for a whole number that takes one, and its limit is known when compiled: each costs code.)
 fn within<C: DeserializeOwned>(content: &[u8]) -> Result<(C, usize), DecodeError> {
     macro_rules! limited {
         ($($bits:literal)*) => {
@@ -187,7 +187,10 @@ fn within<C: DeserializeOwned>(content: &[u8]) -> Result<(C, usize), DecodeError
                 $(size if size <= 1 << $bits => {
                     bincode::serde::borrow_decode_from_slice(content, config::standard().with_limit::<{ 1 << $bits }>())
                 })*
-                _ => bincode::serde::borrow_decode_from_slice(content, config::standard().with_limit::<{ 8 * LIMIT }>()),
+                _ => {
+                    let limited = config::standard().with_limit::<{ 8 * LIMIT }>();
+                    bincode::serde::borrow_decode_from_slice(content, limited)
+                }
             }
         };
     }

@@ -14,8 +14,9 @@ use crate::files::safetensors_file;
 
 /// Saves a model's parameters and buffers. A crash leaves the old file or the new one.
 ///
-/// The name says the format, in small letters or capitals. `.safetensors` and `.npz` are read by other programs, with PyTorch's names and layouts for
-/// the layers that both have; any other name is the format of our own, with version, length and checksum.
+/// The name says the format, in small letters or capitals. `.safetensors` and `.npz` are read by other programs, with
+/// PyTorch's names and layouts for the layers that both have; any other name is the format of our own, with version,
+/// length and checksum.
 ///
 /// ```
 /// use gradus_autograd::Module;

@@ -83,8 +83,8 @@ impl<T: Float> Predictions<T> {
     }
 
     /// The class that is predicted for each row of the last axis: the one with the largest logit, the first of those
-    /// that tie; for one logit a row, 1 if it is above 0. A row that holds NaN is class 0 here; metrics count it as wrong,
-    /// whatever its label.
+    /// that tie; for one logit a row, 1 if it is above 0. A row that holds NaN is class 0 here; metrics count it as
+    /// wrong, whatever its label.
     pub fn classes(&self) -> Vec<usize> {
         self.decisions().into_iter().map(|class| class.unwrap_or(0)).collect()
     }
@@ -228,7 +228,8 @@ pub fn evaluate<T: Float, M: Forward<T> + ?Sized>(model: &M, data: &Dataset<T>) 
     evaluate_task(model, &Classify::new(), data).expect("data in memory can be read")
 }
 
-/// Runs a model over a data set as a task says, 256 examples at a time, on an inference tape. The loss of no data is NaN.
+/// Runs a model over a data set as a task says, 256 examples at a time, on an inference tape. The loss of no data is
+/// NaN.
 ///
 /// # Errors
 /// If the data cannot be read.

@@ -242,12 +242,12 @@ fn ratio(sums: &[f64]) -> f64 {
 }
 
 impl<T: Float> Metric<T> {
-    /// One of your own. The training column of a log is then the mean over an epoch's batches, each counting as much as in
-    /// the cost; for one that can be counted over the whole epoch, see [`counted`](Self::counted).
+    /// One of your own. The training column of a log is then the mean over an epoch's batches, each counting as much as
+    /// in the cost; for one that can be counted over the whole epoch, see [`counted`](Self::counted).
     ///
     /// # Panics
-    /// If the name is that of another column of a log: `loss`, `epoch`, `step`, `lr`, `seconds`, or one that begins with
-    /// `valid_`.
+    /// If the name is that of another column of a log: `loss`, `epoch`, `step`, `lr`, `seconds`, or one that begins
+    /// with `valid_`.
     #[track_caller]
     pub fn new(name: &str, goal: Goal, of: impl Fn(&Predictions<T>) -> f64 + Send + Sync + 'static) -> Self {
         Self::with(name, goal, How::Of(Arc::new(of)))
@@ -374,14 +374,14 @@ impl<T: Float> Metric<T> {
         Self::of_classes("precision", Class::precision)
     }
 
-    /// `recall`: of two classes, that of class 1; of more, the mean over the classes that occur in labels or predictions.
-    /// See [`Confusion::recall`].
+    /// `recall`: of two classes, that of class 1; of more, the mean over the classes that occur in labels or
+    /// predictions. See [`Confusion::recall`].
     pub fn recall() -> Self {
         Self::of_classes("recall", Class::recall)
     }
 
-    /// `f1`: of two classes, that of class 1; of more, the mean over the classes that occur in labels or predictions, as
-    /// scikit-learn's `f1_score` with `average="macro"`. See [`Confusion::f1`].
+    /// `f1`: of two classes, that of class 1; of more, the mean over the classes that occur in labels or predictions,
+    /// as scikit-learn's `f1_score` with `average="macro"`. See [`Confusion::f1`].
     pub fn f1() -> Self {
         Self::of_classes("f1", Class::f1)
     }
@@ -402,8 +402,8 @@ impl<T: Float> Metric<T> {
         Metric::counted(name, Goal::Maximize, count, value)
     }
 
-    /// `auc`: [`auc`] of class 1 among two classes. It follows from the order of all scores, not from sums: the training
-    /// column of a log is the mean over an epoch's batches, those left out that hold one class only.
+    /// `auc`: [`auc`] of class 1 among two classes. It follows from the order of all scores, not from sums: the
+    /// training column of a log is the mean over an epoch's batches, those left out that hold one class only.
     pub fn auc() -> Self {
         Metric::new("auc", Goal::Maximize, |p| {
             let score = |row: &[T]| match row {
@@ -434,9 +434,9 @@ impl<T: Float> Metric<T> {
         Metric::counted(name, Goal::Minimize, count, ratio)
     }
 
-    /// `r2`: 1 − Σ (y − ŷ)² / Σ (y − ȳ)², the share of the variance that is explained; the mean over the columns if there
-    /// are several. Of targets that are all the same it is 1 if they are met and else 0, and of fewer than two rows NaN, as
-    /// scikit-learn's `r2_score` has it.
+    /// `r2`: 1 − Σ (y − ŷ)² / Σ (y − ȳ)², the share of the variance that is explained; the mean over the columns if
+    /// there are several. Of targets that are all the same it is 1 if they are met and else 0, and of fewer than two
+    /// rows NaN, as scikit-learn's `r2_score` has it.
     pub fn r2() -> Self {
         let count = |p: &Predictions<T>| {
             let (outputs, targets, columns) = (p.numbers(), p.target_numbers(), p.columns().max(1));
@@ -469,8 +469,8 @@ impl<T: Float> Metric<T> {
     }
 }
 
-/// Joins, column by column, a count, a mean, and sums of squares around it (T. Chan, G. Golub, R. LeVeque, *Algorithms for
-/// computing the sample variance*, The American Statistician 37, 1983), and adds the sums behind them.
+/// Joins, column by column, a count, a mean, and sums of squares around it (T. Chan, G. Golub, R. LeVeque, *Algorithms
+/// for computing the sample variance*, The American Statistician 37, 1983), and adds the sums behind them.
 fn join_moments(all: &mut Vec<f64>, more: &[f64]) {
     all.resize(all.len().max(more.len()), 0.0);
     for (sums, &[n, mean, squares, left]) in all.as_chunks_mut::<4>().0.iter_mut().zip(more.as_chunks::<4>().0) {

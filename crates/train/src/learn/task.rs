@@ -19,8 +19,9 @@ pub trait Task<T: Float, M: ?Sized, B>: Sync {
         Targets::None
     }
 
-    /// What the mean cost of a batch of so many rows counts when it is joined with others: of the parts of a step, of the
-    /// batches of an epoch. It is what the mean divides by: the rows, unless some of them count more, or not at all.
+    /// What the mean cost of a batch of so many rows counts when it is joined with others: of the parts of a step, of
+    /// the batches of an epoch. It is what the mean divides by: the rows, unless some of them count more, or not at
+    /// all.
     fn weight(&self, _: &B, rows: usize) -> f64 {
         rows as f64
     }
@@ -40,8 +41,8 @@ pub trait Task<T: Float, M: ?Sized, B>: Sync {
     fn augment(&self, _: &mut B, _: &mut dyn Rng) {}
 }
 
-/// Batches of inputs with labels: of a [`Dataset`](gradus_data::Dataset), or of an array of any shape (images, sequences)
-/// beside a `Vec<usize>`.
+/// Batches of inputs with labels: of a [`Dataset`](gradus_data::Dataset), or of an array of any shape (images,
+/// sequences) beside a `Vec<usize>`.
 pub trait Labelled<T: Float> {
     /// The inputs on a tape.
     fn input<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T>;
@@ -81,8 +82,8 @@ impl<T: Float, D: Dimension> Labelled<T> for (Array<T, D>, Vec<usize>) {
     }
 }
 
-/// Labelled examples ([`Dataset`](gradus_data::Dataset), or any that are [`Labelled`]), a logit for each class, cross-entropy. The metric is the
-/// accuracy, until others are added. Rows whose label the cost ignores count nowhere.
+/// Labelled examples ([`Dataset`](gradus_data::Dataset), or any that are [`Labelled`]), a logit for each class,
+/// cross-entropy. The metric is the accuracy, until others are added. Rows whose label the cost ignores count nowhere.
 ///
 /// ```
 /// use gradus_data::Augment;

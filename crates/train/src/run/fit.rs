@@ -34,19 +34,20 @@ pub(crate) struct Call<T: Float> {
 impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     /// Trains the model, for the [`epochs`](Trainer::epochs) or [`steps`](Trainer::steps) that were set.
     ///
-    /// A second call with the same model goes on where the first one ended, for as many more: optimizer, schedule, random
-    /// numbers and the count of epochs go on, so that two fits of 3 epochs are one of 6, bit for bit (Keras does so too),
-    /// unless [`keep_best`](Trainer::keep_best) gave the model the numbers of an earlier epoch in between. On other data it
-    /// goes on with a new epoch, and nothing that was best before counts. Another model, a clone also, begins anew, so that
-    /// the folds of a cross-validation do not learn from each other; so does a call after an error, and
-    /// [`start_anew`](Trainer::start_anew) asks for it.
+    /// A second call with the same model goes on where the first one ended, for as many more: optimizer, schedule,
+    /// random numbers and the count of epochs go on, so that two fits of 3 epochs are one of 6, bit for bit (Keras does
+    /// so too), unless [`keep_best`](Trainer::keep_best) gave the model the numbers of an earlier epoch in between. On
+    /// other data it goes on with a new epoch, and nothing that was best before counts. Another model, a clone also,
+    /// begins anew, so that the folds of a cross-validation do not learn from each other; so does a call after an
+    /// error, and [`start_anew`](Trainer::start_anew) asks for it.
     ///
     /// ```
     /// use gradus_nn::Mlp;
     /// use gradus_optim::{Adam, cosine};
     /// use gradus_train::{Trainer, evaluate};
     /// let data = gradus_data::iris();
-    /// let new = || (Mlp::builder([4, 8, 3]).seed(1).build::<f32>(), Trainer::new(Adam::new(0.01).schedule(cosine(30))));
+    /// let opt = Adam::new(0.01).schedule(cosine(30));
+    /// let new = || (Mlp::builder([4, 8, 3]).seed(1).build::<f32>(), Trainer::new(opt.clone()));
     /// let ((mut twice, trainer), (mut once, other)) = (new(), new());
     /// let mut trainer = trainer.epochs(3);
     /// trainer.fit(&mut twice, &data, None)?;
@@ -58,8 +59,8 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     /// ```
     ///
     /// # Errors
-    /// If there is no data, the loss, a gradient or a parameter becomes NaN or infinite, a file cannot be read or written,
-    /// or a checkpoint does not fit.
+    /// If there is no data, the loss, a gradient or a parameter becomes NaN or infinite, a file cannot be read or
+    /// written, or a checkpoint does not fit.
     ///
     /// # Panics
     /// If model, task and data do not fit together, or the optimizer refuses them: a group that fits no parameter, a
@@ -90,7 +91,10 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     /// let mut average = WeightAverage::exponential(0.99);
     /// Trainer::new(Adam::new(1e-2)).epochs(2).fit_with(&mut model, &digits.train, None, |at| {
     ///     average.update(at.model);
-    ///     if at.epoch.is_some_and(|row| row.train.loss < 0.01) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    ///     match at.epoch {
+    ///         Some(row) if row.train.loss < 0.01 => ControlFlow::Break(()),
+    ///         _ => ControlFlow::Continue(()),
+    ///     }
     /// })?;
     /// assert!(evaluate(&average.applied_to(&model), &digits.test).accuracy() > 0.8);
     /// # Ok::<(), gradus_train::TrainError>(())

@@ -124,8 +124,8 @@ impl History {
     }
 
     /// Writes a row an epoch: JSON lines if the name ends in `.jsonl`, else comma-separated values. A process that is
-    /// killed leaves the old file or the new one. A number that is not there or not finite is empty in CSV and `null` in
-    /// JSON.
+    /// killed leaves the old file or the new one. A number that is not there or not finite is empty in CSV and `null`
+    /// in JSON.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -179,7 +179,8 @@ mod tests {
             history.write(&path).unwrap();
             std::fs::read_to_string(path).unwrap()
         };
-        let csv = "epoch,step,lr,seconds,loss,auc,valid_loss,valid_auc\n1,10,1e-7,0.25,0.5,0.75,,\n2,20,1e-7,0.25,0.5,0.75,0.25,\n";
+        let csv = "epoch,step,lr,seconds,loss,auc,valid_loss,valid_auc\n1,10,1e-7,0.25,0.5,0.75,,\n\
+                   2,20,1e-7,0.25,0.5,0.75,0.25,\n";
         assert_eq!(text("log.csv"), csv);
         let lines: Vec<serde_json::Value> =
             text("log.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -1,6 +1,6 @@
-//! The run: `trainer.rs` and `settings.rs` have what is set, `fit.rs` what the user calls, `run.rs` the loop, `step.rs` one
-//! step of it, `state.rs` where it stands, `resume.rs` how it goes on. `shards.rs` are its threads, `history.rs` its rows
-//! and logs, `progress.rs` what it shows, `signal.rs` Ctrl-C.
+//! The run: `trainer.rs` and `settings.rs` have what is set, `fit.rs` what the user calls, `run.rs` the loop, `step.rs`
+//! one step of it, `state.rs` where it stands, `resume.rs` how it goes on. `shards.rs` are its threads, `history.rs`
+//! its rows and logs, `progress.rs` what it shows, `signal.rs` Ctrl-C.
 
 pub(crate) mod fit;
 mod fixed;

@@ -16,8 +16,8 @@ impl Drop for Listening {
     }
 }
 
-/// From now on, Ctrl-C (or a request to end the process) asks the runs that listen to stop, and those that begin after it.
-/// The second one ends the process, and so does the first while no run listens.
+/// From now on, Ctrl-C (or a request to end the process) asks the runs that listen to stop, and those that begin after
+/// it. The second one ends the process, and so does the first while no run listens.
 ///
 /// # Errors
 /// If the program has a handler of its own.

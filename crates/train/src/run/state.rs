@@ -153,7 +153,8 @@ impl<T: Float> State<T> {
             self.noted = true;
             let of = if epoch.valid.is_some() { "the validation data" } else { "the training data" };
             self.history.notes.push(format!(
-                "what is watched is no number: `{name}` of {of} is NaN in epoch {}; that counts as no better than any epoch",
+                "what is watched is no number: `{name}` of {of} is NaN in epoch {}; that counts as no better than any \
+                 epoch",
                 epoch.epoch
             ));
         }
@@ -210,8 +211,8 @@ impl<T: Float> State<T> {
         })
     }
 
-    /// Goes on in another call, the one after so many: with these settings, and the whole epochs that were made. What was
-    /// best on other data, or by other settings, is none any more.
+    /// Goes on in another call, the one after so many: with these settings, and the whole epochs that were made. What
+    /// was best on other data, or by other settings, is none any more.
     pub(crate) fn go_on(self, new: Self, calls: u64) -> Self {
         if self.calls >= calls && self.fixed == new.fixed {
             return self; // it was resumed from within that call, or a later one
@@ -242,8 +243,8 @@ impl<T: Float> State<T> {
     }
 }
 
-/// The first parameter of a model, of those that are not frozen, that holds a number that is not finite, and that number.
-/// (A buffer may be meant to: a mask, say.)
+/// The first parameter of a model, of those that are not frozen, that holds a number that is not finite, and that
+/// number. (A buffer may be meant to: a mask, say.)
 pub(crate) fn first_not_finite<T: Float, M: Module<T> + ?Sized>(model: &M) -> Option<(String, f64)> {
     let mut found = None;
     model.visit(&mut Visitor::new(&mut |path, leaf| {

@@ -61,7 +61,8 @@ impl<D, T: Float, K> fmt::Debug for Trainer<D, T, K> {
 }
 
 impl<D: Descent<T>, T: Float> Trainer<D, T> {
-    /// A classifier's, with an optimizer or any other [`Descent`], 10 epochs, batches of 32, seed 0, one shard, one thread, nothing shown or saved.
+    /// A classifier's, with an optimizer or any other [`Descent`], 10 epochs, batches of 32, seed 0, one shard, one
+    /// thread, nothing shown or saved.
     pub fn new(optimizer: D) -> Self {
         Trainer { optimizer, last: None, task: Classify::new(), settings: Settings::default() }
     }
@@ -111,8 +112,8 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         self.with(|o| o.length = Length::Epochs(epochs))
     }
 
-    /// How many steps are made, instead of a number of epochs. An epoch that they do not complete has a row too, of what
-    /// was made of it.
+    /// How many steps are made, instead of a number of epochs. An epoch that they do not complete has a row too, of
+    /// what was made of it.
     pub fn steps(self, steps: u64) -> Self {
         self.with(|o| o.length = Length::Steps(steps))
     }
@@ -238,8 +239,8 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         self.last.as_ref().map_or(&self.optimizer, |last| &last.optimizer)
     }
 
-    /// Lets the next [`fit`](Self::fit) begin anew, with the optimizer as it was given and from epoch 1, though it be of
-    /// the model that was trained last.
+    /// Lets the next [`fit`](Self::fit) begin anew, with the optimizer as it was given and from epoch 1, though it be
+    /// of the model that was trained last.
     pub fn start_anew(&mut self) {
         self.last = None;
     }

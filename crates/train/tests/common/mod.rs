@@ -5,7 +5,8 @@ use gradus_derive::Module;
 use gradus_nn::{BatchNorm, Conv2d, Dropout, Forward, Linear, rng};
 use gradus_train::History;
 
-/// A small network with everything that makes exact resuming hard: dropout, and batch normalisation with its running statistics.
+/// A small network with everything that makes exact resuming hard: dropout, and batch normalisation with its running
+/// statistics.
 #[derive(Clone, Module)]
 #[module(crate = gradus_autograd)]
 pub(crate) struct Net {

@@ -155,7 +155,8 @@ pub(crate) fn sin<const MODE: u8>(x: f32) -> f32 {
     sin_reduced::<MODE>(x, rounded - ROUND, rounded.to_bits() & 1)
 }
 
-/// cos x within 1.5 ulp, or 1.5·10⁻⁷ where that is more, for |x| ≤ 8192: `sin(x + π/2)`, the half turn taken into the reduction.
+/// cos x within 1.5 ulp, or 1.5·10⁻⁷ where that is more, for |x| ≤ 8192: `sin(x + π/2)`, the half turn taken into the
+/// reduction.
 #[inline(always)]
 pub(crate) fn cos<const MODE: u8>(x: f32) -> f32 {
     if MODE == PRECISE {
