@@ -106,10 +106,11 @@ pub struct Loops<R, T, const N: usize> {
     /// `y ← f(x)` for a rule of two numbers, where operand i is one number for all places
     pub(crate) value_beside: fn(R, usize, [&[T]; N], &mut [T]),
     /// `g ← g · ∂f/∂xᵢ`, given x and y
-    pub(crate) chain: fn(R, usize, [&[T]; N], &[T], &mut [T]),
+    pub(crate) chain: Chain<R, T, N>,
     /// `g ← g · f′` and `dg ← dg · f′ + g · df′` with `f′ = ∂f/∂xᵢ`, given how x and y move. The last argument says
     /// whether g moved at first: if it did not, dg holds nothing yet.
     pub(crate) chain_moving: ChainMoving<R, T, N>,
 }
 
+type Chain<R, T, const N: usize> = fn(R, usize, [&[T]; N], &[T], &mut [T]);
 type ChainMoving<R, T, const N: usize> = fn(R, usize, ([Moving<'_, T>; N], Moving<'_, T>), (&mut [T], &mut [T]), bool);

@@ -35,6 +35,9 @@ enum Source<'s, T: Float> {
     Uniform(T),
 }
 
+/// An array, and how fast it moves; `None` if it stands still.
+type WithTangent<'s, T> = (Value<'s, T>, Option<Value<'s, T>>);
+
 /// Numbers copied at a time before a loop runs over them: few enough to stay in the first-level cache.
 const COPY: usize = 2048;
 
@@ -155,13 +158,13 @@ impl<'s, T: Float> Value<'s, T> {
 
     /// Changes a gradient g and how fast it moves, given how x and y move, by one of a rule's loops.
     pub(crate) fn chain_moving<const N: usize>(
-        (g, dg): (Self, Option<Self>),
-        (x, y): ([(Self, Option<Self>); N], (Self, Option<Self>)),
+        (g, dg): WithTangent<'s, T>,
+        (x, y): ([WithTangent<'s, T>; N], WithTangent<'s, T>),
         run: impl Fn(([Moving<'_, T>; N], Moving<'_, T>), (&mut [T], &mut [T]), bool) + Sync,
     ) -> [Self; 2] {
-        let dense = |(x, dx): (Self, Option<Self>)| (x.dense(), dx.map(Self::dense));
+        let dense = |(x, dx): WithTangent<'s, T>| (x.dense(), dx.map(Self::dense));
         let (x, y) = (x.map(dense), dense(y));
-        fn padded<'a, T: Float>((x, dx): &'a (Value<'_, T>, Option<Value<'_, T>>)) -> Moving<'a, T> {
+        fn padded<'a, T: Float>((x, dx): &'a WithTangent<'_, T>) -> Moving<'a, T> {
             (x.view().padded(), dx.as_ref().map(|dx| dx.view().padded()))
         }
         fn part<'a, T>((x, dx): Moving<'a, T>, range: &Range<usize>) -> Moving<'a, T> {
