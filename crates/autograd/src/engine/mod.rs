@@ -3,11 +3,12 @@
 //! To read it: `tape.rs` (the record), `var.rs` (its handles), `operation.rs` (what an operation is), `sweep.rs` (the
 //! chain rule) and `gradients.rs` (what a sweep returns). A learner can stop there. The other files are about:
 //!
-//! - the kinds of tensors that rules compute with: `tensor.rs`, `value.rs`, `dual_value.rs`;
+//! - the kinds of tensors that rules compute with: `tensor.rs`, `value.rs` and `array_rules.rs`, `dual_value.rs`;
 //! - how a user asks: `modes.rs`, `step.rs`, `differentiate.rs`, `operand.rs`, `buffer_update.rs`;
 //! - what the sweep calls: `erased.rs` (operations whose types the tape has forgotten), `workspace.rs` (memory that is
 //!   used again), `watch.rs` (what looks at a sweep), `transpose.rs` (a rule that is derived from another).
 
+mod array_rules;
 mod buffer_update;
 pub(crate) mod differentiate;
 pub(crate) mod dual_value;
