@@ -32,7 +32,6 @@ macro_rules! elementwise {
         $($(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub(crate) struct $Type { $($(pub(crate) $setting: f64),+)? }
-
         impl $crate::calculus::Rule<{ [stringify!($x) $(, stringify!($other))?].len() }> for $Type {
             const NAME: &'static str = stringify!($name);
             $(const LIMIT: f64 = $limit;)?
@@ -66,15 +65,8 @@ macro_rules! elementwise {
                 &LOOPS
             }
         })*
-
-        /// The points at which the derivatives of these rows are checked.
-        #[cfg(test)]
-        pub(crate) fn $rows() -> Vec<$crate::ops::Check> {
-            vec![$(check!(
-                stringify!($name),
-                $crate::ops::elementwise::columns(&[$($point),+]),
-                |v| v[0].tape().elementwise($Type { $($($setting: $at),+)? }, std::array::from_fn(|i| v[i])),
-            ).elementwise()),*]
+        $crate::ops::elementwise::check_points! { $rows
+            $($name: $Type { $($($setting: $at),+)? } [$($point),+];)*
         }
     };
     (@slope derivative, $x:ident, $slope:expr) => { $slope };
@@ -96,7 +88,6 @@ macro_rules! elementwise {
             #[doc = concat!("The rule of [`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ").")]
             $name: $Type($x $(, $other)? $(; $($setting),+)?) -> $y { $($row)* }
         )* }
-
         $(impl<'t, T: $crate::Float> $crate::Var<'t, T> {
             $(#[$doc])*
             #[track_caller]
@@ -105,7 +96,6 @@ macro_rules! elementwise {
                 tape.elementwise($Type { $($($setting),+)? }, [self $(, $crate::IntoVar::into_var($other, tape))?])
             }
         }
-
         impl<K: $crate::Real> $crate::Num<K> {
             #[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") of a number.")]
             #[inline(always)]
@@ -113,7 +103,6 @@ macro_rules! elementwise {
                 $crate::Num(K::apply($Type { $($($setting),+)? }, [self.0 $(, $other.into_num(self).0)?]))
             }
         }
-
         #[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") as a function.")]
         #[track_caller]
         pub fn $name<'t, T: $crate::Float>(
@@ -126,6 +115,21 @@ macro_rules! elementwise {
     };
 }
 pub(crate) use elementwise;
+
+/// The points at which the derivatives of rows are checked, as a function.
+macro_rules! check_points {
+    ($rows:ident $($name:ident: $Type:ident { $($setting:ident: $at:expr),* } [$($point:expr),+];)*) => {
+        #[cfg(test)]
+        pub(crate) fn $rows() -> Vec<$crate::ops::Check> {
+            vec![$(check!(
+                stringify!($name),
+                $crate::ops::elementwise::columns(&[$($point),+]),
+                |v| v[0].tape().elementwise($Type { $($setting: $at),* }, std::array::from_fn(|i| v[i])),
+            ).elementwise()),*]
+        }
+    };
+}
+pub(crate) use check_points;
 
 /// A rule as an operation: it is run over arrays element by element, and its operands broadcast.
 #[derive(Debug)]
