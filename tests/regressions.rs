@@ -258,3 +258,25 @@ fn gradients_of_two_parameters_share_no_memory() {
     grads.scale(10.0);
     assert_eq!((grads.wrt(x)[[]], grads.wrt(y)[[]]), (20.0, 20.0));
 }
+
+/// A gradient that the sweep did not keep is not 0.
+#[test]
+fn a_gradient_kept_too_late_is_an_error_and_no_zero() {
+    let ask = |late: fn(Var<'_>, Var<'_>) -> Gradients| {
+        let asked = std::panic::catch_unwind(|| {
+            let tape = Tape::new();
+            let x = tape.var(3.0);
+            let h = x * 2.0;
+            let gradients = late(x, h);
+            gradients.wrt(h).sum()
+        });
+        let message = *asked.expect_err("a panic").downcast::<String>().expect("a text");
+        assert!(message.contains("was not kept; call `keep_gradient()` on it before `backward()`"), "{message}");
+    };
+    ask(|_, h| {
+        let gradients = h.square().backward();
+        h.keep_gradient();
+        gradients
+    });
+    ask(|x, h| h.keep_gradient().square().hvp([(x, ndarray::arr0(1.0))]));
+}

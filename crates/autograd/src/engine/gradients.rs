@@ -29,10 +29,12 @@ use crate::view::View;
 pub struct Gradients<T: Float = f32> {
     generation: u64,
     updates: Vec<Update<T>>,
+    /// the nodes whose gradients the sweep kept, though they are no leaves
+    kept: Vec<u32>,
     /// `None` only while being dropped
     workspace: Option<Workspace<T>>,
     home: Workspaces<T>,
-    /// behind the entry that was last looked up
+    /// the index just after the entry that was last found: the next search starts there
     last_found: Cell<usize>,
 }
 
@@ -74,7 +76,7 @@ impl<T: Float> Differentiable<T> for Var<'_, T> {
             return gradients.array(entry).to_owned();
         }
         let known = self.tape().leaves().iter().any(|(node, _)| *node == self.index())
-            || (self.is_differentiated() && self.tape().kept().contains(&self.index()));
+            || (self.is_differentiated() && gradients.kept.contains(&self.index()));
         assert!(
             known,
             "Gradients::wrt: the gradient of {} was not kept; {}",
@@ -109,10 +111,11 @@ impl<T: Float> Differentiable<T> for &Param<T> {
 }
 
 impl<T: Float> Gradients<T> {
-    /// With the moves of buffers that the tape recorded since they were last taken.
+    /// With the moves of buffers that the tape recorded since they were last taken, and the gradients that were kept.
     pub(crate) fn new(tape: &Tape<T>, workspace: Workspace<T>) -> Self {
         let mut gradients = Self::without_updates(tape, workspace);
         gradients.updates = tape.take_updates();
+        gradients.kept = tape.kept().clone();
         gradients
     }
 
@@ -120,6 +123,7 @@ impl<T: Float> Gradients<T> {
         Gradients {
             generation: tape.generation(),
             updates: Vec::new(),
+            kept: Vec::new(),
             workspace: Some(workspace),
             home: tape.workspaces().clone(),
             last_found: Cell::new(0),

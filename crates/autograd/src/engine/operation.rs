@@ -14,8 +14,9 @@ use crate::view::{Output, View};
 
 /// An operation on tensors, with its derivative. The operations of this crate implement this trait; so can yours.
 ///
-/// `vjp` (vector-Jacobian product) is written once, over any [`Tensor`]: on arrays it computes gradients, on
-/// variables it records how they are computed, so that they can be differentiated again, to any order.
+/// `vjp` (vector-Jacobian product) is written once, over any [`Tensor`]. On arrays it computes gradients. On variables
+/// it records how they are computed, so that they can be differentiated again, to any order. On arrays that carry a
+/// derivative along it computes Hessian-vector products.
 ///
 /// ```
 /// use gradus_autograd::{Float, Operation, Output, Shape, Tape, Tensor, View, Vjp};
@@ -72,9 +73,10 @@ pub struct Vjp<'a, T: Float, V: Tensor<T>> {
     gradients: &'a [RefCell<Option<V::Sum>>],
     /// the nodes whose gradients somebody needs; `None` if all that are differentiated are
     wanted: Option<&'a [bool]>,
-    /// bit i is set once the rule has called `add` or `none` for input i; inputs from the 64th on are not tracked
+    /// bit i is set once the rule has called `none`, or one of the methods that add, for input i; inputs from the 64th
+    /// on are not tracked
     covered: Cell<u64>,
-    /// whether the rule gives numbers where a derivative is recorded
+    /// whether the rule gives numbers in a sweep that needs its derivative
     only_numbers: Cell<bool>,
 }
 
@@ -111,7 +113,8 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         self.gradients[self.node as usize].replace(Some(whole.clone().into()));
         whole
     }
-    /// [`grad`](Self::grad), the last time it is asked for: its memory may be used for the result.
+    /// Like [`grad`](Self::grad), but hands the gradient over, so that its memory can be used for the result. A rule
+    /// calls it last.
     #[inline]
     pub fn take_grad(&self) -> V {
         let sum = self.gradients[self.node as usize].borrow_mut().take().expect(TAKEN);
@@ -148,8 +151,9 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         let mut sum = self.gradients[self.inputs[i] as usize].borrow_mut();
         *sum = Some(add(sum.take()));
     }
-    /// Says that the gradient of input `i` is 0 everywhere, as that of a comparison is. An input that a rule neither
-    /// adds to nor says this of stops the sweep: a missing rule is never a zero.
+    /// Says that the gradient of input `i` is 0 everywhere, as that of a comparison is. If a rule neither adds to an
+    /// input nor says this of it, and somebody needs the input's gradient, the sweep panics: a missing rule is never a
+    /// zero.
     pub fn none(&self, i: usize) {
         self.cover(i);
     }
@@ -189,8 +193,8 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         }
     }
 
-    /// Panics if the rule has left out an input that somebody needs, or has given numbers where a derivative is
-    /// recorded.
+    /// Panics if the rule has left out an input that somebody needs, or has given numbers in a sweep that needs its
+    /// derivative.
     #[inline]
     pub(crate) fn check(&self, name: &str) {
         let all = (1u64 << self.inputs.len().min(63)) - 1;

@@ -24,11 +24,16 @@ use crate::engine::watch::{Observer, Sum, Watch};
 use crate::engine::workspace::{Entry, Workspace};
 use crate::memory::Recycled;
 
-/// The reverse loop. `sums` has a place for each node up to `output`, whose own gradient must already stand there.
+/// The reverse loop. `sums` has a place for each node up to `output`: the gradient of the node as far as it has been
+/// added up, `None` while nothing has arrived. The gradient of the output itself must already stand there.
 ///
-/// A node is used only by nodes behind it. When the loop reaches a node, all of them have therefore added their part,
-/// and the node's gradient is complete. Its operation now does the same for the nodes that it was computed from: it
-/// adds to each of their sums, by its rule `vjp`.
+/// Only nodes that were recorded later, and so have a higher index, use a node. When the loop reaches the node, all of
+/// them have added their parts, and its gradient is complete. Its operation now does the same for the nodes that it was
+/// computed from: by its rule `vjp`, it adds to each of their sums.
+///
+/// `wanted` says which nodes' gradients somebody needs; `None` means those of all that are differentiated. `observer`
+/// (see `watch.rs`) looks on: it is told when the gradient of a node that has an operation is complete, and when it has
+/// been passed on.
 fn reverse<T: Float, V: Tensor<T>>(
     tape: &Tape<T>,
     output: u32,
@@ -46,14 +51,14 @@ fn reverse<T: Float, V: Tensor<T>>(
         {
             observer.complete(index, sum);
             vjp(operation, &Vjp::new(context, (index, node.inputs), sums, wanted));
-            sum.take(); // nobody needs it any more, and its memory serves the next
+            sum.take(); // nobody needs it any more: its memory goes back to the pool, for the next
             observer.passed_on(index, node.inputs, sums);
         }
     }
 }
 
-/// Makes room for the gradients of all nodes up to `output`, and puts the output's own there: 1, since it is what is
-/// differentiated.
+/// Makes room for the gradients of all nodes up to `output`, and starts the output's own at 1: the derivative of the
+/// output by itself.
 fn seed<S>(sums: &mut Vec<Sum<S>>, output: u32, one: S) {
     sums.resize_with(output as usize, RefCell::default);
     sums.push(RefCell::new(Some(one)));
@@ -178,7 +183,7 @@ pub(crate) fn grad<'t, T: Float>(
     })
 }
 
-/// Remembers the gradients that are asked for when they are complete.
+/// Stores the gradient of each node that is asked for, as soon as it is complete.
 struct Recorder<'t, T: Float> {
     tape: &'t Tape<T>,
     /// whether the gradient of a node is asked for

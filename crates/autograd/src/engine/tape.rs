@@ -1,6 +1,7 @@
 //! The tape: operations in the order in which they ran.
 //!
-//! It records, and nothing else: `sweep.rs` goes back over the record, and `step.rs` is the form for training loops.
+//! It records, and it holds what a step needs beside the record: the mode, random numbers, memory for sweeps.
+//! `sweep.rs` goes back over the record, and `step.rs` is the form for training loops.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
@@ -80,7 +81,7 @@ pub struct Tape<T: Float = f32> {
     /// the line that asked for a recorded gradient, while its operations are recorded
     location: Cell<Option<&'static Location<'static>>>,
     workspaces: Workspaces<T>,
-    /// whether numbers that are not finite stop the program
+    /// what happens at numbers that are not finite
     detects: Cell<Detect>,
     /// the paths of the parameters of the last few models, for messages
     names: RefCell<Vec<HashMap<ParamId, String>>>,

@@ -1,5 +1,5 @@
-//! Arrays in the sweep that computes gradients, and in those that compute how they move. `array_rules.rs` has what rules
-//! do with them.
+//! Arrays in the sweep that computes gradients, and in those that compute how they move. `array_rules.rs` has what
+//! rules do with them.
 
 use std::ops::Range;
 

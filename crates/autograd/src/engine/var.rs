@@ -97,7 +97,8 @@ impl<'t, T: Float> Var<'t, T> {
         self.tape.nodes().node(self.index).location
     }
 
-    /// Keeps this variable's gradient, so that [`Gradients::wrt`](crate::Gradients::wrt) can read it though it is not a leaf.
+    /// Keeps this variable's gradient, so that [`Gradients::wrt`](crate::Gradients::wrt) can read it though it is not a
+    /// leaf.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
