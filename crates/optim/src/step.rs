@@ -47,6 +47,10 @@ pub trait Descent<T: Float>: Clone + Debug {
     /// Says which term of a sum the next step's cost is: which mini-batch of the epoch, say. Only
     /// [`SampleAverage`](crate::SampleAverage) needs it, which keeps a gradient for each.
     fn set_term(&mut self, _term: usize) {}
+    /// How many terms it keeps a gradient for, if it does.
+    fn terms(&self) -> Option<usize> {
+        None
+    }
 
     /// Steps made.
     fn steps(&self) -> u64;

@@ -85,16 +85,36 @@ fn every_kind_of_descent_goes_on_from_a_checkpoint() {
     goes_on("SAGA", 30, || Saga::new(0.1, 5));
 }
 
+/// How a call ended is part of what a later call saves: a program that is started again hears of it.
+#[test]
+fn a_call_that_is_over_after_a_resume_says_how_it_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = || {
+        let mut model = Mlp::builder([4, 6, 3]).seed(1).build::<f32>();
+        let stopping = EarlyStopping::new(1).min_delta(10.0);
+        let checkpoints = Checkpoints::in_folder(folder.path()).resume();
+        let mut trainer =
+            Trainer::new(Adam::new(0.01)).epochs(20).early_stopping(stopping).keep_best().checkpoints(checkpoints);
+        [0, 1].map(|_| timeless(trainer.fit(&mut model, &iris(), None).unwrap()))
+    };
+    let first = program();
+    assert_eq!(first[0].ended, Ended::Early);
+    assert_eq!(program()[0].ended, Ended::Early);
+}
+
 /// A state is not read as that of something else.
 #[test]
 fn a_checkpoint_of_another_kind_of_descent_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoints = || Checkpoints::in_folder(folder.path()).resume();
     let mut model = Mlp::builder([4, 6, 3]).seed(1).build::<f32>();
-    Trainer::new(Adam::new(0.01)).epochs(1).checkpoints(checkpoints()).fit(&mut model, &iris(), None).unwrap();
+    Trainer::new(Adam::new(0.01)).epochs(2).checkpoints(checkpoints()).fit(&mut model, &iris(), None).unwrap();
     let before = bits(&model);
-    let mut other = Trainer::new(Lookahead::new(Adam::new(0.01))).epochs(2).checkpoints(checkpoints());
-    let error = other.fit(&mut model, &iris(), None).unwrap_err().to_string();
+    let mut other = Trainer::new(Lookahead::new(Adam::new(0.01))).epochs(3).checkpoints(checkpoints());
+    let error = other.fit(&mut model, &iris(), None).unwrap_err();
+    // the files are sound: nobody is told to go on without them
+    assert!(matches!(error, TrainError::Load(LoadError::Optimizer { .. })), "{error}");
+    let error = error.to_string();
     assert!(error.contains("is OptimizerState<f32>, not LookaheadState<OptimizerState<f32>, f32>"), "{error}");
     assert_eq!(bits(&model), before);
 }

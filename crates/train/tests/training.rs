@@ -8,7 +8,9 @@ use common::{Net, bits, timeless};
 use gradus_autograd::{Module, Param, Tape};
 use gradus_data::{Augment, Dataset, DiskRows, Sampling, digits, iris, write_npy};
 use gradus_nn::{Forward, Mlp};
-use gradus_optim::{Adam, EarlyStopping, ReduceOnPlateau, Sgd, step_decay};
+use gradus_optim::{
+    Adam, Descent, EarlyStopping, Lbfgs, Lookahead, ReduceOnPlateau, Saga, Sgd, WeightAverage, step_decay,
+};
 use gradus_train::{Classify, Ended, Metric, TrainError, Trainer, evaluate};
 use ndarray::{Array1, Array2, ArrayD, array};
 
@@ -455,4 +457,33 @@ fn a_metric_of_nothing_cannot_be_watched() {
     let mut trainer = Trainer::new(Sgd::new(0.0)).task(Blind(vec![Metric::accuracy()])).watch("accuracy").keep_best();
     let error = trainer.fit(&mut Param::new([1.0f32]), &Array2::ones((4, 1)), None).unwrap_err();
     assert!(matches!(error, TrainError::Watch { .. }), "{error}");
+}
+
+/// A gradient that is not finite ends the run with whatever moves the model.
+#[test]
+fn every_kind_of_descent_reports_a_gradient_that_is_not_finite() {
+    fn diverges<D: Descent<f32>>(optimizer: D) {
+        let data = (array![0.0f32, 1.0], array![0.0f32, 1.0]);
+        type Pair = (Array1<f32>, Array1<f32>);
+        let mut w = Param::new([0.0f32]);
+        let mut trainer = Trainer::new(optimizer)
+            .sampling(Sampling::InOrder)
+            .epochs(2)
+            .cost(|w: &Param<f32>, t, _: &Pair| t.param(w).sqrt().sum());
+        let error = trainer.fit(&mut w, &data, None).unwrap_err();
+        assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
+        assert_eq!(w.data(), [0.0]);
+    }
+    diverges(Adam::new(0.1));
+    diverges(Lbfgs::new(1.0));
+    diverges(Lookahead::new(Sgd::new(0.1)));
+    diverges(WeightAverage::equal().around(Lookahead::new(Lbfgs::new(1.0))));
+    diverges(Saga::new(0.1, 1));
+}
+
+#[test]
+#[should_panic(expected = "keeps a gradient for each of 5 batches, which must stay the same")]
+fn batches_that_change_are_refused_where_a_gradient_is_kept_for_each() {
+    let mut model = Mlp::builder([4, 3]).build::<f32>();
+    let _ = Trainer::new(Saga::new(0.1, 5)).fit(&mut model, &iris(), None);
 }

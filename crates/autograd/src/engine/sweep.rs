@@ -48,6 +48,7 @@ fn reverse<T: Float, V: Tensor<T>>(
         let node = tape.nodes().node(index);
         if let Some(operation) = tape.operation(&node)
             && sum.borrow().is_some()
+            && wanted.is_none_or(|wanted| node.inputs.iter().any(|&i| wanted[i as usize]))
         {
             observer.complete(index, sum);
             vjp(operation, &Vjp::new(context, (index, node.inputs), sums, wanted));
@@ -175,7 +176,7 @@ pub(crate) fn grad<'t, T: Float>(
             seed(&mut sums, output.index(), one.into());
             let vjp = |operation: &dyn AnyOperation<T>, cx: &Vjp<'_, T, Var<'t, T>>| operation.vjp_vars(cx);
             reverse(tape, output.index(), &sums, tape, Some(&wanted), vjp, &mut recorder);
-            (0..).zip(&sums).for_each(|(leaf, sum)| recorder.complete(leaf, sum));
+            (0..).zip(&sums).for_each(|(node, sum)| recorder.complete(node, sum)); // those that nothing wanted is behind
         }
         let zeros = |input: &Var<'t, T>| tape.constant_with(input.shape(), |_| {});
         let gradient = |input: &Var<'t, T>| recorder.gradients.get(input.index() as usize).copied().flatten();

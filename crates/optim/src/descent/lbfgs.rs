@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::line_search::{Point, strong_wolfe};
 use crate::rule::{NON_NEGATIVE, check};
-use crate::wrappers::same_parameters;
-use crate::{Descent, Schedule, StateError};
+use crate::wrappers::{of_these_parameters, same_parameters};
+use crate::{Descent, NonFiniteGradient, Schedule, StateError};
 
 /// ```text
 /// s = θₖ₊₁ − θₖ,  y = gₖ₊₁ − gₖ                          the last pairs with yᵀs > 10⁻¹⁰ are kept
@@ -253,6 +253,31 @@ impl<T: Float> Descent<T> for Lbfgs<T> {
     fn descend<M: Module<T>>(&mut self, model: &mut M, evaluate: impl FnMut(&M) -> (T, Gradients<T>)) {
         self.step(model, evaluate);
     }
+    #[track_caller]
+    fn try_descend<M: Module<T>>(
+        &mut self,
+        model: &mut M,
+        mut evaluate: impl FnMut(&M) -> (T, Gradients<T>),
+    ) -> Result<(), NonFiniteGradient> {
+        let (cost, grads) = evaluate(model);
+        let mut found = None;
+        model.visit(&mut Visitor::new(&mut |path, leaf| {
+            if found.is_none()
+                && let Leaf::Param(param) = leaf
+                && let Some(grad) = grads.get(param)
+                && let Some((index, value)) = grad.iter().enumerate().find(|(_, g)| !g.is_finite())
+            {
+                let (step, path, value) = (self.state.steps, path.to_string(), value.to_f64());
+                found = Some(NonFiniteGradient { step, path, index, value });
+            }
+        }));
+        if let Some(error) = found {
+            return Err(error);
+        }
+        let mut first = Some((cost, grads));
+        self.step(model, |model| first.take().unwrap_or_else(|| evaluate(model)));
+        Ok(())
+    }
     fn steps(&self) -> u64 {
         self.state.steps
     }
@@ -274,17 +299,7 @@ impl<T: Float> Descent<T> for Lbfgs<T> {
         Lbfgs::load_state(self, state)
     }
     fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
-        let same = |(path, len): &(String, usize), param: (&str, usize)| (path.as_str(), *len) == param;
-        let params = model.params();
-        let fits = self.state.params.is_empty()
-            || self.state.params.len() == params.len()
-                && self.state.params.iter().zip(&params).all(|(saved, (path, p))| same(saved, (path, p.len())));
-        match fits {
-            true => Ok(()),
-            false => Err(StateError::OtherModel {
-                reason: "Lbfgs: the state is of other parameters than the model's".into(),
-            }),
-        }
+        of_these_parameters("Lbfgs", &self.state.params, model)
     }
 }
 

@@ -156,6 +156,12 @@ impl<D: Descent<T>, T: Float> Descent<T> for Averaged<D, T> {
         self.average.update(model);
         Ok(())
     }
+    fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
+        if self.average.count > 0 {
+            self.average.weights.fit(model)?;
+        }
+        self.inner.state_fits(model)
+    }
     fn state(&self) -> Self::State {
         AveragedState { inner: self.inner.state(), average: self.average.clone() }
     }

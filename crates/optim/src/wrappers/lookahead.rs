@@ -120,10 +120,18 @@ impl<D: Descent<T>, T: Float> Descent<T> for Lookahead<D, T> {
         model: &mut M,
         evaluate: impl FnMut(&M) -> (T, Gradients<T>),
     ) -> Result<(), NonFiniteGradient> {
+        let first = self.slow.is_none();
         self.begin(model);
-        self.inner.try_descend(model, evaluate)?;
+        if let Err(error) = self.inner.try_descend(model, evaluate) {
+            self.slow = self.slow.take().filter(|_| !first);
+            return Err(error);
+        }
         self.follow(model);
         Ok(())
+    }
+    fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
+        self.slow.as_ref().map_or(Ok(()), |slow| slow.fit(model))?;
+        self.inner.state_fits(model)
     }
     fn state(&self) -> Self::State {
         LookaheadState { inner: self.inner.state(), slow: self.slow.clone() }

@@ -11,13 +11,16 @@ pub use average::{Averaged, AveragedState, WeightAverage};
 pub use lookahead::{Lookahead, LookaheadState};
 pub use saga::{Sag, Saga, SampleAverage, SampleAverageState};
 pub use weights::Weights;
-pub(crate) use weights::same_parameters;
+pub(crate) use weights::{of_these_parameters, same_parameters};
 
 /// What a [`Descent`](crate::Descent) that goes around another leaves to the field `inner`.
 macro_rules! inner {
     () => {
         fn set_term(&mut self, term: usize) {
             self.inner.set_term(term);
+        }
+        fn terms(&self) -> Option<usize> {
+            self.inner.terms()
         }
         fn steps(&self) -> u64 {
             self.inner.steps()
@@ -30,9 +33,6 @@ macro_rules! inner {
         }
         fn set_schedule(&mut self, schedule: Schedule) {
             self.inner.set_schedule(schedule);
-        }
-        fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
-            self.inner.state_fits(model)
         }
     };
 }

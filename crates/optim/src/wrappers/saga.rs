@@ -3,7 +3,7 @@
 use gradus_autograd::{Float, Gradients, Leaf, Module, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::weights::same_parameters;
+use super::weights::{of_these_parameters, same_parameters};
 use crate::{Descent, NonFiniteGradient, Optimizer, OptimizerState, Rule, Schedule, Sgd, StateError, rules};
 
 /// Steps along the average of the gradients last seen for each sample.
@@ -201,6 +201,9 @@ impl<const UNBIASED: bool, R: Rule, T: Float> Descent<T> for SampleAverage<UNBIA
     fn set_term(&mut self, term: usize) {
         self.next = term;
     }
+    fn terms(&self) -> Option<usize> {
+        Some(self.last.len())
+    }
     fn steps(&self) -> u64 {
         self.optimizer.steps()
     }
@@ -220,6 +223,7 @@ impl<const UNBIASED: bool, R: Rule, T: Float> Descent<T> for SampleAverage<UNBIA
         SampleAverage::load_state(self, state)
     }
     fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
+        of_these_parameters("SampleAverage", &self.params, model)?;
         self.optimizer.state_fits(model)
     }
 }

@@ -3,6 +3,8 @@
 use gradus_autograd::{Float, Leaf, LeafMut, Module, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::StateError;
+
 /// The numbers of all parameters of a model, in the order of the model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -57,23 +59,48 @@ impl<T: Float> Weights<T> {
 
     #[track_caller]
     pub(crate) fn check<M: Module<T> + ?Sized>(&self, model: &M) {
+        self.fit(model).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Whether they are of this model.
+    pub(crate) fn fit<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
         let params = model.params();
         let unfit =
             self.params.iter().zip(&params).find(|((own, numbers), (path, p))| own != path || numbers.len() != p.len());
-        if let Some(((own, numbers), (path, param))) = unfit {
-            panic!(
+        let reason = if let Some(((own, numbers), (path, param))) = unfit {
+            format!(
                 "the weights of `{own}` ({} numbers) are not for `{path}` of shape {:?}; they were copied from another \
                  model",
                 numbers.len(),
                 param.shape()
-            );
+            )
+        } else if self.params.len() != params.len() {
+            format!(
+                "the weights are of {} parameters, but the model has {}; they were copied from another model",
+                self.params.len(),
+                params.len()
+            )
+        } else {
+            return Ok(());
+        };
+        Err(StateError::OtherModel { reason })
+    }
+}
+
+/// Whether a state of these parameters (path, length), if it is of any, is the model's.
+pub(crate) fn of_these_parameters<T: Float, M: Module<T> + ?Sized>(
+    what: &str,
+    known: &[(String, usize)],
+    model: &M,
+) -> Result<(), StateError> {
+    let params = model.params();
+    let same = known.len() == params.len()
+        && known.iter().zip(&params).all(|((own, len), (path, param))| own == path && *len == param.len());
+    match known.is_empty() || same {
+        true => Ok(()),
+        false => {
+            Err(StateError::OtherModel { reason: format!("{what}: the state is of other parameters than the model's") })
         }
-        assert!(
-            self.params.len() == params.len(),
-            "the weights are of {} parameters, but the model has {}; they were copied from another model",
-            self.params.len(),
-            params.len()
-        );
     }
 }
 

@@ -18,32 +18,36 @@ use crate::files::leaves::{Leaves, unfit};
 #[serde(bound(serialize = "S: Serialize, E: Serialize", deserialize = "S: DeserializeOwned, E: DeserializeOwned"))]
 struct Saved<T: Float, S, E> {
     model: Leaves<T>,
-    optimizer: Typed<S>,
-    extra: Typed<E>,
+    optimizer: Typed<S, true>,
+    extra: Typed<E, false>,
 }
+
+/// What is said of a state that is not of this optimizer's kind.
+const OTHER_OPTIMIZER: &str = "the saved state is";
 
 /// Something with the name of its type before it, so that it is not read as something else.
 #[derive(Serialize)]
-struct Typed<E> {
+struct Typed<E, const OPTIMIZER: bool> {
     #[serde(with = "gradus_autograd::exact")]
     name: String,
     value: E,
 }
 
-impl<'de, E: DeserializeOwned> Deserialize<'de> for Typed<E> {
+impl<'de, E: DeserializeOwned, const OPTIMIZER: bool> Deserialize<'de> for Typed<E, OPTIMIZER> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Parts<E>(PhantomData<E>);
-        impl<'de, E: DeserializeOwned> Visitor<'de> for Parts<E> {
-            type Value = Typed<E>;
+        struct Parts<E, const OPTIMIZER: bool>(PhantomData<E>);
+        impl<'de, E: DeserializeOwned, const OPTIMIZER: bool> Visitor<'de> for Parts<E, OPTIMIZER> {
+            type Value = Typed<E, OPTIMIZER>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("the name of a type, and a value")
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Typed<E>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
                 let lacks = || de::Error::invalid_length(0, &"two parts");
                 let Name(name) = parts.next_element()?.ok_or_else(lacks)?;
                 let own = type_of::<E>();
                 if name != own {
-                    return Err(de::Error::custom(format!("what is saved beside the model is {name}, not {own}")));
+                    let what = if OPTIMIZER { OTHER_OPTIMIZER } else { "what is saved beside the model is" };
+                    return Err(de::Error::custom(format!("{what} {name}, not {own}")));
                 }
                 Ok(Typed { name, value: parts.next_element()?.ok_or_else(lacks)? })
             }
@@ -54,7 +58,7 @@ impl<'de, E: DeserializeOwned> Deserialize<'de> for Typed<E> {
     }
 }
 
-impl<E> Typed<E> {
+impl<E, const OPTIMIZER: bool> Typed<E, OPTIMIZER> {
     fn new(value: E) -> Self {
         Typed { name: type_of::<E>(), value }
     }
@@ -158,7 +162,14 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: De
     optimizer: &mut D,
     check: impl FnOnce(&E, &M) -> Result<(), LoadError>,
 ) -> Result<E, LoadError> {
-    let saved: Saved<T, D::State, E> = container::decode(&container::open(Kind::Checkpoint, path)?, T::NAME, path)?;
+    let decoded = container::decode(&container::open(Kind::Checkpoint, path)?, T::NAME, path);
+    let saved: Saved<T, D::State, E> = decoded.map_err(|error| match error {
+        // the file is sound, and of another optimizer
+        LoadError::Content { path, reason } if reason.contains(OTHER_OPTIMIZER) => {
+            LoadError::Optimizer { path, reason }
+        }
+        error => error,
+    })?;
     if let Some(reason) = saved.model.flaw() {
         return Err(LoadError::Content { path: path.into(), reason });
     }

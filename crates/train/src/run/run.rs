@@ -6,7 +6,7 @@ use std::thread::scope;
 use std::time::Instant;
 
 use gradus_autograd::{Float, Module, Tape};
-use gradus_data::{Examples, FileError, prefetch};
+use gradus_data::{Examples, FileError, Sampling, prefetch};
 use gradus_optim::{Descent, Goal};
 
 use crate::files::leaves::unfit;
@@ -62,6 +62,13 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         let listening = settings.ctrl_c.then(signal::listen).transpose().map_err(TrainError::Signal)?;
         if let Some(schedule) = &settings.schedule {
             optimizer.set_schedule(schedule.clone().every(steps_per_epoch));
+        }
+        if let Some(terms) = optimizer.terms() {
+            assert!(
+                terms as u64 == steps_per_epoch && settings.sampling == Sampling::InOrder,
+                "Trainer: the optimizer keeps a gradient for each of {terms} batches, which must stay the same; set \
+                 `sampling(Sampling::InOrder)`, and make it for {steps_per_epoch} batches, those of an epoch"
+            );
         }
         // no step has more parts than a batch has rows
         let shards = Shards::new(settings.shards.min(settings.batch_size), settings.threads, settings.seed);
@@ -259,9 +266,10 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
     /// The end of the run: the row of an epoch that was not completed, the best model, and why it ended.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Result<(History, State<T>), TrainError> {
-        let end = if self.ended.is_none() && self.state.batch > 0 { self.partial_epoch()? } else { self.state.clone() };
-        let mut history = end.history.clone();
-        history.ended = match self.ended.take() {
+        let within_epoch = self.ended.is_none() && self.state.batch > 0;
+        let mut partial = within_epoch.then(|| self.partial_epoch()).transpose()?;
+        let end = partial.as_mut().unwrap_or(&mut self.state);
+        end.history.ended = match self.ended.take() {
             Some(Ended::Interrupted { .. }) => {
                 self.progress.say(&resume::how_to_go_on(end.step(), self.last_checkpoint.as_deref()));
                 Ended::Interrupted { checkpoint: self.last_checkpoint.take() }
@@ -270,11 +278,11 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
             None if end.over => Ended::Early,
             None => Ended::Finished,
         };
-        if !matches!(history.ended, Ended::Interrupted { .. }) {
-            history.notes.extend(end.without_best(self.settings));
+        if !matches!(end.history.ended, Ended::Interrupted { .. }) {
+            end.history.notes.extend(end.without_best(self.settings));
             end.restore_best(self.model)?;
         }
-        let history = history.since(self.rows_before);
+        let history = end.history.since(self.rows_before);
         history.notes.iter().for_each(|note| self.progress.say(note));
         Ok((history, self.state))
     }
