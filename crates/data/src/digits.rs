@@ -10,9 +10,9 @@ use crate::Dataset;
 /// A data set split in two.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split<T = f32> {
-    /// to learn from
+    /// the examples to learn from
     pub train: Dataset<T>,
-    /// to measure what was learned
+    /// the examples to measure with what was learned
     pub test: Dataset<T>,
 }
 

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scaler {
-    /// what is taken off each column
+    /// the number that is taken off each column
     pub shift: Vec<f64>,
-    /// what each column is divided by
+    /// the number that each column is divided by
     pub scale: Vec<f64>,
 }
 

@@ -40,11 +40,11 @@ pub(crate) struct Cells {
     /// the place of each column
     pub(crate) places: HashMap<String, usize>,
     pub(crate) text: String,
-    /// where each cell ends in the text, row by row
+    /// the place in the text where each cell ends, row by row
     pub(crate) ends: Vec<u32>,
     /// the line of the file that each row begins in
     pub(crate) lines: Vec<u32>,
-    /// what else stands for a missing cell
+    /// the texts that stand for a missing cell, beside an empty one
     pub(crate) missing: Vec<String>,
     pub(crate) decimal_comma: bool,
 }
@@ -66,7 +66,7 @@ pub enum TableError {
     Csv {
         /// which file
         path: PathBuf,
-        /// where and why
+        /// the place, and the reason
         error: csv::Error,
     },
     /// Two columns have one name.
@@ -82,7 +82,7 @@ pub enum TableError {
     Settings {
         /// which file
         path: PathBuf,
-        /// what looks odd, and the setting for it
+        /// the thing that looks odd, and the setting for it
         reason: String,
     },
     /// There is no such column.
@@ -92,7 +92,7 @@ pub enum TableError {
         path: PathBuf,
         /// that was asked for
         column: String,
-        /// those that there are
+        /// the names of the columns that there are
         columns: Vec<String>,
     },
     /// A cell is not what it should be.
@@ -107,11 +107,11 @@ pub enum TableError {
         line: u64,
         /// which column
         column: String,
-        /// what stands there
+        /// the text that stands there
         value: String,
         /// whether that means that nothing does
         missing: bool,
-        /// what should
+        /// the kind of value that should stand there
         wanted: String,
     },
 }

@@ -17,7 +17,7 @@ use rand::{RngExt, SeedableRng};
 
 /// A decoder.
 pub struct Target {
-    /// what it is called
+    /// the name of the target
     pub name: &'static str,
     /// files that are right
     pub seeds: fn() -> Vec<Vec<u8>>,

@@ -18,7 +18,7 @@ use crate::{Activation, Dropout, Forward, Init, Linear, rng};
 #[derive(Clone, Debug, Module)]
 #[module(crate = gradus_autograd)]
 pub struct Mlp<T: Float = f32> {
-    /// from the input to the output
+    /// the layers, from the input to the output
     pub layers: Vec<Linear<T>>,
     /// after each layer but the last
     #[module(skip)]

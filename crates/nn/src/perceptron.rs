@@ -30,7 +30,7 @@ pub struct Perceptron<T: Float = f32> {
     pub weight: Param<T>,
     /// a single number
     pub bias: Option<Param<T>>,
-    /// what the sum goes through
+    /// the function that the sum goes through
     #[module(skip)]
     pub activation: Activation,
 }

@@ -8,7 +8,7 @@ use gradus_autograd::{Float, Leaf, Module, Visitor};
 /// totals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// in the order of the model
+    /// the rows, in the order of the model
     pub rows: Vec<SummaryRow>,
     /// 4 or 8
     pub bytes_per_number: usize,
@@ -17,7 +17,7 @@ pub struct Summary {
 /// One parameter or buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SummaryRow {
-    /// where it is
+    /// the path of the parameter
     pub path: String,
     /// its shape
     pub shape: Vec<usize>,

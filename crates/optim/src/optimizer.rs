@@ -38,9 +38,9 @@ pub struct Optimizer<R: Rule, T: Float = f32> {
 pub struct NonFiniteGradient {
     /// counted from 0
     pub step: u64,
-    /// of the first parameter with such a gradient
+    /// the path of the first parameter with such a gradient
     pub path: String,
-    /// of its first such number, counted through all axes
+    /// the index of its first such number, counted through all axes
     pub index: usize,
     /// NaN or infinite
     pub value: f64,

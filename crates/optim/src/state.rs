@@ -25,7 +25,7 @@ pub struct OptimizerState<T: Float> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct ParamState<T: Float> {
-    /// where it is in the model
+    /// the path of the parameter in the model
     #[serde(with = "gradus_autograd::exact")]
     pub path: String,
     /// steps made
@@ -84,7 +84,7 @@ pub enum StateError {
     /// It is of another model, or of other settings for this one.
     #[error("{reason}")]
     OtherModel {
-        /// what does not fit
+        /// the thing that does not fit
         reason: String,
     },
     /// It was made with settings that remember more or less.
@@ -92,11 +92,11 @@ pub enum StateError {
         "the saved state has {saved} {what}, this one has {own}; load it into one with the settings it was saved with"
     )]
     OtherSize {
-        /// of what
+        /// the name of what is counted
         what: &'static str,
-        /// in the saved state
+        /// the count in the saved state
         saved: usize,
-        /// here
+        /// the count here
         own: usize,
     },
 }

@@ -24,15 +24,15 @@ pub enum TrainError {
         step: u64,
         /// counted from 1
         epoch: u64,
-        /// what is not finite
+        /// the number that is not finite
         cause: String,
-        /// what can be done
+        /// the advice: what can be done
         advice: &'static str,
-        /// of that step
+        /// the learning rate of that step
         lr: f64,
         /// the first operation that made a number that is not finite, and its line
         report: Option<String>,
-        /// where the run can be taken up again
+        /// the checkpoint at which the run can be taken up again
         checkpoint: Option<PathBuf>,
     },
     #[error("the training data holds no examples, or fewer than the one batch that is kept")]
@@ -40,7 +40,7 @@ pub enum TrainError {
     /// The model cannot be saved, or its best numbers not be given back.
     #[error("{reason}")]
     Model {
-        /// what is wrong with it
+        /// the fault of the model
         reason: String,
     },
     #[error("`watch`: there is no metric `{name}`; there are {}", known.join(", "))]
@@ -54,7 +54,7 @@ pub enum TrainError {
     /// The last checkpoint cannot be read, but the one before may.
     #[error("{error}\n  without this file, the run goes on from {}", older.display())]
     Damaged {
-        /// what is wrong with it
+        /// the fault of the file
         error: Box<LoadError>,
         /// the one before
         older: PathBuf,

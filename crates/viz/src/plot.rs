@@ -24,7 +24,7 @@ pub enum Style {
 /// Points with a name. One without a name is not in the legend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// what the legend says
+    /// the text of the legend
     pub name: String,
     /// how it is drawn
     pub style: Style,

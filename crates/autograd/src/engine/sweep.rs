@@ -176,7 +176,8 @@ pub(crate) fn grad<'t, T: Float>(
             seed(&mut sums, output.index(), one.into());
             let vjp = |operation: &dyn AnyOperation<T>, cx: &Vjp<'_, T, Var<'t, T>>| operation.vjp_vars(cx);
             reverse(tape, output.index(), &sums, tape, Some(&wanted), vjp, &mut recorder);
-            (0..).zip(&sums).for_each(|(node, sum)| recorder.complete(node, sum)); // those that nothing wanted is behind
+            // the loop passed over the nodes that nothing wanted stands behind
+            (0..).zip(&sums).for_each(|(node, sum)| recorder.complete(node, sum));
         }
         let zeros = |input: &Var<'t, T>| tape.constant_with(input.shape(), |_| {});
         let gradient = |input: &Var<'t, T>| recorder.gradients.get(input.index() as usize).copied().flatten();

@@ -81,7 +81,7 @@ pub struct Tape<T: Float = f32> {
     /// the line that asked for a recorded gradient, while its operations are recorded
     location: Cell<Option<&'static Location<'static>>>,
     workspaces: Workspaces<T>,
-    /// what happens at numbers that are not finite
+    /// the response to numbers that are not finite
     detects: Cell<Detect>,
     /// the paths of the parameters of the last few models, for messages
     names: RefCell<Vec<HashMap<ParamId, String>>>,

@@ -9,7 +9,7 @@ use bumpalo::Bump;
 pub(crate) struct Operations<O: ?Sized> {
     list: RefCell<Vec<NonNull<O>>>,
     objects: Bump,
-    /// those that own memory elsewhere
+    /// the operations that own memory elsewhere
     owners: RefCell<Vec<NonNull<O>>>,
 }
 

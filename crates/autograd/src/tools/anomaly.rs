@@ -1,4 +1,4 @@
-//! What messages know beside shapes: which layer it was, and where the first NaN or infinity came from.
+//! Context for error messages: the name of the layer, and the operation that produced the first NaN or infinity.
 
 use std::collections::HashMap;
 use std::fmt::Write;

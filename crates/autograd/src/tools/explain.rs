@@ -24,7 +24,7 @@ use crate::{Float, Tape, Var};
 pub struct Trace {
     /// the step whose gradients these are
     pub cost: u32,
-    /// what it depends on, itself included
+    /// the steps that the cost depends on, itself included
     pub steps: Vec<Step>,
 }
 
@@ -37,9 +37,9 @@ pub struct Step {
     pub operation: String,
     /// the path of a parameter, if the tape was told (see [`Tape::name_parameters`](crate::Tape::name_parameters))
     pub name: Option<String>,
-    /// what went in
+    /// the operands
     pub inputs: Vec<Input>,
-    /// what came out
+    /// the result
     pub value: Numbers,
     /// the gradient of the cost by it: the sum of what all steps that use it contribute
     pub gradient: Option<Numbers>,

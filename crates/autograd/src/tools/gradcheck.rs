@@ -9,15 +9,15 @@ use crate::{Tape, Var};
 /// Where a derivative and a difference quotient disagree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GradCheckError {
-    /// what was compared
+    /// the derivative that was compared
     pub what: &'static str,
     /// which input
     pub input: usize,
     /// which number of that input, row by row
     pub element: usize,
-    /// what the sweep computed
+    /// the number that the sweep computed
     pub computed: f64,
-    /// what it should be near
+    /// the number that it should be near
     pub expected: f64,
 }
 

@@ -18,11 +18,11 @@ use ndarray::Array1;
 /// A function and what is known of it. Points are written as lists.
 #[derive(Clone, Copy, Debug)]
 pub struct Function {
-    /// what it is called
+    /// the name of the function
     pub name: &'static str,
     /// the function
     pub cost: for<'t> fn(Var<'t, f64>) -> Var<'t, f64>,
-    /// where to start from
+    /// the point to start from
     pub start: &'static [f64],
     /// the least value; −∞ if there is none
     pub minimum: f64,

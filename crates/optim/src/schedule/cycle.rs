@@ -97,7 +97,7 @@ pub struct OneCycle {
     pub start: f64,
     /// factor at the last step (`1 / (div_factor · final_div_factor)`)
     pub end: f64,
-    /// of the ways up and down
+    /// the shape of the ways up and down
     pub shape: Shape,
     /// down to `start` as fast as up, then on to `end`
     pub three_phase: bool,

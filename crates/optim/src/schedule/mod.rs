@@ -47,7 +47,7 @@ pub enum Schedule {
     Exponential {
         /// how many steps make one power
         every: u64,
-        /// what each power multiplies by
+        /// the number that each power multiplies by
         gamma: f64,
         /// whole powers only
         stairs: bool,
@@ -104,7 +104,7 @@ pub enum Schedule {
     Power {
         /// whose factor
         schedule: Box<Schedule>,
-        /// to be raised to this
+        /// the power that the factor is raised to
         exponent: f64,
     },
     /// `min(max(factor, low), high)`

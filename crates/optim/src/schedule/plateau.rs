@@ -32,10 +32,10 @@ impl Goal {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Better {
     goal: Goal,
-    /// by how much
+    /// the least improvement that counts
     #[serde(with = "gradus_autograd::exact")]
     threshold: f64,
-    /// as a share of the best
+    /// whether the threshold is a share of the best value
     relative: bool,
 }
 

@@ -62,7 +62,7 @@ pub type Saga<T> = SampleAverage<true, rules::Sgd, T>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct SampleAverageState<T: Float> {
-    /// of the optimizer that steps
+    /// the state of the optimizer that steps
     pub optimizer: OptimizerState<T>,
     /// the last gradient of each sample, all parameters one behind the other; empty if not seen yet
     #[serde(with = "gradus_autograd::exact")]

@@ -30,9 +30,9 @@ pub(crate) struct SavedLeaf<T: Float> {
 #[must_use = "it tells what was not loaded"]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mismatch {
-    /// in the model, but not in the file
+    /// paths that are in the model, but not in the file
     pub missing: Vec<String>,
-    /// in the file, but not in the model
+    /// paths that are in the file, but not in the model
     pub unexpected: Vec<String>,
     /// in both: path, shape in the file, shape in the model
     pub shapes: Vec<(String, Vec<usize>, Vec<usize>)>,

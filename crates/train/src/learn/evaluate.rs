@@ -26,7 +26,7 @@ pub enum Targets<T: Float> {
 pub struct Predictions<T: Float = f32> {
     /// along the first axis, the examples
     pub outputs: ArrayD<T>,
-    /// as many
+    /// the targets, as many as there are outputs
     pub targets: Targets<T>,
 }
 

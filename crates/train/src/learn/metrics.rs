@@ -22,11 +22,11 @@ pub(crate) fn largest<T: Float>(numbers: &[T], columns: usize) -> Vec<Option<usi
 /// How a class fared.
 #[derive(Clone, Copy)]
 struct Class {
-    /// of it and taken for it
+    /// the examples of the class that were taken for it
     hits: f64,
-    /// taken for it
+    /// the examples that were taken for it
     predicted: f64,
-    /// of it
+    /// the examples of it
     actual: f64,
 }
 
@@ -215,9 +215,9 @@ type Value = dyn Fn(&[f64]) -> f64 + Send + Sync;
 /// How a metric is computed.
 #[derive(Clone)]
 enum How<T: Float> {
-    /// of all predictions at once
+    /// a function of all predictions at once
     Of(Arc<Of<T>>),
-    /// of numbers that are counted batch by batch, and joined
+    /// a function of numbers that are counted batch by batch, and joined
     Counted { count: Arc<Count<T>>, join: fn(&mut Vec<f64>, &[f64]), value: Arc<Value> },
 }
 

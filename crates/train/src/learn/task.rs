@@ -19,9 +19,9 @@ pub trait Task<T: Float, M: ?Sized, B>: Sync {
         Targets::None
     }
 
-    /// What the mean cost of a batch of so many rows counts when it is joined with others: of the parts of a step, of
-    /// the batches of an epoch. It is what the mean divides by: the rows, unless some of them count more, or not at
-    /// all.
+    /// The weight of this batch's mean cost when it is averaged with those of other batches: of the parts of a step, or
+    /// of the batches of an epoch. It is the divisor of the mean, that is the number of rows, or the sum of the class
+    /// weights of the labels that are not ignored.
     fn weight(&self, _: &B, rows: usize) -> f64 {
         rows as f64
     }

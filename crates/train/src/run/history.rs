@@ -10,18 +10,18 @@ use crate::Scores;
 /// One epoch of a training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// from 1
+    /// the number of the epoch, counted from 1
     pub epoch: u64,
     /// steps made since the run began
     pub step: u64,
-    /// mean over its batches, each before its step
+    /// the mean scores of its batches, each before its step
     pub train: Scores,
-    /// on the validation data, after the epoch
+    /// the scores on the validation data, after the epoch
     pub valid: Option<Scores>,
     /// the learning rate of its last step
     #[serde(with = "gradus_autograd::exact")]
     pub lr: f64,
-    /// how long it took, validation included
+    /// the time that it took, validation included
     #[serde(with = "gradus_autograd::exact")]
     pub seconds: f64,
 }
@@ -29,10 +29,10 @@ pub struct Epoch {
 /// One step of a training run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRow {
-    /// of the batch, before the step
+    /// the mean cost of the batch, before the step
     #[serde(with = "gradus_autograd::exact")]
     pub loss: f64,
-    /// of the step
+    /// the learning rate of the step
     #[serde(with = "gradus_autograd::exact")]
     pub lr: f64,
 }

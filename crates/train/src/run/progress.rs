@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 pub(crate) struct Progress {
     shown: bool,
     bar: ProgressBar,
-    /// of a line within an epoch, where there is no terminal
+    /// the time of the last line within an epoch, where there is no terminal
     last: Option<Instant>,
     of: String,
     steps: usize,

@@ -40,7 +40,7 @@ pub(crate) struct State<T: Float> {
 struct Sums {
     weight: f64,
     loss: f64,
-    /// what each metric counts, by its name
+    /// the counts of each metric, by its name
     #[serde(with = "gradus_autograd::exact")]
     metrics: Vec<(String, Vec<f64>)>,
     seconds: f64,

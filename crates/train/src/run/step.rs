@@ -19,7 +19,7 @@ pub(crate) struct Part<B> {
 
 /// A step.
 pub(crate) struct Step<B> {
-    /// of all its parts
+    /// the weight of all its parts together
     pub(crate) weight: f64,
     /// its parts, which are computed side by side, wave by wave
     pub(crate) waves: Vec<Vec<Part<B>>>,

@@ -37,7 +37,7 @@ use crate::{Checkpoints, Classify};
 pub struct Trainer<D, T: Float = f32, K = Classify<T>> {
     /// as it was given: a run of a new model begins with a copy of it
     pub(crate) optimizer: D,
-    /// as the last run left it
+    /// the optimizer and the state as the last run left them
     pub(crate) last: Option<Last<D, T>>,
     pub(crate) task: K,
     pub(crate) settings: Settings,
