@@ -63,13 +63,7 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         if let Some(schedule) = &settings.schedule {
             optimizer.set_schedule(schedule.clone().every(steps_per_epoch));
         }
-        if let Some(terms) = optimizer.terms() {
-            assert!(
-                terms as u64 == steps_per_epoch && settings.sampling == Sampling::InOrder,
-                "Trainer: the optimizer keeps a gradient for each of {terms} batches, which must stay the same; set \
-                 `sampling(Sampling::InOrder)`, and make it for {steps_per_epoch} batches, those of an epoch"
-            );
-        }
+        fixed_batches(settings, &*optimizer, steps_per_epoch);
         // no step has more parts than a batch has rows
         let shards = Shards::new(settings.shards.min(settings.batch_size), settings.threads, settings.seed);
         shards.name_parameters(model);
@@ -325,5 +319,17 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
 
     fn is_asked_to_stop(&self) -> bool {
         self.listening.is_some() && signal::is_asked_to_stop()
+    }
+}
+
+/// Refuses batches that change where the optimizer keeps a gradient for each.
+#[track_caller]
+fn fixed_batches<T: Float>(settings: &Settings, optimizer: &impl Descent<T>, steps_per_epoch: u64) {
+    if let Some(terms) = optimizer.terms() {
+        assert!(
+            terms as u64 == steps_per_epoch && settings.sampling == Sampling::InOrder,
+            "Trainer: the optimizer keeps a gradient for each of {terms} batches, which must stay the same; set \
+             `sampling(Sampling::InOrder)`, and make it for {steps_per_epoch} batches, those of an epoch"
+        );
     }
 }
