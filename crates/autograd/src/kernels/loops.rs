@@ -153,23 +153,26 @@ macro_rules! compiled {
 
             fn value<R: Rule<N>, const N: usize>(rule: R, x: [&[$t]; N], y: &mut [$t]) {
                 let past = dispatch!(MODE => super::value::<Lane<$t, MODE>, R, N>(rule, x, y));
-                if past {
+                if const { R::LIMIT < f64::INFINITY } && past {
                     super::value_past::<Lane<$t, PRECISE>, R, N>(rule, x, y);
                 }
             }
 
             fn value_beside<R: Rule<N>, const N: usize>(rule: R, i: usize, x: [&[$t]; N], y: &mut [$t]) {
-                match (N, i) {
-                    (2, 0) => dispatch!(MODE => super::value_beside::<Lane<$t, MODE>, R, N>(rule, 0, x, y)),
-                    (2, 1) => dispatch!(MODE => super::value_beside::<Lane<$t, MODE>, R, N>(rule, 1, x, y)),
-                    _ => unreachable!("only a rule of two numbers has another operand"),
+                // constants, so that what cannot be reached is not compiled
+                if const { N == 2 } {
+                    return match i {
+                        0 => dispatch!(MODE => super::value_beside::<Lane<$t, MODE>, R, N>(rule, 0, x, y)),
+                        _ => dispatch!(MODE => super::value_beside::<Lane<$t, MODE>, R, N>(rule, 1, x, y)),
+                    };
                 }
+                unreachable!("only a rule of two numbers has another operand")
             }
 
             /// One operand's loop: called with a literal, so that each is compiled by itself.
             #[inline(always)]
             fn by<R: Rule<N>, const N: usize>(rule: R, i: usize, (x, y): ([&[$t]; N], &[$t]), g: &mut [$t]) {
-                if R::LIMIT == f64::INFINITY {
+                if const { R::LIMIT == f64::INFINITY } {
                     return dispatch!(MODE => {
                         super::chain::<Lane<$t, MODE>, Lane<$t, PRECISE>, R, N>(rule, i, (x, y), g, false)
                     });
@@ -189,11 +192,13 @@ macro_rules! compiled {
             }
 
             fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, x: [&[$t]; N], y: &[$t], g: &mut [$t]) {
+                if const { N == 1 } {
+                    return by(rule, 0, (x, y), g);
+                }
                 match i {
                     0 => by(rule, 0, (x, y), g),
-                    1 if N > 1 => by(rule, 1, (x, y), g),
-                    _ if N > 2 => by(rule, i, (x, y), g),
-                    _ => unreachable!("a rule of {N} numbers has no operand {i}"),
+                    1 => by(rule, 1, (x, y), g),
+                    _ => unreachable!("a row has one or two numbers"),
                 }
             }
 
