@@ -95,7 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .weight_decay(0.02)
         .schedule(warmup(20).then(cosine(steps.saturating_sub(20).max(1))))
         .clip_norm(1.0);
-    let mut trainer = Trainer::new(opt).epochs(epochs).seed(1).keep_best().progress(true).cost(
+    let mut trainer = Trainer::new(opt).epochs(epochs).seed(1).keep_best(true).progress(true).cost(
         |model: &Letters, tape: &Tape, (read, next): &(Array2<usize>, Array2<usize>)| {
             let next: Vec<usize> = next.iter().copied().collect();
             model.forward(tape, read).cross_entropy(&next)

@@ -69,7 +69,7 @@ fn multilayer() -> Result<(), Box<dyn Error>> {
             .epochs(200)
             .seed(fold as u64)
             .early_stopping(EarlyStopping::new(15))
-            .keep_best();
+            .keep_best(true);
         trainer.fit(&mut model, &train, Some(&valid))?;
         let result = evaluate_task(&model, &task, &test)?;
         loss += result.loss() * test.len() as f64;

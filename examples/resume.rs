@@ -37,8 +37,8 @@ fn run(folder: &Path, stop: Option<usize>) -> Result<(Vec<u32>, usize), Box<dyn 
         .epochs(2)
         .batch_size(43)
         .seed(7)
-        .stop_on_ctrl_c()
-        .checkpoints(Checkpoints::in_folder(folder).every_steps(25).resume());
+        .stop_on_ctrl_c(true)
+        .checkpoints(Checkpoints::in_folder(folder).every_steps(25).resume(true));
     let history = trainer.fit_with(&mut model, &digits().train, None, |at| match stop {
         Some(step) if at.history.steps.len() == step => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),

@@ -446,7 +446,7 @@ fn losses_at_infinite_numbers() {
 fn what_is_watched_and_is_no_number_is_told() {
     let data = gradus::data::iris().subset(&(0..50).collect::<Vec<_>>()); // all of one class: no AUC
     let mut model: Mlp = Mlp::builder([4, 8, 1]).build();
-    let mut trainer = Trainer::new(Sgd::new(0.01)).task(ClassifyBinary::new()).epochs(5).watch("auc").keep_best();
+    let mut trainer = Trainer::new(Sgd::new(0.01)).task(ClassifyBinary::new()).epochs(5).watch("auc").keep_best(true);
     let history = trainer.fit(&mut model, &data, Some(&data)).unwrap();
     assert!(history.notes[0].contains("`auc` of the validation data is NaN in epoch 1"), "{:?}", history.notes);
     assert!(history.notes[1].contains("no epoch was the best"), "{:?}", history.notes);

@@ -31,6 +31,7 @@ mod array;
 mod axes;
 mod calculus;
 mod engine;
+mod errors;
 #[doc(hidden)]
 pub mod exact;
 mod exact_sum;
@@ -94,7 +95,9 @@ pub mod functions {
 /// Parts that the other crates of the workspace need, and that are not for users.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::debug_as_display;
     pub use crate::kernels::threads::{split_by, split_many};
     pub use crate::kernels::vectorize;
     pub use crate::scalar::Typed;
+    pub use crate::stream::epoch_rng;
 }

@@ -35,3 +35,10 @@ impl Stream {
         Xoshiro256PlusPlus::seed_from_u64(mix(mix(mix(0, self.seed), self.step), self.shard))
     }
 }
+
+/// The generator that draws the order of the rows of an epoch: the mini-batches of `optim` and of `data` are made by it
+/// alone.
+#[doc(hidden)]
+pub fn epoch_rng(seed: u64, epoch: u64) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(epoch))
+}

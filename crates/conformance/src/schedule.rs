@@ -1,8 +1,8 @@
 //! Cases of kind `schedule`.
 
 use gradus_optim::{
-    Fade, Goal, OneCycle, ReduceOnPlateau, Schedule, Shape, constant, cosine, cyclic, exponential, linear, multi_step,
-    noam, polynomial, step_decay, warm_restarts,
+    Fade, Goal, Interpolation, OneCycle, ReduceOnPlateau, Schedule, constant, cosine, cyclic, exponential, linear,
+    multi_step, noam, polynomial, step_decay, warm_restarts,
 };
 use serde_json::{Map, Value};
 
@@ -39,8 +39,8 @@ pub(crate) fn factors(name: &str, args: &Value, base: f64) -> Result<Schedule, S
         "one_cycle" => {
             let start = 1.0 / number("div_factor")?;
             let shape = match text(args, "anneal_strategy")? {
-                "cos" => Shape::Cosine,
-                "linear" => Shape::Linear,
+                "cos" => Interpolation::Cosine,
+                "linear" => Interpolation::Linear,
                 other => return unsupported(format!("annealing by {other}")),
             };
             let (rise, end) = (number("pct_start")?, start / number("final_div_factor")?);

@@ -25,7 +25,7 @@ use crate::{Table, TableError};
 /// let later = Table::parse("kind\nemu\n", "later.csv")?;
 /// let error = kinds.places(&later, "kind").unwrap_err().to_string();
 /// assert_eq!(error, "later.csv, line 2, column `kind`: `emu` is not one of the categories cat, dog, fox");
-/// assert_eq!(kinds.or_other().places(&later, "kind")?, [3]);
+/// assert_eq!(kinds.or_other(true).places(&later, "kind")?, [3]);
 /// # Ok::<(), gradus_data::TableError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,10 +79,10 @@ impl Categories {
         Categories { names, other: false }
     }
 
-    /// Lets whatever is none of the categories, or missing, be one more: the last. Its name is `other`, unless there is
-    /// a category of that name.
-    pub fn or_other(mut self) -> Self {
-        self.other = true;
+    /// Whether what is none of the categories, or missing, becomes one more: the last. Its name is `other`, unless
+    /// there is a category of that name.
+    pub fn or_other(mut self, other: bool) -> Self {
+        self.other = other;
         self
     }
 
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn they_are_saved_and_missing_cells_have_a_fate() {
-        let known = Categories::new(["b", "a"]).or_other();
+        let known = Categories::new(["b", "a"]).or_other(true);
         let text = "y\na\nNA\nc\n";
         let table = Table::parse(text, "t").unwrap();
         assert_eq!((known.places(&table, "y").unwrap(), known.len()), (vec![1, 2, 2], 3));

@@ -17,11 +17,11 @@ const LIMIT: u64 = 1 << 30;
 /// ```
 /// use gradus_data::Csv;
 /// let wine = "# from the cellar\n\"acid\";\"quality\"\n7,4;5\n7,8;-999\n";
-/// let table = Csv::new().separator(';').comments('#').decimal_comma().missing(&["-999"]).parse(wine, "wine.csv")?;
+/// let table = Csv::new().separator(';').comments('#').decimal_comma(true).missing(&["-999"]).parse(wine, "wine.csv")?;
 /// assert_eq!(table.columns(), ["acid", "quality"]);
 /// assert_eq!(table.numbers::<f64>("acid")?, ndarray::array![7.4, 7.8]);
 /// assert_eq!(table.missing("quality")?, 1);
-/// let heart = Csv::new().without_header().parse("63,1,145\n67,0,160\n", "heart.data")?;
+/// let heart = Csv::new().header(false).parse("63,1,145\n67,0,160\n", "heart.data")?;
 /// assert_eq!(heart.numbers::<f64>("2")?, ndarray::array![145.0, 160.0]); // columns are called 0, 1, 2
 /// # Ok::<(), gradus_data::TableError>(())
 /// ```
@@ -69,15 +69,10 @@ impl Csv {
         self
     }
 
-    /// The first line is data. The columns are called `0`, `1`, `2` and so on.
-    pub fn without_header(mut self) -> Self {
-        self.header = Some(false);
-        self
-    }
-
-    /// The first line names the columns, though its cells are all numbers.
-    pub fn with_header(mut self) -> Self {
-        self.header = Some(true);
+    /// Whether the first line names the columns. It is taken to do so if this is not set, and a first line of numbers
+    /// alone is then an error. Without names, the columns are called `0`, `1`, `2` and so on.
+    pub fn header(mut self, header: bool) -> Self {
+        self.header = Some(header);
         self
     }
 
@@ -97,9 +92,9 @@ impl Csv {
         self
     }
 
-    /// Numbers are written `7,4`.
-    pub fn decimal_comma(mut self) -> Self {
-        self.decimal_comma = true;
+    /// Whether numbers are written `7,4`.
+    pub fn decimal_comma(mut self, decimal_comma: bool) -> Self {
+        self.decimal_comma = decimal_comma;
         self
     }
 
@@ -209,7 +204,7 @@ impl Csv {
         if self.header.is_none() && !columns.is_empty() && columns.iter().all(number) {
             return odd(format!(
                 "its first line has numbers only ({}), so it seems to have no header: read it with \
-                 `Csv::new().without_header()`, or `.with_header()` if these are names",
+                 `Csv::new().header(false)`, or `.header(true)` if these are names",
                 columns.iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", ")
             ));
         }
@@ -225,7 +220,7 @@ impl Csv {
                 && name.split_ascii_whitespace().all(|part| number(&part.to_owned()))
             {
                 return odd(format!(
-                    "it seems to have one column, `{name}`: read it with `Csv::new().blanks().without_header()`"
+                    "it seems to have one column, `{name}`: read it with `Csv::new().blanks().header(false)`"
                 ));
             }
         }

@@ -1,6 +1,7 @@
 //! Labelled examples, and batches of them.
 
 use gradus_autograd::Float;
+use gradus_autograd::internal::debug_as_display;
 use ndarray::{Array2, Axis};
 
 use crate::examples::check_rows;
@@ -15,7 +16,7 @@ pub struct Dataset<T = f32> {
 }
 
 /// Why labels and examples do not make a data set.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabelError {
     /// Their counts differ.
@@ -37,6 +38,7 @@ pub enum LabelError {
         classes: usize,
     },
 }
+debug_as_display!(LabelError);
 
 impl<T: Float> Dataset<T> {
     /// Examples (a row each) with labels in `0..classes`.
@@ -181,9 +183,9 @@ impl<T: Float> Batches<'_, T> {
         Batches { rows: RowBatches::new(sampling.rows(self.data.len(), 0, seed), self.size), ..self }
     }
 
-    /// Without the last batch, if it is smaller than the others.
-    pub fn drop_last(self) -> Self {
-        Batches { rows: self.rows.drop_last(), ..self }
+    /// Whether the last batch is left out if it is smaller than the others.
+    pub fn drop_last(self, drop_last: bool) -> Self {
+        Batches { rows: self.rows.drop_last(drop_last), ..self }
     }
 }
 
@@ -220,7 +222,7 @@ mod tests {
             prop_assert!(batches.iter().all(|b| b.x.iter().zip(&b.y).all(|(&x, &y)| x as usize % 3 == y)));
             seen.sort_unstable();
             prop_assert_eq!(seen, (0..n).collect::<Vec<_>>());
-            prop_assert!(data.batches(size).drop_last().all(|b| b.y.len() == size));
+            prop_assert!(data.batches(size).drop_last(true).all(|b| b.y.len() == size));
         }
     }
 

@@ -4,6 +4,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use gradus_autograd::internal::debug_as_display;
+
 /// A file that could not be read or written.
 #[derive(thiserror::Error)]
 #[error("{}: {source}", path.display())]
@@ -13,13 +15,7 @@ pub struct FileError {
     /// why
     pub source: io::Error,
 }
-
-/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
-impl std::fmt::Debug for FileError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(FileError);
 
 /// Writes a file so that a crash at any moment leaves the old one or the new one: beside its place, synced, renamed.
 ///

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use gradus_autograd::internal::debug_as_display;
 use ndarray::{ArrayD, IxDyn};
 
 /// The array of an IDX file, in the file's own number type.
@@ -55,13 +56,7 @@ pub enum IdxError {
     #[error("{}: byte {offset}: more bytes follow than the sizes {shape:?} allow", path.display())]
     Trailing { path: PathBuf, offset: u64, shape: Vec<u32> },
 }
-
-/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
-impl std::fmt::Debug for IdxError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(IdxError);
 
 /// Bytes of numbers that are read at most.
 const LIMIT: u64 = 1 << 30;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use gradus_autograd::internal::debug_as_display;
 use ndarray::Array2;
 
 use crate::{Dataset, Idx, IdxError, LabelError, Split, read_idx};
@@ -22,13 +23,7 @@ pub enum MnistError {
     #[error("{}: the images are of {test} pixels, those to train on of {train}", path.display())]
     Sizes { path: PathBuf, test: usize, train: usize },
 }
-
-/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
-impl std::fmt::Debug for MnistError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(MnistError);
 
 /// Reads MNIST, or a data set in its form such as Fashion-MNIST, from a folder with the four files
 /// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each

@@ -9,6 +9,7 @@ use std::io::{self, BufReader, Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use gradus_autograd::Float;
+use gradus_autograd::internal::debug_as_display;
 use ndarray::{ArrayBase, ArrayD, Data, Dimension, IxDyn, ShapeBuilder};
 use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
@@ -50,13 +51,7 @@ pub enum NpyError {
 /// What is said of a file that PyTorch's `save` made.
 pub const PICKLE: &str = "it is a PyTorch pickle, which is a program and not read; save the weights as safetensors (in \
     Python: `safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")`)";
-
-/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
-impl std::fmt::Debug for NpyError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(NpyError);
 
 /// Bytes that the arrays of a file may take at most, unpacked: those that are read, and the numbers they become.
 const LIMIT: u64 = 1 << 32;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rand::rngs::Xoshiro256PlusPlus;
+use gradus_autograd::internal::epoch_rng;
+use rand::RngExt;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 /// How the rows of an epoch are drawn. The same seed and epoch draw the same rows.
@@ -43,7 +43,7 @@ impl Sampling {
     /// If weights are not as many as rows, negative, not finite, or all 0.
     #[track_caller]
     pub fn rows(&self, rows: usize, seed: u64, epoch: u64) -> Vec<usize> {
-        let rng = || Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(epoch));
+        let rng = || epoch_rng(seed, epoch);
         let mut order: Vec<usize> = (0..rows).collect();
         match self {
             Sampling::InOrder => {}
@@ -93,9 +93,11 @@ impl RowBatches {
         RowBatches { order, size, next: 0 }
     }
 
-    /// Without the last batch, if it is smaller than the others.
-    pub fn drop_last(mut self) -> Self {
-        self.order.truncate(self.order.len() / self.size * self.size);
+    /// Whether the last batch is left out if it is smaller than the others.
+    pub fn drop_last(mut self, drop_last: bool) -> Self {
+        if drop_last {
+            self.order.truncate(self.order.len() / self.size * self.size);
+        }
         self
     }
 
@@ -152,7 +154,7 @@ mod tests {
             assert_eq!(left.len(), all.len().saturating_sub(start));
             assert_eq!(left.collect::<Vec<_>>(), all[start.min(4)..]);
         }
-        assert_eq!(RowBatches::new((0..11).collect(), 3).drop_last().len(), 3);
+        assert_eq!(RowBatches::new((0..11).collect(), 3).drop_last(true).len(), 3);
     }
 
     #[test]

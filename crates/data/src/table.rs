@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gradus_autograd::Float;
+use gradus_autograd::internal::debug_as_display;
 use ndarray::{Array1, Array2};
 
 use crate::{Categories, Csv, Dataset};
@@ -115,13 +116,7 @@ pub enum TableError {
         wanted: String,
     },
 }
-
-/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
-impl std::fmt::Debug for TableError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(TableError);
 
 /// What stands for a missing cell in any file: what pandas takes for it.
 const MISSING: [&str; 16] =

@@ -64,11 +64,11 @@ fn load_it(name: &str, bytes: &[u8]) {
 
 /// A run with everything that a checkpoint can hold, which is stopped within its second epoch.
 fn trainer(folder: &Path) -> Trainer<Adam> {
-    let trainer = Trainer::new(Adam::new(0.01)).steps(7).batch_size(40).keep_best();
+    let trainer = Trainer::new(Adam::new(0.01)).steps(7).batch_size(40).keep_best(true);
     trainer
         .early_stopping(EarlyStopping::new(50))
         .reduce_on_plateau(ReduceOnPlateau::new().patience(50))
-        .checkpoints(Checkpoints::in_folder(folder).every_steps(1).keep(3).resume())
+        .checkpoints(Checkpoints::in_folder(folder).every_steps(1).keep(3).resume(true))
 }
 
 fn some_iris() -> data::Dataset<f32> {
@@ -140,10 +140,10 @@ fn csv(bytes: &[u8]) {
     let path = file("a.csv", bytes);
     let ways = [
         Csv::new(),
-        Csv::new().with_header(),
-        Csv::new().without_header(),
-        Csv::new().separator(';').comments('#').decimal_comma().missing(&["-"]),
-        Csv::new().blanks().with_header(),
+        Csv::new().header(true),
+        Csv::new().header(false),
+        Csv::new().separator(';').comments('#').decimal_comma(true).missing(&["-"]),
+        Csv::new().blanks().header(true),
     ];
     for table in ways.iter().filter_map(|way| way.read(&path).ok()) {
         read_columns(&table);

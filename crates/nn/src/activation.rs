@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use gradus_autograd::internal::debug_as_display;
 use gradus_autograd::{Float, Var};
 use serde::{Deserialize, Serialize};
 
@@ -107,9 +108,10 @@ impl fmt::Display for Activation {
 }
 
 /// A name that is no activation's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no activation `{0}`; there are {list}", list = names())]
 pub struct UnknownActivation(String);
+debug_as_display!(UnknownActivation);
 
 fn names() -> String {
     Activation::ALL.iter().map(|a| a.name()).collect::<Vec<_>>().join(", ")

@@ -42,16 +42,16 @@ pub use descent::functions;
 pub use descent::{
     Lbfgs, LbfgsState, Minimize, Minimum, RangeTest, Restarts, Rows, Stop, descend, find_lr, minimize, random_restarts,
 };
-pub use optimizer::{NonFiniteGradient, Optimizer};
+pub use optimizer::Optimizer;
 pub use rule::{Group, Rule, States, Update};
 pub use rules::optimizers::*;
 pub use schedule::{
-    Closure, Fade, OneCycle, Schedule, Shape, constant, cosine, cyclic, exponential, inverse_sqrt, linear, multi_step,
-    noam, one_cycle, piecewise, polynomial, step_decay, warm_restarts, warmup, warmup_shaped,
+    Closure, Fade, Interpolation, OneCycle, Schedule, constant, cosine, cyclic, exponential, inverse_sqrt, linear,
+    multi_step, noam, one_cycle, piecewise, polynomial, step_decay, warm_restarts, warmup, warmup_shaped,
 };
 pub use schedule::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 pub use state::{OptimizerState, ParamState, StateError};
-pub use step::Descent;
+pub use step::{Descent, NonFiniteGradient};
 pub use wrappers::{
     Accumulator, Averaged, AveragedState, Lookahead, LookaheadState, Sag, Saga, SampleAverage, SampleAverageState,
     WeightAverage, Weights,

@@ -9,7 +9,7 @@ use crate::clip::{self, Clip};
 use crate::rule::{NON_NEGATIVE, check};
 use crate::slots::{Slots, group_of, other_shape};
 use crate::state::Slot;
-use crate::{Group, OptimizerState, Rule, Schedule, StateError, constant};
+use crate::{Group, NonFiniteGradient, OptimizerState, Rule, Schedule, StateError, constant};
 
 /// Steps along gradients. See the [crate's page](crate) for the whole picture.
 ///
@@ -26,24 +26,6 @@ pub struct Optimizer<R: Rule, T: Float = f32> {
     last_norm: Option<f64>,
     steps: u64,
     slots: Slots<T>,
-}
-
-/// A gradient that no step can be made along.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-#[error(
-    "step {step}: the gradient of `{path}` is {value} at {index}; nothing was changed. Try a smaller learning rate or \
-     warm-up; `Tape::detect_anomaly` finds the operation it comes from"
-)]
-pub struct NonFiniteGradient {
-    /// counted from 0
-    pub step: u64,
-    /// the path of the first parameter with such a gradient
-    pub path: String,
-    /// the index of its first such number, counted through all axes
-    pub index: usize,
-    /// NaN or infinite
-    pub value: f64,
 }
 
 impl<R: Rule, T: Float> Optimizer<R, T> {

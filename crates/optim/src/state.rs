@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use gradus_autograd::internal::debug_as_display;
 use gradus_autograd::{Float, Param, ParamId};
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +65,7 @@ impl<T: Float> OptimizerState<T> {
 }
 
 /// Why a saved state does not fit.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// It was saved by another rule.
@@ -100,6 +101,7 @@ pub enum StateError {
         own: usize,
     },
 }
+debug_as_display!(StateError);
 
 /// What is known of one parameter.
 #[derive(Clone, Debug)]

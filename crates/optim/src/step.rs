@@ -2,11 +2,31 @@
 
 use std::fmt::Debug;
 
+use gradus_autograd::internal::debug_as_display;
 use gradus_autograd::{Float, Gradients, Module};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{NonFiniteGradient, Optimizer, OptimizerState, Rule, Schedule, StateError};
+use crate::{Optimizer, OptimizerState, Rule, Schedule, StateError};
+
+/// A gradient that no step can be made along.
+#[derive(Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+#[error(
+    "step {step}: the gradient of `{path}` is {value} at {index}; nothing was changed. Try a smaller learning rate or \
+     warm-up; `Tape::detect_anomaly` finds the operation it comes from"
+)]
+pub struct NonFiniteGradient {
+    /// counted from 0
+    pub step: u64,
+    /// the path of the first parameter with such a gradient
+    pub path: String,
+    /// the index of its first such number, counted through all axes
+    pub index: usize,
+    /// NaN or infinite
+    pub value: f64,
+}
+debug_as_display!(NonFiniteGradient);
 
 /// Whatever moves a model down its cost, one step at a time: an [`Optimizer`], [`Lbfgs`](crate::Lbfgs), which evaluates
 /// the cost several times a step, or one of these inside [`Lookahead`](crate::Lookahead) or

@@ -3,9 +3,9 @@
 
 use gradus_autograd::{Float, Param, Tape, Var};
 use gradus_optim::{
-    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Asgd, Descent, Fade, Lbfgs, Lion, Lookahead, Muon, NAdam, RAdam,
-    RmsProp, Rprop, Rule, Sag, Saga, SampleAverage, Schedule, Sgd, Shape, WeightAverage, constant, cosine, cyclic,
-    exponential, inverse_sqrt, linear, multi_step, noam, one_cycle, piecewise, polynomial, rules, step_decay,
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Asgd, Descent, Fade, Interpolation, Lbfgs, Lion, Lookahead,
+    Muon, NAdam, RAdam, RmsProp, Rprop, Rule, Sag, Saga, SampleAverage, Schedule, Sgd, WeightAverage, constant, cosine,
+    cyclic, exponential, inverse_sqrt, linear, multi_step, noam, one_cycle, piecewise, polynomial, rules, step_decay,
     warm_restarts, warmup, warmup_shaped,
 };
 use serde::Serialize;
@@ -88,9 +88,9 @@ fn schedules() -> Vec<Schedule> {
         cyclic(0.1, 3, 4, Fade::By(0.95)),
         inverse_sqrt(5),
         noam(4, 5),
-        piecewise(&[(0, 1.0), (8, 0.3), (20, 0.1)], Shape::Geometric),
+        piecewise(&[(0, 1.0), (8, 0.3), (20, 0.1)], Interpolation::Geometric),
         warmup(5).then(cosine(20)),
-        warmup_shaped(5, Shape::Cosine).times(exponential(2, 0.9)).clamp(0.1, 0.8),
+        warmup_shaped(5, Interpolation::Cosine).times(exponential(2, 0.9)).clamp(0.1, 0.8),
         linear(1.0, 0.2, 5).every(4).scale(0.9),
     ]
 }

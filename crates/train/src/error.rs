@@ -1,10 +1,11 @@
-//! Why a training run failed.
+//! Why a training run failed, and why a file was not loaded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use gradus_autograd::internal::debug_as_display;
 use gradus_data::FileError;
 
-use crate::LoadError;
+use crate::{ContainerError, Mismatch};
 
 /// Why a training run failed. The model is as its last step left it; a step along a gradient that is not finite is not
 /// made.
@@ -46,7 +47,7 @@ pub enum TrainError {
     #[error("`watch`: there is no metric `{name}`; there are {}", known.join(", "))]
     Watch { name: String, known: Vec<String> },
     #[error(
-        "{}: there are checkpoints of a run (the last: {last}); `resume()` goes on with it, another folder begins a \
+        "{}: there are checkpoints of a run (the last: {last}); `resume(true)` goes on with it, another folder begins a \
          new one",
         folder.display()
     )]
@@ -67,9 +68,49 @@ pub enum TrainError {
     Load(#[from] LoadError),
 }
 
-/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
-impl std::fmt::Debug for TrainError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
+debug_as_display!(TrainError);
+
+/// Why a model or a checkpoint was not loaded. What it should have been loaded into is then as it was.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum LoadError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{}: {error}", path.display())]
+    Container {
+        path: PathBuf,
+        /// the fault of the file's content
+        error: ContainerError,
+    },
+    #[error("{}: {reason}", path.display())]
+    Type { path: PathBuf, reason: String },
+    #[error("{}: does not fit this model{mismatch}", path.display())]
+    Architecture { path: PathBuf, mismatch: Mismatch },
+    #[error("{}: the optimizer's state does not fit: {reason}", path.display())]
+    Optimizer { path: PathBuf, reason: String },
+    #[error("{}: saved by a run with other settings{}", path.display(), differences.concat())]
+    Settings { path: PathBuf, differences: Vec<String> },
+    /// The model itself is at fault.
+    #[error("{}: cannot be loaded: {reason}", path.display())]
+    Model { path: PathBuf, reason: String },
+    /// `load_partial` found nothing in the file that fits.
+    #[error("{}: nothing in it fits this model, so nothing was loaded{mismatch}{hint}", path.display())]
+    Nothing { path: PathBuf, mismatch: Mismatch, hint: String },
+}
+debug_as_display!(LoadError);
+
+impl LoadError {
+    /// The error of the file at this path.
+    pub(crate) fn at(path: &Path) -> impl Fn(ContainerError) -> LoadError {
+        move |error| match error {
+            ContainerError::Io(source) => FileError { path: path.into(), source }.into(),
+            error => LoadError::Container { path: path.into(), error },
+        }
+    }
+
+    /// That the file at this path is damaged.
+    pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+        Self::at(path)(ContainerError::Content { reason: reason.into() })
     }
 }

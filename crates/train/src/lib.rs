@@ -22,14 +22,15 @@ mod files;
 mod learn;
 mod run;
 
-pub use error::TrainError;
+pub use error::{LoadError, TrainError};
 pub use files::checkpoint::{Checkpoints, load_checkpoint, save_checkpoint};
-pub use files::container::LoadError;
+pub use files::container::ContainerError;
 pub use files::leaves::Mismatch;
 pub use files::model_file::{load, load_partial, load_renamed, save};
 pub use gradus_data::{FileError, write_atomically};
+pub use learn::confusion::Confusion;
 pub use learn::evaluate::{Evaluation, Predictions, Scores, Targets, evaluate, evaluate_task};
-pub use learn::metrics::{Confusion, Metric, auc};
+pub use learn::metrics::{Metric, auc};
 pub use learn::task::{Classify, ClassifyBinary, CostOf, Labelled, Regress, Task};
 pub use run::fit::AfterStep;
 pub use run::history::{Ended, Epoch, History, StepRow};

@@ -9,7 +9,7 @@ use gradus_autograd::{Module, Param, Tape, Var};
 use gradus_data::read_npz;
 use gradus_derive::Module;
 use gradus_nn::{BatchNorm, Conv2d, Embedding, Forward, Gru, LayerNorm, Linear, Mlp, rng};
-use gradus_train::{LoadError, load, load_partial, save};
+use gradus_train::{ContainerError, LoadError, load, load_partial, save};
 use ndarray::{Array2, ArrayD, Ix2};
 
 #[derive(Clone, Module)]
@@ -117,7 +117,10 @@ fn every_format_brings_every_number_back() {
         save(&other, &path).unwrap();
         match load(&mut single, &path) {
             Ok(()) => assert_ne!(name, "m.gradus"),
-            Err(error) => assert!(matches!(error, LoadError::Scalar { .. }), "{name}: {error}"),
+            Err(error) => assert!(
+                matches!(error, LoadError::Container { error: ContainerError::Scalar { .. }, .. }),
+                "{name}: {error}"
+            ),
         }
     }
 }

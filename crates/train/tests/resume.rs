@@ -13,7 +13,8 @@ use gradus_optim::{
     Adam, Descent, EarlyStopping, Lbfgs, Lookahead, ReduceOnPlateau, Saga, Sgd, WeightAverage, cosine, warmup,
 };
 use gradus_train::{
-    Checkpoints, Classify, Ended, History, LoadError, Metric, TrainError, Trainer, load, load_checkpoint, save,
+    Checkpoints, Classify, ContainerError, Ended, History, LoadError, Metric, TrainError, Trainer, load,
+    load_checkpoint, save,
 };
 
 fn data() -> Dataset {
@@ -34,7 +35,7 @@ fn run(checkpoints: Checkpoints) -> (Net, History) {
         .seed(9)
         .shards(2)
         .threads(2)
-        .keep_best()
+        .keep_best(true)
         .early_stopping(EarlyStopping::new(3))
         .reduce_on_plateau(ReduceOnPlateau::new().patience(0).factor(0.5))
         .checkpoints(checkpoints);
@@ -54,7 +55,7 @@ fn a_run_goes_on_exactly_from_any_of_its_steps() {
         let from = folder.path().join(format!("from-{step}"));
         std::fs::create_dir(&from).unwrap();
         std::fs::copy(&path, from.join(path.file_name().unwrap())).unwrap();
-        let (again, continued) = run(Checkpoints::in_folder(&from).resume());
+        let (again, continued) = run(Checkpoints::in_folder(&from).resume(true));
         assert_eq!(continued, history, "from step {step}");
         assert_eq!(bits(&again), bits(&model), "from step {step}");
     }
@@ -68,7 +69,7 @@ fn every_kind_of_descent_goes_on_from_a_checkpoint() {
         let run = |folder: PathBuf, epochs: u64| {
             let mut model = Mlp::builder([4, 6, 3]).dropout(0.1).seed(1).build::<f32>();
             let trainer = Trainer::new(make()).sampling(Sampling::InOrder).batch_size(batch).seed(2);
-            let checkpoints = Checkpoints::in_folder(folder).resume();
+            let checkpoints = Checkpoints::in_folder(folder).resume(true);
             let mut trainer = trainer.epochs(epochs).checkpoints(checkpoints);
             let history = timeless(trainer.fit(&mut model, &iris(), None).unwrap());
             (bits(&model), history)
@@ -92,9 +93,9 @@ fn a_call_that_is_over_after_a_resume_says_how_it_ended() {
     let program = || {
         let mut model = Mlp::builder([4, 6, 3]).seed(1).build::<f32>();
         let stopping = EarlyStopping::new(1).min_delta(10.0);
-        let checkpoints = Checkpoints::in_folder(folder.path()).resume();
+        let checkpoints = Checkpoints::in_folder(folder.path()).resume(true);
         let mut trainer =
-            Trainer::new(Adam::new(0.01)).epochs(20).early_stopping(stopping).keep_best().checkpoints(checkpoints);
+            Trainer::new(Adam::new(0.01)).epochs(20).early_stopping(stopping).keep_best(true).checkpoints(checkpoints);
         [0, 1].map(|_| timeless(trainer.fit(&mut model, &iris(), None).unwrap()))
     };
     let first = program();
@@ -106,7 +107,7 @@ fn a_call_that_is_over_after_a_resume_says_how_it_ended() {
 #[test]
 fn a_checkpoint_of_another_kind_of_descent_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let checkpoints = || Checkpoints::in_folder(folder.path()).resume();
+    let checkpoints = || Checkpoints::in_folder(folder.path()).resume(true);
     let mut model = Mlp::builder([4, 6, 3]).seed(1).build::<f32>();
     Trainer::new(Adam::new(0.01)).epochs(2).checkpoints(checkpoints()).fit(&mut model, &iris(), None).unwrap();
     let before = bits(&model);
@@ -138,7 +139,7 @@ fn other_runs_and_other_settings_are_refused_and_nothing_is_changed() {
     let data = iris();
     let fit = |model: &mut Mlp, resume: bool, seed: u64, batch: usize| {
         let checkpoints = Checkpoints::in_folder(folder.path());
-        let checkpoints = if resume { checkpoints.resume() } else { checkpoints };
+        let checkpoints = checkpoints.resume(resume);
         let mut trainer = Trainer::new(Adam::new(0.01)).epochs(2).seed(seed).batch_size(batch).checkpoints(checkpoints);
         trainer.fit(model, &data, None).map(|history| history.steps.len())
     };
@@ -161,7 +162,8 @@ fn other_runs_and_other_settings_are_refused_and_nothing_is_changed() {
     assert!(error.contains("layers.0.weight: [8, 4] in the file, [9, 4] in the model"), "{error}");
 
     // the same folder, another optimizer
-    let mut trainer = Trainer::new(Sgd::new(0.01)).seed(1).checkpoints(Checkpoints::in_folder(folder.path()).resume());
+    let mut trainer =
+        Trainer::new(Sgd::new(0.01)).seed(1).checkpoints(Checkpoints::in_folder(folder.path()).resume(true));
     let error = trainer.fit(&mut model, &data, None).unwrap_err();
     assert!(matches!(error, TrainError::Load(LoadError::Optimizer { .. })), "{error}");
     assert!(error.to_string().contains("the saved state is of adam"), "{error}");
@@ -190,26 +192,38 @@ fn every_damage_of_a_checkpoint_is_its_own_error() {
     };
     for end in (0..whole.len()).step_by(7) {
         let error = error_of(&whole[..end]);
-        assert!(matches!(error, LoadError::Magic { .. } | LoadError::Length { .. }), "{end}: {error}");
+        assert!(
+            matches!(
+                error,
+                LoadError::Container { error: ContainerError::Magic { .. } | ContainerError::Length { .. }, .. }
+            ),
+            "{end}: {error}"
+        );
     }
     for place in (0..whole.len()).step_by(5) {
         let mut bytes = whole.clone();
         bytes[place] ^= 0x10;
         let error = error_of(&bytes);
         let right = match place {
-            0..8 => matches!(error, LoadError::Magic { .. }),
-            8..12 => matches!(error, LoadError::Version { .. }),
-            12..20 => matches!(error, LoadError::Length { .. } | LoadError::TooLarge { .. }),
-            _ => matches!(error, LoadError::Checksum { .. }),
+            0..8 => matches!(error, LoadError::Container { error: ContainerError::Magic { .. }, .. }),
+            8..12 => matches!(error, LoadError::Container { error: ContainerError::Version { .. }, .. }),
+            12..20 => matches!(
+                error,
+                LoadError::Container { error: ContainerError::Length { .. } | ContainerError::TooLarge { .. }, .. }
+            ),
+            _ => matches!(error, LoadError::Container { error: ContainerError::Checksum, .. }),
         };
         assert!(right, "{place}: {error}");
     }
-    assert!(matches!(error_of(&whole), LoadError::Content { .. }), "what was saved beside the model is not a number");
+    assert!(
+        matches!(error_of(&whole), LoadError::Container { error: ContainerError::Content { .. }, .. }),
+        "what was saved beside the model is not a number"
+    );
     let mut oversized = whole.clone();
     oversized[12..20].copy_from_slice(&u64::MAX.to_le_bytes());
-    assert!(matches!(error_of(&oversized), LoadError::TooLarge { .. }));
+    assert!(matches!(error_of(&oversized), LoadError::Container { error: ContainerError::TooLarge { .. }, .. }));
     let grown = [&whole[..], b"more"].concat();
-    assert!(matches!(error_of(&grown), LoadError::Length { .. }));
+    assert!(matches!(error_of(&grown), LoadError::Container { error: ContainerError::Length { .. }, .. }));
 
     let other = folder.path().join("model.gradus");
     save(&model, &other).unwrap();
@@ -226,8 +240,8 @@ fn endless(folder: &Path, steps: u64) -> (Mlp, History) {
     let mut trainer = Trainer::new(Adam::new(1e-3))
         .steps(steps)
         .seed(4)
-        .stop_on_ctrl_c()
-        .checkpoints(Checkpoints::in_folder(folder).every_steps(1).resume());
+        .stop_on_ctrl_c(true)
+        .checkpoints(Checkpoints::in_folder(folder).every_steps(1).resume(true));
     let history = trainer.fit(&mut model, &iris(), None).unwrap();
     (model, history)
 }
@@ -319,7 +333,7 @@ fn ctrl_c_finishes_the_step_saves_and_says_how_to_go_on() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let (step, path) = last(folder.path()).unwrap();
-    let promise = format!("stopped after step {step}, saved as {}; run it again with `resume()`", path.display());
+    let promise = format!("stopped after step {step}, saved as {}; run it again with `resume(true)`", path.display());
     assert!(said.contains(&promise), "{said}");
     let (model, history) = endless(folder.path(), step + 5);
     assert_eq!(history.steps.len() as u64, step + 5);
@@ -337,8 +351,8 @@ fn a_run_of_more_steps_goes_on_as_if_it_had_been_asked_for_them_at_once() {
             .batch_size(20)
             .reduce_on_plateau(ReduceOnPlateau::new().patience(0).factor(0.5))
             .early_stopping(EarlyStopping::new(4))
-            .keep_best()
-            .checkpoints(Checkpoints::in_folder(folder.path().join(name)).resume());
+            .keep_best(true)
+            .checkpoints(Checkpoints::in_folder(folder.path().join(name)).resume(true));
         let history = trainer.fit(&mut model, &train, Some(&valid)).unwrap();
         (bits(&model), timeless(history))
     };
@@ -354,7 +368,7 @@ fn what_decides_cannot_be_changed_in_the_middle_of_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let run = |change: fn(Trainer<Adam>) -> Trainer<Adam>| {
         let mut model = Mlp::builder([4, 8, 3]).seed(1).build::<f32>();
-        let checkpoints = Checkpoints::in_folder(folder.path()).resume();
+        let checkpoints = Checkpoints::in_folder(folder.path()).resume(true);
         let trainer = Trainer::new(Adam::new(0.01)).epochs(2).early_stopping(EarlyStopping::new(2));
         change(trainer.checkpoints(checkpoints)).fit(&mut model, &iris(), None)
     };
@@ -362,7 +376,7 @@ fn what_decides_cannot_be_changed_in_the_middle_of_a_run() {
     for change in [
         |trainer: Trainer<_>| trainer.watch("accuracy"),
         |trainer: Trainer<_>| trainer.early_stopping(EarlyStopping::new(10)),
-        |trainer: Trainer<_>| trainer.keep_best(),
+        |trainer: Trainer<_>| trainer.keep_best(true),
     ] {
         let error = run(change).unwrap_err().to_string();
         assert!(error.contains("`watch`, `keep_best`, `early_stopping` or `reduce_on_plateau`"), "{error}");
@@ -375,7 +389,7 @@ fn a_damaged_last_checkpoint_names_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let run = || {
         let mut model = Mlp::builder([4, 8, 3]).seed(1).build::<f32>();
-        let checkpoints = Checkpoints::in_folder(folder.path()).resume();
+        let checkpoints = Checkpoints::in_folder(folder.path()).resume(true);
         Trainer::new(Adam::new(0.01)).epochs(3).checkpoints(checkpoints).fit(&mut model, &iris(), None)
     };
     let whole = timeless(run().unwrap());
@@ -393,7 +407,7 @@ fn a_run_that_was_broken_off_by_its_callback_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, stop: usize| {
         let mut model = Net::new(1);
-        let checkpoints = Checkpoints::in_folder(folder.path().join(name)).resume();
+        let checkpoints = Checkpoints::in_folder(folder.path().join(name)).resume(true);
         let mut trainer = Trainer::new(Adam::new(1e-2)).epochs(3).batch_size(20).checkpoints(checkpoints);
         let history = trainer.fit_with(&mut model, &data(), None, |at| match at.history.steps.len() {
             step if step == stop => std::ops::ControlFlow::Break(()),

@@ -122,7 +122,7 @@ fn a_callback_sees_every_step_and_can_end_the_run() {
 #[test]
 fn a_run_may_be_a_number_of_steps() {
     let mut model = Mlp::builder([64, 8, 10]).build::<f32>();
-    let mut trainer = Trainer::new(Sgd::new(1e-3)).steps(10).drop_last();
+    let mut trainer = Trainer::new(Sgd::new(1e-3)).steps(10).drop_last(true);
     let history = trainer.fit(&mut model, &small(), None).unwrap();
     let rows: Vec<(u64, u64)> = history.epochs.iter().map(|row| (row.epoch, row.step)).collect();
     assert_eq!((history.steps.len(), rows), (10, vec![(1, 6), (2, 10)])); // 200 rows are 6 batches of 32
@@ -132,8 +132,11 @@ fn a_run_may_be_a_number_of_steps() {
 fn the_best_model_is_kept_and_a_run_ends_early() {
     let (train, valid) = iris().split(0.5, 1);
     let mut model = Mlp::builder([4, 16, 3]).seed(1).build::<f32>();
-    let mut trainer =
-        Trainer::new(Adam::new(0.05)).epochs(200).watch("accuracy").early_stopping(EarlyStopping::new(5)).keep_best();
+    let mut trainer = Trainer::new(Adam::new(0.05))
+        .epochs(200)
+        .watch("accuracy")
+        .early_stopping(EarlyStopping::new(5))
+        .keep_best(true);
     let mut models = Vec::new();
     let history = trainer
         .fit_with(&mut model, &train, Some(&valid), |at| {
@@ -234,7 +237,7 @@ fn no_data_is_an_error() {
     let mut model = Mlp::builder([64, 8, 10]).build::<f32>();
     assert!(matches!(Trainer::new(Sgd::new(0.1)).fit(&mut model, &none, None), Err(TrainError::Empty)));
     let few = digits().test.subset(&[1, 2]);
-    assert!(matches!(Trainer::new(Sgd::new(0.1)).drop_last().fit(&mut model, &few, None), Err(TrainError::Empty)));
+    assert!(matches!(Trainer::new(Sgd::new(0.1)).drop_last(true).fit(&mut model, &few, None), Err(TrainError::Empty)));
     // validation data may be empty: there is no loss then, and no metrics
     let history = Trainer::new(Sgd::new(1e-3)).epochs(1).fit(&mut model, &few, Some(&none)).unwrap();
     let valid = history.last().valid.as_ref().unwrap();
@@ -454,7 +457,8 @@ fn a_metric_of_nothing_cannot_be_watched() {
             &self.0
         }
     }
-    let mut trainer = Trainer::new(Sgd::new(0.0)).task(Blind(vec![Metric::accuracy()])).watch("accuracy").keep_best();
+    let mut trainer =
+        Trainer::new(Sgd::new(0.0)).task(Blind(vec![Metric::accuracy()])).watch("accuracy").keep_best(true);
     let error = trainer.fit(&mut Param::new([1.0f32]), &Array2::ones((4, 1)), None).unwrap_err();
     assert!(matches!(error, TrainError::Watch { .. }), "{error}");
 }

@@ -56,7 +56,7 @@ impl Plot {
         let (from, to) = (low - 0.3 * (first - low), first + 0.6 * (first - low));
         let plot = Plot::new("learning-rate range test")
             .axes("learning rate", "cost")
-            .log_x()
+            .log_x(true)
             .series("each batch", Style::Faint, over(&test.costs))
             .series("running mean", Style::Line, over(&test.smoothed));
         let plot = if from < to { plot.range_y(from, to) } else { plot };
@@ -71,7 +71,7 @@ impl Plot {
 
     /// Costs over steps, by name, on a logarithmic axis.
     pub fn costs<N: AsRef<str>, C: AsRef<[T]>, T: Float>(costs: &[(N, C)]) -> Plot {
-        costs.iter().fold(Plot::new("").axes("step", "cost").log_y(), |plot, (name, costs)| {
+        costs.iter().fold(Plot::new("").axes("step", "cost").log_y(true), |plot, (name, costs)| {
             let points = costs.as_ref().iter().enumerate().map(|(step, cost)| (step as f64, cost.to_f64()));
             plot.series(name.as_ref(), Style::Line, points)
         })
@@ -183,7 +183,7 @@ impl Plot {
             if valid.is_empty() { plot } else { plot.with(dotted("validation", valid, 2)) }
         };
         let batches =
-            Plot::new("loss").axes("step", "").log_y().series("each batch", Style::Faint, steps(|row| row.loss));
+            Plot::new("loss").axes("step", "").log_y(true).series("each batch", Style::Faint, steps(|row| row.loss));
         let mut plots = vec![both(batches, "loss", "training, mean of each epoch")];
         for (name, _) in history.epochs.first().map_or(&[][..], |row| &row.train.metrics) {
             plots.push(both(Plot::new(name).axes("step", "").size(900, 300), name, "training"));

@@ -40,7 +40,7 @@ pub struct Series {
 /// use gradus_viz::{Plot, Style};
 /// let losses = [2.3, 0.9, 0.4, 0.2];
 /// let points = losses.iter().enumerate().map(|(epoch, &loss)| (epoch as f64, loss));
-/// let plot = Plot::new("a run").axes("epoch", "loss").log_y().series("training", Style::Dotted, points);
+/// let plot = Plot::new("a run").axes("epoch", "loss").log_y(true).series("training", Style::Dotted, points);
 /// assert!(plot.svg().contains("a run"));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -83,15 +83,15 @@ impl Plot {
         self
     }
 
-    /// Makes the x axis logarithmic: what is not above 0 is left out.
-    pub fn log_x(mut self) -> Self {
-        self.log.0 = true;
+    /// Whether the x axis is logarithmic: what is not above 0 is then left out.
+    pub fn log_x(mut self, log: bool) -> Self {
+        self.log.0 = log;
         self
     }
 
-    /// Makes the y axis logarithmic: what is not above 0 is left out.
-    pub fn log_y(mut self) -> Self {
-        self.log.1 = true;
+    /// Whether the y axis is logarithmic: what is not above 0 is then left out.
+    pub fn log_y(mut self, log: bool) -> Self {
+        self.log.1 = log;
         self
     }
 
@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn what_cannot_be_shown_is_left_out() {
         let points = [(0.0, 1.0), (1.0, f64::NAN), (2.0, -1.0), (3.0, f64::INFINITY), (4.0, 1e-3)];
-        let svg = Plot::new("").log_y().series("a", Style::Dotted, points).svg();
+        let svg = Plot::new("").log_y(true).series("a", Style::Dotted, points).svg();
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
         assert_eq!(svg.matches("<circle").count(), 2);
         assert!(Plot::new("nothing at all").svg().contains("nothing at all"));

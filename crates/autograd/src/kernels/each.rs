@@ -2,6 +2,29 @@
 
 use super::PAD;
 
+/// The numbers of the arrays at a place. A function of its own, because the standard library's `map` is compiled anew
+/// for each closure: written out in the loops of the rules, it was four fifths of the crate's code.
+#[inline(always)]
+fn at<A: Copy, X: AsRef<[A]>, const N: usize>(x: &[X; N], i: usize) -> [A; N] {
+    std::array::from_fn(
+        #[inline(always)]
+        |k| x[k].as_ref()[i],
+    )
+}
+
+#[inline(always)]
+fn line<A: Copy>(x: &[A]) -> [A; PAD] {
+    x[..PAD].try_into().expect("as many as the output")
+}
+
+#[inline(always)]
+fn cut<A, const N: usize>(x: [&[A]; N], len: usize) -> [&[A]; N] {
+    x.map(
+        #[inline(always)]
+        |x| &x[..len],
+    )
+}
+
 /// Calls `f(the numbers of x at a place, those of y, the place in out)` for each place. Arrays of one line of 16
 /// numbers, which small models are made of, take straight code that becomes one vector; a loop would take them for its
 /// remainder and go number by number.
@@ -13,16 +36,15 @@ pub(crate) fn each<A: Copy, B, const N: usize, const M: usize>(
     mut f: impl FnMut([A; N], [A; M], &mut B),
 ) {
     if let Ok(out) = <&mut [B; PAD]>::try_from(&mut *out) {
-        let line = |x: &[A]| -> [A; PAD] { x[..PAD].try_into().expect("as many as the output") };
-        let (x, y) = (x.map(line), y.map(line));
+        let (x, y) = (x.map(line::<A>), y.map(line::<A>));
         for i in 0..PAD {
-            f(x.map(|x| x[i]), y.map(|y| y[i]), &mut out[i]);
+            f(at(&x, i), at(&y, i), &mut out[i]);
         }
         return;
     }
     let len = out.len();
-    let (x, y) = (x.map(|x| &x[..len]), y.map(|y| &y[..len]));
+    let (x, y) = (cut(x, len), cut(y, len));
     for i in 0..len {
-        f(x.map(|x| x[i]), y.map(|y| y[i]), &mut out[i]);
+        f(at(&x, i), at(&y, i), &mut out[i]);
     }
 }

@@ -16,13 +16,28 @@ const CHUNK: usize = 1024;
 /// Whether a number is past the range in which the rule's polynomials keep their accuracy.
 #[inline(always)]
 fn is_past<L: AnyLane, R: Rule<N>, const N: usize>(x: [L::T; N]) -> bool {
-    R::LIMIT < f64::INFINITY && x.into_iter().any(|x| L::new(x).abs().exceeds(R::LIMIT))
+    let mut past = false;
+    if const { R::LIMIT < f64::INFINITY } {
+        for x in x {
+            past |= L::new(x).abs().exceeds(R::LIMIT);
+        }
+    }
+    past
+}
+
+/// The numbers of a place as those of the rule.
+#[inline(always)]
+fn numbers<L: AnyLane, const N: usize>(x: [L::T; N]) -> [Num<L>; N] {
+    x.map(
+        #[inline(always)]
+        |x| Num(L::new(x)),
+    )
 }
 
 /// `f(x)` of one place
 #[inline(always)]
 fn value_at<L: AnyLane, R: Rule<N>, const N: usize>(rule: R, x: [L::T; N]) -> L::T {
-    rule.value(x.map(|x| Num(L::new(x)))).0.get()
+    rule.value(numbers::<L, N>(x)).0.get()
 }
 
 /// `y ← f(x)`. Says whether some |x| was past the rule's limit.
@@ -80,7 +95,7 @@ fn value_beside<L: AnyLane, R: Rule<N>, const N: usize>(rule: R, i: usize, x: [&
 /// `g ← g · ∂f/∂xᵢ` of one place
 #[inline(always)]
 fn chain_at<L: AnyLane, R: Rule<N>, const N: usize>(rule: R, i: usize, x: [L::T; N], y: L::T, g: &mut L::T) {
-    let slope = rule.slope(i, x.map(|x| Num(L::new(x))), Num(L::new(y)));
+    let slope = rule.slope(i, numbers::<L, N>(x), Num(L::new(y)));
     *g = L::new(*g).mul(slope.0).get();
 }
 

@@ -7,7 +7,7 @@ use ndarray::{ArrayD, IxDyn};
 use crate::{Tape, Var};
 
 /// Where a derivative and a difference quotient disagree.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct GradCheckError {
     /// the derivative that was compared
     pub what: &'static str,
@@ -29,6 +29,7 @@ impl fmt::Display for GradCheckError {
 }
 
 impl std::error::Error for GradCheckError {}
+crate::debug_as_display!(GradCheckError);
 
 /// Checks the derivatives of a function of arrays at a point, to second order, in `f64`.
 ///

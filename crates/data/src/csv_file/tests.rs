@@ -14,12 +14,12 @@ fn separators_headers_marks_and_comments_are_settings_and_errors_name_them() {
     assert!(heart.contains("63.0, 1.0, 145") && heart.contains("without_header()"), "{heart}");
     assert!(error("1.0,1.0\n2,3\n").contains("without_header()"));
     assert!(error("1 2  3\n4 5 6\n").contains("blanks()"));
-    let table = parse(Csv::new().blanks().without_header(), "  1 2\t\t3 \r\n\n   4  5 6\n");
+    let table = parse(Csv::new().blanks().header(false), "  1 2\t\t3 \r\n\n   4  5 6\n");
     assert_eq!(table.matrix::<f64>(&["0", "1", "2"]).unwrap(), array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
     let table = parse(Csv::new().separator('\t').comments('%'), "%x\na\tb\n1\t2\n% y\n\n3\t4,5\n");
     let error = table.numbers::<f64>("b").unwrap_err().to_string();
     assert_eq!(error, "t.csv, line 6, column `b`: `4,5` is not a number");
-    let years = parse(Csv::new().with_header(), "2019,2020\n1,2\n");
+    let years = parse(Csv::new().header(true), "2019,2020\n1,2\n");
     assert_eq!(years.columns(), ["2019", "2020"]);
     let gaps = parse(Csv::new(), "v,k\n1,a\nNULL,b\nN/A,a\n");
     assert_eq!((gaps.missing("v").unwrap(), gaps.complete(&["v"]).unwrap().len()), (2, 1));
@@ -51,7 +51,7 @@ fn files_are_read_as_they_are_found() {
     assert_eq!((tabs.len(), tabs.missing("b").unwrap()), (3, 1));
     let marked = parse(Csv::new().missing(&["-999"]), "q\n5\n-999\n");
     assert!(marked.numbers::<f64>("q").unwrap_err().to_string().contains("nothing there (`-999`)"));
-    assert!(parse(Csv::new().decimal_comma(), "q\n1.234\n").numbers::<f64>("q").is_err());
+    assert!(parse(Csv::new().decimal_comma(true), "q\n1.234\n").numbers::<f64>("q").is_err());
     let lines = parse(Csv::new(), "a,b\n\"1\n2\",2\n3,x\n");
     assert!(lines.numbers::<f64>("b").unwrap_err().to_string().starts_with("t.csv, line 4, "));
     assert_eq!(parse(Csv::new(), "").columns(), Vec::<String>::new().as_slice());

@@ -1,6 +1,7 @@
 //! Descent on data: full-batch, stochastic, mini-batch, online.
 
-use gradus_autograd::{Float, Module, Stream, Tape, Var};
+use gradus_autograd::internal::epoch_rng;
+use gradus_autograd::{Float, Module, Tape, Var};
 use rand::seq::SliceRandom;
 
 use crate::Descent;
@@ -67,7 +68,7 @@ impl Rows {
     fn shuffle(&mut self) {
         if let Some(seed) = self.seed {
             self.order.sort_unstable();
-            self.order.shuffle(&mut Stream { seed, step: self.epoch, shard: 0 }.rng());
+            self.order.shuffle(&mut epoch_rng(seed, self.epoch));
         }
     }
 

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use gradus_autograd::{Float, Module, Tape, Var};
 
-use crate::{Optimizer, Rule, Shape, descend, piecewise};
+use crate::{Interpolation, Optimizer, Rule, descend, piecewise};
 
 /// What a range test saw.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +59,7 @@ pub fn find_lr<T: Float, R: Rule, M: Module<T> + Clone, B>(
     assert!(steps > 1, "find_lr: {steps} steps cannot go through a range");
     let base = optimizer.base_lr();
     assert!(base > 0.0, "find_lr: the optimizer's learning rate is 0; give any other");
-    let growth = piecewise(&[(0, low / base), (steps as u64 - 1, high / base)], Shape::Geometric);
+    let growth = piecewise(&[(0, low / base), (steps as u64 - 1, high / base)], Interpolation::Geometric);
     let mut optimizer = optimizer.clone().schedule(growth.clone()).restarted();
     let mut model = model.clone();
     let mut test = RangeTest { rates: Vec::new(), costs: Vec::new(), smoothed: Vec::new(), suggestion: None };

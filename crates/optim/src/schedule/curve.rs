@@ -9,7 +9,7 @@ use super::Schedule;
 /// How a schedule gets from one point to the next; f runs from 0 to 1 between them, the factor from p to q.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum Shape {
+pub enum Interpolation {
     /// p until the next point
     Hold,
     /// p + (q − p) f
@@ -20,7 +20,7 @@ pub enum Shape {
     Geometric,
 }
 
-pub(super) fn factor(points: &[(f64, f64)], shape: Shape, t: f64) -> f64 {
+pub(super) fn factor(points: &[(f64, f64)], shape: Interpolation, t: f64) -> f64 {
     let Some(i) = points.iter().position(|&(step, _)| step > t) else {
         return points.last().map_or(1.0, |&(_, factor)| factor);
     };
@@ -30,34 +30,34 @@ pub(super) fn factor(points: &[(f64, f64)], shape: Shape, t: f64) -> f64 {
     let ((start, p), (end, q)) = (points[i - 1], points[i]);
     let f = (t - start) / (end - start);
     match shape {
-        Shape::Hold => p,
-        Shape::Linear => p + (q - p) * f,
-        Shape::Cosine => q + 0.5 * (p - q) * (1.0 + (PI * f).cos()),
-        Shape::Geometric => p * (q / p).powf(f),
+        Interpolation::Hold => p,
+        Interpolation::Linear => p + (q - p) * f,
+        Interpolation::Cosine => q + 0.5 * (p - q) * (1.0 + (PI * f).cos()),
+        Interpolation::Geometric => p * (q / p).powf(f),
     }
 }
 
-pub(super) fn through(points: impl Into<Vec<(f64, f64)>>, shape: Shape, steps: u64) -> Schedule {
+pub(super) fn through(points: impl Into<Vec<(f64, f64)>>, shape: Interpolation, steps: u64) -> Schedule {
     Schedule::Curve { points: points.into(), shape, steps: Some(steps) }
 }
 
 /// Refuses what would not be a number between two points.
 #[track_caller]
-pub(super) fn check(name: &str, factors: &[f64], shape: Shape) {
+pub(super) fn check(name: &str, factors: &[f64], shape: Interpolation) {
     assert!(
         factors.iter().all(|f| f.is_finite() && *f >= 0.0),
         "{name}: the factors {factors:?} are not all finite and at least 0; with a negative one the descent would climb"
     );
     let one_sign = factors.iter().all(|&f| f > 0.0) || factors.iter().all(|&f| f < 0.0);
     assert!(
-        shape != Shape::Geometric || one_sign,
+        shape != Interpolation::Geometric || one_sign,
         "{name}: equal ratios cannot go through 0 or change the sign: {factors:?}; start from a small factor instead"
     );
 }
 
 /// The learning rate as it is: factor 1 at every step.
 pub fn constant() -> Schedule {
-    Schedule::Curve { points: vec![(0.0, 1.0)], shape: Shape::Hold, steps: None }
+    Schedule::Curve { points: vec![(0.0, 1.0)], shape: Interpolation::Hold, steps: None }
 }
 
 /// From factor `from` at step 0 in a straight line to `to` at step `steps` (PyTorch's `LinearLR`).
@@ -66,8 +66,8 @@ pub fn constant() -> Schedule {
 /// If a factor is negative or not finite.
 #[track_caller]
 pub fn linear(from: f64, to: f64, steps: u64) -> Schedule {
-    check("linear", &[from, to], Shape::Linear);
-    through([(0.0, from), (steps as f64, to)], Shape::Linear, steps)
+    check("linear", &[from, to], Interpolation::Linear);
+    through([(0.0, from), (steps as f64, to)], Interpolation::Linear, steps)
 }
 
 /// `(1 − step/steps)^power`: factor 1 at step 0, 0 from step `steps` on (PyTorch's `PolynomialLR`).
@@ -89,7 +89,7 @@ pub fn polynomial(steps: u64, power: f64) -> Schedule {
 #[track_caller]
 pub fn cosine(steps: u64) -> Schedule {
     assert!(steps > 0, "cosine: 0 steps; the factor would be 0 from the first step on");
-    through([(0.0, 1.0), (steps as f64, 0.0)], Shape::Cosine, steps)
+    through([(0.0, 1.0), (steps as f64, 0.0)], Interpolation::Cosine, steps)
 }
 
 /// `(step + 1) / steps`, then 1: never 0, so that no step is wasted. Follow it by [`Schedule::then`].
@@ -97,29 +97,29 @@ pub fn cosine(steps: u64) -> Schedule {
 /// While running means and momenta still know nothing, steps are small (Goyal et al. 2017,
 /// <https://arxiv.org/abs/1706.02677>).
 pub fn warmup(steps: u64) -> Schedule {
-    warmup_shaped(steps, Shape::Linear)
+    warmup_shaped(steps, Interpolation::Linear)
 }
 
 /// [`warmup`] along another shape: from 0 (which would be step −1) to 1 at step `steps − 1`; with
-/// [`Shape::Geometric`] from 1/100.
-pub fn warmup_shaped(steps: u64, shape: Shape) -> Schedule {
-    let from = if shape == Shape::Geometric { 0.01 } else { 0.0 };
+/// [`Interpolation::Geometric`] from 1/100.
+pub fn warmup_shaped(steps: u64, shape: Interpolation) -> Schedule {
+    let from = if shape == Interpolation::Geometric { 0.01 } else { 0.0 };
     through([(-1.0, from), (steps as f64 - 1.0, 1.0)], shape, steps)
 }
 
 /// Through the points (step, factor), level before the first and after the last.
 ///
 /// ```
-/// use gradus_optim::{Shape, piecewise};
-/// let schedule = piecewise(&[(0, 1.0), (4, 0.5)], Shape::Linear);
+/// use gradus_optim::{Interpolation, piecewise};
+/// let schedule = piecewise(&[(0, 1.0), (4, 0.5)], Interpolation::Linear);
 /// assert_eq!(schedule.values(6), [1.0, 0.875, 0.75, 0.625, 0.5, 0.5]);
 /// ```
 ///
 /// # Panics
-/// Without points, if their steps are not in order, if a factor is negative or not finite, or by [`Shape::Geometric`]
+/// Without points, if their steps are not in order, if a factor is negative or not finite, or by [`Interpolation::Geometric`]
 /// through 0.
 #[track_caller]
-pub fn piecewise(points: &[(u64, f64)], shape: Shape) -> Schedule {
+pub fn piecewise(points: &[(u64, f64)], shape: Interpolation) -> Schedule {
     let Some(&(end, _)) = points.last() else { panic!("piecewise: no points; give at least one (step, factor)") };
     if let Some(pair) = points.windows(2).find(|pair| pair[0].0 > pair[1].0) {
         panic!("piecewise: step {} follows step {}; give the points in the order of steps", pair[1].0, pair[0].0);

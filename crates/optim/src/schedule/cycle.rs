@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use super::Schedule;
-use super::curve::{Shape, check, through};
+use super::curve::{Interpolation, check, through};
 
 /// Half waves of [`cosine`](super::cosine) from 1 toward 0, each `growth` times as long as the one before, the first of
 /// `period` steps; factor 1 at step 0 and at each restart (PyTorch's `CosineAnnealingWarmRestarts`; Loshchilov, Hutter
@@ -53,7 +53,7 @@ pub enum Fade {
 #[track_caller]
 pub fn cyclic(low: f64, up: u64, down: u64, fade: Fade) -> Schedule {
     assert!(up > 0 || down > 0, "cyclic: a cycle of 0 steps; give the steps up and the steps down");
-    check("cyclic", &[low], Shape::Linear);
+    check("cyclic", &[low], Interpolation::Linear);
     if let Fade::By(gamma) = fade {
         crate::rule::check("cyclic, fade", &gamma, 0.0..=1.0);
     }
@@ -85,8 +85,8 @@ pub fn one_cycle(steps: u64) -> Schedule {
 /// learning rate of max_lr; Smith, Topin 2017, <https://arxiv.org/abs/1708.07120>).
 ///
 /// ```
-/// use gradus_optim::{OneCycle, Shape};
-/// let schedule = OneCycle { rise: 0.5, start: 0.0, end: 0.5, shape: Shape::Linear, ..OneCycle::default() }.over(6);
+/// use gradus_optim::{OneCycle, Interpolation};
+/// let schedule = OneCycle { rise: 0.5, start: 0.0, end: 0.5, shape: Interpolation::Linear, ..OneCycle::default() }.over(6);
 /// assert_eq!([0, 1, 2, 5, 99].map(|step| schedule.factor(step)), [0.0, 0.5, 1.0, 0.5, 0.5]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,14 +98,14 @@ pub struct OneCycle {
     /// factor at the last step (`1 / (div_factor · final_div_factor)`)
     pub end: f64,
     /// the shape of the ways up and down
-    pub shape: Shape,
+    pub shape: Interpolation,
     /// down to `start` as fast as up, then on to `end`
     pub three_phase: bool,
 }
 
 impl Default for OneCycle {
     fn default() -> Self {
-        OneCycle { rise: 0.3, start: 1.0 / 25.0, end: 1.0 / 25e4, shape: Shape::Cosine, three_phase: false }
+        OneCycle { rise: 0.3, start: 1.0 / 25.0, end: 1.0 / 25e4, shape: Interpolation::Cosine, three_phase: false }
     }
 }
 

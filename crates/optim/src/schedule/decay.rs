@@ -1,7 +1,7 @@
 //! Schedules that fall: by stairs, by powers, with the square root.
 
 use super::Schedule;
-use super::curve::{Shape, through};
+use super::curve::{Interpolation, through};
 
 /// `gamma^⌊step / every⌋`: factor 1 at step 0 (PyTorch's `StepLR`).
 ///
@@ -40,7 +40,7 @@ pub fn multi_step(milestones: &[u64], gamma: f64) -> Schedule {
     sorted.sort_unstable();
     let mut points = vec![(0.0, 1.0)];
     points.extend(sorted.iter().zip(1..).map(|(&step, drops)| (step as f64, gamma.powi(drops))));
-    through(points, Shape::Hold, sorted.last().copied().unwrap_or(0))
+    through(points, Interpolation::Hold, sorted.last().copied().unwrap_or(0))
 }
 
 /// `min((step + 1)/warmup, √(warmup/(step + 1)))`: up to 1 at step `warmup − 1`, then down with the square root; the

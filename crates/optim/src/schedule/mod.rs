@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rule::{NON_NEGATIVE, check};
 
-pub use curve::{Shape, constant, cosine, linear, piecewise, polynomial, warmup, warmup_shaped};
+pub use curve::{Interpolation, constant, cosine, linear, piecewise, polynomial, warmup, warmup_shaped};
 pub use cycle::{Fade, OneCycle, cyclic, one_cycle, warm_restarts};
 pub use decay::{exponential, inverse_sqrt, multi_step, noam, step_decay};
 pub use plateau::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
@@ -39,7 +39,7 @@ pub enum Schedule {
         /// (step, factor) in the order of steps, which need not be whole numbers
         points: Vec<(f64, f64)>,
         /// how it gets from one to the next
-        shape: Shape,
+        shape: Interpolation,
         /// when another schedule may take over, if it ends
         steps: Option<u64>,
     },

@@ -18,10 +18,10 @@ fn one_of_each() -> Vec<(Schedule, &'static [(u64, f64)])> {
         (inverse_sqrt(4), &[(0, 0.25), (3, 1.0), (15, 0.5), (399, 0.1)]),
         (noam(64, 4), &[(0, 0.25 / 16.0), (3, 1.0 / 16.0), (15, 0.5 / 16.0)]),
         (warmup(5), &[(0, 0.2), (4, 1.0), (5, 1.0), (u64::MAX, 1.0)]),
-        (warmup_shaped(4, Shape::Cosine), &[(1, 0.5), (3, 1.0), (u64::MAX, 1.0)]),
-        (warmup_shaped(4, Shape::Geometric), &[(1, 0.1), (3, 1.0), (u64::MAX, 1.0)]),
-        (piecewise(&[(0, 1.0), (3, 0.5), (5, 0.1)], Shape::Hold), &[(0, 1.0), (2, 1.0), (3, 0.5), (9, 0.1)]),
-        (piecewise(&[(2, 1.0), (4, 0.0)], Shape::Linear), &[(0, 1.0), (2, 1.0), (3, 0.5), (9, 0.0)]),
+        (warmup_shaped(4, Interpolation::Cosine), &[(1, 0.5), (3, 1.0), (u64::MAX, 1.0)]),
+        (warmup_shaped(4, Interpolation::Geometric), &[(1, 0.1), (3, 1.0), (u64::MAX, 1.0)]),
+        (piecewise(&[(0, 1.0), (3, 0.5), (5, 0.1)], Interpolation::Hold), &[(0, 1.0), (2, 1.0), (3, 0.5), (9, 0.1)]),
+        (piecewise(&[(2, 1.0), (4, 0.0)], Interpolation::Linear), &[(0, 1.0), (2, 1.0), (3, 0.5), (9, 0.0)]),
         (warmup(2).then(step_decay(2, 0.1)), &[(0, 0.5), (1, 1.0), (2, 1.0), (4, 0.1), (6, 0.01)]),
         (cosine(4).every(5), &[(0, 1.0), (4, 1.0), (10, 0.5), (14, 0.5), (20, 0.0)]),
         (cosine(4).between(0.2, 1.0), &[(0, 1.0), (2, 0.6), (9, 0.2)]),
@@ -73,11 +73,11 @@ fn what_has_no_end_has_no_then() {
 #[test]
 #[should_panic(expected = "piecewise: equal ratios cannot go through 0 or change the sign: [0.0, 1.0]")]
 fn equal_ratios_from_0_are_refused() {
-    let _ = piecewise(&[(0, 0.0), (4, 1.0)], Shape::Geometric);
+    let _ = piecewise(&[(0, 0.0), (4, 1.0)], Interpolation::Geometric);
 }
 
 #[test]
 #[should_panic(expected = "piecewise: step 2 follows step 5")]
 fn points_out_of_order_are_refused() {
-    let _ = piecewise(&[(0, 1.0), (5, 0.5), (2, 0.1)], Shape::Linear);
+    let _ = piecewise(&[(0, 1.0), (5, 0.5), (2, 0.1)], Interpolation::Linear);
 }

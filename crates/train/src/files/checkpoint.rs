@@ -11,7 +11,8 @@ use gradus_optim::Descent;
 use serde::de::{self, DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::files::container::{self, Kind, LoadError};
+use crate::LoadError;
+use crate::files::container::{self, ContainerError, Kind};
 use crate::files::leaves::{Leaves, unfit};
 
 #[derive(Serialize, Deserialize)]
@@ -162,16 +163,16 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: De
     optimizer: &mut D,
     check: impl FnOnce(&E, &M) -> Result<(), LoadError>,
 ) -> Result<E, LoadError> {
-    let decoded = container::decode(&container::open(Kind::Checkpoint, path)?, T::NAME, path);
-    let saved: Saved<T, D::State, E> = decoded.map_err(|error| match error {
+    let content = container::open(Kind::Checkpoint, path).map_err(LoadError::at(path))?;
+    let saved: Saved<T, D::State, E> = container::decode(&content, T::NAME).map_err(|error| match error {
         // the file is sound, and of another optimizer
-        LoadError::Content { path, reason } if reason.contains(OTHER_OPTIMIZER) => {
-            LoadError::Optimizer { path, reason }
+        ContainerError::Content { reason } if reason.contains(OTHER_OPTIMIZER) => {
+            LoadError::Optimizer { path: path.into(), reason }
         }
-        error => error,
+        error => LoadError::at(path)(error),
     })?;
     if let Some(reason) = saved.model.flaw() {
-        return Err(LoadError::Content { path: path.into(), reason });
+        return Err(LoadError::damaged(path, reason));
     }
     let mismatch = saved.model.compare(model);
     if !mismatch.is_empty() {
@@ -204,7 +205,7 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: De
 /// # let folder = folder.path();
 /// let run = |epochs| {
 ///     let mut model = Mlp::builder([4, 8, 3]).dropout(0.2).seed(1).build::<f32>();
-///     let checkpoints = Checkpoints::in_folder(folder).every_steps(7).keep(2).resume();
+///     let checkpoints = Checkpoints::in_folder(folder).every_steps(7).keep(2).resume(true);
 ///     let mut trainer = Trainer::new(Adam::new(0.01)).checkpoints(checkpoints).epochs(epochs).seed(1);
 ///     let history = trainer.fit(&mut model, &gradus_data::iris(), None)?;
 ///     Ok::<_, gradus_train::TrainError>((history.steps.len(), history.last().train.loss))
@@ -267,9 +268,9 @@ impl Checkpoints {
         self
     }
 
-    /// Goes on from the last checkpoint in the folder, if there is one.
-    pub fn resume(mut self) -> Self {
-        self.resume = true;
+    /// Whether the run goes on from the last checkpoint in the folder, if there is one.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
         self
     }
 

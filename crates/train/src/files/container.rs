@@ -3,15 +3,14 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bincode::config;
 use bincode::error::DecodeError;
+use gradus_autograd::internal::debug_as_display;
 use gradus_data::{FileError, write_atomically};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use crate::Mismatch;
 
 /// What kind of file it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,49 +51,29 @@ pub(crate) const LIMIT: usize = 1 << if usize::BITS > 32 { 32 } else { 27 };
 /// Parameters and buffers that a model may have at most.
 const MAX_LEAVES: u64 = 1 << 20;
 
-/// Why a model or a checkpoint was not loaded. What it should have been loaded into is then as it was.
+/// Why the content of a file could not be read.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
-pub enum LoadError {
+pub enum ContainerError {
     #[error(transparent)]
-    File(#[from] FileError),
-    #[error("{}: not {wanted}: it {found}", path.display())]
-    Magic { path: PathBuf, wanted: &'static str, found: String },
-    #[error("{}: saved in format {found}; this version reads format {read}", path.display())]
-    Version { path: PathBuf, found: u32, read: u32 },
-    #[error("{}: cut short, or grown: {found} bytes follow the head, which says {expected}", path.display())]
-    Length { path: PathBuf, expected: u64, found: u64 },
-    #[error("{}: {bytes} bytes are more than the {LIMIT} that are read at most", path.display())]
-    TooLarge { path: PathBuf, bytes: u64 },
-    #[error("{}: damaged: its checksum does not fit", path.display())]
-    Checksum { path: PathBuf },
-    #[error("{}: damaged: {reason}", path.display())]
-    Content { path: PathBuf, reason: String },
-    #[error("{}: {reason}", path.display())]
-    Type { path: PathBuf, reason: String },
-    #[error("{}: holds {found} numbers, the model {expected}", path.display())]
-    Scalar { path: PathBuf, found: String, expected: &'static str },
-    #[error("{}: does not fit this model{mismatch}", path.display())]
-    Architecture { path: PathBuf, mismatch: Mismatch },
-    #[error("{}: the optimizer's state does not fit: {reason}", path.display())]
-    Optimizer { path: PathBuf, reason: String },
-    #[error("{}: saved by a run with other settings{}", path.display(), differences.concat())]
-    Settings { path: PathBuf, differences: Vec<String> },
-    /// The model itself is at fault.
-    #[error("{}: cannot be loaded: {reason}", path.display())]
-    Model { path: PathBuf, reason: String },
-    /// `load_partial` found nothing in the file that fits.
-    #[error("{}: nothing in it fits this model, so nothing was loaded{mismatch}{hint}", path.display())]
-    Nothing { path: PathBuf, mismatch: Mismatch, hint: String },
+    Io(#[from] std::io::Error),
+    #[error("not {wanted}: it {found}")]
+    Magic { wanted: &'static str, found: String },
+    #[error("saved in format {found}; this version reads format {read}")]
+    Version { found: u32, read: u32 },
+    #[error("cut short, or grown: {found} bytes follow the head, which says {expected}")]
+    Length { expected: u64, found: u64 },
+    #[error("{bytes} bytes are more than the {LIMIT} that are read at most")]
+    TooLarge { bytes: u64 },
+    #[error("damaged: its checksum does not fit")]
+    Checksum,
+    #[error("damaged: {reason}")]
+    Content { reason: String },
+    #[error("holds {found} numbers, the model {expected}")]
+    Scalar { found: String, expected: &'static str },
 }
-
-/// As for `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
-impl std::fmt::Debug for LoadError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(ContainerError);
 
 /// The bytes of a file.
 ///
@@ -122,44 +101,43 @@ pub(crate) fn write(kind: Kind, content: &impl Serialize, path: &Path) -> Result
 }
 
 /// The content behind the head, its length and checksum checked.
-pub(crate) fn open(kind: Kind, path: &Path) -> Result<Vec<u8>, LoadError> {
-    let failed = |source| FileError { path: path.into(), source };
-    let mut file = File::open(path).map_err(failed)?;
+pub(crate) fn open(kind: Kind, path: &Path) -> Result<Vec<u8>, ContainerError> {
+    let mut file = File::open(path)?;
     let mut head = Vec::new();
-    file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+    file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
     if !head.starts_with(kind.magic()) {
         let other = Kind::ALL.into_iter().find(|other| head.starts_with(other.magic()));
         head.truncate(8);
         let found = other.map_or(format!("starts with {head:02x?}"), |other| format!("is {}", other.name()));
-        return Err(LoadError::Magic { path: path.into(), wanted: kind.name(), found });
+        return Err(ContainerError::Magic { wanted: kind.name(), found });
     }
     let Ok(head) = <[u8; HEAD]>::try_from(head) else {
-        return Err(LoadError::Length { path: path.into(), expected: HEAD as u64, found: 0 });
+        return Err(ContainerError::Length { expected: HEAD as u64, found: 0 });
     };
     let field = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     if field(8) != kind.version() {
-        return Err(LoadError::Version { path: path.into(), found: field(8), read: kind.version() });
+        return Err(ContainerError::Version { found: field(8), read: kind.version() });
     }
     let expected = u64::from(field(12)) | u64::from(field(16)) << 32;
     if expected > LIMIT as u64 {
-        return Err(LoadError::TooLarge { path: path.into(), bytes: expected });
+        return Err(ContainerError::TooLarge { bytes: expected });
     }
     let mut content = Vec::new();
-    file.take(expected + 1).read_to_end(&mut content).map_err(failed)?;
+    file.take(expected + 1).read_to_end(&mut content)?;
     let found = content.len() as u64;
     if found != expected {
-        return Err(LoadError::Length { path: path.into(), expected, found });
+        return Err(ContainerError::Length { expected, found });
     }
     if crc32fast::hash(&content) != field(20) {
-        return Err(LoadError::Checksum { path: path.into() });
+        return Err(ContainerError::Checksum);
     }
     Ok(content)
 }
 
 /// Reads a content that begins with a model's [`Leaves`](crate::files::leaves::Leaves): number type and count are
 /// checked before any number is read.
-pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str, path: &Path) -> Result<C, LoadError> {
-    let damaged = |reason: String| LoadError::Content { path: path.into(), reason };
+pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str) -> Result<C, ContainerError> {
+    let damaged = |reason: String| ContainerError::Content { reason };
     let ((found, leaves), _): ((String, u64), usize) =
         bincode::serde::decode_from_slice(content, config::standard().with_limit::<64>())
             .map_err(|e| damaged(e.to_string()))?;
@@ -167,7 +145,7 @@ pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str, 
         return Err(damaged(format!("{leaves} parameters are more than the {MAX_LEAVES} that are read")));
     }
     if found != scalar {
-        return Err(LoadError::Scalar { path: path.into(), found, expected: scalar });
+        return Err(ContainerError::Scalar { found, expected: scalar });
     }
     let (value, used) = within::<C>(content).map_err(|e| damaged(e.to_string()))?;
     match content.len() - used {

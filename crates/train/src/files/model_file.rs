@@ -8,7 +8,8 @@ use gradus_autograd::{Float, Module};
 use gradus_data::{FileError, NpyError, PICKLE, npz_arrays, write_npz};
 use ndarray::{ArrayViewD, IxDyn};
 
-use crate::files::container::{self, Kind, LIMIT, LoadError};
+use crate::LoadError;
+use crate::files::container::{self, ContainerError, Kind, LIMIT};
 use crate::files::leaves::{Leaves, Mismatch, SavedLeaf, twice, unfit};
 use crate::files::safetensors_file;
 
@@ -180,7 +181,7 @@ fn read<T: Float>(path: &Path) -> Result<Leaves<T>, LoadError> {
     let bytes = |mut file: File| {
         let size = file.metadata().map_err(failed)?.len();
         if size > LIMIT as u64 {
-            return Err(LoadError::TooLarge { path: path.into(), bytes: size });
+            return Err(LoadError::at(path)(ContainerError::TooLarge { bytes: size }));
         }
         let mut all = start.clone();
         file.read_to_end(&mut all).map_err(failed)?;
@@ -190,7 +191,7 @@ fn read<T: Float>(path: &Path) -> Result<Leaves<T>, LoadError> {
         let arrays = npz_arrays::<T>(Cursor::new(bytes(file)?), path);
         let arrays = arrays.map_err(|e| match e {
             NpyError::Pickle { .. } => LoadError::Type { path: path.into(), reason: PICKLE.into() },
-            e => LoadError::Content { path: path.into(), reason: e.to_string() },
+            e => LoadError::damaged(path, e.to_string()),
         })?;
         let leaf = |(path, array): (String, ndarray::ArrayD<T>)| SavedLeaf {
             path,
@@ -201,10 +202,11 @@ fn read<T: Float>(path: &Path) -> Result<Leaves<T>, LoadError> {
     } else if start.get(8) == Some(&b'{') || extension(path).as_deref() == Some("safetensors") {
         safetensors_file::read(&bytes(file)?, path)?
     } else {
-        container::decode(&container::open(Kind::Model, path)?, T::NAME, path)?
+        let content = container::open(Kind::Model, path).map_err(LoadError::at(path))?;
+        container::decode(&content, T::NAME).map_err(LoadError::at(path))?
     };
     match leaves.flaw() {
-        Some(reason) => Err(LoadError::Content { path: path.into(), reason }),
+        Some(reason) => Err(LoadError::damaged(path, reason)),
         None => Ok(leaves),
     }
 }

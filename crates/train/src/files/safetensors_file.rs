@@ -7,7 +7,7 @@ use gradus_data::{FileError, write_atomically};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
-use crate::files::container::LoadError;
+use crate::LoadError;
 use crate::files::leaves::{Leaves, SavedLeaf};
 
 /// A count of PyTorch's batch normalisation that nothing depends on (unless its momentum is `None`). It is an integer,
@@ -35,7 +35,7 @@ pub(crate) fn write<T: Float, M: Module<T> + ?Sized>(model: &M, path: &Path) -> 
 }
 
 pub(crate) fn read<T: Float>(bytes: &[u8], path: &Path) -> Result<Leaves<T>, LoadError> {
-    let damaged = |reason: String| LoadError::Content { path: path.into(), reason };
+    let damaged = |reason: String| LoadError::damaged(path, reason);
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(format!("not safetensors: {e}")))?;
     let mut leaves = Vec::new();
     for (name, tensor) in tensors.iter().filter(|(name, _)| !is_passed_over(name)) {

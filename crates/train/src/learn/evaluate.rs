@@ -6,7 +6,8 @@ use gradus_nn::Forward;
 use ndarray::{ArrayD, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 
-use crate::learn::metrics::{Confusion, largest};
+use crate::learn::confusion::Confusion;
+use crate::learn::metrics::largest;
 use crate::run::shards::parallel;
 use crate::{Classify, Metric, Task};
 

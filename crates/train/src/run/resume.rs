@@ -7,7 +7,7 @@ use gradus_optim::Descent;
 
 use crate::files::checkpoint::load_checked;
 use crate::run::state::State;
-use crate::{Checkpoints, LoadError, TrainError};
+use crate::{Checkpoints, ContainerError, LoadError, TrainError};
 
 /// Refuses a folder that holds checkpoints of more steps than this run has made: they are of another run.
 pub(crate) fn check_folder(checkpoints: &Checkpoints, steps: u64) -> Result<(), TrainError> {
@@ -39,24 +39,16 @@ pub(crate) fn last<T: Float, M: Module<T>, D: Descent<T>>(
         if !differences.is_empty() {
             return Err(LoadError::Settings { path: path.clone(), differences });
         }
-        let damaged = |reason| Err(LoadError::Content { path: path.clone(), reason });
+        let damaged = |reason: String| Err(LoadError::damaged(&path, reason));
         saved.flaw(new, steps_per_epoch, model).map_or(Ok(()), damaged)
     });
     match (saved, all.pop()) {
         (Ok(saved), _) => Ok(Some((saved, path))),
-        (
-            // all but what says that it is of another run
-            Err(
-                error @ (LoadError::Length { .. }
-                | LoadError::Checksum { .. }
-                | LoadError::Magic { .. }
-                | LoadError::Version { .. }
-                | LoadError::TooLarge { .. }
-                | LoadError::Content { .. }
-                | LoadError::File(_)),
-            ),
-            Some((_, older)),
-        ) => Err(TrainError::Damaged { error: Box::new(error), older }),
+        // the file of a run with another number type is whole, as are those that fit no model, optimizer or settings
+        (Err(error @ LoadError::Container { error: ContainerError::Scalar { .. }, .. }), _) => Err(error.into()),
+        (Err(error @ (LoadError::Container { .. } | LoadError::File(_))), Some((_, older))) => {
+            Err(TrainError::Damaged { error: Box::new(error), older })
+        }
         (Err(error), _) => Err(error.into()),
     }
 }
@@ -65,7 +57,7 @@ pub(crate) fn last<T: Float, M: Module<T>, D: Descent<T>>(
 pub(crate) fn how_to_go_on(step: u64, checkpoint: Option<&Path>) -> String {
     match checkpoint {
         Some(path) => {
-            format!("stopped after step {step}, saved as {}; run it again with `resume()` to go on", path.display())
+            format!("stopped after step {step}, saved as {}; run it again with `resume(true)` to go on", path.display())
         }
         None => format!("stopped after step {step}; nothing was saved, since no checkpoints were asked for"),
     }

@@ -53,10 +53,7 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         (train, valid): (&'a E, Option<&'a E>),
         call: Call<T>,
     ) -> Result<Self, TrainError> {
-        let steps_per_epoch = settings.batches((0..train.len()).collect()).len() as u64;
-        if steps_per_epoch == 0 {
-            return Err(TrainError::Empty);
-        }
+        let steps_per_epoch = settings.steps_per_epoch(train.len())?;
         unfit(model).map_or(Ok(()), |reason| Err(TrainError::Model { reason }))?;
         let goal = settings.goal(task.metrics())?;
         let listening = settings.ctrl_c.then(signal::listen).transpose().map_err(TrainError::Signal)?;

@@ -87,8 +87,18 @@ impl Settings {
     }
 
     pub(crate) fn batches(&self, order: Vec<usize>) -> RowBatches {
-        let batches = RowBatches::new(order, self.batch_size.saturating_mul(self.accumulate));
-        if self.drop_last { batches.drop_last() } else { batches }
+        RowBatches::new(order, self.batch_size.saturating_mul(self.accumulate)).drop_last(self.drop_last)
+    }
+
+    /// How many steps an epoch of so many examples has.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub(crate) fn steps_per_epoch(&self, examples: usize) -> Result<u64, TrainError> {
+        match self.batches((0..examples).collect()).len() {
+            0 => Err(TrainError::Empty),
+            steps => Ok(steps as u64),
+        }
     }
 
     /// Whether anything follows from the metric that is watched.

@@ -139,9 +139,9 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         self.with(|o| o.accumulate = batches)
     }
 
-    /// Leaves out the last batch of an epoch if it is smaller than the others.
-    pub fn drop_last(self) -> Self {
-        self.with(|o| o.drop_last = true)
+    /// Whether the last batch of an epoch is left out if it is smaller than the others.
+    pub fn drop_last(self, drop_last: bool) -> Self {
+        self.with(|o| o.drop_last = drop_last)
     }
 
     /// How the rows of an epoch are drawn; [`Sampling::Shuffled`] if not set.
@@ -206,13 +206,13 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         self.with(|o| o.plateau = Some(plateau))
     }
 
-    /// In the end, gives the model the numbers it had after its best epoch, by the metric that is
+    /// Whether the model gets back, in the end, the numbers that it had after its best epoch, by the metric that is
     /// [watched](Self::watch).
-    pub fn keep_best(self) -> Self {
-        self.with(|o| o.keep_best = true)
+    pub fn keep_best(self, keep_best: bool) -> Self {
+        self.with(|o| o.keep_best = keep_best)
     }
 
-    /// Shows a bar for each epoch on a terminal, and a line for each everywhere, on the error stream.
+    /// Whether to show a bar for each epoch on a terminal, and a line for each everywhere, on the error stream.
     pub fn progress(self, progress: bool) -> Self {
         self.with(|o| o.progress = progress)
     }
@@ -228,10 +228,10 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         self.with(|o| o.checkpoints = Some(checkpoints))
     }
 
-    /// Lets Ctrl-C (and a request to end the process) finish the step, save, and end the run with
-    /// [`Ended::Interrupted`](crate::Ended::Interrupted); the second one ends the process at once.
-    pub fn stop_on_ctrl_c(self) -> Self {
-        self.with(|o| o.ctrl_c = true)
+    /// Whether Ctrl-C (or a request to end the process) lets the step finish, saves, and ends the run with
+    /// [`Ended::Interrupted`](crate::Ended::Interrupted). The second one ends the process at once.
+    pub fn stop_on_ctrl_c(self, stop: bool) -> Self {
+        self.with(|o| o.ctrl_c = stop)
     }
 
     /// The optimizer, as the last run left it.

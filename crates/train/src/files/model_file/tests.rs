@@ -1,5 +1,5 @@
 use super::*;
-use crate::files::container::Kind;
+use crate::files::container::{ContainerError, Kind};
 use gradus_nn::Mlp;
 
 fn model(sizes: &[usize], seed: u64) -> Mlp {
@@ -52,7 +52,10 @@ fn every_damage_is_its_own_error() {
     };
     for end in 0..whole.len() {
         let error = error_of(&whole[..end]);
-        let told = matches!(error, LoadError::Magic { .. } | LoadError::Length { .. });
+        let told = matches!(
+            error,
+            LoadError::Container { error: ContainerError::Magic { .. } | ContainerError::Length { .. }, .. }
+        );
         assert!(told && error.to_string().contains("model"), "{end}: {error}");
     }
     for place in 0..whole.len() {
@@ -60,18 +63,42 @@ fn every_damage_is_its_own_error() {
         bytes[place] ^= 0x10;
         let error = error_of(&bytes);
         match place {
-            0..8 => assert!(matches!(error, LoadError::Magic { .. }), "{place}: {error}"),
-            8..12 => assert!(matches!(error, LoadError::Version { .. }), "{place}: {error}"),
+            0..8 => assert!(
+                matches!(error, LoadError::Container { error: ContainerError::Magic { .. }, .. }),
+                "{place}: {error}"
+            ),
+            8..12 => assert!(
+                matches!(error, LoadError::Container { error: ContainerError::Version { .. }, .. }),
+                "{place}: {error}"
+            ),
             12..20 => {
-                assert!(matches!(error, LoadError::Length { .. } | LoadError::TooLarge { .. }), "{place}: {error}");
+                assert!(
+                    matches!(
+                        error,
+                        LoadError::Container {
+                            error: ContainerError::Length { .. } | ContainerError::TooLarge { .. },
+                            ..
+                        }
+                    ),
+                    "{place}: {error}"
+                );
             }
-            _ => assert!(matches!(error, LoadError::Checksum { .. }), "{place}: {error}"),
+            _ => assert!(
+                matches!(error, LoadError::Container { error: ContainerError::Checksum, .. }),
+                "{place}: {error}"
+            ),
         }
     }
-    assert!(matches!(error_of(b"\x89PNG\r\n\x1a\n rest of a picture"), LoadError::Magic { .. }));
+    assert!(matches!(
+        error_of(b"\x89PNG\r\n\x1a\n rest of a picture"),
+        LoadError::Container { error: ContainerError::Magic { .. }, .. }
+    ));
     let mut doubles = Mlp::builder([2, 3, 1]).build::<f64>();
     std::fs::write(&path, &whole).unwrap();
-    assert!(matches!(load(&mut doubles, &path).unwrap_err(), LoadError::Scalar { .. }));
+    assert!(matches!(
+        load(&mut doubles, &path).unwrap_err(),
+        LoadError::Container { error: ContainerError::Scalar { .. }, .. }
+    ));
     load(&mut other, &path).unwrap();
     assert!(matches!(load(&mut other, folder.path().join("none")).unwrap_err(), LoadError::File(_)));
 }
@@ -91,6 +118,6 @@ fn content_that_lies_about_its_sizes_asks_for_no_memory() {
         bytes.extend(content);
         std::fs::write(&path, &bytes).unwrap();
         let error = load(&mut model(&[2, 3, 1], 2), &path).unwrap_err();
-        assert!(matches!(error, LoadError::Content { .. }), "{error}");
+        assert!(matches!(error, LoadError::Container { error: ContainerError::Content { .. }, .. }), "{error}");
     }
 }
