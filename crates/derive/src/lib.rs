@@ -11,12 +11,12 @@ use syn::{
 /// Implements `Module` for a struct (or enum) of modules: parameters, buffers, other modules, and `Vec`, `Option`,
 /// `Box`, tuples and arrays of them.
 ///
-/// - The number type is the type parameter bounded by `Float`; without one it is `f32`, or what
-///   `#[module(scalar = f64)]` on the type says.
+/// - The number type is the type parameter bounded by `Float`. Without such a parameter it is `f32`, unless
+///   `#[module(scalar = f64)]` on the type names another one.
 /// - Every other type parameter is taken for a module, unless all fields that use it are skipped.
-/// - `#[module(skip)]` on a field leaves it out: settings, functions, names.
-/// - `#[module(name = "…")]` on a field names it in paths, where it is to be called as in another framework.
-/// - `#[module(crate = path)]` on the type names the crate that `Module` is found in, `::gradus` by default.
+/// - `#[module(skip)]` on a field leaves the field out: for settings, functions, names.
+/// - `#[module(name = "…")]` on a field sets its name in paths, for example to the name in another framework.
+/// - `#[module(crate = path)]` on the type names the crate that contains `Module`, `::gradus` by default.
 #[proc_macro_derive(Module, attributes(module))]
 pub fn derive_module(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -54,7 +54,7 @@ fn options(attributes: &[Attribute]) -> Result<Options, Error> {
     Ok(options)
 }
 
-/// The type parameter bounded by `Float`, inline or in the where clause.
+/// Returns the type parameter bounded by `Float`, inline or in the where clause.
 fn float_parameter(generics: &Generics) -> Option<syn::Ident> {
     let is_float = |bound: &TypeParamBound| match bound {
         TypeParamBound::Trait(t) => t.path.segments.last().is_some_and(|s| s.ident == "Float"),
@@ -75,7 +75,7 @@ fn float_parameter(generics: &Generics) -> Option<syn::Ident> {
     None
 }
 
-/// Whether a type names an identifier anywhere.
+/// Returns whether a type contains an identifier anywhere.
 fn mentions(tokens: Tokens, ident: &syn::Ident) -> bool {
     tokens.into_iter().any(|token| match token {
         proc_macro2::TokenTree::Ident(found) => found == *ident,
@@ -84,7 +84,8 @@ fn mentions(tokens: Tokens, ident: &syn::Ident) -> bool {
     })
 }
 
-/// A field that is walked: how the pattern binds it, its name in paths, its place for messages.
+/// A field that is visited: its member, its name in paths if it is set, the variable that the pattern binds it to, its
+/// type.
 struct Part {
     member: Member,
     name: Option<syn::LitStr>,
@@ -126,7 +127,7 @@ fn parts(fields: &Fields) -> Result<Vec<Part>, Error> {
     Ok(parts)
 }
 
-/// `Pattern { field: part_0, .. } => { visitor.field("field", part_0); … }`
+/// Generates a match arm: `Pattern { field: part_0, .. } => { visitor.field("field", part_0); … }`
 fn arm(pattern: Tokens, parts: &[Part], method: &Tokens) -> Tokens {
     let bindings = parts.iter().map(|Part { member, binding, .. }| quote!(#member: #binding));
     let calls = parts.iter().map(|part| {
@@ -141,7 +142,7 @@ fn arm(pattern: Tokens, parts: &[Part], method: &Tokens) -> Tokens {
                 quote!(#path)
             }
         };
-        // naming the type lets a message about it point at the field
+        // naming the type lets a compiler message about the type point at the field
         quote!(visitor.#method::<#ty>(#name, #binding);)
     });
     quote!(#pattern { #(#bindings,)* .. } => { #(#calls)* })
@@ -171,7 +172,7 @@ fn expand(input: DeriveInput) -> Result<Tokens, Error> {
     let float = float_parameter(&input.generics);
     let scalar = scalar.or_else(|| float.as_ref().map(|f| parse_quote!(#f))).unwrap_or_else(|| parse_quote!(f32));
 
-    // every other type parameter that a walked field mentions is a module
+    // every other type parameter that a visited field mentions is a module
     let mut generics = input.generics.clone();
     for parameter in &mut generics.params {
         if let GenericParam::Type(parameter) = parameter {
@@ -186,7 +187,7 @@ fn expand(input: DeriveInput) -> Result<Tokens, Error> {
             }
         }
     }
-    // whatever else it holds, a module may be sent and shared
+    // whatever else a module holds, it must be `Send` and `Sync`
     let where_clause = generics.make_where_clause();
     where_clause.predicates.push(parse_quote!(Self: ::core::marker::Send + ::core::marker::Sync));
     let (impl_generics, _, where_clause) = generics.split_for_impl();

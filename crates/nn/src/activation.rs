@@ -12,10 +12,10 @@ use crate::forward::without_parameters;
 
 macro_rules! activations {
     ($($(#[$doc:meta])* $Variant:ident $name:literal |$x:ident| $value:expr;)*) => {
-        /// An activation: a layer without parameters, and a setting that can be written down (`"relu"`).
+        /// An activation: a layer without parameters, and a setting that can be written as text (`"relu"`).
         ///
-        /// Formulas stand at the methods of the same name, such as [`Var::relu`]. Those with a setting have PyTorch's
-        /// default here; for another value use [`lambda`](crate::lambda): `lambda(|x| x.leaky_relu(0.2))`.
+        /// The formulas are at the methods of the same name, such as [`Var::relu`]. Activations with a setting have
+        /// PyTorch's default here; for another value use [`lambda`](crate::lambda): `lambda(|x| x.leaky_relu(0.2))`.
         ///
         /// ```
         /// use gradus_nn::Activation;
@@ -30,10 +30,10 @@ macro_rules! activations {
         }
 
         impl Activation {
-            /// All of them.
+            /// All activations.
             pub const ALL: &'static [Activation] = &[$(Activation::$Variant),*];
 
-            /// Its name, as [`FromStr`] reads it.
+            /// Returns the name, as [`FromStr`] reads it.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Activation::$Variant => $name,)*
@@ -82,8 +82,9 @@ activations! {
 without_parameters!(Activation);
 
 impl Activation {
-    /// What a start's standard deviation is multiplied by so that variances stay through this activation: PyTorch's
-    /// `calculate_gain`, and √2 for the smooth kin of relu, for which it has none.
+    /// Returns the gain: the factor by which the initial standard deviation of weights is multiplied so that variances
+    /// stay the same through this activation. The gains are those of PyTorch's `calculate_gain`, and √2 for elu, gelu
+    /// and silu, the smooth relatives of relu, for which PyTorch has none.
     ///
     /// ```
     /// use gradus_nn::{Activation, Init};
@@ -107,7 +108,7 @@ impl fmt::Display for Activation {
     }
 }
 
-/// A name that is no activation's.
+/// The error of a name that is not the name of an activation.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no activation `{0}`; there are {list}", list = names())]
 pub struct UnknownActivation(String);

@@ -6,8 +6,8 @@ use rand::Rng;
 
 use crate::{Forward, Init};
 
-/// A convolution of N × C × H × W images with a bias for each output: PyTorch's `Conv2d`, layout and default start
-/// included. See [`Var::conv2d`] for the formula and the sizes.
+/// A convolution of N × C × H × W images with a bias for each output. It is PyTorch's `Conv2d`, including the layout
+/// and the default initial weights. See [`Var::conv2d`] for the formula and the sizes.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -21,9 +21,9 @@ use crate::{Forward, Init};
 #[derive(Clone, Debug, Module)]
 #[module(crate = gradus_autograd)]
 pub struct Conv2d<T: Float = f32> {
-    /// outputs × (inputs / groups) × height × width
+    /// the weight, of shape outputs × (inputs / groups) × height × width
     pub weight: Param<T>,
-    /// outputs
+    /// the bias of each output
     pub bias: Option<Param<T>>,
     /// stride, padding, dilation, groups
     #[module(skip)]
@@ -31,16 +31,17 @@ pub struct Conv2d<T: Float = f32> {
 }
 
 impl<T: Float> Conv2d<T> {
-    /// From so many channels to so many, with a kernel of height × width; weight and bias drawn evenly from ±1/√(inputs
-    /// · height · width).
+    /// A convolution from `inputs` to `outputs` channels with a kernel of height × width. Weight and bias are drawn
+    /// uniformly from ±1/√(inputs · height · width).
     pub fn new(inputs: usize, outputs: usize, kernel: [usize; 2], rng: &mut impl Rng) -> Self {
         Self::grouped(inputs, outputs, kernel, 1, rng)
     }
 
-    /// [`new`](Self::new), with channels in groups: each output sees the inputs of its own group only.
+    /// A convolution like [`new`](Self::new) with the channels in groups: each output sees the inputs of its own group
+    /// only.
     ///
     /// # Panics
-    /// If the channels cannot be divided so.
+    /// If the channels cannot be divided into `groups` groups.
     #[track_caller]
     pub fn grouped(inputs: usize, outputs: usize, kernel: [usize; 2], groups: usize, rng: &mut impl Rng) -> Self {
         assert!(
@@ -56,25 +57,25 @@ impl<T: Float> Conv2d<T> {
         }
     }
 
-    /// Sets the places from one window to the next.
+    /// Sets the stride: the number of places from one window to the next.
     pub fn stride(mut self, stride: [usize; 2]) -> Self {
         self.settings.stride = stride;
         self
     }
 
-    /// Sets the zeros around the images.
+    /// Sets the padding: the number of zeros on each side of the images.
     pub fn padding(mut self, padding: [usize; 2]) -> Self {
         self.settings.padding = padding;
         self
     }
 
-    /// Sets the places from one number of a window to the next.
+    /// Sets the dilation: the number of places from one number of a window to the next.
     pub fn dilation(mut self, dilation: [usize; 2]) -> Self {
         self.settings.dilation = dilation;
         self
     }
 
-    /// Without the bias.
+    /// Removes the bias.
     pub fn without_bias(mut self) -> Self {
         self.bias = None;
         self

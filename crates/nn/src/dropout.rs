@@ -10,7 +10,7 @@ use crate::forward::without_parameters;
 /// In training, sets each number to 0 with probability p and divides the others by 1 − p, so that the mean stays; in
 /// inference, passes everything on (Srivastava et al. 2014, <https://jmlr.org/papers/v15/srivastava14a.html>).
 ///
-/// What is dropped is drawn from the tape's random stream, so a step can be repeated and a run resumed exactly.
+/// The numbers to drop are drawn from the tape's random stream, so a step can be repeated and a run resumed exactly.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -27,7 +27,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Drops with probability `p`.
+    /// A dropout that drops each number with probability `p`.
     ///
     /// # Panics
     /// If `p` is not in 0..=1.
@@ -37,7 +37,7 @@ impl Dropout {
         Dropout { p }
     }
 
-    /// The probability of dropping.
+    /// Returns the probability of dropping.
     pub fn p(&self) -> f64 {
         self.p
     }
@@ -60,7 +60,7 @@ without_parameters!(Dropout);
 
 impl<T: Float> Forward<T> for Dropout {
     /// # Panics
-    /// On a tape for mathematics, where neither behaviour could be meant.
+    /// On a tape for mathematics, where it is unknown whether to drop.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let tape = x.tape();
@@ -69,7 +69,7 @@ impl<T: Float> Forward<T> for Dropout {
             Mode::Training if self.p == 0.0 => x,
             Mode::Training => {
                 let keep = T::from_f64(if self.p < 1.0 { 1.0 / (1.0 - self.p) } else { 0.0 });
-                let below = (self.p * 2f64.powi(32)) as u64; // of 2³² equally likely draws, those that drop
+                let below = (self.p * 2f64.powi(32)) as u64; // how many of the 2³² equally likely draws drop
                 let mut rng = tape.rng();
                 let mask = tape.constant_with(x.shape(), |mask| {
                     for m in mask {

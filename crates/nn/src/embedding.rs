@@ -1,4 +1,4 @@
-//! A row of numbers for each word.
+//! The embedding layer: a row of numbers for each word.
 
 use gradus_autograd::{Float, Param, Tape, Var};
 use gradus_derive::Module;
@@ -7,9 +7,9 @@ use rand::Rng;
 
 use crate::Init;
 
-/// A table with a row for each of so many things (words, letters, users), to be learned: PyTorch's `Embedding`, its
-/// start included (normal, standard deviation 1). What goes in are whole numbers, so it has [`lookup`](Self::lookup) in
-/// place of `forward`.
+/// A learned table with a row for each thing (word, letter, user). It is PyTorch's `Embedding`, including the initial
+/// weights (normal, standard deviation 1). Its inputs are whole numbers, so it has [`lookup`](Self::lookup) in place of
+/// `forward`.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -22,20 +22,20 @@ use crate::Init;
 #[derive(Clone, Debug, Module)]
 #[module(crate = gradus_autograd)]
 pub struct Embedding<T: Float = f32> {
-    /// things × numbers for each
+    /// the table, of shape things × numbers for each
     pub weight: Param<T>,
 }
 
 impl<T: Float> Embedding<T> {
-    /// For so many things, with so many numbers each.
+    /// An embedding of `things` things, with `numbers` numbers for each.
     pub fn new(things: usize, numbers: usize, rng: &mut impl Rng) -> Self {
         Embedding { weight: Init::Normal { std: 1.0 }.param(&[things, numbers], rng) }
     }
 
-    /// The rows of things, in an array of any shape.
+    /// Returns the rows of `things`, which is an array of any shape.
     ///
     /// # Panics
-    /// If there is no such thing; the message names place and number.
+    /// If one of `things` has no row; the message names its place and its number.
     #[track_caller]
     pub fn lookup<'t, S: Data<Elem = usize>, D: Dimension>(
         &self,

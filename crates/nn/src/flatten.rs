@@ -1,11 +1,11 @@
-//! Many axes as one.
+//! The flattening layer, which joins axes.
 
 use gradus_autograd::{Float, Var};
 
 use crate::Forward;
 use crate::forward::without_parameters;
 
-/// All axes but the first as one: between images and a [`Linear`](crate::Linear) layer.
+/// Joins all axes but the first into one: for use between images and a [`Linear`](crate::Linear) layer.
 ///
 /// ```
 /// use gradus_autograd::Tape;

@@ -9,14 +9,15 @@ use ndarray::ArrayD;
     note = "implement `Forward<{T}>`, or wrap a closure: `lambda(|x| x.tanh())`"
 )]
 pub trait Forward<T: Float = f32>: Module<T> {
-    /// The output for an input. Parameters are only read, so one model serves many threads.
+    /// Returns the output for an input. Parameters are only read, so one model serves many threads.
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T>;
 }
 
-/// What a model makes of an input, as an array: on an inference tape of its own, which is gone afterwards.
+/// Returns a model's output for an input, as an array. The computation uses an inference tape of its own, which is gone
+/// afterwards.
 ///
 /// For many predictions, one after the other, [`Tape::value_of`](gradus_autograd::Tape::value_of) does the same with
-/// one tape, whose memory it uses again.
+/// one tape, and reuses its memory.
 ///
 /// ```
 /// use gradus_nn::{Mlp, predict};
@@ -39,7 +40,7 @@ impl<T: Float, F: Forward<T> + ?Sized> Forward<T> for Box<F> {
 }
 
 impl<T: Float, F: Forward<T>> Forward<T> for Vec<F> {
-    /// One after the other.
+    /// Applies the layers one after the other.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         self.iter().fold(x, |x, layer| layer.forward(x))
@@ -50,7 +51,7 @@ impl<T: Float, F: Forward<T>> Forward<T> for Vec<F> {
 #[derive(Clone, Copy, Debug)]
 pub struct Lambda<F>(F);
 
-/// Makes a layer of a closure.
+/// Makes a layer from a closure.
 ///
 /// ```
 /// use gradus_autograd::{Tape, Var};
@@ -63,7 +64,7 @@ pub fn lambda<T: Float, F: for<'t> Fn(Var<'t, T>) -> Var<'t, T> + Send + Sync>(f
     Lambda(f)
 }
 
-/// `impl Module` of every number type for types that hold none.
+/// Implements `Module`, for every number type, for types without parameters.
 macro_rules! without_parameters {
     ($($type:ty),*) => {
         $(impl<T: gradus_autograd::Float> gradus_autograd::Module<T> for $type {

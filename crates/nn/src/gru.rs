@@ -6,7 +6,7 @@ use rand::Rng;
 
 use crate::{Forward, Init};
 
-/// A recurrent layer: reads a sequence step by step and keeps a state h, which gates let through or renew.
+/// A recurrent layer: it reads a sequence step by step and keeps a state h, which gates let through or renew.
 ///
 /// ```text
 /// r = σ(W_ir x + b_ir + W_hr h + b_hr)                  how much of the state the candidate sees
@@ -16,8 +16,8 @@ use crate::{Forward, Init};
 /// ```
 ///
 /// Cho et al. 2014 (<https://arxiv.org/abs/1406.1078>), in the variant of PyTorch's `GRU` (of one layer,
-/// `batch_first`), layout and default start included: rows of the weights in the order r, z, n, and in paths PyTorch's
-/// names (`weight_ih_l0`).
+/// `batch_first`), including the layout and the default initial weights. The rows of the weights are in the order r, z,
+/// n, and the paths have PyTorch's names (`weight_ih_l0`).
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -31,22 +31,23 @@ use crate::{Forward, Init};
 #[derive(Clone, Debug, Module)]
 #[module(crate = gradus_autograd)]
 pub struct Gru<T: Float = f32> {
-    /// 3 states × inputs
+    /// the weight of the inputs, of shape 3 states × inputs
     #[module(name = "weight_ih_l0")]
     pub weight_ih: Param<T>,
-    /// 3 states × states
+    /// the weight of the state, of shape 3 states × states
     #[module(name = "weight_hh_l0")]
     pub weight_hh: Param<T>,
-    /// 3 states
+    /// the bias of the inputs, of length 3 states
     #[module(name = "bias_ih_l0")]
     pub bias_ih: Param<T>,
-    /// 3 states
+    /// the bias of the state, of length 3 states
     #[module(name = "bias_hh_l0")]
     pub bias_hh: Param<T>,
 }
 
 impl<T: Float> Gru<T> {
-    /// With so many numbers a step in and so many of state; all drawn evenly from ±1/√states.
+    /// A GRU that reads `inputs` numbers at each step and has a state of `states` numbers. All parameters are drawn
+    /// uniformly from ±1/√states.
     pub fn new(inputs: usize, states: usize, rng: &mut impl Rng) -> Self {
         let mut draw = |shape: &[usize]| Init::LinearDefault.param_with_fans(shape, states, states, rng);
         Gru {
@@ -57,18 +58,18 @@ impl<T: Float> Gru<T> {
         }
     }
 
-    /// How many numbers the state has.
+    /// Returns how many numbers the state has.
     pub fn states(&self) -> usize {
         self.weight_hh.shape()[1]
     }
 
-    /// The state after one step: from x (sequences × inputs) and the state before (sequences × states).
+    /// Returns the state after one step, from x (sequences × inputs) and the state before (sequences × states).
     #[track_caller]
     pub fn step<'t>(&self, x: Var<'t, T>, state: Var<'t, T>) -> Var<'t, T> {
         self.renew(x.linear(&self.weight_ih, &self.bias_ih), state)
     }
 
-    /// The states after each step of sequences (sequences × steps × inputs) from a first state (sequences × states).
+    /// Returns the states after each step of x (sequences × steps × inputs), from a first state (sequences × states).
     ///
     /// # Panics
     /// If the sizes do not fit, or there is no step.
@@ -89,7 +90,7 @@ impl<T: Float> Gru<T> {
         stack(&states, 1)
     }
 
-    /// The state after the last step of each sequence: what is known of it as a whole.
+    /// Returns the state after the last step of each sequence, which has seen the whole sequence.
     ///
     /// ```
     /// use gradus_autograd::Tape;
@@ -120,7 +121,7 @@ impl<T: Float> Gru<T> {
 }
 
 impl<T: Float> Forward<T> for Gru<T> {
-    /// The states after each step, from a state of zeros.
+    /// Returns the states after each step, from a state of zeros.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let sequences = x.shape().first().copied().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! What parameters start from.
+//! The initial numbers of parameters.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-/// A random generator with a seed: the same numbers on every machine.
+/// A random generator with a seed. It gives the same numbers on every machine.
 ///
 /// ```
 /// use rand::RngExt;
@@ -28,76 +28,76 @@ pub fn rng(seed: u64) -> Xoshiro256PlusPlus {
 pub enum Init {
     /// all 0
     Zeros,
-    /// all the same
+    /// all the same number
     Constant(f64),
-    /// evenly in ±bound
+    /// uniform in ±bound
     Uniform {
-        /// half the width
+        /// half the width of the range
         bound: f64,
     },
     /// normal around 0
     Normal {
-        /// standard deviation
+        /// the standard deviation
         std: f64,
     },
-    /// evenly in ±√(6 / (fan_in + fan_out)) · gain: variances stay in both directions (Glorot, Bengio 2010,
+    /// uniform in ±√(6 / (fan_in + fan_out)) · gain: variances stay the same in both directions (Glorot, Bengio 2010,
     /// <https://proceedings.mlr.press/v9/glorot10a.html>)
     XavierUniform {
-        /// 1 unless an activation wants another
+        /// the gain; 1 unless an activation needs another
         gain: f64,
     },
     /// normal with standard deviation √(2 / (fan_in + fan_out)) · gain
     XavierNormal {
-        /// 1 unless an activation wants another
+        /// the gain; 1 unless an activation needs another
         gain: f64,
     },
-    /// evenly in ±√(3 / fan) · gain: variances stay on the way forward, with [`Fan::Out`] on the way back (He et al.
-    /// 2015, <https://arxiv.org/abs/1502.01852>)
+    /// uniform in ±√(3 / fan) · gain: variances stay the same in the forward pass, or with [`Fan::Out`] in the backward
+    /// pass (He et al. 2015, <https://arxiv.org/abs/1502.01852>)
     KaimingUniform {
-        /// √2 for relu
+        /// the gain; √2 for relu
         gain: f64,
-        /// whose variance stays
+        /// the connections that the variance is divided by
         fan: Fan,
     },
     /// normal with standard deviation gain / √fan
     KaimingNormal {
-        /// √2 for relu
+        /// the gain; √2 for relu
         gain: f64,
-        /// whose variance stays
+        /// the connections that the variance is divided by
         fan: Fan,
     },
-    /// normal around 0, drawn again where it is more than `cut` standard deviations away
+    /// normal around 0; numbers that are more than `cut` standard deviations away are drawn again
     TruncatedNormal {
-        /// standard deviation before the cut
+        /// the standard deviation before the cut
         std: f64,
-        /// PyTorch's is 2 if `std` is 1
+        /// the largest distance from 0, in standard deviations; PyTorch's is 2 if `std` is 1
         cut: f64,
     },
-    /// rows of length `gain` at right angles (columns, if there are more rows than columns): what goes through keeps
-    /// its length. Axes after the first count as one. Saxe et al. 2013 (<https://arxiv.org/abs/1312.6120>)
+    /// rows of length `gain` at right angles (columns, if there are more rows than columns): vectors that go through
+    /// keep their length. Axes after the first count as one. Saxe et al. 2013 (<https://arxiv.org/abs/1312.6120>)
     Orthogonal {
-        /// 1 unless an activation wants another
+        /// the gain; 1 unless an activation needs another
         gain: f64,
     },
-    /// normal, but for a share of each column, drawn at random, that is 0 (Martens 2010,
+    /// normal, but a share of each column, drawn at random, is 0 (Martens 2010,
     /// <https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf>). PyTorch's `sparse_`
     Sparse {
-        /// share of zeros, rounded up to whole numbers in a column
+        /// the share of zeros, rounded up to a whole number of zeros in a column
         zeros: f64,
-        /// standard deviation of the others; PyTorch's is 0.01
+        /// the standard deviation of the other numbers; PyTorch's is 0.01
         std: f64,
     },
-    /// evenly in ±1/√fan_in: PyTorch's start for its linear layers
+    /// uniform in ±1/√fan_in: PyTorch's default for its linear layers
     LinearDefault,
 }
 
-/// Which of a weight's two numbers of connections its variance is divided by.
+/// The number of connections that a weight's variance is divided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fan {
-    /// those into an output: variances stay on the way forward
+    /// the connections into an output: variances stay the same in the forward pass
     #[default]
     In,
-    /// those out of an input: variances of gradients stay on the way back
+    /// the connections out of an input: variances of gradients stay the same in the backward pass
     Out,
 }
 
@@ -106,7 +106,8 @@ impl Init {
     pub const HE_UNIFORM: Init = Init::KaimingUniform { gain: std::f64::consts::SQRT_2, fan: Fan::In };
     /// [`Init::KaimingNormal`] for relu.
     pub const HE_NORMAL: Init = Init::KaimingNormal { gain: std::f64::consts::SQRT_2, fan: Fan::In };
-    /// Evenly in ±√(3 / fan_in): for selu, and what is near the identity around 0 (LeCun et al. 1998).
+    /// Uniform in ±√(3 / fan_in): for selu, and for activations that are near the identity around 0 (LeCun et al.
+    /// 1998).
     pub const LECUN_UNIFORM: Init = Init::KaimingUniform { gain: 1.0, fan: Fan::In };
     /// Normal with standard deviation 1 / √fan_in.
     pub const LECUN_NORMAL: Init = Init::KaimingNormal { gain: 1.0, fan: Fan::In };
@@ -115,8 +116,8 @@ impl Init {
     /// [`Init::XavierNormal`] with gain 1.
     pub const GLOROT_NORMAL: Init = Init::XavierNormal { gain: 1.0 };
 
-    /// A parameter of the given shape, drawn from this distribution. The first axis counts outputs; axes after the
-    /// second (a convolution's window) count as connections of each.
+    /// Draws a parameter of the given shape from this distribution. The first axis is that of the outputs; axes after
+    /// the second (a convolution's window) multiply the numbers of connections.
     ///
     /// ```
     /// use gradus_nn::{Init, rng};
@@ -130,7 +131,7 @@ impl Init {
         self.param_with_fans(shape, fan_in, shape.first().map_or(1, |outputs| outputs * window), rng)
     }
 
-    /// A parameter whose fans do not follow from its shape, such as a bias.
+    /// Draws a parameter whose fans do not follow from its shape, such as a bias.
     pub fn param_with_fans<T: Float>(
         &self,
         shape: &[usize],
@@ -181,8 +182,8 @@ fn normal<T: Float>(shape: &[usize], std: f64, rng: &mut impl Rng) -> Param<T> {
     Param::with(shape, |numbers| numbers.iter_mut().for_each(|x| *x = draw()))
 }
 
-/// Rows (or columns, if they are fewer) at right angles: Gram and Schmidt's method on normal draws, twice, because once
-/// leaves rounding errors that grow with the number of rows.
+/// Draws rows (or columns, if they are fewer) at right angles by Gram and Schmidt's method on normal draws. The method
+/// is applied twice, because one pass leaves rounding errors that grow with the number of rows.
 fn orthogonal<T: Float>(shape: &[usize], gain: f64, rng: &mut impl Rng) -> Param<T> {
     let rows = shape.first().copied().unwrap_or(1);
     let columns: usize = shape.iter().skip(1).product();
@@ -223,7 +224,7 @@ fn sparse<T: Float>(shape: &[usize], zeros: f64, std: f64, rng: &mut impl Rng) -
     param
 }
 
-/// Mean, standard deviation, extremes: what a start, or a training, made of numbers.
+/// The mean, standard deviation and extremes of numbers, for example of a parameter before or after training.
 ///
 /// ```
 /// use gradus_nn::{Init, Statistics, rng};
@@ -234,20 +235,20 @@ fn sparse<T: Float>(shape: &[usize], zeros: f64, std: f64, rng: &mut impl Rng) -
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
-    /// how many numbers
+    /// how many numbers there are
     pub count: usize,
-    /// their mean
+    /// the mean
     pub mean: f64,
-    /// standard deviation, with divisor n
+    /// the standard deviation, with divisor n
     pub std: f64,
-    /// the least
+    /// the least number
     pub min: f64,
-    /// the largest
+    /// the largest number
     pub max: f64,
 }
 
 impl Statistics {
-    /// Of numbers; NaN if there are none.
+    /// The statistics of `numbers`; NaN if there are none.
     pub fn of<T: Float>(numbers: &[T]) -> Self {
         let n = numbers.len() as f64;
         let each = || numbers.iter().map(|x| x.to_f64());

@@ -1,4 +1,4 @@
-//! Layers, losses and initialisers. A model is plain data: a struct of these, with `#[derive(Module)]` and a
+//! Layers, losses and initialisers. A model is plain data: a struct of layers, with `#[derive(Module)]` and a
 //! [`forward`](Forward).
 //!
 //! ```
@@ -12,7 +12,7 @@
 //! assert_eq!(logits.shape(), [5, 10]);
 //! ```
 //!
-//! The last layer of a classifier gives logits; its cost, [`loss::cross_entropy`], holds the softmax.
+//! The last layer of a classifier gives logits; its cost, [`loss::cross_entropy`], contains the softmax.
 
 mod activation;
 mod conv2d;

@@ -6,8 +6,8 @@ use rand::Rng;
 
 use crate::{Forward, Init};
 
-/// `y = x Wᵀ + b` over the last axis, with W of outputs × inputs: PyTorch's `Linear`, layout and default start
-/// included.
+/// `y = x Wᵀ + b` over the last axis, where W has shape outputs × inputs. It is PyTorch's `Linear`, including the
+/// layout and the default initial weights.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -20,37 +20,37 @@ use crate::{Forward, Init};
 #[derive(Clone, Debug, Module)]
 #[module(crate = gradus_autograd)]
 pub struct Linear<T: Float = f32> {
-    /// outputs × inputs
+    /// the weight, of shape outputs × inputs
     pub weight: Param<T>,
-    /// outputs
+    /// the bias of each output
     pub bias: Option<Param<T>>,
 }
 
 impl<T: Float> Linear<T> {
-    /// With weight and bias drawn evenly from ±1/√inputs.
+    /// A layer with weight and bias drawn uniformly from ±1/√inputs.
     pub fn new(inputs: usize, outputs: usize, rng: &mut impl Rng) -> Self {
         let mut layer = Self::with_init(inputs, outputs, Init::LinearDefault, rng);
         layer.bias = Some(Init::LinearDefault.param_with_fans(&[outputs], inputs, outputs, rng));
         layer
     }
 
-    /// With the weight drawn from `init` and a bias of zeros.
+    /// A layer with the weight drawn from `init` and a bias of zeros.
     pub fn with_init(inputs: usize, outputs: usize, init: Init, rng: &mut impl Rng) -> Self {
         Linear { weight: init.param(&[outputs, inputs], rng), bias: Some(Param::zeros(&[outputs])) }
     }
 
-    /// Without the bias.
+    /// Removes the bias.
     pub fn without_bias(mut self) -> Self {
         self.bias = None;
         self
     }
 
-    /// How many numbers go in.
+    /// Returns the number of inputs.
     pub fn inputs(&self) -> usize {
         self.weight.shape()[1]
     }
 
-    /// How many come out.
+    /// Returns the number of outputs.
     pub fn outputs(&self) -> usize {
         self.weight.shape()[0]
     }

@@ -5,8 +5,8 @@ use gradus_derive::Module;
 
 use crate::{Activation, Dropout, Forward, Init, Linear, rng};
 
-/// Fully connected layers with an activation, and dropout if asked for, after each but the last. The last gives plain
-/// numbers: logits for a classifier, whose cost holds the softmax.
+/// Fully connected layers with an activation, and dropout if it is set, after each layer but the last. The last layer
+/// gives plain numbers: for a classifier these are logits, because the cost contains the softmax.
 ///
 /// ```
 /// use gradus_nn::{Activation, Mlp};
@@ -20,10 +20,10 @@ use crate::{Activation, Dropout, Forward, Init, Linear, rng};
 pub struct Mlp<T: Float = f32> {
     /// the layers, from the input to the output
     pub layers: Vec<Linear<T>>,
-    /// after each layer but the last
+    /// the activation after each layer but the last
     #[module(skip)]
     pub activation: Activation,
-    /// after each activation
+    /// the dropout after each activation
     #[module(skip)]
     pub dropout: Option<Dropout>,
 }
@@ -39,10 +39,10 @@ pub struct MlpBuilder {
 }
 
 impl Mlp {
-    /// Starts an MLP of the given sizes, from the inputs to the outputs.
+    /// Starts to build an MLP of the given sizes, from the inputs to the outputs.
     ///
     /// # Panics
-    /// With fewer than two sizes.
+    /// If there are fewer than two sizes.
     #[track_caller]
     pub fn builder(sizes: impl Into<Vec<usize>>) -> MlpBuilder {
         let sizes = sizes.into();
@@ -52,34 +52,35 @@ impl Mlp {
 }
 
 impl MlpBuilder {
-    /// What stands between the layers; relu if not set.
+    /// Sets the activation between the layers; relu if not set.
     pub fn activation(mut self, activation: Activation) -> Self {
         self.activation = activation;
         self
     }
 
-    /// The probability of dropping a hidden number in training; 0 if not set.
+    /// Sets the probability of dropping a hidden number in training; 0 if not set.
     pub fn dropout(mut self, p: f64) -> Self {
         self.dropout = p;
         self
     }
 
-    /// What the weights start from; [`Init::LinearDefault`] if not set. With another one, biases start at 0.
+    /// Sets the distribution of the initial weights; [`Init::LinearDefault`] if not set. With any other, biases start
+    /// at 0.
     pub fn init(mut self, init: Init) -> Self {
         self.init = init;
         self
     }
 
-    /// Fixes what the weights start from; 0 if not set.
+    /// Sets the seed of the initial weights; 0 if not set.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// The model.
+    /// Builds the model.
     ///
     /// # Panics
-    /// If the dropout is no probability.
+    /// If the probability of dropout is not in 0..=1.
     #[track_caller]
     pub fn build<T: Float>(self) -> Mlp<T> {
         let mut rng = rng(self.seed);

@@ -5,8 +5,8 @@ use gradus_derive::Module;
 
 use crate::Forward;
 
-/// Layer normalisation: each example on its own to mean 0 and variance 1 over its last axes, then scaled and moved.
-/// PyTorch's `LayerNorm`; see [`Var::layer_norm`].
+/// Layer normalisation: it brings each example on its own to mean 0 and variance 1 over its last axes, then scales and
+/// shifts it. It is PyTorch's `LayerNorm`; see [`Var::layer_norm`].
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -20,17 +20,17 @@ use crate::Forward;
 #[derive(Clone, Debug, Module)]
 #[module(crate = gradus_autograd)]
 pub struct LayerNorm<T: Float = f32> {
-    /// of the shape of the last axes; ones at first
+    /// the scale, of the shape of the last axes; ones at first
     pub weight: Param<T>,
-    /// of the shape of the last axes; zeros at first
+    /// the shift, of the shape of the last axes; zeros at first
     pub bias: Param<T>,
-    /// what keeps the divisor from 0; PyTorch's 10⁻⁵
+    /// the number ε that keeps the divisor from 0; PyTorch's 10⁻⁵
     #[module(skip)]
     pub eps: f64,
 }
 
 impl<T: Float> LayerNorm<T> {
-    /// Over last axes of this shape.
+    /// A layer over last axes of this shape.
     pub fn new(shape: &[usize]) -> Self {
         let weight = Param::with(shape, |w| w.fill(T::from_f64(1.0)));
         LayerNorm { weight, bias: Param::zeros(shape), eps: 1e-5 }
@@ -48,13 +48,13 @@ impl<T: Float> Forward<T> for LayerNorm<T> {
     }
 }
 
-/// Batch normalisation: each channel (axis 1) to mean 0 and variance 1 over all else, then scaled and moved. PyTorch's
-/// `BatchNorm1d` and `BatchNorm2d`, defaults included; see [`Var::batch_norm`].
+/// Batch normalisation: it brings each channel (axis 1) to mean 0 and variance 1 over all other axes, then scales and
+/// shifts it. It is PyTorch's `BatchNorm1d` and `BatchNorm2d`, including the defaults; see [`Var::batch_norm`].
 ///
-/// In training the mean and variance are the batch's, and the running ones move toward them by `momentum` (the variance
-/// with divisor n − 1); in inference the running ones are taken. The optimizer's step carries the move out, once for
-/// each forward pass: so evaluating a model changes nothing, and statistics of a batch in shards do not depend on
-/// threads.
+/// In training, the mean and variance are those of the batch, and the running mean and variance move toward them by
+/// `momentum` (the variance with divisor n − 1). In inference, the running mean and variance are used. The optimizer's
+/// step moves them, once for each forward pass. So evaluating a model changes nothing, and the statistics of a batch in
+/// shards do not depend on threads.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -71,18 +71,18 @@ impl<T: Float> Forward<T> for LayerNorm<T> {
 #[derive(Clone, Debug, Module)]
 #[module(crate = gradus_autograd)]
 pub struct BatchNorm<T: Float = f32> {
-    /// one a channel; ones at first
+    /// the scale of each channel; ones at first
     pub weight: Param<T>,
-    /// one a channel; zeros at first
+    /// the shift of each channel; zeros at first
     pub bias: Param<T>,
-    /// one a channel; zeros at first
+    /// the running mean of each channel; zeros at first
     pub running_mean: Buffer<T>,
-    /// one a channel; ones at first
+    /// the running variance of each channel; ones at first
     pub running_var: Buffer<T>,
-    /// what keeps the divisor from 0; PyTorch's 10⁻⁵
+    /// the number ε that keeps the divisor from 0; PyTorch's 10⁻⁵
     #[module(skip)]
     pub eps: f64,
-    /// how far running statistics move; PyTorch's 0.1
+    /// how far the running statistics move at each step; PyTorch's 0.1
     #[module(skip)]
     pub momentum: f64,
 }
@@ -93,7 +93,7 @@ pub type BatchNorm1d<T = f32> = BatchNorm<T>;
 pub type BatchNorm2d<T = f32> = BatchNorm<T>;
 
 impl<T: Float> BatchNorm<T> {
-    /// For so many channels.
+    /// A layer for `channels` channels.
     pub fn new(channels: usize) -> Self {
         let ones = vec![T::from_f64(1.0); channels];
         BatchNorm {
@@ -109,8 +109,8 @@ impl<T: Float> BatchNorm<T> {
 
 impl<T: Float> Forward<T> for BatchNorm<T> {
     /// # Panics
-    /// If there are not so many channels; in training if there is only one number a channel, which has no variance; on
-    /// a tape for mathematics, where neither behaviour could be meant.
+    /// If the input has a different number of channels; in training, if there is only one number for each channel,
+    /// which has no variance; on a tape for mathematics, where it is unknown whether to take the batch's statistics.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let (tape, shape) = (x.tape(), x.shape());
@@ -120,7 +120,7 @@ impl<T: Float> Forward<T> for BatchNorm<T> {
             "BatchNorm: {shape:?} is not examples × {channels} channels × …"
         );
         let mut along = vec![1; shape.len() - 1];
-        along[0] = channels; // broadcasts along the axes behind
+        along[0] = channels; // broadcasts along the axes after the channels
         let y = match tape.mode() {
             Mode::Training => {
                 let others: Vec<isize> = (0..shape.len() as isize).filter(|&k| k != 1).collect();

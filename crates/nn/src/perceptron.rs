@@ -26,9 +26,9 @@ use crate::{Activation, Forward, Init};
 #[derive(Clone, Debug, Module)]
 #[module(crate = gradus_autograd)]
 pub struct Perceptron<T: Float = f32> {
-    /// one for each input
+    /// the weight of each input
     pub weight: Param<T>,
-    /// a single number
+    /// the bias, a single number
     pub bias: Option<Param<T>>,
     /// the function that the sum goes through
     #[module(skip)]
@@ -36,13 +36,13 @@ pub struct Perceptron<T: Float = f32> {
 }
 
 impl<T: Float> Perceptron<T> {
-    /// With the weights drawn evenly from ±1/√inputs and bias 0.
+    /// A neuron with weights drawn uniformly from ±1/√inputs and bias 0.
     pub fn new(inputs: usize, activation: Activation, rng: &mut impl Rng) -> Self {
         let weight = Init::LinearDefault.param_with_fans(&[inputs], inputs, 1, rng);
         Perceptron { weight, bias: Some(Param::zeros(&[])), activation }
     }
 
-    /// Without the bias.
+    /// Removes the bias.
     pub fn without_bias(mut self) -> Self {
         self.bias = None;
         self

@@ -5,7 +5,7 @@ use gradus_autograd::{Float, Pooling, Var};
 use crate::Forward;
 use crate::forward::without_parameters;
 
-/// The largest number of each window of N × C × H × W images. See [`Var::max_pool2d`].
+/// Takes the largest number of each window of N × C × H × W images. See [`Var::max_pool2d`].
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -18,7 +18,7 @@ use crate::forward::without_parameters;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool2d(pub Pooling);
 
-/// The mean of each window of N × C × H × W images. See [`Var::avg_pool2d`].
+/// Takes the mean of each window of N × C × H × W images. See [`Var::avg_pool2d`].
 ///
 /// ```
 /// use gradus_autograd::{Pooling, Tape};
@@ -32,14 +32,14 @@ pub struct MaxPool2d(pub Pooling);
 pub struct AvgPool2d(pub Pooling);
 
 impl MaxPool2d {
-    /// Windows of height × width, side by side.
+    /// A pooling layer with windows of height × width, side by side.
     pub fn new(kernel: [usize; 2]) -> Self {
         MaxPool2d(Pooling::new(kernel))
     }
 }
 
 impl AvgPool2d {
-    /// Windows of height × width, side by side.
+    /// A pooling layer with windows of height × width, side by side.
     pub fn new(kernel: [usize; 2]) -> Self {
         AvgPool2d(Pooling::new(kernel))
     }

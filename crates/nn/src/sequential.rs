@@ -11,9 +11,9 @@ use crate::{Forward, lambda};
     message = "`{Self}` cannot be a layer of `Sequential`",
     note = "a layer implements `Forward<{T}>` and `Clone`; wrap a closure with `.map(|x| …)`"
 )]
-/// What [`Sequential`] holds: anything with a `forward` that can be cloned. Implemented for all such types.
+/// A layer of [`Sequential`]. The trait is implemented for all types that implement [`Forward`] and `Clone`.
 pub trait Layer<T: Float>: Forward<T> {
-    /// An independent copy.
+    /// Returns an independent copy.
     #[doc(hidden)]
     fn boxed_clone(&self) -> Box<dyn Layer<T>>;
 }
@@ -46,22 +46,22 @@ pub struct Sequential<T: Float = f32> {
 }
 
 impl<T: Float> Sequential<T> {
-    /// Without layers: passes its input on.
+    /// A model without layers, which passes its input on.
     pub fn new() -> Self {
         Sequential { layers: Vec::new() }
     }
 
-    /// With another layer, named by its place.
+    /// Adds a layer, named by its place.
     pub fn layer(self, layer: impl Layer<T> + 'static) -> Self {
         let name = self.layers.len().to_string();
         self.named(&name, layer)
     }
 
-    /// With another layer of the given name. A name may have dots, as PyTorch's paths do.
+    /// Adds a layer of the given name. A name may have dots, as PyTorch's paths do.
     ///
     /// # Panics
-    /// If there is a layer of that name, or two parameters would have one path (`"a.b"` beside `"a"` with a `"b"` in
-    /// it).
+    /// If there is a layer of that name already, or two parameters would have one path (`"a.b"` beside `"a"` with a
+    /// `"b"` in it).
     #[track_caller]
     pub fn named(mut self, name: &str, layer: impl Layer<T> + 'static) -> Self {
         assert!(self.layers.iter().all(|(n, _)| n != name), "Sequential: there is a layer `{name}` already");
@@ -78,17 +78,17 @@ impl<T: Float> Sequential<T> {
         self
     }
 
-    /// With a closure as another layer.
+    /// Adds a closure as a layer.
     pub fn map(self, f: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T> + Clone + Send + Sync + 'static) -> Self {
         self.layer(lambda(f))
     }
 
-    /// How many layers there are.
+    /// Returns the number of layers.
     pub fn len(&self) -> usize {
         self.layers.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no layers.
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()
     }

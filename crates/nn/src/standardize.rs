@@ -5,8 +5,8 @@ use gradus_derive::Module;
 
 use crate::Forward;
 
-/// `(x − shift) / scale` for each column (the last axis), with numbers that are not learned: so that a saved model
-/// takes inputs as they are measured, and nobody can forget how the training data were scaled.
+/// `(x − shift) / scale` for each column (the last axis), with numbers that are not learned. With this layer, a saved
+/// model takes inputs as they are measured, and nobody can forget how the training data were scaled.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -21,17 +21,17 @@ use crate::Forward;
 #[derive(Clone, Debug, Module)]
 #[module(crate = gradus_autograd)]
 pub struct Standardize<T: Float = f32> {
-    /// one a column
+    /// the shift of each column
     pub shift: Buffer<T>,
-    /// one a column
+    /// the scale of each column
     pub scale: Buffer<T>,
 }
 
 impl<T: Float> Standardize<T> {
-    /// With a shift and a scale for each column.
+    /// A layer with a shift and a scale for each column.
     ///
     /// # Panics
-    /// If there are not as many of both, or a scale is 0 or not finite.
+    /// If the numbers of shifts and scales differ, or a scale is 0 or not finite.
     #[track_caller]
     pub fn new(shift: &[f64], scale: &[f64]) -> Self {
         let (n, m) = (shift.len(), scale.len());
@@ -43,7 +43,7 @@ impl<T: Float> Standardize<T> {
         Standardize { shift: buffer(shift), scale: buffer(scale) }
     }
 
-    /// Changes nothing, until numbers are loaded into it.
+    /// A layer that changes nothing until numbers are loaded into it.
     pub fn identity(columns: usize) -> Self {
         Self::new(&vec![0.0; columns], &vec![1.0; columns])
     }
@@ -51,7 +51,7 @@ impl<T: Float> Standardize<T> {
 
 impl<T: Float> Forward<T> for Standardize<T> {
     /// # Panics
-    /// If the last axis has more or fewer columns.
+    /// If the last axis has a different number of columns.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let (shape, own) = (x.shape(), self.shift.shape()[0]);

@@ -1,51 +1,51 @@
-//! What a model is made of, as a table.
+//! A table of the parameters and buffers of a model.
 
 use std::fmt;
 
 use gradus_autograd::{Float, Leaf, Module, Visitor};
 
-/// A table of a model's parameters and buffers. Made by [`Summarize::summary`]; printed, it has a row for each and the
-/// totals.
+/// A table of a model's parameters and buffers. [`Summarize::summary`] makes it. When printed, it has a row for each
+/// parameter or buffer, and the totals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// the rows, in the order of the model
     pub rows: Vec<SummaryRow>,
-    /// 4 or 8
+    /// the size of a number in bytes: 4 or 8
     pub bytes_per_number: usize,
 }
 
-/// One parameter or buffer.
+/// A row of a [`Summary`], for one parameter or buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SummaryRow {
-    /// the path of the parameter
+    /// the path of the parameter or buffer
     pub path: String,
-    /// its shape
+    /// the shape of the parameter or buffer
     pub shape: Vec<usize>,
-    /// `"trained"`, `"frozen"` or `"buffer"`
+    /// the kind: `"trained"`, `"frozen"` or `"buffer"`
     pub kind: &'static str,
 }
 
 impl SummaryRow {
-    /// How many numbers it has.
+    /// Returns how many numbers the parameter or buffer has.
     pub fn count(&self) -> usize {
         self.shape.iter().product()
     }
 }
 
 impl Summary {
-    /// How many numbers of a kind there are.
+    /// Returns how many numbers of a kind there are.
     pub fn count(&self, kind: &str) -> usize {
         self.rows.iter().filter(|row| row.kind == kind).map(SummaryRow::count).sum()
     }
 
-    /// Memory of all of them, in bytes. Training takes as much again for gradients, and for each state of the
-    /// optimizer.
+    /// Returns the memory of all parameters and buffers, in bytes. Training takes as much again for gradients, and for
+    /// each state of the optimizer.
     pub fn bytes(&self) -> usize {
         self.rows.iter().map(SummaryRow::count).sum::<usize>() * self.bytes_per_number
     }
 }
 
-/// With thousands apart.
+/// Formats a number with commas between the thousands.
 fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
@@ -76,9 +76,9 @@ impl fmt::Display for Summary {
     }
 }
 
-/// [`summary`](Self::summary) for every model.
+/// Adds the method [`summary`](Self::summary) to every model.
 pub trait Summarize<T: Float>: Module<T> {
-    /// A table of paths, shapes and counts.
+    /// Returns a table of paths, shapes and counts.
     ///
     /// ```
     /// use gradus_autograd::Module;

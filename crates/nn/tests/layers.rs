@@ -1,4 +1,4 @@
-//! Layers: what they compute, in which mode, and that they learn.
+//! Tests of layers: their output, in each mode, and that they learn.
 
 use gradus_autograd::{Module, Param, Stream, Tape, Var, gradcheck};
 use gradus_nn::{
@@ -18,7 +18,7 @@ fn linear_is_x_w_transposed_plus_b() {
     let x = tape.var(array![[1.0, 0.0], [1.0, -1.0]]);
     assert_eq!(layer.forward(x).value(), array![[1.5, 3.0, 4.5], [-0.5, -1.0, -1.5]].into_dyn());
     assert_eq!(layer.clone().without_bias().forward(x).value(), array![[1.0, 3.0, 5.0], [-1.0, -1.0, -1.0]].into_dyn());
-    // more axes before the last
+    // the input may have more axes before the last
     assert_eq!(layer.forward(x.reshape([1, 2, 1, 2])).shape(), [1, 2, 1, 3]);
 }
 
@@ -128,7 +128,7 @@ fn sequential_names_its_layers_and_clones_them_apart() {
     assert_eq!(model.forward(x).data(), copy.forward(x).data());
 }
 
-/// Against PyTorch 2.15's `GRU` with the same numbers.
+/// The expected numbers are those of PyTorch 2.15's `GRU` with the same parameters and inputs.
 #[test]
 fn gru_is_pytorchs() {
     let wave = |shape: &[usize], k: f64| {
@@ -174,7 +174,7 @@ fn gru_is_pytorchs() {
     );
 }
 
-/// At 0 and 1 the gradient is PyTorch's, which is finite.
+/// At 0 and 1 the gradient is that of PyTorch, which is finite.
 #[test]
 fn cross_entropy_of_probabilities_is_finite_at_0_and_1() {
     let tape = Tape::<f64>::mathematics();
@@ -224,7 +224,7 @@ fn classes_may_stand_before_other_axes_or_alone() {
     assert!(alone.shape().is_empty() && (alone.item() - 3f64.ln()).abs() < 1e-12);
 }
 
-/// Statistics move by the optimizer's step, once for each forward pass, and inference changes nothing.
+/// The running statistics move by the optimizer's step, once for each forward pass, and inference changes nothing.
 #[test]
 fn batch_norm_learns_its_statistics() {
     let mut layer = BatchNorm::<f64>::new(1);
@@ -236,7 +236,7 @@ fn batch_norm_learns_its_statistics() {
     let (mean, variance) = (layer.running_mean.value()[0], layer.running_var.value()[0]);
     assert!((mean - 3.0).abs() < 1e-6 && (variance - 8.0).abs() < 1e-6, "{mean}, {variance}");
     let tape = Tape::inference();
-    let y = layer.forward(tape.constant(array![[3.0]])); // a batch of one, as inference has them
+    let y = layer.forward(tape.constant(array![[3.0]])); // a batch of one is allowed in inference
     assert!(y.item().abs() < 1e-6);
 }
 

@@ -1,4 +1,4 @@
-//! What a layer or a loss computes does not depend on what the tape's memory held before.
+//! The results of layers and losses do not depend on the earlier contents of the tape's memory.
 
 use gradus_autograd::{Float, Tape, Var};
 use gradus_nn::{
@@ -9,7 +9,7 @@ use ndarray::{ArrayD, IxDyn, array};
 
 type Of<T> = Box<dyn for<'t> Fn(Var<'t, T>) -> Var<'t, T>>;
 
-/// A case: its name, the shape of its input, and what it computes of it.
+/// A case: its name, the shape of its input, and the function of the input.
 struct Case<T: Float>(&'static str, &'static [usize], Of<T>);
 
 fn case<T: Float>(
@@ -95,7 +95,7 @@ fn losses<T: Float>() -> Vec<Case<T>> {
     ]
 }
 
-/// The bits of the value, of the gradients, and of the Hessian's product with a direction.
+/// Returns the bits of the value, of the gradients, and of the Hessian's product with a direction.
 fn bits<T: Float>(tape: &Tape<T>, of: &Of<T>, shape: &[usize]) -> Vec<u64> {
     let cast = |x: ArrayD<f64>| x.mapv(T::from_f64);
     let x = tape.var(cast(numbers(shape, 0.0)));
@@ -112,7 +112,7 @@ fn bits<T: Float>(tape: &Tape<T>, of: &Of<T>, shape: &[usize]) -> Vec<u64> {
     parts.iter().flatten().map(|x| x.to_f64().to_bits()).collect()
 }
 
-/// A training tape, at the start of its stream, whose memory was used before and holds NaN.
+/// Returns a training tape, at the start of its random stream, whose memory was used before and holds NaN.
 fn used<T: Float>() -> Tape<T> {
     let mut tape = Tape::training(7);
     let start = tape.stream();
@@ -140,7 +140,7 @@ fn layers_and_losses_never_read_numbers_of_earlier_steps() {
     same::<f64>();
 }
 
-/// A layer or a loss that the crate gains must be among the cases above.
+/// Every layer and loss of the crate must be among the cases above, including those added later.
 #[test]
 fn no_layer_and_no_loss_is_forgotten() {
     let all: Vec<&str> = layers::<f32>().iter().chain(&losses()).map(|c| c.0).collect();

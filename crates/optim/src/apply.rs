@@ -1,4 +1,4 @@
-//! How a rule is run over a parameter.
+//! Runs a rule over a parameter, in pieces on several threads or on the whole.
 
 use gradus_autograd::internal::{Typed, split_many};
 use gradus_autograd::{Float, Param};
@@ -14,7 +14,7 @@ pub(crate) struct Step {
     pub(crate) step: u64,
 }
 
-/// Updates a parameter; the state is one part behind the other.
+/// Updates a parameter. `state` holds the parts of the rule's state, one after the other.
 pub(crate) fn update<R: Rule, T: Float>(rule: &R, param: &mut Param<T>, grad: &[T], state: &mut [T], step: Step) {
     let Step { scale, lr, step } = step;
     let shape = SmallVec::<[usize; 4]>::from_slice(param.shape());
@@ -34,10 +34,11 @@ pub(crate) fn update<R: Rule, T: Float>(rule: &R, param: &mut Param<T>, grad: &[
     });
 }
 
-/// Numbers of a parameter that a thread must have to itself before a second one is woken.
+/// The least number of elements for each thread: a parameter is split between threads only if every piece has that
+/// many.
 const GRAIN: usize = 1 << 17;
 
-/// Runs `f(parameter, gradient, state)` as the rule wants to see them.
+/// Runs `f(parameter, gradient, state)` on pieces of the parameter or on the whole, as `states` says.
 fn apply<T: Send + Sync>(
     states: &States,
     len: usize,
@@ -64,7 +65,7 @@ fn apply<T: Send + Sync>(
     }
 }
 
-/// Cuts a slice into parts of the given lengths.
+/// Cuts a slice into parts of the given lengths, and appends them to `parts`.
 fn cut<'a, T>(mut rest: &'a mut [T], lengths: impl Iterator<Item = usize>, parts: &mut SmallVec<[&'a mut [T]; 5]>) {
     for len in lengths {
         let (part, behind) = rest.split_at_mut(len);

@@ -1,28 +1,29 @@
-//! Norms of gradients, and gradients kept within bounds.
+//! Norms of gradients, and the clipping of gradients.
 
 use gradus_autograd::Float;
 use gradus_autograd::internal::vectorize;
 use gradus_autograd::internal::{Typed, split_by};
 use smallvec::SmallVec;
 
-/// What bounds the gradients of a step.
+/// The bounds that the gradients of a step are clipped to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Clip {
-    /// the norm of all together
+    /// the largest norm of all gradients together
     pub(crate) norm: Option<f64>,
-    /// the norm of each parameter's
+    /// the largest norm of each parameter's gradient
     pub(crate) each: Option<f64>,
-    /// the size of each number
+    /// the largest absolute value of each element
     pub(crate) value: Option<f64>,
 }
 
-/// What brings a norm within its bound: `min(1, max / (norm + 10⁻⁶))`. NaN stays, and shows.
+/// Returns the factor that brings a norm within its bound, `min(1, max / (norm + 10⁻⁶))`. If the norm is NaN, the
+/// factor is too, so that NaN shows in the parameters.
 pub(crate) fn factor(norm: f64, max: f64) -> f64 {
     let factor = max / (norm + 1e-6);
     if factor > 1.0 { 1.0 } else { factor }
 }
 
-/// `clipped ← min(max(scale · grad, −limit), limit)`; NaN stays.
+/// Sets `clipped` to `min(max(scale · grad, −limit), limit)`. NaN stays NaN.
 pub(crate) fn by_value<T: Float>(grad: &[T], scale: f64, limit: f64, clipped: &mut Vec<T>) {
     let [scale, low, high] = [scale, -limit, limit].map(T::from_f64);
     let within = |g: &T| {
@@ -39,10 +40,11 @@ pub(crate) fn by_value<T: Float>(grad: &[T], scale: f64, limit: f64, clipped: &m
     clipped.extend(grad.iter().map(within));
 }
 
-/// Numbers whose squares are summed before the sum goes to those of the others.
+/// The number of elements in a block, whose squares are summed before the sums of all blocks are added.
 const BLOCK: usize = 1 << 15;
 
-/// The 2-norm of several arrays together, which `each` goes through. It neither overflows nor underflows where it fits.
+/// Returns the 2-norm of several arrays together; `each` calls its argument with every array. Even if squares overflow
+/// or underflow, the result is right whenever the norm itself fits into `f64`.
 pub(crate) fn norm<T: Float>(each: impl Fn(&mut dyn FnMut(&[T]))) -> f64 {
     let mut sum = 0.0;
     each(&mut |x| sum += squares(x));
@@ -63,7 +65,8 @@ pub(crate) fn norm<T: Float>(each: impl Fn(&mut dyn FnMut(&[T]))) -> f64 {
     largest * sum.sqrt()
 }
 
-/// The sum of squares: of the sums of blocks, in their order, so that it does not depend on the number of threads.
+/// Returns the sum of squares. The sums of the blocks are added in order, so that the result does not depend on the
+/// number of threads.
 pub(crate) fn squares<T: Float>(x: &[T]) -> f64 {
     let mut sums: SmallVec<[f64; 8]> = SmallVec::from_elem(0.0, x.len().div_ceil(BLOCK));
     split_by(&mut sums, 1, 8, |start, sums| {
@@ -81,7 +84,7 @@ pub(crate) fn squares<T: Float>(x: &[T]) -> f64 {
     sums.iter().sum()
 }
 
-/// Sums squares in 16 lanes and blocks, so that it is fast and the rounding error small.
+/// Sums squares in 16 lanes, which is fast, and in blocks, which keeps the rounding error small.
 fn squares_f32(x: &[f32]) -> f64 {
     vectorize(
         #[inline(always)]

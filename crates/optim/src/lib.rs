@@ -1,7 +1,7 @@
 //! Variants of gradient descent.
 //!
-//! An [`Optimizer`] is a [`Rule`] (one update formula: such as [`rules::Sgd`] or [`rules::Adam`]) with a learning
-//! rate, a [`Schedule`], groups of parameters with settings of their own, and clipping:
+//! An [`Optimizer`] is a [`Rule`] (one update formula, such as [`rules::Sgd`] or [`rules::Adam`]) with a learning rate,
+//! a [`Schedule`], groups of parameters with settings of their own, and clipping:
 //!
 //! ```
 //! use gradus_autograd::{Param, Tape};
@@ -17,12 +17,13 @@
 //! assert!(w.data().iter().all(|w: &f32| w.abs() < 1e-2));
 //! ```
 //!
-//! Formulas, references and settings stand in [`rules`], one file for each rule. Formulas and defaults are PyTorch's.
+//! Formulas, references and settings are in [`rules`], one file for each rule. Formulas and defaults are those of
+//! PyTorch.
 //!
 //! | | |
 //! |---|---|
 //! | [`Optimizer`] of a rule | [`Sgd`], [`Adagrad`], [`Adadelta`], [`RmsProp`], [`Adam`], [`AdamW`], [`NAdam`], [`RAdam`], [`Adamax`], [`Rprop`], [`Asgd`], [`Lion`], [`Adafactor`], [`Muon`], or a [`Rule`] of your own |
-//! | beside it | [`Lbfgs`], [`Sag`], [`Saga`], [`Lookahead`], [`Averaged`], which go around any [`Descent`]; [`WeightAverage`], [`Accumulator`] |
+//! | beside an optimizer | [`Lbfgs`], [`Sag`], [`Saga`]; [`Lookahead`] and [`Averaged`], which wrap any [`Descent`]; [`WeightAverage`], [`Accumulator`] |
 //! | learning rates | [`Schedule`] and the functions that make one; [`ReduceOnPlateau`], [`EarlyStopping`], [`find_lr`] |
 //! | plain functions | [`minimize`], [`random_restarts`], [`descend`] with [`Rows`]; [`functions`] with known minima |
 

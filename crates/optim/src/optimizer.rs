@@ -11,9 +11,10 @@ use crate::slots::{Slots, group_of, other_shape};
 use crate::state::Slot;
 use crate::{Group, NonFiniteGradient, OptimizerState, Rule, Schedule, StateError, constant};
 
-/// Steps along gradients. See the [crate's page](crate) for the whole picture.
+/// A [`Rule`] with everything it needs to step a model along gradients. See the [crate's page](crate) for an overview.
 ///
-/// State belongs to a parameter's path, so it can be saved and found again; gradients belong to its identity.
+/// The state of a parameter is kept under its path, so that it can be saved and found again. Gradients belong to the
+/// parameter's identity.
 #[derive(Clone, Debug)]
 pub struct Optimizer<R: Rule, T: Float = f32> {
     base: Group<R>,
@@ -21,7 +22,7 @@ pub struct Optimizer<R: Rule, T: Float = f32> {
     schedule: Schedule,
     factor: f64,
     clip: Clip,
-    /// a gradient that is clipped by value
+    /// memory for a gradient that is clipped by value
     clipped: Vec<T>,
     last_norm: Option<f64>,
     steps: u64,
@@ -29,7 +30,7 @@ pub struct Optimizer<R: Rule, T: Float = f32> {
 }
 
 impl<R: Rule, T: Float> Optimizer<R, T> {
-    /// With the given learning rate and rule.
+    /// An optimizer with the given learning rate and rule.
     ///
     /// # Panics
     /// If the learning rate is negative or not finite.
@@ -61,13 +62,13 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         self
     }
 
-    /// [`schedule`](Self::schedule), for an optimizer that has made steps.
+    /// Replaces the schedule, like [`schedule`](Self::schedule), of an optimizer that may have made steps.
     pub fn set_schedule(&mut self, schedule: Schedule) {
         self.schedule = schedule;
     }
 
-    /// Gives parameters whose path fits `pattern` (`*` stands for anything) settings of their own, starting from those
-    /// made so far. Where several patterns fit, the last one counts.
+    /// Gives the parameters whose path fits `pattern` (`*` stands for anything) settings of their own. These start as a
+    /// copy of the settings made so far. If several patterns fit, the last one counts.
     ///
     /// ```
     /// use gradus_optim::AdamW;
@@ -79,16 +80,16 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// ```
     pub fn group(mut self, pattern: &str, change: impl FnOnce(Group<R>) -> Group<R>) -> Self {
         self.groups.push((pattern.to_owned(), change(self.base.clone())));
-        self.slots.forget(); // each looks for its group anew
+        self.slots.forget(); // each parameter looks for its group again
         self
     }
 
     /// Scales all gradients together so that their norm is at most `max_norm`: by `min(1, max_norm / (norm + 10⁻⁶))`,
-    /// as PyTorch does. With a norm that is not finite, what is not finite becomes NaN and nothing else moves;
-    /// [`try_step`](Self::try_step) reports it instead.
+    /// as PyTorch does. If the norm is infinite, infinite elements become NaN and all others 0; if the norm is NaN, all
+    /// elements become NaN. [`try_step`](Self::try_step) returns an error instead.
     ///
     /// # Panics
-    /// If it is negative or not finite.
+    /// If `max_norm` is negative or not finite.
     #[track_caller]
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
         check("clip_norm", &max_norm, NON_NEGATIVE);
@@ -97,7 +98,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     }
 
     /// Scales the gradient of each parameter on its own so that its norm is at most `max_norm`, as
-    /// [`clip_norm`](Self::clip_norm) does for all together (which comes first if both are asked for).
+    /// [`clip_norm`](Self::clip_norm) does for all gradients together. If both are set, `clip_norm` comes first.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};
@@ -110,7 +111,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// ```
     ///
     /// # Panics
-    /// If it is negative or not finite.
+    /// If `max_norm` is negative or not finite.
     #[track_caller]
     pub fn clip_norm_each(mut self, max_norm: f64) -> Self {
         check("clip_norm_each", &max_norm, NON_NEGATIVE);
@@ -118,7 +119,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         self
     }
 
-    /// Moves every number of the gradients into −`limit` … `limit`, after clipping by norm if there is any.
+    /// Limits every element of the gradients to −`limit` … `limit`, after clipping by norm if that is set.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};
@@ -130,7 +131,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// ```
     ///
     /// # Panics
-    /// If it is negative or not finite.
+    /// If `limit` is negative or not finite.
     #[track_caller]
     pub fn clip_value(mut self, limit: f64) -> Self {
         check("clip_value", &limit, NON_NEGATIVE);
@@ -138,32 +139,33 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         self
     }
 
-    /// The learning rate before schedule and factor.
+    /// Returns the learning rate before schedule and factor.
     pub(crate) fn base_lr(&self) -> f64 {
         self.base.lr
     }
 
-    /// The same, but that schedules begin anew.
+    /// Returns the same optimizer with the count of steps at 0 and the factor at 1, so that a schedule begins again.
     pub(crate) fn restarted(mut self) -> Self {
         (self.steps, self.factor) = (0, 1.0);
         self
     }
 
-    /// The learning rate of the next step, outside of groups that have their own.
+    /// Returns the learning rate of the next step, for parameters outside of groups with a learning rate of their own.
     pub fn lr(&self) -> f64 {
         self.base.lr * self.rate(self.steps)
     }
 
-    /// The learning rate of the next step for the parameter at a path.
+    /// Returns the learning rate of the next step for the parameter at a path.
     pub fn lr_of(&self, path: &str) -> f64 {
         group_of(&self.groups, path).map_or(&self.base, |i| &self.groups[i].1).lr * self.rate(self.steps)
     }
 
-    /// Multiplies all learning rates, from the next step on, beside the schedule. It belongs to the saved state. This
-    /// is how something that looks at a metric steers the descent: see [`ReduceOnPlateau`](crate::ReduceOnPlateau).
+    /// Multiplies all learning rates by `factor` from the next step on, in addition to the schedule. The factor is part
+    /// of the saved state. With it, code that watches a metric steers the descent: see
+    /// [`ReduceOnPlateau`](crate::ReduceOnPlateau).
     ///
     /// # Panics
-    /// If it is negative or not finite.
+    /// If `factor` is negative or not finite.
     #[track_caller]
     pub fn set_factor(&mut self, factor: f64) {
         check("set_factor", &factor, NON_NEGATIVE);
@@ -174,7 +176,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         self.factor * self.schedule.factor(step)
     }
 
-    /// What is wrong with the schedule's factor at the next step, if a step with it would ruin the parameters.
+    /// Returns what is wrong with the schedule's factor at the next step, if a step with it would ruin the parameters.
     fn unfit_rate(&self) -> Option<String> {
         let factor = self.schedule.factor(self.steps);
         (!factor.is_finite() || factor < 0.0).then(|| {
@@ -185,8 +187,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         })
     }
 
-    /// What is wrong with a model that this optimizer has not seen yet: two parameters at one path, which would share a
-    /// state, or a group that is of no parameter.
+    /// Returns what is wrong with a model that this optimizer has not checked yet: two parameters at one path, which
+    /// would share a state, or a group that fits no parameter.
     fn unfit_model<M: Module<T> + ?Sized>(&self, model: &M) -> Option<String> {
         if self.slots.checked {
             return None;
@@ -209,24 +211,26 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         })
     }
 
-    /// Steps made.
+    /// Returns the number of steps made.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// The norm of all gradients together at the last step, before clipping; `None` if nobody asked for one.
+    /// Returns the norm of all gradients together, before clipping, at the last step that computed it: with
+    /// [`clip_norm`](Self::clip_norm), or by [`try_step`](Self::try_step). `None` if no step did.
     pub fn last_norm(&self) -> Option<f64> {
         self.last_norm
     }
 
-    /// One step: changes every parameter that has a gradient, and moves the buffers as the forward pass said.
+    /// Makes one step: changes every parameter that has a gradient, and updates the buffers as the forward pass
+    /// recorded.
     ///
-    /// A parameter without a gradient stays as it is, decay included.
+    /// A parameter without a gradient stays as it is; weight decay does not change it either.
     ///
     /// # Panics
-    /// If a gradient is of no parameter of the model: usually the model was cloned after the forward pass, or is a part
-    /// of what the cost ran through. If two parameters have one path, a group fits none, or the schedule's factor is
-    /// negative or not finite.
+    /// If a gradient belongs to no parameter of the model: usually the model was cloned after the forward pass, or is
+    /// only a part of the model that the cost was computed with. If two parameters have one path, a group fits no
+    /// parameter, or the schedule's factor is negative or not finite.
     #[track_caller]
     pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, grads: &Gradients<T>) {
         let problem = self.unfit_state(model).or_else(|| self.unfit_model(model)).or_else(|| self.unfit_rate());
@@ -285,7 +289,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         );
     }
 
-    /// [`step`](Self::step), unless a gradient is not finite.
+    /// Makes a step like [`step`](Self::step), unless a gradient is NaN or infinite.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};
@@ -314,7 +318,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         Ok(())
     }
 
-    /// Which gradient is not finite, if one is.
+    /// Checks that all gradients are finite; the error names the first one that is not.
     pub(crate) fn check_finite<M: Module<T> + ?Sized>(
         &mut self,
         model: &M,
@@ -328,7 +332,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         }
     }
 
-    /// Runs `f(path, gradient)` for each parameter that has one and is not frozen.
+    /// Runs `f(path, gradient)` for each parameter that has a gradient and is not in a frozen group.
     fn each_gradient<M: Module<T> + ?Sized>(
         &self,
         model: &M,
@@ -349,12 +353,12 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         }));
     }
 
-    /// The 2-norm of all gradients together.
+    /// Returns the 2-norm of all gradients together.
     fn norm<M: Module<T> + ?Sized>(&self, model: &M, grads: &Gradients<T>) -> f64 {
         clip::norm(|f| self.each_gradient(model, grads, |_, grad| f(grad)))
     }
 
-    /// The first number that is not finite.
+    /// Returns the first element of a gradient that is not finite, if there is one.
     fn first_non_finite<M: Module<T> + ?Sized>(&self, model: &M, grads: &Gradients<T>) -> Option<NonFiniteGradient> {
         let mut first = None;
         self.each_gradient(model, grads, |path, grad| {
@@ -368,16 +372,17 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         first
     }
 
-    /// Whether a state that was [loaded](Self::load_state) is this model's, and of these settings. [`step`](Self::step)
-    /// panics if it is not.
+    /// Checks that a [loaded](Self::load_state) state belongs to this model and to these settings. [`step`](Self::step)
+    /// panics if it does not.
     ///
     /// # Errors
-    /// What does not fit.
+    /// If it does not; the error says what does not fit.
     pub fn state_fits<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
         self.unfit_state(model).map_or(Ok(()), |reason| Err(StateError::OtherModel { reason }))
     }
 
-    /// What is wrong with a state that was loaded, and not used yet, if it is not of the parameter at its path.
+    /// Returns what is wrong with a state that was loaded and not used yet, if it does not fit the parameter at its
+    /// path.
     fn unfit_state<M: Module<T> + ?Sized>(&self, model: &M) -> Option<String> {
         if self.slots.checked || self.slots.is_empty() {
             return None;
@@ -416,17 +421,17 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         })
     }
 
-    /// The state, to be saved.
+    /// Returns the state, to be saved.
     pub fn state(&self) -> OptimizerState<T> {
         let params = self.slots.current().map(Slot::save).collect();
         OptimizerState { rule: R::NAME.into(), steps: self.steps, factor: self.factor, params }
     }
 
-    /// Takes over a saved state; the next step is then bit for bit the one that would have followed.
+    /// Loads a saved state. The next step is then, bit for bit, the step that would have followed.
     ///
     /// # Errors
-    /// If it was saved by another rule, or is none that an optimizer saves: two states of one path, a factor that is
-    /// negative or not finite, steps beyond counting.
+    /// If the state was saved by another rule, or no optimizer can have saved it: it has two states for one path, a
+    /// factor that is negative or not finite, or a number of steps or a shape that is too large.
     pub fn load_state(&mut self, state: OptimizerState<T>) -> Result<(), StateError> {
         if state.rule != R::NAME {
             return Err(StateError::OtherRule { saved: state.rule, own: R::NAME });
@@ -440,7 +445,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     }
 }
 
-/// The first few of many paths, for a message.
+/// Returns the first few of many paths, for a message.
 fn some_of(paths: &[String]) -> String {
     let mut text = paths.iter().take(4).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
     if paths.len() > 4 {

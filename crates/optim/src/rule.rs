@@ -1,4 +1,4 @@
-//! The update formulas, and what they have in common: what a rule is handed, and what it remembers of each parameter.
+//! What the update formulas have in common: the input that a rule gets, and the state that it keeps for each parameter.
 
 use std::fmt::Debug;
 use std::ops::RangeBounds;
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 /// An update formula with its settings.
 ///
-/// It is written once for both number types; the two methods compile it for each. A rule of your own needs serde's
-/// derives (`serde = { version = "1", features = ["derive"] }`), because settings can be saved. Steps by the sign of a
-/// momentum:
+/// The formula is written once for both number types; the methods `update_f32` and `update_f64` compile it for each
+/// type. A rule of your own needs serde's derives (`serde = { version = "1", features = ["derive"] }`), because
+/// settings can be saved. For example, this rule steps by the sign of a momentum:
 ///
 /// ```
 /// use gradus_autograd::Float;
@@ -51,33 +51,35 @@ use serde::{Deserialize, Serialize};
 /// assert!(found.cost() < 1e-3);
 /// ```
 pub trait Rule: Clone + Debug + PartialEq + Send + Sync + Serialize + DeserializeOwned + 'static {
-    /// What messages and saved states call it.
+    /// The name of the rule in messages and saved states.
     const NAME: &'static str;
-    /// What it remembers of a parameter of this shape, with its settings. All numbers are 0 before the first step.
+    /// Returns the size of the state that the rule, with its settings, keeps for a parameter of this shape. All numbers
+    /// of the state are 0 before the first step.
     fn states(&self, shape: &[usize]) -> States;
-    /// Which setting is out of its range, if one is. Settings that come as a whole pass through it, in
-    /// [`Optimizer::with_rule`](crate::Optimizer::with_rule) and [`Group::rule`].
+    /// Returns an error that names a setting out of its range, if there is one.
+    /// [`Optimizer::with_rule`](crate::Optimizer::with_rule) and [`Group::rule`], which take all settings at once, call
+    /// this method.
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
-    /// One step of one parameter.
+    /// Makes one step of one parameter in `f32`.
     fn update_f32(&self, update: Update<'_, '_, f32>);
-    /// One step of one parameter.
+    /// Makes one step of one parameter in `f64`.
     fn update_f64(&self, update: Update<'_, '_, f64>);
 }
 
-/// What a [`Rule`] remembers of a parameter, and how it wants to see it.
+/// The state that a [`Rule`] keeps for a parameter, and whether the rule sees the parameter whole or in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum States {
-    /// So many numbers for each number of the parameter. What becomes of a number does not depend on the others, so a
-    /// large parameter is updated in pieces, side by side, and the rule sees a piece.
+    /// This many numbers for each element of the parameter. The elements are updated independently of each other, so a
+    /// large parameter is updated in pieces on several threads, and the rule sees one piece at a time.
     Each(usize),
-    /// Parts of these lengths. The rule sees the whole parameter.
+    /// Parts of these lengths for the whole parameter. The rule sees the whole parameter at once.
     Whole(Vec<usize>),
 }
 
 impl States {
-    /// How many numbers a parameter of `len` numbers has remembered.
+    /// Returns how many numbers are kept for a parameter of `len` elements.
     pub(crate) fn total(&self, len: usize) -> usize {
         match self {
             States::Each(count) => count * len,
@@ -86,34 +88,35 @@ impl States {
     }
 }
 
-/// One step of one parameter, or of a piece of it, as a [`Rule`] sees it.
+/// The input of one step of one parameter, or of a piece of it, as a [`Rule`] gets it.
 #[derive(Debug)]
 pub struct Update<'a, 'b, T> {
     /// the parameter, to be changed
     pub theta: &'a mut [T],
-    /// its gradient, of the same length
+    /// the gradient of the parameter, of the same length
     pub grad: &'a [T],
-    /// what the gradient is to be multiplied by first (clipping)
+    /// the factor that the gradient must be multiplied by first (for clipping)
     pub scale: T,
-    /// what [`Rule::states`] asked for: slices as long as `theta`, or the parts
+    /// the state that [`Rule::states`] asked for: slices as long as `theta`, or the parts
     pub state: &'a mut [&'b mut [T]],
     /// the shape of the whole parameter
     pub shape: &'a [usize],
     /// the learning rate of this step
     pub lr: f64,
-    /// 1 for the first step of this parameter
+    /// the number of this parameter's step, counted from 1
     pub step: u64,
 }
 
-/// The number, or 0 if it is nearer to 0 than 10⁻³⁰ (10⁻²⁹⁰ in `f64`). States pass through it: momenta of dead units
-/// would otherwise shrink into denormal numbers, on which processors are a hundred times slower, and stay there.
+/// Returns the number, or 0 if its absolute value is less than 10⁻³⁰ (10⁻²⁹⁰ in `f64`). Rules pass their states through
+/// this function. Otherwise the momenta of dead units would shrink into denormal numbers, on which processors are a
+/// hundred times slower, and stay there.
 #[inline(always)]
 pub fn flush<T: Float>(x: T) -> T {
     let least = T::from_f64(if size_of::<T>() == 4 { 1e-30 } else { 1e-290 });
     if x.abs() < least { T::default() } else { x }
 }
 
-/// Settings of a group of parameters: a learning rate and a rule.
+/// The settings of a group of parameters: a learning rate and a rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Group<R> {
     pub(crate) lr: f64,
@@ -147,16 +150,17 @@ impl<R> Group<R> {
         self
     }
 
-    /// Leaves the parameters as they are, and their gradients out of norms.
+    /// Sets whether the parameters are frozen: steps do not change them, and norms do not count their gradients.
     ///
-    /// Their gradients are still computed; [`Module::set_frozen`](gradus_autograd::Module::set_frozen) saves that too.
+    /// Their gradients are still computed; [`Module::set_frozen`](gradus_autograd::Module::set_frozen) saves this work
+    /// too.
     pub fn frozen(mut self, frozen: bool) -> Self {
         self.frozen = frozen;
         self
     }
 }
 
-/// A setting of one number or several.
+/// A setting that is one number or several.
 pub(crate) trait Setting: Debug {
     fn within(&self, range: &impl RangeBounds<f64>) -> bool;
 }
@@ -173,7 +177,7 @@ impl Setting for (f64, f64) {
     }
 }
 
-/// Says so if a setting is out of its range.
+/// Returns an error if a setting is out of its range.
 pub(crate) fn within(name: &str, value: &impl Setting, range: impl RangeBounds<f64> + Debug) -> Result<(), String> {
     match value.within(&range) {
         true => Ok(()),
@@ -181,21 +185,21 @@ pub(crate) fn within(name: &str, value: &impl Setting, range: impl RangeBounds<f
     }
 }
 
-/// Refuses a setting out of its range, at the line that made it.
+/// Panics if a setting is out of its range, at the line that made the setting.
 #[track_caller]
 pub(crate) fn check(name: &str, value: &impl Setting, range: impl RangeBounds<f64> + Debug) {
     within(name, value, range).unwrap_or_else(|problem| panic!("{problem}"));
 }
 
-/// The range of learning rates, and of whatever else is at least 0.
+/// The range of learning rates, and of other settings that must be at least 0.
 pub(crate) const NON_NEGATIVE: std::ops::Range<f64> = 0.0..f64::INFINITY;
 
-/// Declares a rule: its settings, each with its text, its default and its range, in one place.
+/// Declares a rule: its settings, each with its documentation, its default and its range, in one place.
 ///
-/// It makes the struct, `Default`, [`Rule::check`], and a method for each setting on optimizers and on groups. In
-/// parentheses stand the rule's name and how many numbers it remembers for each number of the parameter: the struct
-/// then has a method `update` that is generic over the number type, which is compiled for each instruction set. A rule
-/// without parentheses implements [`Rule`] itself.
+/// The macro makes the struct, `Default`, a check of the ranges, and a method for each setting on optimizers and on
+/// groups. The parentheses hold the rule's name, and how many numbers it keeps for each element of the parameter. With
+/// them, the macro also implements [`Rule`]: it calls the struct's method `update`, which is generic over the number
+/// type, and compiles it for each instruction set. A rule without parentheses implements [`Rule`] itself.
 macro_rules! rule {
     (
         $(#[$doc:meta])*
@@ -217,7 +221,7 @@ macro_rules! rule {
         }
 
         impl $(<const $flag: bool>)? $Rule $(<$flag>)? {
-            /// Which setting is out of its range, if one is.
+            /// Returns an error that names a setting out of its range, if there is one.
             fn out_of_range(&self) -> Result<(), String> {
                 $($($crate::rule::within(stringify!($setting), &self.$setting, $range)?;)?)*
                 Ok(())
@@ -237,7 +241,7 @@ macro_rules! rule {
         }
 
         impl<T: gradus_autograd::Float $(, const $flag: bool)?> $crate::Optimizer<$Rule $(<$flag>)?, T> {
-            /// With the given learning rate and the defaults of the other settings.
+            /// An optimizer with the given learning rate, and the defaults of the other settings.
             ///
             /// # Panics
             /// If the learning rate is negative or not finite.

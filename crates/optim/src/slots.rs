@@ -12,9 +12,10 @@ use crate::{Group, Rule, States};
 pub(crate) struct Slots<T: Float> {
     list: Vec<Slot<T>>,
     by_id: HashMap<ParamId, usize>,
-    /// of several states that were at one path, the one that a parameter there goes on with
+    /// the place of the state at each path; if several states have had the path, that of the state which a parameter
+    /// there continues
     by_path: HashMap<String, usize>,
-    /// whether the model was looked at since the last state came, or was loaded, or groups changed
+    /// whether the model was checked since a state was last added or loaded, or a group was added
     pub(crate) checked: bool,
 }
 
@@ -25,7 +26,7 @@ impl<T: Float> Default for Slots<T> {
 }
 
 impl<T: Float> Slots<T> {
-    /// States that were saved.
+    /// The slots of saved states.
     pub(crate) fn of(saved: Vec<ParamState<T>>) -> Self {
         let list: Vec<Slot<T>> = saved.into_iter().map(Slot::load).collect();
         let by_path = list.iter().enumerate().map(|(place, slot)| (slot.path.clone(), place)).collect();
@@ -48,7 +49,7 @@ impl<T: Float> Slots<T> {
         self.by_path.get(path).map(|&place| &self.list[place])
     }
 
-    /// The state of each path. Of two that were at one path, it is that of the one that stepped last.
+    /// Returns the state of each path. Of several states that were at one path, it is the one that stepped last.
     pub(crate) fn current(&self) -> impl Iterator<Item = &Slot<T>> {
         let mut newest: HashMap<&str, u64> = HashMap::new();
         for slot in &self.list {
@@ -58,15 +59,16 @@ impl<T: Float> Slots<T> {
         self.list.iter().filter(move |slot| newest[&*slot.path] == slot.last)
     }
 
-    /// From now on the states are only known by their paths.
+    /// Forgets which parameters the states belong to: from now on, states are found by their paths only.
     pub(crate) fn forget(&mut self) {
         self.list.iter_mut().for_each(|slot| slot.param = None);
         self.by_id.clear();
         self.checked = false;
     }
 
-    /// The place of a parameter's state: mostly the expected one. A new parameter gets a new state; one whose identity
-    /// changed (a loaded model, a loaded state) is found by its path.
+    /// Returns the place of a parameter's state, which is usually `expected`. A new parameter gets a new state. If a
+    /// parameter's identity changed (a loaded model) or is not known yet (a loaded state), its state is found by its
+    /// path.
     #[track_caller]
     pub(crate) fn place<R: Rule>(
         &mut self,
@@ -83,7 +85,7 @@ impl<T: Float> Slots<T> {
         let path = path.to_string();
         if let Some(&place) = self.by_id.get(&id) {
             self.by_path.insert(path.clone(), place);
-            self.list[place].path = path; // parameters before it came or went
+            self.list[place].path = path; // the path changes when parameters before it are added or removed
             return place;
         }
         let group = group_of(groups, &path);
@@ -113,7 +115,7 @@ impl<T: Float> Slots<T> {
     }
 }
 
-/// What is wrong, if the state is not for the parameter's shape.
+/// Returns what is wrong, if the state is for a parameter of another shape.
 pub(crate) fn other_shape<T: Float>(slot: &Slot<T>, param: &Param<T>) -> Option<String> {
     (slot.shape != param.shape()).then(|| {
         format!(
@@ -127,7 +129,7 @@ pub(crate) fn other_shape<T: Float>(slot: &Slot<T>, param: &Param<T>) -> Option<
     })
 }
 
-/// The last group whose pattern fits.
+/// Returns the index of the last group whose pattern fits the path.
 pub(crate) fn group_of<R>(groups: &[(String, Group<R>)], path: &str) -> Option<usize> {
     groups.iter().rposition(|(pattern, _)| path_fits(pattern, path))
 }

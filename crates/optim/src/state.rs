@@ -1,4 +1,4 @@
-//! What an optimizer remembers, and how it is saved.
+//! The state of an optimizer, and how it is saved.
 
 use std::collections::HashSet;
 
@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct OptimizerState<T: Float> {
-    /// [`Rule::NAME`](crate::Rule::NAME)
+    /// the name of the rule, [`Rule::NAME`](crate::Rule::NAME)
     #[serde(with = "gradus_autograd::exact")]
     pub rule: String,
-    /// steps made
+    /// the number of steps made
     pub steps: u64,
-    /// what [`Optimizer::set_factor`](crate::Optimizer::set_factor) set
+    /// the factor that [`Optimizer::set_factor`](crate::Optimizer::set_factor) set
     #[serde(with = "gradus_autograd::exact")]
     pub factor: f64,
-    /// one entry a parameter
+    /// the state of each parameter
     pub params: Vec<ParamState<T>>,
 }
 
@@ -29,20 +29,21 @@ pub struct ParamState<T: Float> {
     /// the path of the parameter in the model
     #[serde(with = "gradus_autograd::exact")]
     pub path: String,
-    /// steps made
+    /// the number of steps that this parameter made
     pub steps: u64,
-    /// the parameter's
+    /// the shape of the parameter
     pub shape: Vec<usize>,
-    /// the rule's numbers, one part behind the other
+    /// the rule's numbers, one part after the other
     #[serde(with = "gradus_autograd::exact")]
     pub numbers: Vec<T>,
 }
 
-/// More steps than any descent makes, so that counting on from them is safe.
+/// The largest number of steps that a state may have: more than any descent makes, and small enough that counting on
+/// from it cannot overflow.
 const MAX_STEPS: u64 = 1 << 53;
 
 impl<T: Float> OptimizerState<T> {
-    /// What is wrong in itself, in a state that no optimizer saved.
+    /// Returns what is wrong with the state in itself, if no optimizer can have saved it.
     pub(crate) fn flaw(&self) -> Option<String> {
         if !self.factor.is_finite() || self.factor < 0.0 {
             return Some(format!("its factor of the learning rate is {}", self.factor));
@@ -64,61 +65,61 @@ impl<T: Float> OptimizerState<T> {
     }
 }
 
-/// Why a saved state does not fit.
+/// The reason why a saved state does not fit.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
-    /// It was saved by another rule.
+    /// The state was saved by another rule.
     #[error("the saved state is of {saved}, the optimizer is {own}")]
     OtherRule {
-        /// the saved one's name
+        /// the name of the rule that saved the state
         saved: String,
-        /// this one's name
+        /// the name of this optimizer's rule
         own: &'static str,
     },
-    /// It holds what no optimizer saves.
+    /// The state holds something that no optimizer saves.
     #[error("the saved state is damaged: {reason}")]
     Damaged {
-        /// what
+        /// what is wrong with the state
         reason: String,
     },
-    /// It is of another model, or of other settings for this one.
+    /// The state belongs to another model, or to other settings.
     #[error("{reason}")]
     OtherModel {
-        /// the thing that does not fit
+        /// a message that says what does not fit
         reason: String,
     },
-    /// It was made with settings that remember more or less.
+    /// The state was made with settings that keep more or fewer numbers.
     #[error(
         "the saved state has {saved} {what}, this one has {own}; load it into one with the settings it was saved with"
     )]
     OtherSize {
-        /// the name of what is counted
+        /// the name of the things that are counted
         what: &'static str,
         /// the count in the saved state
         saved: usize,
-        /// the count here
+        /// the count that is needed here
         own: usize,
     },
 }
 debug_as_display!(StateError);
 
-/// What is known of one parameter.
+/// The state of one parameter, and what is known about the parameter.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot<T: Float> {
     pub(crate) path: String,
-    /// `None` for a state that was loaded and not used yet
+    /// the parameter's identity; `None` while the state is known by its path only
     pub(crate) param: Option<ParamId>,
-    /// the last group whose pattern fits
+    /// the index of the last group whose pattern fits
     pub(crate) group: Option<usize>,
     pub(crate) steps: u64,
-    /// the optimizer's step at which it stepped last
+    /// the optimizer's step at which this parameter was last updated
     pub(crate) last: u64,
     pub(crate) shape: Vec<usize>,
-    /// the same with padding; 0 if the state has none
+    /// the parameter's number of elements with padding; 0 if the state has no padding
     pub(crate) padded: usize,
-    /// each part padded like the parameter, unless the rule wants parts of its own or the state was not used yet. It is
-    /// a `Param` for its memory, which is aligned to lines of the cache
+    /// the rule's state. Each part is padded like the parameter, unless the rule wants parts of its own lengths or the
+    /// state was not used yet. The type is `Param` because its memory is aligned to cache lines
     pub(crate) state: Param<T>,
 }
 
@@ -132,12 +133,12 @@ impl<T: Float> Slot<T> {
         ParamState { path: self.path.clone(), steps: self.steps, shape: self.shape.clone(), numbers: self.numbers() }
     }
 
-    /// Numbers of the parameter.
+    /// Returns the number of elements of the parameter.
     pub(crate) fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// How many numbers the state has, without padding.
+    /// Returns how many numbers the state has, without padding.
     pub(crate) fn count(&self) -> usize {
         match self.padded {
             0 => self.state.len(),
@@ -145,7 +146,7 @@ impl<T: Float> Slot<T> {
         }
     }
 
-    /// The state without padding, which may hold anything.
+    /// Returns the numbers of the state. The padding, which may hold anything, is left out.
     pub(crate) fn numbers(&self) -> Vec<T> {
         match self.padded {
             0 => self.state.data().to_vec(),
@@ -153,7 +154,7 @@ impl<T: Float> Slot<T> {
         }
     }
 
-    /// Takes the state over into parts that are padded.
+    /// Moves the state into parts that are padded to `padded` numbers.
     pub(crate) fn pad(&mut self, padded: usize) {
         let (numbers, len) = (self.numbers(), self.len());
         if let Some(parts) = numbers.len().checked_div(len) {

@@ -1,4 +1,4 @@
-//! What moves a model: the one trait of optimizers and of what goes around them.
+//! The trait of everything that moves a model: optimizers, and wrappers around them.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{Optimizer, OptimizerState, Rule, Schedule, StateError};
 
-/// A gradient that no step can be made along.
+/// The error of a step whose gradient is NaN or infinite.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[error(
@@ -17,23 +17,23 @@ use crate::{Optimizer, OptimizerState, Rule, Schedule, StateError};
      warm-up; `Tape::detect_anomaly` finds the operation it comes from"
 )]
 pub struct NonFiniteGradient {
-    /// counted from 0
+    /// the number of the step, counted from 0
     pub step: u64,
     /// the path of the first parameter with such a gradient
     pub path: String,
-    /// the index of its first such number, counted through all axes
+    /// the index of the first such element in this gradient, counted through all axes
     pub index: usize,
-    /// NaN or infinite
+    /// the value of this element: NaN or infinite
     pub value: f64,
 }
 debug_as_display!(NonFiniteGradient);
 
-/// Whatever moves a model down its cost, one step at a time: an [`Optimizer`], [`Lbfgs`](crate::Lbfgs), which evaluates
+/// A way to move a model down its cost, one step at a time: an [`Optimizer`], [`Lbfgs`](crate::Lbfgs), which evaluates
 /// the cost several times a step, or one of these inside [`Lookahead`](crate::Lookahead) or
-/// [`Averaged`](crate::Averaged). What goes around is again a `Descent`, so they go around each other too.
+/// [`Averaged`](crate::Averaged). These two are a `Descent` themselves, so they can be nested.
 ///
-/// [`minimize`](crate::minimize) and [`descend`](crate::descend()) take any of them for plain functions, the trainer of
-/// `gradus-train` for models.
+/// [`minimize`](crate::minimize) and [`descend`](crate::descend()) take any `Descent`, and so does the trainer of
+/// `gradus-train`.
 ///
 /// ```
 /// use gradus_optim::{Adam, Lookahead, WeightAverage, minimize};
@@ -43,18 +43,18 @@ debug_as_display!(NonFiniteGradient);
 /// assert!((found.at[0] - 3.0).abs() < 1e-3);
 /// ```
 pub trait Descent<T: Float>: Clone + Debug {
-    /// What it remembers, as it is saved. Its settings are not in it.
+    /// The state, as it is saved. It does not contain the settings.
     type State: Serialize + DeserializeOwned;
 
-    /// One step. `evaluate` computes the cost and its gradients at the model as it then is, and gives the same answer
-    /// for the same model.
+    /// Makes one step. `evaluate` computes the cost and its gradients for the model that it is given; it must return
+    /// the same result for the same model.
     fn descend<M: Module<T>>(&mut self, model: &mut M, evaluate: impl FnMut(&M) -> (T, Gradients<T>));
 
-    /// [`descend`](Self::descend), unless a gradient is NaN or infinite. By default nothing is refused: it shows in the
-    /// parameters.
+    /// Makes a step like [`descend`](Self::descend), unless a gradient is NaN or infinite. The default implementation
+    /// refuses no gradient: NaN and infinity then show in the parameters.
     ///
     /// # Errors
-    /// Which parameter's gradient it is. Nothing was changed then.
+    /// If a gradient is NaN or infinite; the error names its parameter. Nothing is changed then.
     fn try_descend<M: Module<T>>(
         &mut self,
         model: &mut M,
@@ -64,38 +64,38 @@ pub trait Descent<T: Float>: Clone + Debug {
         Ok(())
     }
 
-    /// Says which term of a sum the next step's cost is: which mini-batch of the epoch, say. Only
-    /// [`SampleAverage`](crate::SampleAverage) needs it, which keeps a gradient for each.
+    /// Says which term of a sum the next step's cost is, for example which mini-batch of the epoch. Only
+    /// [`SampleAverage`](crate::SampleAverage) needs this, because it keeps a gradient for each term.
     fn set_term(&mut self, _term: usize) {}
-    /// How many terms it keeps a gradient for, if it does.
+    /// Returns the number of terms that a gradient is kept for; `None` if no gradients are kept.
     fn terms(&self) -> Option<usize> {
         None
     }
 
-    /// Steps made.
+    /// Returns the number of steps made.
     fn steps(&self) -> u64;
-    /// The learning rate of the next step.
+    /// Returns the learning rate of the next step.
     fn lr(&self) -> f64;
-    /// Sets a factor of the learning rate, beside the schedule's: how something that looks at a metric steers the
-    /// descent.
+    /// Sets a factor of the learning rate, in addition to the schedule's. With it, code that watches a metric steers
+    /// the descent.
     fn set_factor(&mut self, factor: f64);
     /// Replaces the schedule of the learning rate.
     ///
     /// # Panics
-    /// If it can have none.
+    /// If this descent cannot have a schedule.
     fn set_schedule(&mut self, schedule: Schedule);
 
-    /// What it remembers, to be saved.
+    /// Returns the state, to be saved.
     fn state(&self) -> Self::State;
-    /// Takes over a saved state. The next step is then, bit for bit, the one that would have followed.
+    /// Loads a saved state. The next step is then, bit for bit, the step that would have followed.
     ///
     /// # Errors
-    /// If the state is damaged, or of something else.
+    /// If the state is damaged, or was saved by a different descent.
     fn load_state(&mut self, state: Self::State) -> Result<(), StateError>;
-    /// Whether a state that was loaded is this model's.
+    /// Checks that a loaded state belongs to this model.
     ///
     /// # Errors
-    /// What does not fit.
+    /// If it does not; the error says what does not fit.
     fn state_fits<M: Module<T> + ?Sized>(&self, _model: &M) -> Result<(), StateError> {
         Ok(())
     }

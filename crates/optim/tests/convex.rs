@@ -11,14 +11,14 @@ use ndarray::{Array1, Array2, Axis, Ix1, array};
 
 const STEPS: u64 = 20_000;
 
-/// An optimizer, and how it is run on a function.
+/// An optimizer's name, and a closure that runs it on a function with a schedule.
 type Entry = (&'static str, Box<dyn Fn(&Function, Schedule) -> Minimum<f64, Ix1>>);
 
 fn entry<O: Descent<f64>>(name: &'static str, make: impl Fn(Schedule) -> O + 'static) -> Entry {
     (name, Box::new(move |f, schedule| minimize(f.cost, f.start(), make(schedule), STEPS as usize)))
 }
 
-/// A row of the parameter's numbers, so that an optimizer of matrices has one.
+/// Runs with the parameter as a matrix of one row, for an optimizer of matrices.
 fn as_matrix(f: &Function, optimizer: impl Descent<f64>) -> Minimum<f64, Ix1> {
     let start = f.start().insert_axis(Axis(0));
     let cost = f.cost;
@@ -28,7 +28,7 @@ fn as_matrix(f: &Function, optimizer: impl Descent<f64>) -> Minimum<f64, Ix1> {
     Minimum { at: row(at), path: path.into_iter().map(row).collect(), costs, grad_norms, stop }
 }
 
-/// Settings that remember nothing of a function: one learning rate each for all of them.
+/// All optimizers, with settings that are not chosen for a function: each has one learning rate for all functions.
 fn optimizers() -> Vec<Entry> {
     vec![
         entry("sgd", |s| Sgd::new(0.015).schedule(s)),
@@ -79,7 +79,7 @@ fn every_optimizer_finds_every_convex_minimum_with_and_without_warm_up_and_decay
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
-/// A ravine: a hundred times steeper across than along, away from 0.
+/// The ravine, a hundred times steeper across than along, with its minimum away from 0.
 fn ravine<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     functions::ravine(x - &Array1::from(vec![T::from_f64(1.0), T::from_f64(-2.0)]))
 }
@@ -108,8 +108,8 @@ fn one_rate_for_all_diverges_where_it_is_too_large() {
     assert!(cost(0.019) < 50.0);
 }
 
-/// Samples with different costs: where the mean cost is least, single gradients are not 0, so steps of a constant rate
-/// scatter; averaged gradients come to rest.
+/// The samples have different costs: where the mean cost is least, the gradients of single samples are not 0. So steps
+/// of a constant learning rate scatter, while averaged gradients come to rest.
 #[test]
 fn averaged_gradients_come_to_rest_where_stochastic_descent_scatters() {
     const N: usize = 50;
@@ -156,7 +156,7 @@ fn test_functions_have_the_minima_and_saddles_they_list() {
             let tape = Tape::mathematics();
             (f.cost)(tape.constant(x)).item()
         };
-        let smooth = f.name != "ackley"; // a cone at its minimum
+        let smooth = f.name != "ackley"; // ackley is a cone at its minimum
         let points = f.minima.iter().map(|p| (*p, true)).chain(f.local_minima.iter().map(|p| (*p, true)));
         for (point, is_minimum) in points.chain(f.saddles.iter().map(|p| (*p, false))) {
             let x = Array1::from(point.to_vec());
@@ -166,7 +166,7 @@ fn test_functions_have_the_minima_and_saddles_they_list() {
             let slope = grad(f.cost, &x).mapv(|g| g * g).sum().sqrt();
             assert!(slope < 1e-10, "{} at {point:?}: the gradient is {slope}", f.name);
             let h = hessian(f.cost, &x);
-            // of one or two variables: a minimum where trace and determinant are positive
+            // with one or two variables, a critical point is a minimum if trace and determinant are positive
             let (trace, det) = match point.len() {
                 1 => (h[[0, 0]], h[[0, 0]]),
                 _ => (h[[0, 0]] + h[[1, 1]], h[[0, 0]] * h[[1, 1]] - h[[0, 1]] * h[[1, 0]]),

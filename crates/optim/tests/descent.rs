@@ -1,4 +1,4 @@
-//! Every optimizer on problems whose minimum is known, and the settings that all share.
+//! Every optimizer on problems whose minimum is known, and the settings that all optimizers share.
 
 use approx::assert_abs_diff_eq;
 use gradus_autograd::{Float, Module, Param, Tape};
@@ -22,7 +22,7 @@ fn a_state_of_other_settings_is_refused() {
     opt.step(&mut w, &grads);
 }
 
-/// The average of the iterates, which is what averaged descent is for.
+/// The state is the average of the iterates, which is the purpose of averaged descent.
 #[test]
 fn averaged_descent_keeps_the_mean_of_its_iterates() {
     let (mut w, mut optimizer) = (Param::new([1.0f64]), Asgd::new(0.1).lambd(0.0).t0(0.0));
@@ -123,7 +123,7 @@ fn a_group_added_after_loading_keeps_the_state() {
 fn a_saved_state_holds_no_padding() {
     let mut w = Param::new([2.0f64, 4.0]);
     let mut opt = Adam::new(0.1);
-    // 1/x of the padding's zeros is infinite
+    // the padding is zeros, for which 1/x is infinite
     let (_, grads) = Tape::mathematics().gradients(|t| t.param(&w).recip().sum());
     opt.step(&mut w, &grads);
     let state = opt.state();
@@ -144,7 +144,7 @@ fn a_state_of_another_rule_is_refused() {
     assert_eq!(error.to_string(), "the saved state is of adam, the optimizer is sgd");
 }
 
-/// Steps of given gradients.
+/// Makes steps along the given gradients, and returns the parameter.
 fn steps<R: Rule>(
     start: ndarray::Array2<f64>,
     gradients: &[ndarray::Array2<f64>],
@@ -158,8 +158,8 @@ fn steps<R: Rule>(
     w.data().to_vec()
 }
 
-/// Against the algorithm of PyTorch's `Muon` in f64 (numpy); PyTorch itself, which iterates in bfloat16, agrees to
-/// 4·10⁻³.
+/// The expected numbers come from the algorithm of PyTorch's `Muon` in f64 (numpy); PyTorch itself, which iterates in
+/// bfloat16, agrees to 4·10⁻³.
 #[test]
 fn muon_makes_pytorchs_steps() {
     for (rows, columns, plain, matched) in [
@@ -230,7 +230,7 @@ fn muon_steps_what_is_no_matrix_as_adamw() {
     assert_eq!(run(&mut |w, g| muon.step(w, g)), run(&mut |w, g| adamw.step(w, g)));
 }
 
-/// k = 2, α = ½ around plain steps of 1: the gradients given are the steps.
+/// k = 2 and α = ½ around plain descent with learning rate 1, so that the gradients are the steps.
 #[test]
 fn lookahead_follows_half_way_every_second_step() {
     let (mut w, mut opt) = (Param::new([0.0f64]), Lookahead::new(Sgd::new(1.0)).every(2).alpha(0.5));
@@ -288,7 +288,7 @@ fn a_step_that_is_not_finite_is_refused_with_its_place() {
     assert_eq!((model.0.data(), opt.steps(), opt.last_norm()), ([1.0].as_slice(), 0, Some(f64::INFINITY)));
     let (_, grads) = Tape::mathematics().gradients(|t| t.param(&model.0).sum());
     assert!(opt.try_step(&mut model, &grads).is_ok() && opt.steps() == 1);
-    // of what is frozen nothing is asked, and a later one is named
+    // the gradients of frozen parameters are not checked, so the error names a later parameter
     let mut opt = Adam::new(0.1).group("0", |g| g.frozen(true));
     let (_, grads) =
         Tape::mathematics().gradients(|t| (t.param(&model.0) * f64::NAN).sum() + t.param(&model.1).ln().sum());
@@ -327,7 +327,7 @@ fn lbfgs_refuses_another_model() {
     }
 }
 
-/// Parameters of 0 numbers have padding, and states that have none.
+/// Parameters of 0 numbers have padding, but their states have none.
 #[test]
 fn every_rule_steps_parameters_of_no_numbers() {
     fn runs<R: Rule>(mut opt: Optimizer<R, f64>) {
@@ -369,7 +369,7 @@ fn a_gradient_that_is_not_a_number_shows_in_adafactor() {
     assert!(got.iter().all(|w| w.is_nan()), "{got:?}");
 }
 
-/// Where all gradients are alike the variance is 0, and rounding takes its estimate below.
+/// If all gradients are equal, the variance is 0, and rounding may make its estimate negative.
 #[test]
 fn centred_rmsprop_bears_gradients_that_do_not_change() {
     fn run<T: Float>(gradient: f64) -> f64 {

@@ -11,7 +11,7 @@ use gradus_optim::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A matrix, a vector and a number: rules that treat them differently show.
+/// A matrix, a vector and a number, because some rules treat them differently.
 type Model = (Param<f64>, Param<f64>, Param<f64>);
 
 fn start() -> Model {
@@ -58,7 +58,7 @@ fn resumes<O: Descent<f64, State: PartialEq + std::fmt::Debug>>(
     }
 }
 
-/// Resumes an optimizer under every schedule, which is saved and loaded too.
+/// Resumes an optimizer under every schedule; the schedule is saved and loaded too.
 fn under_schedules<O: Descent<f64, State: PartialEq + std::fmt::Debug>>(name: &str, make: impl Fn(Schedule) -> O) {
     for schedule in schedules() {
         let schedule = through_bytes(&schedule);
@@ -122,7 +122,7 @@ fn every_optimizer_resumes_bit_for_bit_under_every_schedule() {
     under_schedules("lookahead around an average around L-BFGS", |_| {
         Lookahead::new(WeightAverage::equal().around(Lbfgs::new(1.0).max_iter(2))).every(2)
     });
-    // they have no schedule, or one of the optimizer inside
+    // L-BFGS has no schedule, so the closures ignore it
     under_schedules("lbfgs", |_| Lbfgs::new(1.0).max_iter(2));
     under_schedules("lbfgs, no line search", |_| Lbfgs::new(0.1).max_iter(3).history_size(4).line_search(false));
 }
@@ -154,7 +154,7 @@ fn averages_of_weights_resume_bit_for_bit() {
     }
 }
 
-/// A metric that steers the learning rate is part of what is saved.
+/// The factor by which a metric steers the learning rate is part of the saved state.
 #[test]
 fn the_factor_of_a_plateau_is_saved() {
     let mut opt: Adam<f64> = Adam::new(0.1);

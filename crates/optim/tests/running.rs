@@ -1,4 +1,4 @@
-//! Descent as a function: how it ends, many starts, batches, the range test.
+//! Descent as a function: how it ends, many starting points, batches, the range test.
 
 use gradus_autograd::{Param, Tape, with_threads};
 use gradus_optim::{
@@ -91,7 +91,7 @@ fn each_epoch_has_an_order_of_its_own() {
     assert_ne!(all[..20], all[20..]);
 }
 
-/// The mean of a full batch is the average of its samples' gradients.
+/// The step of a full batch is the average of the steps of its samples.
 #[test]
 fn a_full_batch_averages_the_gradients_of_its_samples() {
     let x = array![1.0, -2.0, 4.0];
@@ -109,7 +109,7 @@ fn a_full_batch_averages_the_gradients_of_its_samples() {
     assert!((cost - single.iter().map(|s| s.0).sum::<f64>() / 3.0).abs() < 1e-12);
 }
 
-/// Online learning: samples from a source that never ends, each seen once.
+/// Online learning: samples from an endless source, each seen once.
 #[test]
 fn a_line_is_learned_from_an_endless_stream() {
     let mut rng = gradus_autograd::Stream { seed: 1, step: 0, shard: 0 }.rng();
@@ -138,7 +138,7 @@ fn the_range_test_changes_nothing_and_ends_where_the_cost_explodes() {
     assert!((test.rates[0] - 1e-4).abs() < 1e-12 && test.rates.windows(2).all(|r| r[1] > r[0]));
     let rate = test.suggestion.unwrap();
     assert!(rate > 0.01 && rate < 2.0, "{rate}: descent diverges from 2 on");
-    // where nothing falls there is nothing to suggest
+    // if the cost never falls, there is no suggestion
     let flat = find_lr(&start, &opt, 1e-4..=1.0, 20, std::iter::repeat(()), |x, t, ()| t.param(x).sum() * 0.0 + 1.0);
     assert_eq!(flat.suggestion, None);
 }
@@ -161,7 +161,7 @@ fn lbfgs_changes_nothing_where_the_cost_is_not_finite() {
     assert!(cost.is_nan() && w.data() == [-1.0]);
 }
 
-/// L-BFGS has tolerances of its own; where they are met, nothing moves any more.
+/// L-BFGS has its own tolerances; once they are met, nothing moves any more.
 #[test]
 fn a_descent_that_stands_still_has_stalled() {
     let start = || array![1.0, 3.0];
@@ -170,7 +170,7 @@ fn a_descent_that_stands_still_has_stalled() {
     assert!(found.steps() < 10 && found.path.len() == found.costs.len());
     let to_the_end = Lbfgs::new(1.0).tolerance_change(0.0).tolerance_grad(0.0);
     assert_eq!(minimize(functions::rosenbrock, array![-1.2, 1.0], to_the_end, 100).stop, Stop::Tolerance);
-    // a warm-up from 0 is no standstill, a rate of 0 is
+    // a warm-up from 0 does not count as stalled, a learning rate of 0 does
     assert_eq!(
         minimize(functions::ravine, start(), Sgd::new(0.019).schedule(linear(0.0, 1.0, 5)), 3000).stop,
         Stop::Tolerance
@@ -186,7 +186,7 @@ fn runs_that_are_not_numbers_come_last() {
     assert!(costs.iter().any(|c| c.is_nan()) && costs.is_sorted_by(|a, b| a <= b || b.is_nan()), "{costs:?}");
 }
 
-/// Data that ends before the rates do is not taken for a minimum.
+/// If the data end before the rates do, the last rate is not taken for the minimum.
 #[test]
 fn a_range_test_that_is_cut_short_suggests_nothing() {
     let test =

@@ -48,34 +48,34 @@ pub struct BinaryCrossEntropy {
 }
 
 impl BinaryCrossEntropy {
-    /// Without weights; the mean.
+    /// A cost without weights, reduced to the mean.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets w, which is broadcast to the logits: what each loss counts.
+    /// Sets w, the weight of each loss, which is broadcast to the logits.
     pub fn weight(mut self, weight: ArrayD<f64>) -> Self {
         self.weight = Some(weight);
         self
     }
 
-    /// Sets p, which is broadcast to the logits: what positives count, against 1 for negatives. Above 1 it finds more
-    /// of them, at the price of false alarms.
+    /// Sets p, the weight of positives (negatives have weight 1), which is broadcast to the logits. If p is above 1,
+    /// the model finds more positives, at the price of false alarms.
     pub fn positive_weight(mut self, weight: ArrayD<f64>) -> Self {
         self.positive = Some(weight);
         self
     }
 
-    /// Sets how the losses become one.
+    /// Sets how the losses are reduced.
     pub fn reduction(mut self, reduction: Reduction) -> Self {
         self.reduction = reduction;
         self
     }
 
-    /// The loss of logits.
+    /// Returns the loss of logits.
     ///
     /// # Panics
-    /// If the shapes differ, or weights do not broadcast to them.
+    /// If the shapes differ, or the weights do not broadcast to the shape of the logits.
     #[track_caller]
     pub fn of<'t, T: Float>(&self, logits: Var<'t, T>, target: impl IntoVar<'t, T>) -> Var<'t, T> {
         let tape = logits.tape();
@@ -95,9 +95,11 @@ impl BinaryCrossEntropy {
 }
 
 /// The binary cross-entropy of probabilities x: `−y max(ln x, −100) − (1 − y) max(ln(1 − x), −100)`, PyTorch's
-/// `binary_cross_entropy`. Where the logits are known, [`binary_cross_entropy`] of these is exact and this is not.
+/// `binary_cross_entropy`. If the logits are known, use [`binary_cross_entropy`] of the logits: it is exact, and this
+/// function is not.
 ///
-/// The gradient is `(x − y)/max(x (1 − x), 10⁻¹²)`, as PyTorch's: at x = 0 and 1, where there is none, it is finite.
+/// The gradient is `(x − y)/max(x (1 − x), 10⁻¹²)`, as in PyTorch: it is finite also at x = 0 and 1, where the true
+/// gradient does not exist.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -123,18 +125,18 @@ pub fn binary_cross_entropy_of_probabilities<'t, T: Float>(
     let edge = (x * (1 - x)).le(least);
     let inside = where_(edge, 0.5, x);
     let losses = -(y * inside.ln() + (1 - y) * (1 - inside).ln());
-    // at the edge: the value, and beside it a parabola that is 0 there but has the gradient
+    // at the edge: the value, plus a difference of parabolas that is 0 but has the gradient
     let value = |x: Var<'t, T>| -(y * x.ln().maximum(-100.0) + (1 - y) * (1 - x).ln().maximum(-100.0));
     let at_edge = value(x.detach()).detach();
     let parabola = (0.5 * x.square() - x * y.detach()) / least;
     reduction.apply(where_(edge, at_edge + (parabola - parabola.detach()), losses))
 }
 
-/// The Kullback-Leibler divergence of a distribution y from one whose logarithms x are given: `y (ln y − x)`, 0 where y
-/// is 0, though x be −∞ there (PyTorch has NaN). With `log_target`, y is given as a logarithm too: `eʸ (y − x)`.
+/// The Kullback-Leibler divergence of a distribution y from a distribution whose logarithms x are given: `y (ln y −
+/// x)`. It is 0 where y is 0, even if x is −∞ there (PyTorch gives NaN). With `log_target`, y is given as a logarithm
+/// too: `eʸ (y − x)`.
 ///
-/// Summed over the last axis it is a divergence; PyTorch's `batchmean` is `Reduction::Sum` divided by the number of
-/// rows.
+/// The sum over the last axis is a divergence; PyTorch's `batchmean` is `Reduction::Sum` divided by the number of rows.
 ///
 /// ```
 /// use gradus_autograd::Tape;

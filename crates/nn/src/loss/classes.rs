@@ -18,7 +18,7 @@ use super::{Reduction, share};
 /// [`CrossEntropy`] has class weights, smoothing, ignored labels, probabilities as targets, and other shapes.
 ///
 /// # Panics
-/// If there are not as many labels as rows, or one is no class; the message names row and label.
+/// If there are not as many labels as rows, or a label is not a class; the message names row and label.
 #[track_caller]
 pub fn cross_entropy<'t, T: Float>(logits: Var<'t, T>, labels: &[usize], reduction: Reduction) -> Var<'t, T> {
     CrossEntropy::new().reduction(reduction).of(logits, labels)
@@ -35,7 +35,7 @@ pub fn cross_entropy<'t, T: Float>(logits: Var<'t, T>, labels: &[usize], reducti
 /// ```
 ///
 /// # Panics
-/// As [`cross_entropy`] does.
+/// In the same cases as [`cross_entropy`].
 #[track_caller]
 pub fn nll<'t, T: Float>(log_probabilities: Var<'t, T>, labels: &[usize], reduction: Reduction) -> Var<'t, T> {
     CrossEntropy::new().reduction(reduction).of_log_probabilities(log_probabilities, labels)
@@ -49,8 +49,9 @@ pub fn nll<'t, T: Float>(log_probabilities: Var<'t, T>, labels: &[usize], reduct
 /// ℓ = −Σ_c w_c ((1 − ε) q_c + ε/C) L_c            probabilities q
 /// ```
 ///
-/// The mean divides by the sum of the w_y of labels that are not ignored, for probabilities by the number of rows.
-/// Classes are on axis 1 (N × C, N × C × d …), or on the only axis. Without any of this it is one fused operation.
+/// The mean divides by the sum of the w_y of labels that are not ignored; for probabilities, it divides by the number
+/// of rows. Classes are on axis 1 (N × C, N × C × d …), or on the only axis. Without weights, smoothing, ignored
+/// labels, and for logits of shape N × C, the loss is one fused operation.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -74,27 +75,28 @@ pub struct CrossEntropy {
 }
 
 impl CrossEntropy {
-    /// Without weights, smoothing or ignored labels; the mean.
+    /// A cost without weights, smoothing or ignored labels, reduced to the mean.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets w, what each class counts: more for rare ones.
+    /// Sets w, the weight of each class: rare classes should have larger ones.
     pub fn class_weights(mut self, weights: impl Into<Vec<f64>>) -> Self {
         self.weights = Some(weights.into());
         self
     }
 
-    /// Rows of this label do not count. It may be a class, or a number beyond the classes.
+    /// Ignores rows with this label. The label may be a class, or a number beyond the classes.
     pub fn ignore(mut self, label: usize) -> Self {
         self.ignored = Some(label);
         self
     }
 
-    /// Sets ε, the share of each target that is spread evenly over all classes: keeps a model from being ever surer.
+    /// Sets ε, the share of each target that is spread evenly over all classes. It keeps the model from becoming more
+    /// and more certain.
     ///
     /// # Panics
-    /// If it is not in 0..=1.
+    /// If `smoothing` is not in 0..=1.
     #[track_caller]
     pub fn label_smoothing(mut self, smoothing: f64) -> Self {
         assert!((0.0..=1.0).contains(&smoothing), "CrossEntropy: a smoothing of {smoothing} is not in 0..=1");
@@ -102,17 +104,18 @@ impl CrossEntropy {
         self
     }
 
-    /// Sets how the losses become one.
+    /// Sets how the losses are reduced.
     pub fn reduction(mut self, reduction: Reduction) -> Self {
         self.reduction = reduction;
         self
     }
 
-    /// The loss of logits against labels, in the order of the logits without the axis of classes.
+    /// Returns the loss of logits against labels. The labels are in the order of the logits without the axis of
+    /// classes.
     ///
     /// # Panics
-    /// If there are not as many labels, or one is no class (nor ignored): the message names row and label. If there are
-    /// not as many weights as classes.
+    /// If there are not as many labels as rows of logits, or a label is neither a class nor ignored; the message names
+    /// row and label. If there are not as many weights as classes.
     #[track_caller]
     pub fn of<'t, T: Float>(&self, logits: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
         let plain = self.weights.is_none() && self.smoothing == 0.0 && self.ignored.is_none();
@@ -123,7 +126,8 @@ impl CrossEntropy {
         self.of_rows(rows.log_softmax(-1), labels, &shape)
     }
 
-    /// What the mean divides by: the sum of the weights of labels that are not ignored, or how many there are.
+    /// Returns the number that the mean divides by: the sum of the weights of labels that are not ignored, or the
+    /// number of these labels if there are no weights.
     ///
     /// ```
     /// use gradus_nn::loss::CrossEntropy;
@@ -137,22 +141,22 @@ impl CrossEntropy {
         }
     }
 
-    /// Whether rows of a label count.
+    /// Returns whether rows with this label count.
     pub fn counts(&self, label: usize) -> bool {
         self.ignored != Some(label)
     }
 
-    /// The loss of log-probabilities against labels: as [`of`](Self::of), without the softmax.
+    /// Returns the loss of log-probabilities against labels: like [`of`](Self::of), without the softmax.
     ///
     /// # Panics
-    /// As [`of`](Self::of) does.
+    /// In the same cases as [`of`](Self::of).
     #[track_caller]
     pub fn of_log_probabilities<'t, T: Float>(&self, log_probabilities: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
         let (rows, shape) = rows(log_probabilities);
         self.of_rows(rows, labels, &shape)
     }
 
-    /// The loss of logits against probabilities of their shape. No label is ignored.
+    /// Returns the loss of logits against probabilities of the same shape. No label is ignored.
     ///
     /// # Panics
     /// If the shapes differ, or there are not as many weights as classes.
@@ -171,7 +175,7 @@ impl CrossEntropy {
         }
     }
 
-    /// `w L`
+    /// Returns `w L`, or L if there are no weights.
     #[track_caller]
     fn weighted<'t, T: Float>(&self, log_probabilities: Var<'t, T>) -> Var<'t, T> {
         let Some(weights) = &self.weights else { return log_probabilities };
@@ -209,7 +213,7 @@ impl CrossEntropy {
     }
 }
 
-/// Logits as a matrix with a row for each label, and the shape of the labels.
+/// Returns the logits as a matrix with a row for each label, and the shape of the labels.
 #[track_caller]
 fn rows<T: Float>(x: Var<'_, T>) -> (Var<'_, T>, Vec<usize>) {
     let shape = x.shape();

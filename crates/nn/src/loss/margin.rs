@@ -4,7 +4,7 @@ use gradus_autograd::{Float, IntoVar, Var, where_};
 
 use super::{Reduction, same_shape};
 
-/// Of distances x: `x` where y is 1, `max(0, margin − x)` where it is −1. PyTorch's margin is 1 by default.
+/// The loss of distances x: `x` where y is 1, `max(0, margin − x)` where it is −1. PyTorch's margin is 1 by default.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -28,8 +28,8 @@ pub fn hinge_embedding<'t, T: Float>(
     reduction.apply(where_(y.gt(0.0), input, (margin - input).relu()))
 }
 
-/// `ln(1 + e^(−y x))` for targets y of ±1: [`binary_cross_entropy`](super::binary_cross_entropy) for those who count
-/// classes so.
+/// `ln(1 + e^(−y x))` for targets y of ±1: [`binary_cross_entropy`](super::binary_cross_entropy) for classes −1 and 1
+/// instead of 0 and 1.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -48,8 +48,8 @@ pub fn soft_margin<'t, T: Float>(input: Var<'t, T>, target: impl IntoVar<'t, T>,
     reduction.apply((-y * input).softplus())
 }
 
-/// Of rows a and b with one target each: `1 − cos(a, b)` where it is 1, `max(0, cos(a, b) − margin)` where it is −1,
-/// with `cos = a·b / √((a·a + ε)(b·b + ε))`, ε 10⁻¹². PyTorch's margin is 0 by default.
+/// The loss of rows a and b with one target for each row: `1 − cos(a, b)` where the target is 1, `max(0, cos(a, b) −
+/// margin)` where it is −1, with `cos = a·b / √((a·a + ε)(b·b + ε))`, ε 10⁻¹². PyTorch's margin is 0 by default.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -81,7 +81,7 @@ pub fn cosine_embedding<'t, T: Float>(
         a.shape()
     );
     let product = |a: Var<'t, T>, b: Var<'t, T>| (a * b).sum_axis(-1);
-    // two roots: the product of two squares overflows far earlier than each
+    // two roots, because the product of two squared lengths overflows far earlier than each of them
     let cosine = product(a, b) * (product(a, a) + 1e-12).rsqrt() * (product(b, b) + 1e-12).rsqrt();
     reduction.apply(where_(y.gt(0.0), 1 - cosine, (cosine - margin).relu()))
 }

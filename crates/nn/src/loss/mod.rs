@@ -1,14 +1,15 @@
-//! Costs. Each returns one number for each element (or row), reduced as asked; formulas are PyTorch's.
+//! Costs. Each cost computes one number for each element (or row), and reduces the numbers as asked. The formulas are
+//! PyTorch's.
 //!
-//! `regression.rs` has those between numbers, `binary.rs` those of two classes and between distributions, `classes.rs`
-//! cross-entropy, `margin.rs` those of ±1.
+//! `regression.rs` has the costs between numbers, `binary.rs` the costs of two classes and between distributions,
+//! `classes.rs` cross-entropy, `margin.rs` the costs with targets of ±1.
 //!
 //! Why is there no softmax in a classifier's last layer? Because the cost needs its logarithm. `ln softmax(x)` computed
 //! in one piece is `x − ln Σ eˣ`, finite for every x; in two pieces the softmax underflows to 0 and the logarithm of
-//! that is −∞, with a gradient that is NaN. So the model gives logits, and the cost holds the softmax. The label with
-//! the largest logit is the one with the largest probability. The same holds for a sigmoid and
-//! [`binary_cross_entropy`]; if there are only probabilities, [`binary_cross_entropy_of_probabilities`] and [`nll`] do
-//! what can be done.
+//! that is −∞, with a gradient that is NaN. So the model gives logits, and the cost contains the softmax. The label
+//! with the largest logit is the one with the largest probability. The same holds for a sigmoid and
+//! [`binary_cross_entropy`]; if there are only probabilities, [`binary_cross_entropy_of_probabilities`] and [`nll`] are
+//! as exact as they can be.
 
 mod binary;
 mod classes;
@@ -23,20 +24,20 @@ pub use classes::{CrossEntropy, cross_entropy, nll};
 pub use margin::{cosine_embedding, hinge_embedding, soft_margin};
 pub use regression::{huber, l1, mse, smooth_l1};
 
-/// How the numbers of a loss become one.
+/// How the numbers of a loss are reduced to one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reduction {
-    /// their mean
+    /// the mean of the numbers
     #[default]
     Mean,
-    /// their sum
+    /// the sum of the numbers
     Sum,
-    /// not at all
+    /// no reduction: the numbers stay as they are
     None,
 }
 
 impl Reduction {
-    /// Reduces.
+    /// Reduces the numbers of a loss.
     #[track_caller]
     pub fn apply<'t, T: Float>(self, losses: Var<'t, T>) -> Var<'t, T> {
         match self {
@@ -47,7 +48,7 @@ impl Reduction {
     }
 }
 
-/// `factor · value`, which is 0 where the factor is 0 though the value be infinite: 0 · ln 0 is 0 in a cost.
+/// Returns `factor · value`, which is 0 where the factor is 0, even if the value is infinite: 0 · ln 0 is 0 in a cost.
 #[track_caller]
 fn share<'t, T: Float>(factor: Var<'t, T>, value: Var<'t, T>) -> Var<'t, T> {
     if value.data().iter().all(|x| x.abs() != T::from_f64(f64::INFINITY)) {
@@ -57,7 +58,7 @@ fn share<'t, T: Float>(factor: Var<'t, T>, value: Var<'t, T>) -> Var<'t, T> {
     where_(nothing, 0.0, factor * where_(nothing, 0.0, value))
 }
 
-/// `[n]` against `[n, 1]` would broadcast to n × n differences, which nobody means.
+/// Panics if the shapes differ: `[n]` against `[n, 1]` would broadcast to n × n differences, which nobody intends.
 #[track_caller]
 fn same_shape<T: Float>(name: &str, input: Var<'_, T>, target: Var<'_, T>) {
     let (x, y) = (input.shape(), target.shape());

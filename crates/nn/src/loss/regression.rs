@@ -1,4 +1,4 @@
-//! Costs of numbers that should be other numbers.
+//! Costs of regression: distances between numbers and their targets.
 
 use gradus_autograd::{Float, IntoVar, Var, where_};
 
@@ -23,7 +23,7 @@ pub fn mse<'t, T: Float>(input: Var<'t, T>, target: impl IntoVar<'t, T>, reducti
     reduction.apply((input - target).square())
 }
 
-/// The absolute error: `|x − y|`, with gradient 0 where they are equal. Far-off values count less than with [`mse`];
+/// The absolute error: `|x − y|`, with gradient 0 where x and y are equal. Far-off values count less than with [`mse`];
 /// its minimum is the median.
 ///
 /// ```
@@ -43,7 +43,7 @@ pub fn l1<'t, T: Float>(input: Var<'t, T>, target: impl IntoVar<'t, T>, reductio
 }
 
 /// `½ d²/β` where `|d| < β`, else `|d| − ½ β`, with d = x − y: round at the bottom, straight outside. β is PyTorch's
-/// `beta`, 1 by default there; with 0 it is [`l1`].
+/// `beta`, 1 by default there; with β = 0 the cost is [`l1`].
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -70,7 +70,7 @@ pub fn smooth_l1<'t, T: Float>(
     let d = input - target;
     let size = d.abs();
     let inside = size.lt(beta);
-    let near = where_(inside, d, 0.0); // ∞² must not be formed, nor its derivative
+    let near = where_(inside, d, 0.0); // ∞² and its derivative must not be computed
     reduction.apply(where_(inside, near * (near / beta) * 0.5, size - 0.5 * beta))
 }
 
@@ -99,6 +99,6 @@ pub fn huber<'t, T: Float>(
     let d = input - target;
     let size = d.abs();
     let inside = size.le(delta);
-    let near = where_(inside, d, 0.0); // ∞² must not be formed, nor its derivative
+    let near = where_(inside, d, 0.0); // ∞² and its derivative must not be computed
     reduction.apply(where_(inside, near.square() * 0.5, delta * (size - 0.5 * delta)))
 }

@@ -6,9 +6,9 @@ use rand::seq::SliceRandom;
 
 use crate::Descent;
 
-/// Which rows each step looks at: an iterator of lists of row numbers that never ends.
+/// The rows that each step uses: an endless iterator of lists of row numbers.
 ///
-/// The three variants of gradient descent differ in nothing else.
+/// The three variants of gradient descent (full-batch, stochastic, mini-batch) differ in nothing else.
 ///
 /// ```
 /// use gradus_optim::Rows;
@@ -19,7 +19,7 @@ use crate::Descent;
 #[derive(Clone, Debug)]
 pub struct Rows {
     size: usize,
-    /// none: rows stay in their order
+    /// the seed of the shuffles; `None` if the rows stay in their order
     seed: Option<u64>,
     order: Vec<usize>,
     at: usize,
@@ -27,7 +27,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// All rows at every step: full-batch descent. The gradient is exact, and dear.
+    /// All rows at every step: full-batch descent. The gradient is exact, but expensive.
     ///
     /// # Panics
     /// If there are no rows.
@@ -36,8 +36,8 @@ impl Rows {
         Self::new(rows, rows, None)
     }
 
-    /// One row a step, in an order shuffled afresh each epoch: stochastic descent. The gradient is cheap and right on
-    /// average; its noise scatters the steps.
+    /// One row for each step, in an order that is shuffled again each epoch: stochastic descent. The gradient is cheap
+    /// and right on average, but its noise scatters the steps.
     ///
     /// # Panics
     /// If there are no rows.
@@ -46,11 +46,11 @@ impl Rows {
         Self::new(rows, 1, Some(seed))
     }
 
-    /// `size` rows a step, shuffled afresh each epoch; the last of an epoch may be fewer. A mean over `size` rows has a
-    /// √`size`th of the noise.
+    /// `size` rows for each step, shuffled again each epoch: mini-batch descent. The last step of an epoch may have
+    /// fewer rows. The mean over `size` rows has a √`size`th of the noise of one row.
     ///
     /// # Panics
-    /// If there are no rows, or none in a batch.
+    /// If there are no rows, or `size` is 0.
     #[track_caller]
     pub fn mini(rows: usize, size: usize, seed: u64) -> Self {
         Self::new(rows, size, Some(seed))
@@ -64,7 +64,7 @@ impl Rows {
         rows
     }
 
-    /// The order of an epoch depends on the seed and the epoch alone.
+    /// Shuffles the rows for an epoch, if there is a seed. The order depends on the seed and the epoch only.
     fn shuffle(&mut self) {
         if let Some(seed) = self.seed {
             self.order.sort_unstable();
@@ -72,12 +72,12 @@ impl Rows {
         }
     }
 
-    /// Steps in an epoch.
+    /// Returns the number of steps in an epoch.
     pub fn steps_per_epoch(&self) -> usize {
         self.order.len().div_ceil(self.size)
     }
 
-    /// So many times through all rows.
+    /// Returns an iterator over the rows of each step that ends after `epochs` epochs.
     pub fn epochs(self, epochs: usize) -> impl Iterator<Item = Vec<usize>> {
         let steps = self.steps_per_epoch().saturating_mul(epochs);
         self.take(steps)
@@ -99,10 +99,11 @@ impl Iterator for Rows {
     }
 }
 
-/// Steps a model along a stream of batches; each item of the iterator is a step's cost, before the step.
+/// Steps a model along a stream of batches. Each item of the returned iterator is the cost of a step's batch, before
+/// the step.
 ///
-/// A batch is whatever `cost` makes of it: row numbers from [`Rows`], or samples from a source that never ends, which
-/// is online learning. The iterator is lazy: no step is made before it is asked for.
+/// A batch is any value that `cost` can use: row numbers from [`Rows`], or samples from an endless source, which is
+/// online learning. The iterator is lazy: a step is made when its item is asked for.
 ///
 /// ```
 /// use gradus_autograd::Param;

@@ -6,30 +6,31 @@ use gradus_autograd::{Float, Module, Tape, Var};
 
 use crate::{Interpolation, Optimizer, Rule, descend, piecewise};
 
-/// What a range test saw.
+/// The result of a learning-rate range test.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RangeTest {
     /// the learning rate of each step
     pub rates: Vec<f64>,
     /// the cost of each step's batch, before the step
     pub costs: Vec<f64>,
-    /// their running mean, `m ← 0.9 m + 0.1 c`, freed of its start at 0
+    /// the running mean of the costs, `m ← 0.9 m + 0.1 c`, without the bias of its start at 0
     pub smoothed: Vec<f64>,
-    /// a tenth of the rate at which the running mean was least; `None` if that was the first one (every rate was too
-    /// large) or the last one (none was too large: widen the range, or give more batches)
+    /// a tenth of the rate at which the running mean was least; `None` if this was the first rate (every rate was too
+    /// large) or the last one (no rate was too large: widen the range, or give more batches)
     pub suggestion: Option<f64>,
 }
 
 /// Tries learning rates from small to large on a copy of a model, and suggests one.
 ///
-/// The rate grows by the same factor at each of `steps` steps. Too small, and the cost hardly falls; then it falls ever
-/// faster; too large, and it rises: the test ends when its running mean is four times the least so far, or not finite.
-/// What is suggested lies a tenth below the rate of the least mean, where the descent was still stable. Smith 2015
-/// (<https://arxiv.org/abs/1506.01186>); running mean and rule of thumb as in fastai's `lr_find`.
+/// The rate grows by the same factor at each of `steps` steps. While the rate is too small, the cost hardly falls; then
+/// it falls faster and faster; when the rate is too large, the cost rises. The test ends when the running mean of the
+/// cost is more than four times its least value so far, or not finite. The suggestion is a tenth of the rate with the
+/// least mean, where the descent was still stable. Smith 2015 (<https://arxiv.org/abs/1506.01186>); running mean and
+/// rule of thumb as in fastai's `lr_find`.
 ///
-/// Model and optimizer are copied and stay as they are; the optimizer's schedule is left out. `batches` should go on
-/// for `steps` steps: for a data set, `(0..).flat_map(|epoch| data.batches(32).shuffle(epoch))`. (For `Rprop`, whose
-/// rate counts at its first step alone, the test means nothing.)
+/// The model and the optimizer are copied and stay as they are; the optimizer's schedule is not used. `batches` should
+/// have at least `steps` batches: for a data set, use `(0..).flat_map(|epoch| data.batches(32).shuffle(epoch))`. (For
+/// `Rprop`, whose learning rate counts in its first step only, the test means nothing.)
 ///
 /// ```
 /// use gradus_autograd::Param;
@@ -44,7 +45,7 @@ pub struct RangeTest {
 /// ```
 ///
 /// # Panics
-/// If the range is not one of positive numbers, the optimizer's own rate is 0, or there are fewer than two steps.
+/// If `rates` is not a range of positive numbers, the optimizer's own rate is 0, or there are fewer than two steps.
 #[track_caller]
 pub fn find_lr<T: Float, R: Rule, M: Module<T> + Clone, B>(
     model: &M,

@@ -1,6 +1,7 @@
 //! Functions whose minima are known: for tests, teaching, and comparing optimizers.
 //!
-//! Each is a function of a variable, for costs of your own programs; [`all`] lists them with what is known of them.
+//! Each is a function of a variable, which programs of your own can use as a cost. [`all`] lists them with what is
+//! known about them.
 //!
 //! ```
 //! use gradus_optim::{functions, minimize, Adam};
@@ -15,7 +16,7 @@ use std::f64::consts::{E, PI};
 use gradus_autograd::{Float, Var};
 use ndarray::Array1;
 
-/// A function and what is known of it. Points are written as lists.
+/// A function and what is known about it. Points are written as lists.
 #[derive(Clone, Copy, Debug)]
 pub struct Function {
     /// the name of the function
@@ -26,20 +27,22 @@ pub struct Function {
     pub start: &'static [f64],
     /// the least value; −∞ if there is none
     pub minimum: f64,
-    /// where it is taken; of functions of any number of variables, for as many as `start` has
+    /// the points where the function has its least value; for functions of any number of variables, these points have
+    /// as many variables as `start`
     pub minima: &'static [&'static [f64]],
-    /// minima that are not the least, as far as they are listed
+    /// some or all of the local minima, where the value is not the least
     pub local_minima: &'static [&'static [f64]],
-    /// critical points that are neither minimum nor maximum, as far as they are listed
+    /// some or all of the critical points that are neither minimum nor maximum
     pub saddles: &'static [&'static [f64]],
-    /// the square −`radius` … `radius` that is worth looking at
+    /// the radius of the square around 0 that is worth looking at: −`radius` … `radius`
     pub radius: f64,
-    /// no straight line between two points of its graph runs below it: every minimum is the least
+    /// whether the function is convex: no straight line between two points of its graph runs below the graph, so that
+    /// every minimum is the least
     pub convex: bool,
 }
 
 impl Function {
-    /// Where to start from.
+    /// Returns the point to start from.
     pub fn start(&self) -> Array1<f64> {
         Array1::from(self.start.to_vec())
     }
@@ -50,8 +53,8 @@ pub fn quadratic<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     0.5 * x.square().sum()
 }
 
-/// `½ (100 x² + y²)`: a hundred times steeper across than along. One learning rate for both directions must stay below
-/// 2/100, and then crawls along y.
+/// `½ (100 x² + y²)`: a hundred times steeper along x than along y. One learning rate for both directions must stay
+/// below 2/100, and then the descent crawls along y.
 pub fn ravine<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     50 * x.at(0).square() + 0.5 * x.at(1).square()
 }
@@ -67,8 +70,8 @@ pub fn matyas<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     0.26 * x.square().sum() - 0.48 * x.at(0) * x.at(1)
 }
 
-/// `Σ softplus(xᵢ) − xᵢ/4`: the cost of logistic regression on labels of which a quarter is 1. Almost straight far out,
-/// like every such cost, so gradients there do not grow with the distance.
+/// `Σ softplus(xᵢ) − xᵢ/4`: the cost of logistic regression when a quarter of the labels is 1. Far from the minimum it
+/// is almost straight, like every cost of logistic regression, so gradients there do not grow with the distance.
 pub fn logistic<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     (x.softplus() - 0.25 * x).sum()
 }
@@ -81,7 +84,7 @@ pub fn rounded_cone<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
 /// `Σ 100 (xᵢ₊₁ − xᵢ²)² + (1 − xᵢ)²`: a bent valley that is easy to find and slow to follow. Rosenbrock 1960.
 ///
 /// # Panics
-/// With fewer than two numbers.
+/// If there are fewer than two numbers.
 #[track_caller]
 pub fn rosenbrock<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     let n = x.len();
@@ -97,7 +100,7 @@ pub fn beale<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     (1.5 - x + xy).square() + (2.25 - x + xy * y).square() + (2.625 - x + xy * y.square()).square()
 }
 
-/// `(x² + y − 11)² + (x + y² − 7)²`. Himmelblau: four minima, all 0, four saddles between them.
+/// `(x² + y − 11)² + (x + y² − 7)²`. Himmelblau: four minima, all of value 0, with four saddles between them.
 pub fn himmelblau<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     let (x, y) = (x.at(0), x.at(1));
     (x.square() + y - 11).square() + (x + y.square() - 7).square()
@@ -108,8 +111,8 @@ pub fn rastrigin<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     (x.square() + 10 - 10 * (2.0 * PI * x).cos()).sum()
 }
 
-/// `−20 exp(−0.2 √(½(x² + y²))) − exp(½(cos 2πx + cos 2πy)) + e + 20`. Ackley: almost flat outside, a funnel in the
-/// middle, local minima all over; not smooth at the minimum itself, where its gradient is not defined.
+/// `−20 exp(−0.2 √(½(x² + y²))) − exp(½(cos 2πx + cos 2πy)) + e + 20`. Ackley: almost flat outside, with a funnel in
+/// the middle and local minima everywhere. It is not smooth at the minimum itself, where its gradient is not defined.
 pub fn ackley<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     let bowl = (x.square().mean().sqrt() * -0.2).exp();
     let waves = (2.0 * PI * x).cos().mean().exp();
@@ -122,8 +125,8 @@ pub fn styblinski_tang<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     0.5 * (squares.square() - 16 * squares + 5 * x).sum()
 }
 
-/// `x² − y²`: the saddle. At 0 the gradient is 0 and the Hessian has an eigenvalue of each sign; descent that starts
-/// with y = 0 ends there, and any other falls along y for ever.
+/// `x² − y²`: the saddle. At 0 the gradient is 0 and the Hessian has an eigenvalue of each sign; a descent that starts
+/// with y = 0 ends there, and any other descent falls along y for ever.
 pub fn saddle<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     x.at(0).square() - x.at(1).square()
 }
@@ -135,22 +138,22 @@ pub fn monkey_saddle<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     x.pow(3) - 3 * x * y.square()
 }
 
-/// `¼ x⁴ − ½ x² + ½ y²`: two minima with a saddle between them, which a descent that starts on x = 0 finds.
+/// `¼ x⁴ − ½ x² + ½ y²`: two minima with a saddle between them. A descent that starts at x = 0 ends at the saddle.
 pub fn double_well<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     let x2 = x.at(0).square();
     0.25 * x2.square() - 0.5 * x2 + 0.5 * x.at(1).square()
 }
 
 /// `2 − exp(−(x + 2)²/8) − exp(−50 (x − 2)²) + x²/400` of one variable: a flat minimum near −2 (1.01, curvature 0.25)
-/// and a sharp one near 2, a little lower (0.87, curvature 100). Where other data shifts the curve a little, the sharp
-/// one costs most; large learning rates and noise cannot stay in it.
+/// and a sharp one near 2, a little lower (0.87, curvature 100). If other data shift the curve a little, the cost at
+/// the sharp minimum rises most. A descent with a large learning rate or noise cannot stay in it.
 pub fn sharp_and_flat<T: Float>(x: Var<'_, T>) -> Var<'_, T> {
     let flat = (-(x + 2).square() / 8).exp();
     let sharp = (-50 * (x - 2).square()).exp();
     (2 - flat - sharp + x.square() / 400).sum()
 }
 
-/// The one of a name.
+/// Returns the function of this name, if there is one.
 ///
 /// ```
 /// assert!(gradus_optim::functions::named("ravine").unwrap().convex);
@@ -159,7 +162,7 @@ pub fn named(name: &str) -> Option<&'static Function> {
     all().iter().find(|f| f.name == name)
 }
 
-/// All of them.
+/// Returns all functions.
 pub fn all() -> &'static [Function] {
     const BOWL: Function = Function {
         name: "quadratic",

@@ -16,13 +16,15 @@ use crate::{Descent, NonFiniteGradient, Schedule, StateError};
 /// θ ← θ + α d                                            α from the line search, or the learning rate
 /// ```
 ///
-/// H stands for the inverse Hessian, so steps are Newton's as far as the pairs tell. For costs without noise (full
-/// batches), of up to some ten thousand parameters. Liu, Nocedal 1989 (<https://doi.org/10.1007/BF01589116>); line
-/// search for the strong Wolfe conditions (constants 10⁻⁴ and 0.9) and recursion as in Nocedal, Wright 2006, algorithms
-/// 3.5, 3.6 and 7.4. What a step is, and the defaults (20 iterations, 25 evaluations, tolerances 10⁻⁷ and 10⁻⁹, history
-/// 100), are those of PyTorch's `LBFGS`, but that PyTorch searches no line unless asked to, and brackets by other rules
-/// when it does: the paths differ after some steps. The tolerances end a step long before the last digit; for that set
-/// both to 0.
+/// H stands for the inverse Hessian, so steps are Newton's as far as the pairs show the curvature. The method is for
+/// costs without noise (full batches) of up to some ten thousand parameters. Liu, Nocedal 1989
+/// (<https://doi.org/10.1007/BF01589116>). The line search for the strong Wolfe conditions (constants 10⁻⁴ and 0.9) and
+/// the recursion are those of Nocedal, Wright 2006, algorithms 3.5, 3.6 and 7.4.
+///
+/// The meaning of a step, and the defaults (20 iterations, 25 evaluations, tolerances 10⁻⁷ and 10⁻⁹, history 100), are
+/// those of PyTorch's `LBFGS`. But PyTorch makes no line search unless asked to, and brackets by other rules when it
+/// does, so that the paths differ after some steps. The tolerances end a step long before the last digit is exact; for
+/// the last digit, set both to 0.
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape};
@@ -50,34 +52,35 @@ pub struct Lbfgs<T: Float = f32> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct LbfgsState<T: Float> {
-    /// steps made
+    /// the number of steps made
     pub steps: u64,
-    /// what [`Descent::set_factor`] set
+    /// the factor that [`Descent::set_factor`] set
     #[serde(with = "gradus_autograd::exact")]
     pub factor: f64,
-    /// iterations made
+    /// the number of iterations made
     pub iterations: u64,
     /// the parameters' paths and lengths
     pub params: Vec<(String, usize)>,
-    /// the last direction, all parameters one behind the other
+    /// the last direction, for all parameters one after the other
     #[serde(with = "gradus_autograd::exact")]
     pub direction: Vec<T>,
-    /// how far the last step went along it
+    /// how far the last iteration went along `direction`
     #[serde(with = "gradus_autograd::exact")]
     pub length: f64,
-    /// the gradient where it was taken
+    /// the gradient at the point where `direction` was computed
     #[serde(with = "gradus_autograd::exact")]
     pub gradient: Vec<T>,
-    /// the pairs s, y
+    /// the pairs (s, y)
     #[serde(with = "gradus_autograd::exact")]
     pub pairs: VecDeque<(Vec<T>, Vec<T>)>,
 }
 
 impl<T: Float> Lbfgs<T> {
-    /// With a strong Wolfe line search that tries this step length first; 1 is Newton's.
+    /// An L-BFGS with a strong Wolfe line search that tries the step length `lr` first; 1 is the length of Newton's
+    /// step.
     ///
     /// # Panics
-    /// If it is negative or not finite.
+    /// If `lr` is negative or not finite.
     #[track_caller]
     pub fn new(lr: f64) -> Self {
         check("lr", &lr, NON_NEGATIVE);
@@ -103,60 +106,62 @@ impl<T: Float> Lbfgs<T> {
         }
     }
 
-    /// Sets how many iterations a step makes at most.
+    /// Sets the largest number of iterations in a step.
     pub fn max_iter(mut self, max_iter: usize) -> Self {
         self.max_iter = max_iter;
         self
     }
 
-    /// Sets after how many evaluations of the cost a step ends; 5/4 of the iterations otherwise.
+    /// Sets the number of evaluations of the cost after which a step ends; if not set, 5/4 of the largest number of
+    /// iterations.
     pub fn max_eval(mut self, max_eval: usize) -> Self {
         self.max_eval = Some(max_eval);
         self
     }
 
-    /// Ends a step where no number of the gradient is larger.
+    /// Sets the tolerance of the gradient: a step ends where no element of the gradient is larger.
     pub fn tolerance_grad(mut self, tolerance: f64) -> Self {
         self.tolerance_grad = tolerance;
         self
     }
 
-    /// Ends a step where neither the cost nor any parameter changes by more.
+    /// Sets the tolerance of changes: a step ends when the cost changes by less, or no parameter changes by more.
     pub fn tolerance_change(mut self, tolerance: f64) -> Self {
         self.tolerance_change = tolerance;
         self
     }
 
-    /// Sets how many pairs are kept.
+    /// Sets how many pairs (s, y) are kept.
     pub fn history_size(mut self, pairs: usize) -> Self {
         self.history_size = pairs;
         self
     }
 
-    /// Whether to search along the line, or to go by the learning rate alone.
+    /// Sets whether to search along the line, or to take the step length from the learning rate alone.
     pub fn line_search(mut self, line_search: bool) -> Self {
         self.line_search = line_search;
         self
     }
 
-    /// The step length tried first.
+    /// Returns the step length that is tried first.
     pub fn lr(&self) -> f64 {
         self.lr * self.state.factor
     }
 
-    /// Iterations made.
+    /// Returns the number of iterations made.
     pub fn iterations(&self) -> u64 {
         self.state.iterations
     }
 
-    /// One step: several iterations, each evaluating the cost and its gradients as often as it needs. Returns the cost
-    /// before it.
+    /// Makes one step of several iterations, and returns the cost before the step. Each iteration evaluates the cost
+    /// and its gradients as often as it needs.
     ///
-    /// Parameters without a gradient stay as they are. Buffers move as the first evaluation says. A cost or gradient
-    /// that is not finite at the start changes nothing; further on the line search takes it for too far.
+    /// Parameters without a gradient stay as they are. Buffers are updated as the first evaluation recorded. If the
+    /// cost or a gradient is not finite at the start, no parameter is changed. If it is not finite further along the
+    /// line, the line search treats that point as too far.
     ///
     /// # Panics
-    /// If the parameters are others than at the step before.
+    /// If the parameters are not the same as at the step before.
     #[track_caller]
     pub fn step<M: Module<T> + ?Sized>(
         &mut self,
@@ -219,15 +224,15 @@ impl<T: Float> Lbfgs<T> {
         cost_before
     }
 
-    /// The state, to be saved.
+    /// Returns the state, to be saved.
     pub fn state(&self) -> &LbfgsState<T> {
         &self.state
     }
 
-    /// Takes over a saved state; the next step is then bit for bit the one that would have followed.
+    /// Loads a saved state. The next step is then, bit for bit, the step that would have followed.
     ///
     /// # Errors
-    /// If its parts are not of one length, or its factor of the learning rate is none.
+    /// If the parts of the state differ in length, or its factor of the learning rate is negative or not finite.
     pub fn load_state(&mut self, state: LbfgsState<T>) -> Result<(), StateError> {
         if !state.factor.is_finite() || state.factor < 0.0 {
             let reason = format!("its factor of the learning rate is {}", state.factor);
@@ -304,7 +309,7 @@ impl<T: Float> Descent<T> for Lbfgs<T> {
 }
 
 impl<T: Float> LbfgsState<T> {
-    /// Learns from the last step, and turns to a new direction.
+    /// Adds the pair (s, y) of the last iteration, and computes a new direction.
     fn turn(&mut self, gradient: &[T], history_size: usize) {
         self.iterations = self.iterations.saturating_add(1);
         if self.iterations > 1 {
@@ -340,7 +345,7 @@ impl<T: Float> LbfgsState<T> {
     }
 }
 
-/// The gradients of all parameters, one behind the other.
+/// Returns the gradients of all parameters, one after the other.
 fn gather<T: Float, M: Module<T> + ?Sized>(model: &M, grads: &Gradients<T>) -> Vec<T> {
     let mut all = Vec::new();
     model.visit(&mut Visitor::new(&mut |_, leaf| {
@@ -354,12 +359,12 @@ fn gather<T: Float, M: Module<T> + ?Sized>(model: &M, grads: &Gradients<T>) -> V
     all
 }
 
-/// All parameters, one behind the other.
+/// Returns the numbers of all parameters, one after the other.
 fn values<T: Float, M: Module<T> + ?Sized>(model: &M) -> Vec<T> {
     model.params().iter().flat_map(|(_, param)| param.data()).copied().collect()
 }
 
-/// Makes the parameters `start + length · direction`.
+/// Sets the parameters to `start + length · direction`.
 fn move_to<T: Float, M: Module<T> + ?Sized>(model: &mut M, start: &[T], direction: &[T], length: f64) {
     let mut numbers = start.iter().zip(direction);
     model.visit_mut(&mut Visitor::new(&mut |_, leaf| {

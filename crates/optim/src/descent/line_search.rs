@@ -1,9 +1,9 @@
-//! How far to go along a line.
+//! The line search: how far to go along a direction.
 
-/// A place on a line through the parameters.
+/// A point on a line through the parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Point<T> {
-    /// how far from the start
+    /// the distance from the start, in lengths of the direction
     pub(crate) length: f64,
     pub(crate) cost: f64,
     /// the derivative of the cost along the line
@@ -11,15 +11,16 @@ pub(crate) struct Point<T> {
     pub(crate) gradient: Vec<T>,
 }
 
-/// Evaluations of the cost before the best point so far has to do.
+/// The largest number of evaluations of the cost. After them, the search ends with the best point so far.
 const EVALUATIONS: usize = 25;
 
-/// A point that meets the strong Wolfe conditions: the cost has fallen in keeping with the slope at the start (by 10⁻⁴
-/// of what it promised), and the slope is at most 0.9 of that one, up or down.
+/// Returns a point that meets the strong Wolfe conditions: the cost has fallen by at least 10⁻⁴ of the decrease that
+/// the slope at the start promised, and the slope, up or down, is at most 0.9 of the slope at the start.
 ///
-/// First steps ever longer until a minimum is bracketed, then narrows the bracket, by cubic interpolation both
-/// (Nocedal, Wright 2006, algorithms 3.5 and 3.6). Where the cost is not finite counts as too far. If nothing meets the
-/// conditions (or the bracket is narrower than `narrow`) it is the best point found, which may be the start.
+/// The search first makes longer and longer steps until a minimum is bracketed, then narrows the bracket. Both use
+/// cubic interpolation (Nocedal, Wright 2006, algorithms 3.5 and 3.6). A point where the cost is not finite counts as
+/// too far. If no point meets the conditions, or the bracket is narrower than `narrow`, the result is the best point
+/// found, which may be the start.
 pub(crate) fn strong_wolfe<T: Clone>(
     probe: &mut impl FnMut(f64) -> Point<T>,
     start: Point<T>,
@@ -70,7 +71,7 @@ pub(crate) fn strong_wolfe<T: Clone>(
     low
 }
 
-/// Where the cubic through both points with their slopes is least.
+/// Returns the length at which the cubic through both points with their slopes is least, if it is finite.
 fn minimum<T>(a: &Point<T>, b: &Point<T>) -> Option<f64> {
     let width = b.length - a.length;
     let d1 = a.slope + b.slope - 3.0 * (a.cost - b.cost) / (a.length - b.length);
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_conditions_hold_from_steps_too_short_and_too_long() {
-        // its minimum is at 1, its cost infinite past 3
+        // the minimum is near 1; from 3 on, the cost is NaN
         let f = |x: f64| {
             if x < 3.0 {
                 ((x - 1.0).powi(2) - 0.3 * (3.0 - x).ln(), 2.0 * (x - 1.0) + 0.3 / (3.0 - x))
@@ -116,7 +117,7 @@ mod tests {
         }
     }
 
-    /// Lower than the start, but already rising steeply: the minimum lies in between.
+    /// At the first point the cost is lower than at the start, but already rises steeply: the minimum lies in between.
     #[test]
     fn a_first_step_past_the_minimum_brackets_it() {
         let (length, _) = search(|x| ((x - 1.0).powi(2), 2.0 * (x - 1.0)), 1.99);

@@ -7,17 +7,17 @@ use ndarray::{Array, Dimension};
 
 use crate::{Descent, clip};
 
-/// Why a descent ended.
+/// The reason why a descent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// the norm of the gradient is no larger than the tolerance: a critical point, mostly a minimum
+    /// the norm of the gradient is no larger than the tolerance: a critical point, usually a minimum
     Tolerance,
     /// all iterations were made
     Iterations,
     /// the cost ran far away from where it began: up, because steps are too large, or down, because it has no minimum
     Diverged,
-    /// the point did not change for ten steps: the steps are below what its numbers can tell apart, or their rate is 0,
-    /// or an [`Lbfgs`](crate::Lbfgs) has met tolerances of its own
+    /// the point did not change for ten steps: the steps are smaller than the precision of its numbers, or the learning
+    /// rate is 0, or an [`Lbfgs`](crate::Lbfgs) has met its own tolerances
     Stalled,
     /// the cost or its gradient became NaN or infinite
     NonFinite,
@@ -35,34 +35,34 @@ impl fmt::Display for Stop {
     }
 }
 
-/// Where a descent ended, and how it went.
+/// The result of a descent: where it ended, and how it got there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Minimum<T, D: Dimension> {
     /// the point reached
     pub at: Array<T, D>,
-    /// every point on the way, the first and the last included
+    /// every point on the way, including the first and the last
     pub path: Vec<Array<T, D>>,
-    /// the cost at each
+    /// the cost at each point of `path`
     pub costs: Vec<T>,
-    /// the 2-norm of the gradient at each
+    /// the 2-norm of the gradient at each point of `path`
     pub grad_norms: Vec<f64>,
-    /// why it ended
+    /// the reason why the descent ended
     pub stop: Stop,
 }
 
 impl<T: Float, D: Dimension> Minimum<T, D> {
-    /// The cost at the point reached.
+    /// Returns the cost at the point reached.
     pub fn cost(&self) -> T {
         self.costs[self.costs.len() - 1]
     }
 
-    /// Steps made.
+    /// Returns the number of steps made.
     pub fn steps(&self) -> usize {
         self.costs.len() - 1
     }
 }
 
-/// When a descent ends. [`minimize`] is the short form.
+/// The settings of when a descent ends. [`minimize`] is the short form.
 ///
 /// ```
 /// use gradus_optim::{Minimize, Sgd, Stop};
@@ -75,16 +75,17 @@ impl<T: Float, D: Dimension> Minimum<T, D> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Minimize {
-    /// how many steps at most: 1000
+    /// the largest number of steps; 1000 by default
     pub iterations: usize,
-    /// the norm of the gradient that is as good as 0: 10⁻⁸
+    /// the norm of the gradient that counts as 0; 10⁻⁸ by default
     pub tolerance: f64,
-    /// how far the cost may run from the first one, up or down, in units of that one's size or 1, whichever is larger:
-    /// 10⁶
+    /// how far the cost may move from the first cost, up or down, in units of the first cost's size or 1, whichever is
+    /// larger; 10⁶ by default
     pub divergence: f64,
 }
 
-/// Steps without a change after which a descent has stalled. One alone may be the first of a warm-up from 0.
+/// The number of steps without a change after which a descent has stalled. A single step without a change may be the
+/// first step of a warm-up from 0.
 const STILL: usize = 10;
 
 impl Default for Minimize {
@@ -94,7 +95,7 @@ impl Default for Minimize {
 }
 
 impl Minimize {
-    /// Runs a descent from a point.
+    /// Runs a descent from the point `start`.
     ///
     /// # Panics
     /// If the function does not return a single number.
@@ -109,7 +110,7 @@ impl Minimize {
         let mut theta = Param::new(&start);
         let mut tape = Tape::mathematics();
         let (mut path, mut costs, mut grad_norms) = (vec![start], Vec::<T>::new(), Vec::new());
-        // takes note of a point; says whether it is the last
+        // records a point; returns the reason to stop, if it is the last one
         let mut note = |cost: T, theta: &Param<T>, grads: &Gradients<T>| {
             let norm = grads.padded(theta).map_or(0.0, |grad| clip::norm(|f| f(&grad[..theta.len()])));
             costs.push(cost);
@@ -163,8 +164,8 @@ impl Minimize {
 /// assert_eq!(found.path[0], array![0., 0.]);
 /// ```
 ///
-/// It ends sooner where the gradient is 0 (its norm at most 10⁻⁸), or if the cost diverges: [`Minimize`] has the
-/// settings.
+/// The descent ends sooner if the gradient is 0 (its norm is at most 10⁻⁸), or if the cost diverges: [`Minimize`] has
+/// the settings.
 ///
 /// # Panics
 /// If the function does not return a single number.

@@ -1,5 +1,5 @@
-//! Descent of plain functions, without a model: from one start, from many, by curvature; and looking for a learning
-//! rate.
+//! Ways to run a descent: from one starting point, from many, along batches, by curvature; and the search for a
+//! learning rate.
 
 mod descend;
 mod find_lr;

@@ -9,15 +9,16 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 use crate::{Descent, Minimize, Minimum};
 
-/// Descents from several starting points.
+/// The results of descents from several starting points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Restarts<T, D: Dimension> {
-    /// all of them, in the order of their starting points
+    /// the result of each descent, in the order of the starting points
     pub runs: Vec<Minimum<T, D>>,
 }
 
 impl<T: Float, D: Dimension> Restarts<T, D> {
-    /// The run that ended lowest, the first of several; NaN counts as highest.
+    /// Returns the run that ended at the lowest cost; if there are several, the first of them. NaN counts as the
+    /// highest cost.
     pub fn best(&self) -> &Minimum<T, D> {
         let mut best = &self.runs[0];
         for run in &self.runs {
@@ -28,8 +29,8 @@ impl<T: Float, D: Dimension> Restarts<T, D> {
         best
     }
 
-    /// The places where runs ended, the lowest first and NaN last, each with how many runs ended within `distance` of
-    /// it.
+    /// Returns the points where runs ended, the lowest cost first and NaN last, each with the number of runs that ended
+    /// within `distance` of it.
     pub fn distinct(&self, distance: f64) -> Vec<(&Minimum<T, D>, usize)> {
         let mut sorted: Vec<_> = self.runs.iter().collect();
         let place = |run: &Minimum<T, D>| (run.cost().to_f64().is_nan(), run.cost().to_f64());
@@ -53,8 +54,8 @@ impl Minimize {
     /// Runs descents from `n` starting points that `sampler` draws, on all cores (see
     /// [`set_threads`](gradus_autograd::set_threads)).
     ///
-    /// Each draw has a random generator of its own, made of the seed and its number, so the result depends on the seed
-    /// and not on the threads, and the first starting points stay the same when more are asked for.
+    /// Each draw has a random generator of its own, made from the seed and the number of the draw. So the result
+    /// depends on the seed and not on the threads, and the first starting points stay the same when more are asked for.
     ///
     /// # Panics
     /// If `n` is 0, or the function does not return a single number.
@@ -93,7 +94,7 @@ impl Minimize {
 /// assert!(found.best().cost() < 1e-12);
 /// ```
 ///
-/// See [`Minimize::random_restarts`], which also has the other settings.
+/// See [`Minimize::random_restarts`], which also uses the other settings.
 ///
 /// # Panics
 /// If `n` is 0, or the function does not return a single number.

@@ -13,15 +13,15 @@ rule! {
     /// θ ← θ − η d
     /// ```
     ///
-    /// The step is measured in units of earlier steps, so the learning rate is mostly left at 1. Zeiler 2012
+    /// The step is measured in units of earlier steps, so the learning rate is usually left at 1. Zeiler 2012
     /// (<https://arxiv.org/abs/1212.5701>). Formula and defaults (ρ 0.9, ε 10⁻⁶, λ 0) are those of PyTorch's
     /// `Adadelta`.
     pub struct Adadelta("adadelta", |_rule| 2) {
-        /// ρ, how much of the running means is kept.
+        /// ρ: how much of the running means each step keeps.
         rho: f64 = 0.9, in 0.0..=1.0;
-        /// ε, which keeps quotients and first steps from 0.
+        /// ε, which keeps the divisor and the first steps from being 0.
         eps: f64 = 1e-6, in 0.0..f64::INFINITY;
-        /// λ, the pull toward 0, as part of the gradient.
+        /// The weight decay λ: a pull toward 0 that is part of the gradient.
         weight_decay: f64 = 0.0, in 0.0..f64::INFINITY;
     }
 }

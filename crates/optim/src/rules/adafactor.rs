@@ -17,18 +17,20 @@ rule! {
     /// θ ← θ (1 − η λ) − α U / max(1, ‖U‖/(d √n))         λ weight_decay
     /// ```
     ///
-    /// [`Adam`](crate::rules::Adam)'s running mean square, kept as row and column means: memory of rows + columns
-    /// instead of rows × columns, and no momentum. η bounds the step relative to the parameter's own size. Shazeer,
-    /// Stern 2018 (<https://arxiv.org/abs/1804.04235>). Formula and defaults (γ −0.8, ε₁ the number type's epsilon, ε₂
-    /// 10⁻³, d 1, λ 0) are those of PyTorch's `Adafactor`, where η is 10⁻².
+    /// [`Adam`](crate::rules::Adam)'s running mean of squared gradients, kept as the means of rows and columns: it
+    /// takes memory for rows + columns numbers instead of rows × columns. There is no momentum. η bounds the step
+    /// relative to the parameter's own size. Shazeer, Stern 2018 (<https://arxiv.org/abs/1804.04235>). Formula and
+    /// defaults (γ −0.8, ε₁ the number type's epsilon, ε₂ 10⁻³, d 1, λ 0) are those of PyTorch's `Adafactor`, where η
+    /// is 10⁻².
     pub struct Adafactor {
-        /// γ, the power of the step by which the running mean slows down.
+        /// γ, the exponent of the step in β = tᵞ, by which the running mean slows down.
         beta2_decay: f64 = -0.8, in f64::NEG_INFINITY..=0.0;
-        /// ε₁ and ε₂, the least mean square (`None`: the number type's epsilon) and the least size of a parameter.
+        /// ε₁ and ε₂: ε₁ keeps the divisors from 0 (`None`: the number type's epsilon), and ε₂ is the least size that a
+        /// parameter counts with.
         eps: (Option<f64>, f64) = (None, 1e-3);
-        /// D, the root mean square of an update from which on it is scaled down.
+        /// The threshold d: an update whose root mean square is larger is scaled down.
         clip_threshold: f64 = 1.0, in 1.0..f64::INFINITY;
-        /// λ, the pull toward 0, apart from the gradient.
+        /// The weight decay λ: a pull toward 0 that is applied apart from the gradient.
         weight_decay: f64 = 0.0, in 0.0..f64::INFINITY;
     }
 }
@@ -53,7 +55,7 @@ impl Rule for Adafactor {
     }
 }
 
-/// How many matrices the last two axes make, and their sizes.
+/// Returns how many matrices the last two axes make, and their numbers of rows and columns.
 fn matrices(shape: &[usize]) -> Option<(usize, usize, usize)> {
     match shape {
         [outer @ .., rows, columns] => Some((outer.iter().product(), *rows, *columns)),
@@ -62,7 +64,7 @@ fn matrices(shape: &[usize]) -> Option<(usize, usize, usize)> {
 }
 
 impl Adafactor {
-    /// Sums run in f64, so that they do not depend on how a large parameter is laid out.
+    /// Makes one step. Sums are computed in f64, so that they do not depend on how a large parameter is laid out.
     fn update<T: Float>(&self, u: Update<'_, '_, T>, epsilon: f64) {
         let n = u.theta.len();
         if n == 0 {
@@ -72,7 +74,7 @@ impl Adafactor {
         let beta = t.powf(self.beta2_decay);
         let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
         let size = norm(&mut u.theta.iter().map(|x| x.to_f64())) / (n as f64).sqrt();
-        // unlike `f64::max` these keep NaN, so that it shows
+        // unlike `f64::max`, this keeps NaN, so that NaN shows in the parameters
         let at_least = |x: f64, least: f64| if x < least { least } else { x };
         let alpha = at_least(size, self.eps.1) * u.lr.min(1.0 / t.sqrt());
         let scale = u.scale.to_f64();

@@ -12,17 +12,17 @@ rule! {
     /// ```
     ///
     /// Each number's steps shrink with the squares of all its gradients so far: rare features keep large steps, steep
-    /// directions small ones. In long runs all steps die out, which RMSprop and Adam mend. Duchi et al. 2011
-    /// (<https://jmlr.org/papers/v12/duchi11a.html>). Formula and defaults (ε 10⁻¹⁰, the others 0) are those of
+    /// directions get small ones. In long runs all steps shrink toward 0; RMSprop and Adam avoid this. Duchi et al.
+    /// 2011 (<https://jmlr.org/papers/v12/duchi11a.html>). Formula and defaults (ε 10⁻¹⁰, the others 0) are those of
     /// PyTorch's `Adagrad`.
     pub struct Adagrad("adagrad", |_rule| 1) {
-        /// How fast the learning rate falls with the steps.
+        /// How fast the learning rate falls with the number of steps.
         lr_decay: f64 = 0.0, in 0.0..f64::INFINITY;
-        /// What the sum of squares starts at.
+        /// The initial value of the sum of squares.
         initial_accumulator_value: f64 = 0.0, in 0.0..f64::INFINITY;
         /// ε, which keeps the divisor from 0.
         eps: f64 = 1e-10, in 0.0..f64::INFINITY;
-        /// λ, the pull toward 0, as part of the gradient.
+        /// The weight decay λ: a pull toward 0 that is part of the gradient.
         weight_decay: f64 = 0.0, in 0.0..f64::INFINITY;
     }
 }

@@ -1,4 +1,4 @@
-//! Adam and AdamW: one rule, whose switch says where the weight decay stands.
+//! Adam and AdamW: one rule, with a switch for where the weight decay is applied.
 
 use gradus_autograd::Float;
 
@@ -14,9 +14,9 @@ rule! {
     /// θ ← θ − η · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)
     /// ```
     ///
-    /// t counts the parameter's steps from 1; the divisors undo the start at 0. Each number gets a step of its own
-    /// size, about η, which is what brings it through a ravine. With the decay apart from the gradient, as `AdamW` has
-    /// it, the decay is not divided by √v.
+    /// t counts the parameter's steps from 1; the divisors undo the bias of the start at 0. Each number gets a step
+    /// size of its own, about η, which carries the descent through a ravine. `AdamW` applies the decay apart from the
+    /// gradient, so that the decay is not divided by √v.
     ///
     /// Kingma, Ba 2014 (<https://arxiv.org/abs/1412.6980>); AdamW: Loshchilov, Hutter 2017
     /// (<https://arxiv.org/abs/1711.05101>); AMSGrad: Reddi et al. 2018 (<https://openreview.net/forum?id=ryQu7f-RZ>).
@@ -26,13 +26,14 @@ rule! {
         if DECOUPLED { "adamw" } else { "adam" },
         |rule| 2 + usize::from(rule.amsgrad)
     ) {
-        /// β₁ and β₂, how much of the running means is kept.
+        /// β₁ and β₂: how much of the running means each step keeps.
         betas: (f64, f64) = (0.9, 0.999), in 0.0..1.0;
         /// ε, which keeps the divisor from 0.
         eps: f64 = 1e-8, in 0.0..f64::INFINITY;
-        /// λ, the pull toward 0: as part of the gradient for Adam, apart from it for AdamW.
+        /// The weight decay λ: a pull toward 0. It is part of the gradient for Adam, and applied apart from the
+        /// gradient for AdamW.
         weight_decay: f64 = if DECOUPLED { 1e-2 } else { 0.0 }, in 0.0..f64::INFINITY;
-        /// Divides by the largest mean square so far, so that the divisor never shrinks (AMSGrad).
+        /// Whether to divide by the largest mean square so far, so that the divisor never shrinks (AMSGrad).
         amsgrad: bool = false;
     }
 }
@@ -47,7 +48,7 @@ impl<const DECOUPLED: bool> AdamRule<DECOUPLED> {
     fn update<T: Float>(&self, u: Update<'_, '_, T>) {
         let AdamRule { betas, eps, weight_decay, .. } = *self;
         let (l2, shrink) = if DECOUPLED { (0.0, 1.0 - u.lr * weight_decay) } else { (weight_decay, 1.0) };
-        let t = u.step.min(i32::MAX as u64) as i32; // by then both powers are 0
+        let t = u.step.min(i32::MAX as u64) as i32; // at this limit both powers are 0
         let (unbias_m, unbias_v) = (1.0 - betas.0.powi(t), (1.0 - betas.1.powi(t)).sqrt());
         let [b1, c1, b2, c2] = [betas.0, 1.0 - betas.0, betas.1, 1.0 - betas.1].map(T::from_f64);
         let [rate, unbias_v, eps, l2, shrink] = [u.lr / unbias_m, 1.0 / unbias_v, eps, l2, shrink].map(T::from_f64);

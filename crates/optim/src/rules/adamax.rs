@@ -12,14 +12,15 @@ rule! {
     /// θ ← θ − η / (1 − β₁ᵗ) · m / u
     /// ```
     ///
-    /// Adam with the largest instead of the mean square gradient. Kingma, Ba 2014 (<https://arxiv.org/abs/1412.6980>,
-    /// section 7). Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, λ 0) are those of PyTorch's `Adamax`.
+    /// Adam with the largest gradient in place of the root mean square of the gradients. Kingma, Ba 2014
+    /// (<https://arxiv.org/abs/1412.6980>, section 7). Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, λ 0) are those of
+    /// PyTorch's `Adamax`.
     pub struct Adamax("adamax", |_rule| 2) {
-        /// β₁ and β₂, how much of the running means is kept.
+        /// β₁ and β₂: how much of the running means each step keeps.
         betas: (f64, f64) = (0.9, 0.999), in 0.0..1.0;
         /// ε, which keeps the divisor from 0.
         eps: f64 = 1e-8, in 0.0..f64::INFINITY;
-        /// λ, the pull toward 0, as part of the gradient.
+        /// The weight decay λ: a pull toward 0 that is part of the gradient.
         weight_decay: f64 = 0.0, in 0.0..f64::INFINITY;
     }
 }

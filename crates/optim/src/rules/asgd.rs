@@ -12,18 +12,19 @@ rule! {
     /// a ← a + (θ − a) / max(1, t − t₀)                   the average
     /// ```
     ///
-    /// The iterates of stochastic descent scatter about the minimum; their average is nearer to it. The parameters are
-    /// θ; take the average when done, by [`state`](crate::Optimizer::state). Polyak, Juditsky 1992
+    /// The iterates of stochastic descent scatter about the minimum; their average is nearer to it. The model's
+    /// parameters are θ; at the end, take the average from [`state`](crate::Optimizer::state). Polyak, Juditsky 1992
     /// (<https://doi.org/10.1137/0330046>). Formula for θ and defaults (λ 10⁻⁴, α 0.75, t₀ 10⁶) are those of PyTorch's
-    /// `ASGD`, whose average takes weights, and whose rate a schedule, from the step before.
+    /// `ASGD`, but there the weights of the average, and the effect of a schedule on the learning rate, are those of
+    /// the step before.
     pub struct Asgd("asgd", |_rule| 1) {
-        /// λ, how fast parameters and learning rate decay.
+        /// λ: how fast the parameters and the learning rate decay.
         lambd: f64 = 1e-4, in 0.0..f64::INFINITY;
-        /// α, the power by which the learning rate falls.
+        /// α, the power with which the learning rate falls.
         alpha: f64 = 0.75, in 0.0..f64::INFINITY;
-        /// T₀, the step from which the average runs.
+        /// The step t₀ from which on the iterates are averaged.
         t0: f64 = 1e6, in 0.0..f64::INFINITY;
-        /// The pull toward 0, as part of the gradient.
+        /// The weight decay w: a pull toward 0 that is part of the gradient.
         weight_decay: f64 = 0.0, in 0.0..f64::INFINITY;
     }
 }

@@ -11,14 +11,14 @@ rule! {
     /// m ← β₂ m + (1 − β₂) g
     /// ```
     ///
-    /// Steps of one size for all numbers, found by a search over programs; one number of state. Its learning rate is
-    /// three to ten times smaller than Adam's, its decay as much larger. Chen et al. 2023
-    /// (<https://arxiv.org/abs/2302.06675>). Formula and defaults (β 0.9 and 0.99, λ 0) are the paper's; PyTorch has
-    /// none.
+    /// All numbers get steps of the same size, and the state has one number for each number of the parameter. The rule
+    /// was found by a search over programs. Its learning rate is three to ten times smaller than Adam's, and its decay
+    /// is larger by the same factor. Chen et al. 2023 (<https://arxiv.org/abs/2302.06675>). Formula and defaults (β 0.9
+    /// and 0.99, λ 0) are the paper's; PyTorch has no Lion.
     pub struct Lion("lion", |_rule| 1) {
-        /// β₁ and β₂, how much of the momentum counts and is kept.
+        /// β₁ and β₂: how much of the momentum counts in the step, and how much of it each step keeps.
         betas: (f64, f64) = (0.9, 0.99), in 0.0..=1.0;
-        /// λ, the pull toward 0, apart from the gradient.
+        /// The weight decay λ: a pull toward 0 that is applied apart from the gradient.
         weight_decay: f64 = 0.0, in 0.0..f64::INFINITY;
     }
 }

@@ -1,5 +1,5 @@
-//! The rules that optimizers follow, one file each, with formula, reference, settings and loop. A new one is named here
-//! twice: as a file, and in the list of optimizers.
+//! The rules that optimizers follow. Each has a file of its own with formula, reference, settings and loop. A new rule
+//! is named here twice: as a module, and in the list of optimizers.
 
 mod adadelta;
 mod adafactor;
@@ -32,9 +32,9 @@ macro_rules! optimizers {
     };
 }
 optimizers! {
-    /// Steps measured in earlier steps.
+    /// Steps that are measured in units of earlier steps.
     adadelta::Adadelta;
-    /// [`Adam`]'s scaling with a row and a column in place of a matrix of state.
+    /// [`Adam`]'s scaling, with a row and a column of state in place of a matrix.
     adafactor::Adafactor;
     /// Steps scaled by all gradients so far.
     adagrad::Adagrad;
@@ -42,7 +42,7 @@ optimizers! {
     adam::Adam;
     /// [`Adam`] with weight decay apart from the gradient.
     adam::AdamW;
-    /// [`Adam`] with the largest gradient.
+    /// [`Adam`] with the largest gradient in place of the root mean square.
     adamax::Adamax;
     /// Descent whose iterates are averaged.
     asgd::Asgd;
@@ -50,15 +50,15 @@ optimizers! {
     lion::Lion;
     /// Steps of equal length along all directions of a matrix.
     muon::Muon;
-    /// [`Adam`] that looks ahead.
+    /// [`Adam`] that looks ahead along its momentum.
     nadam::NAdam;
     /// [`Adam`] that warms itself up.
     radam::RAdam;
-    /// Steps scaled by the gradients of late.
+    /// Steps scaled by the recent gradients.
     rmsprop::RmsProp;
-    /// Steps by the sign of the gradient, of sizes of their own.
+    /// Steps by the sign of the gradient, with a step size of its own for each number.
     rprop::Rprop;
-    /// Gradient descent: batch, stochastic or mini-batch is a matter of what the gradient is taken of. With momentum
-    /// and Nesterov's variant.
+    /// Gradient descent, with momentum and Nesterov's variant. Whether it is batch, stochastic or mini-batch descent
+    /// depends on the rows that the gradient is computed for.
     sgd::Sgd;
 }

@@ -19,10 +19,10 @@ rule! {
     /// ```
     ///
     /// The iteration (Newton and Schulz's, a polynomial of the singular values) makes all singular values of X about 1
-    /// and keeps its directions: a step of equal length along every direction of the matrix, the ones that gradients
-    /// are small in included. It runs over the shorter side. Jordan et al. 2024
+    /// and keeps its directions. So the step has an equal length along every direction of the matrix, including those
+    /// in which gradients are small. The iteration runs over the shorter side. Jordan et al. 2024
     /// (<https://kellerjordan.github.io/posts/muon/>). Formula and defaults (μ 0.95, nesterov, λ 0.1, a, b, c = 3.4445,
-    /// −4.775, 2.0315, 5 steps, ε 10⁻⁷) are those of PyTorch's `Muon`, which iterates in bfloat16 where this iterates
+    /// −4.775, 2.0315, 5 steps, ε 10⁻⁷) are those of PyTorch's `Muon`, which iterates in bfloat16; this rule iterates
     /// in the parameter's own type.
     ///
     /// Parameters that are not matrices are stepped by [`others`](Self::others), with the same learning rate, as
@@ -30,21 +30,21 @@ rule! {
     /// 0.2 √max(rows, columns) instead, so that steps are as large as AdamW's and one learning rate suits both (Liu et
     /// al. 2025, <https://arxiv.org/abs/2502.16982>; PyTorch's `adjust_lr_fn="match_rms_adamw"`).
     pub struct Muon {
-        /// μ, how much of the running mean is kept.
+        /// μ: how much of the running mean each step keeps.
         momentum: f64 = 0.95, in 0.0..1.0;
-        /// Looks ahead along the momentum.
+        /// Whether to look ahead along the momentum.
         nesterov: bool = true;
-        /// λ, the pull toward 0, apart from the gradient.
+        /// The weight decay λ: a pull toward 0 that is applied apart from the gradient.
         weight_decay: f64 = 0.1, in 0.0..f64::INFINITY;
-        /// The polynomial's coefficients.
+        /// The coefficients a, b and c of the polynomial.
         ns_coefficients: (f64, f64, f64) = (3.4445, -4.775, 2.0315);
         /// How often the polynomial is applied.
         ns_steps: usize = 5;
-        /// ε, the least norm that is divided by.
+        /// ε, the least norm that X is divided by.
         eps: f64 = 1e-7, in 0.0..f64::INFINITY;
-        /// Makes steps as large as AdamW's.
+        /// Whether to make steps as large as AdamW's.
         match_adamw: bool = false;
-        /// What steps parameters that are no matrices.
+        /// The rule for parameters that are not matrices.
         others: AdamW = AdamW::default();
     }
 }
@@ -85,7 +85,7 @@ impl Muon {
             *b = mu * *b + rest * g;
             x.push(if self.nesterov { rest * g + mu * *b } else { *b });
         }
-        let tape = Tape::inference(); // its products use all threads
+        let tape = Tape::inference(); // matrix products on a tape use all threads
         let x = ArrayView2::from_shape((rows, columns), &x).expect("as many numbers as the matrix has");
         let x = tape.constant(x);
         let direction = if rows > columns { self.orthogonalized(x.t()).t() } else { self.orthogonalized(x) };
@@ -99,7 +99,7 @@ impl Muon {
         }
     }
 
-    /// The matrix with its singular values near 1.
+    /// Returns the matrix with its singular values brought near 1.
     fn orthogonalized<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let (a, b, c) = self.ns_coefficients;
         let mut x = x / x.square().sum().sqrt().maximum(self.eps);

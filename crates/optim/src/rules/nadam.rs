@@ -17,13 +17,13 @@ rule! {
     /// (<https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ>). Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, ψ
     /// 0.004, λ 0) are those of PyTorch's `NAdam`.
     pub struct NAdam("nadam", |_rule| 3) {
-        /// β₁ and β₂, how much of the running means is kept.
+        /// β₁ and β₂: how much of the running means each step keeps.
         betas: (f64, f64) = (0.9, 0.999), in 0.0..1.0;
         /// ε, which keeps the divisor from 0.
         eps: f64 = 1e-8, in 0.0..f64::INFINITY;
         /// ψ, how fast the momentum rises to β₁.
         momentum_decay: f64 = 4e-3, in 0.0..f64::INFINITY;
-        /// λ, the pull toward 0, as part of the gradient.
+        /// The weight decay λ: a pull toward 0 that is part of the gradient.
         weight_decay: f64 = 0.0, in 0.0..f64::INFINITY;
     }
 }
@@ -35,7 +35,8 @@ impl NAdam {
         let momentum = |t: f64| self.betas.0 * (1.0 - 0.5 * 0.96f64.powf(t * self.momentum_decay));
         let (now, next) = (momentum(t), momentum(t + 1.0));
         let [m, v, product] = u.state else { unreachable!("as many slices as states") };
-        // the same for all numbers of a parameter; kept beside them, it is saved with them
+        // the product is the same for all numbers of a parameter; as part of the state, it is saved with the other
+        // states
         let before = if u.step == 1 { 1.0 } else { product.first().map_or(1.0, |p| p.to_f64()) };
         let so_far = before * now;
         product.fill(T::from_f64(so_far));

@@ -13,15 +13,15 @@ rule! {
     /// else:   θ ← θ − η m̂
     /// ```
     ///
-    /// Adam that warms itself up: while the mean of few squared gradients says little, it steps by momentum alone. Liu
-    /// et al. 2019 (<https://arxiv.org/abs/1908.03265>). Formula and defaults (β 0.9 and 0.999, ε 10⁻⁸, λ 0) are those
-    /// of PyTorch's `RAdam`.
+    /// Adam that warms itself up: as long as the mean of only a few squared gradients says little, the rule steps by
+    /// momentum alone. Liu et al. 2019 (<https://arxiv.org/abs/1908.03265>). Formula and defaults (β 0.9 and 0.999, ε
+    /// 10⁻⁸, λ 0) are those of PyTorch's `RAdam`.
     pub struct RAdam("radam", |_rule| 2) {
-        /// β₁ and β₂, how much of the running means is kept.
+        /// β₁ and β₂: how much of the running means each step keeps.
         betas: (f64, f64) = (0.9, 0.999), in 0.0..1.0;
         /// ε, which keeps the divisor from 0.
         eps: f64 = 1e-8, in 0.0..f64::INFINITY;
-        /// λ, the pull toward 0, as part of the gradient.
+        /// The weight decay λ: a pull toward 0 that is part of the gradient.
         weight_decay: f64 = 0.0, in 0.0..f64::INFINITY;
     }
 }

@@ -13,21 +13,21 @@ rule! {
     /// θ ← θ − η b
     /// ```
     ///
-    /// AdaGrad with a memory that fades, so that steps do not die out. Hinton 2012
+    /// Adagrad with a memory that fades, so that steps do not shrink toward 0. Hinton 2012
     /// (<https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf>); centred: Graves 2013
     /// (<https://arxiv.org/abs/1308.0850>). Formula and defaults (α 0.99, ε 10⁻⁸, the others 0) are those of PyTorch's
-    /// `RMSprop`; TensorFlow's has ε under the root.
-    // with `centered` there is room for a momentum always: so the number of states tells one setting from the other
+    /// `RMSprop`; TensorFlow has ε under the root.
+    // with `centered` there is always room for a momentum, so that the number of states tells the settings apart
     pub struct RmsProp("rmsprop", |rule| if rule.centered { 3 } else { 1 + usize::from(rule.momentum != 0.0) }) {
-        /// α, how much of the running means is kept.
+        /// α: how much of the running means each step keeps.
         alpha: f64 = 0.99, in 0.0..=1.0;
         /// ε, which keeps the divisor from 0.
         eps: f64 = 1e-8, in 0.0..f64::INFINITY;
-        /// μ, how much of the last step is kept.
+        /// μ: how much of the last step is kept.
         momentum: f64 = 0.0, in 0.0..f64::INFINITY;
-        /// Divides by the variance of the gradient instead of its mean square.
+        /// Whether to divide by the root of the gradient's variance instead of the root of its mean square.
         centered: bool = false;
-        /// λ, the pull toward 0, as part of the gradient.
+        /// The weight decay λ: a pull toward 0 that is part of the gradient.
         weight_decay: f64 = 0.0, in 0.0..f64::INFINITY;
     }
 }
@@ -51,7 +51,7 @@ impl RmsProp {
                 a[i] = flush(alpha * a[i] + rest * g);
                 s -= a[i] * a[i];
                 if s < T::default() {
-                    s = T::default(); // where all gradients are alike, rounding may take it below
+                    s = T::default(); // if all gradients are equal, rounding may make it negative
                 }
             }
             let mut step = g / (s.sqrt() + eps);

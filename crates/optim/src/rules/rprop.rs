@@ -12,14 +12,14 @@ rule! {
     /// θ ← θ − s sign g
     /// ```
     ///
-    /// Only the sign of a gradient counts; each number has a step size of its own, which grows while the sign stays.
-    /// For full batches: the noise of small ones flips signs. Riedmiller, Braun 1993
+    /// Only the sign of a gradient counts; each number has a step size of its own, which grows while the sign stays the
+    /// same. The rule is for full batches, because the noise of small batches flips signs. Riedmiller, Braun 1993
     /// (<https://doi.org/10.1109/ICNN.1993.298623>). Formula and defaults (factors 0.5 and 1.2, steps of 10⁻⁶ to 50)
     /// are those of PyTorch's `Rprop`. A schedule has no effect after the first step.
     pub struct Rprop("rprop", |_rule| 2) {
-        /// η⁻ and η⁺, by which step sizes shrink and grow.
+        /// η⁻ and η⁺, the factors by which step sizes shrink and grow.
         etas: (f64, f64) = (0.5, 1.2), in 0.0..f64::INFINITY;
-        /// The smallest and the largest step.
+        /// The smallest and the largest step size.
         step_sizes: (f64, f64) = (1e-6, 50.0), in 0.0..f64::INFINITY;
     }
 }

@@ -16,13 +16,13 @@ rule! {
     /// et al. 2013 (<https://proceedings.mlr.press/v28/sutskever13.html>). Formula and defaults (all 0) are those of
     /// PyTorch's `SGD`.
     pub struct Sgd("sgd", |rule| usize::from(rule.momentum != 0.0)) {
-        /// μ, how much of the last step's direction is kept.
+        /// μ: how much of the last step's direction is kept.
         momentum: f64 = 0.0, in 0.0..f64::INFINITY;
-        /// τ, how much of the gradient is kept out of the momentum.
+        /// τ: how much of the gradient is left out of the momentum.
         dampening: f64 = 0.0, in 0.0..f64::INFINITY;
-        /// Looks ahead along the momentum. Without momentum it changes nothing.
+        /// Whether to look ahead along the momentum. Without momentum, this changes nothing.
         nesterov: bool = false;
-        /// λ, the pull toward 0, as part of the gradient.
+        /// The weight decay λ: a pull toward 0 that is part of the gradient.
         weight_decay: f64 = 0.0, in 0.0..f64::INFINITY;
     }
 }

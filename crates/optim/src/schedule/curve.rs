@@ -41,7 +41,7 @@ pub(super) fn through(points: impl Into<Vec<(f64, f64)>>, shape: Interpolation, 
     Schedule::Curve { points: points.into(), shape, steps: Some(steps) }
 }
 
-/// Refuses what would not be a number between two points.
+/// Panics if a factor is negative or not finite, or if equal ratios would have to go through 0.
 #[track_caller]
 pub(super) fn check(name: &str, factors: &[f64], shape: Interpolation) {
     assert!(
@@ -55,12 +55,12 @@ pub(super) fn check(name: &str, factors: &[f64], shape: Interpolation) {
     );
 }
 
-/// The learning rate as it is: factor 1 at every step.
+/// A schedule that keeps the learning rate as it is: factor 1 at every step.
 pub fn constant() -> Schedule {
     Schedule::Curve { points: vec![(0.0, 1.0)], shape: Interpolation::Hold, steps: None }
 }
 
-/// From factor `from` at step 0 in a straight line to `to` at step `steps` (PyTorch's `LinearLR`).
+/// A straight line from factor `from` at step 0 to `to` at step `steps` (PyTorch's `LinearLR`).
 ///
 /// # Panics
 /// If a factor is negative or not finite.
@@ -92,22 +92,23 @@ pub fn cosine(steps: u64) -> Schedule {
     through([(0.0, 1.0), (steps as f64, 0.0)], Interpolation::Cosine, steps)
 }
 
-/// `(step + 1) / steps`, then 1: never 0, so that no step is wasted. Follow it by [`Schedule::then`].
+/// `(step + 1) / steps`, then 1: the factor is never 0, so that no step is wasted. Let another schedule follow with
+/// [`Schedule::then`].
 ///
-/// While running means and momenta still know nothing, steps are small (Goyal et al. 2017,
+/// The steps are small while running means and momenta still know nothing (Goyal et al. 2017,
 /// <https://arxiv.org/abs/1706.02677>).
 pub fn warmup(steps: u64) -> Schedule {
     warmup_shaped(steps, Interpolation::Linear)
 }
 
-/// [`warmup`] along another shape: from 0 (which would be step −1) to 1 at step `steps − 1`; with
-/// [`Interpolation::Geometric`] from 1/100.
+/// [`warmup`] with another shape: from factor 0 (which would be at step −1) to 1 at step `steps − 1`. With
+/// [`Interpolation::Geometric`] it starts from 1/100.
 pub fn warmup_shaped(steps: u64, shape: Interpolation) -> Schedule {
     let from = if shape == Interpolation::Geometric { 0.01 } else { 0.0 };
     through([(-1.0, from), (steps as f64 - 1.0, 1.0)], shape, steps)
 }
 
-/// Through the points (step, factor), level before the first and after the last.
+/// A schedule through the points (step, factor), constant before the first and after the last point.
 ///
 /// ```
 /// use gradus_optim::{Interpolation, piecewise};
@@ -116,8 +117,8 @@ pub fn warmup_shaped(steps: u64, shape: Interpolation) -> Schedule {
 /// ```
 ///
 /// # Panics
-/// Without points, if their steps are not in order, if a factor is negative or not finite, or by [`Interpolation::Geometric`]
-/// through 0.
+/// If there are no points, if their steps are not in order, if a factor is negative or not finite, or if
+/// [`Interpolation::Geometric`] would go through 0.
 #[track_caller]
 pub fn piecewise(points: &[(u64, f64)], shape: Interpolation) -> Schedule {
     let Some(&(end, _)) = points.last() else { panic!("piecewise: no points; give at least one (step, factor)") };

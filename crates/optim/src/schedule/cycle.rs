@@ -1,4 +1,4 @@
-//! Schedules that come again, and one that is a single cycle.
+//! Schedules that repeat, and a schedule of a single cycle.
 
 use std::f64::consts::PI;
 
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::Schedule;
 use super::curve::{Interpolation, check, through};
 
-/// Half waves of [`cosine`](super::cosine) from 1 toward 0, each `growth` times as long as the one before, the first of
-/// `period` steps; factor 1 at step 0 and at each restart (PyTorch's `CosineAnnealingWarmRestarts`; Loshchilov, Hutter
-/// 2016, <https://arxiv.org/abs/1608.03983>).
+/// Half waves of [`cosine`](super::cosine) from 1 toward 0, each `growth` times as long as the one before. The first
+/// has `period` steps; the factor is 1 at step 0 and at each restart (PyTorch's `CosineAnnealingWarmRestarts`;
+/// Loshchilov, Hutter 2016, <https://arxiv.org/abs/1608.03983>).
 ///
 /// # Panics
-/// If a number is 0.
+/// If `period` or `growth` is 0.
 #[track_caller]
 pub fn warm_restarts(period: u64, growth: u64) -> Schedule {
     assert!(period > 0 && growth > 0, "warm_restarts: period {period}, growth {growth}; both must be at least 1");
@@ -32,24 +32,24 @@ pub(super) fn restarts_factor(step: u64, period: u64, growth: u64) -> f64 {
     0.5 * (1.0 + (PI * t as f64 / period as f64).cos())
 }
 
-/// What becomes of the peaks of [`cyclic`].
+/// How the peaks of [`cyclic`] change from cycle to cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Fade {
-    /// they stay as they are (PyTorch's `triangular`)
+    /// all peaks have the same height (PyTorch's `triangular`)
     Never,
-    /// each rises half as far as the one before (`triangular2`)
+    /// each peak rises half as far as the one before (`triangular2`)
     Halve,
-    /// what is above `low` is multiplied by the number to the power of the step (`exp_range`)
+    /// the part above `low` is multiplied by this number to the power of the step (`exp_range`)
     By(f64),
 }
 
-/// Up from `low` to 1 in a straight line of `up` steps, down again in `down` steps, over and over; factor `low` at step
-/// 0. PyTorch's `CyclicLR` with `low` = base_lr/max_lr and a learning rate of max_lr. Smith 2015
+/// Straight lines up from `low` to 1 in `up` steps and down again in `down` steps, over and over; the factor at step 0
+/// is `low`. It is PyTorch's `CyclicLR` with `low` = base_lr/max_lr and a learning rate of max_lr. Smith 2015
 /// (<https://arxiv.org/abs/1506.01186>).
 ///
 /// # Panics
-/// If `up + down` is 0, `low` negative or not finite, or the number of [`Fade::By`] not in 0 … 1.
+/// If `up + down` is 0, `low` is negative or not finite, or the number of [`Fade::By`] is not in 0 … 1.
 #[track_caller]
 pub fn cyclic(low: f64, up: u64, down: u64, fade: Fade) -> Schedule {
     assert!(up > 0 || down > 0, "cyclic: a cycle of 0 steps; give the steps up and the steps down");
@@ -81,8 +81,8 @@ pub fn one_cycle(steps: u64) -> Schedule {
     OneCycle::default().over(steps)
 }
 
-/// Up from `start` to 1, then down to `end`, once: large rates in the middle of a run (PyTorch's `OneCycleLR` with a
-/// learning rate of max_lr; Smith, Topin 2017, <https://arxiv.org/abs/1708.07120>).
+/// A schedule that goes up from `start` to 1, then down to `end`, once: the rates are large in the middle of a run
+/// (PyTorch's `OneCycleLR` with a learning rate of max_lr; Smith, Topin 2017, <https://arxiv.org/abs/1708.07120>).
 ///
 /// ```
 /// use gradus_optim::{OneCycle, Interpolation};
@@ -93,13 +93,13 @@ pub fn one_cycle(steps: u64) -> Schedule {
 pub struct OneCycle {
     /// the share of the steps until the peak (PyTorch's `pct_start`)
     pub rise: f64,
-    /// factor at step 0 (`1 / div_factor`)
+    /// the factor at step 0 (`1 / div_factor`)
     pub start: f64,
-    /// factor at the last step (`1 / (div_factor · final_div_factor)`)
+    /// the factor at the last step (`1 / (div_factor · final_div_factor)`)
     pub end: f64,
-    /// the shape of the ways up and down
+    /// the shape of the curves up and down
     pub shape: Interpolation,
-    /// down to `start` as fast as up, then on to `end`
+    /// whether to go down to `start` as fast as up, then on to `end`
     pub three_phase: bool,
 }
 
@@ -110,11 +110,12 @@ impl Default for OneCycle {
 }
 
 impl OneCycle {
-    /// The schedule of so many steps. The peak is at step `rise · steps − 1`, which need not be a whole number.
+    /// Returns the schedule over `steps` steps. The peak is at step `rise · steps − 1`, which need not be a whole
+    /// number.
     ///
     /// # Panics
-    /// If there are no steps, `rise` is not a share that leaves room for the way down, a factor is negative or not
-    /// finite, or ways of equal ratios start or end at 0.
+    /// If there are no steps, if `rise` is not in 0 … 1 (0 … 0.5 with `three_phase`), if a factor is negative or not
+    /// finite, or if [`Interpolation::Geometric`] would start or end at 0.
     #[track_caller]
     pub fn over(self, steps: u64) -> Schedule {
         let OneCycle { rise, start, end, shape, three_phase } = self;

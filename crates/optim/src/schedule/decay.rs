@@ -1,4 +1,4 @@
-//! Schedules that fall: by stairs, by powers, with the square root.
+//! Schedules that fall: in stairs, by powers, or with the square root.
 
 use super::Schedule;
 use super::curve::{Interpolation, through};
@@ -6,7 +6,7 @@ use super::curve::{Interpolation, through};
 /// `gamma^⌊step / every⌋`: factor 1 at step 0 (PyTorch's `StepLR`).
 ///
 /// # Panics
-/// If `every` is 0, or `gamma` negative or not finite.
+/// If `every` is 0, or `gamma` is negative or not finite.
 #[track_caller]
 pub fn step_decay(every: u64, gamma: f64) -> Schedule {
     assert!(every > 0, "step_decay: `every` is 0; give the number of steps between two drops");
@@ -14,10 +14,10 @@ pub fn step_decay(every: u64, gamma: f64) -> Schedule {
     Schedule::Exponential { every, gamma, stairs: true }
 }
 
-/// `gamma^(step / every)`: factor 1 at step 0 (with `every` 1 PyTorch's `ExponentialLR`).
+/// `gamma^(step / every)`: factor 1 at step 0 (PyTorch's `ExponentialLR` if `every` is 1).
 ///
 /// # Panics
-/// If `every` is 0, or `gamma` negative or not finite.
+/// If `every` is 0, or `gamma` is negative or not finite.
 #[track_caller]
 pub fn exponential(every: u64, gamma: f64) -> Schedule {
     assert!(every > 0, "exponential: `every` is 0; give the number of steps that multiply by {gamma}");
@@ -30,7 +30,8 @@ pub(super) fn exponential_factor(step: u64, every: u64, gamma: f64, stairs: bool
     gamma.powf(if stairs { powers.floor() } else { powers })
 }
 
-/// 1, and times `gamma` from each of the milestones on; one named twice counts twice (PyTorch's `MultiStepLR`).
+/// Factor 1, multiplied by `gamma` from each of the milestones on; a milestone that is given twice counts twice
+/// (PyTorch's `MultiStepLR`).
 ///
 /// ```
 /// assert_eq!(gradus_optim::multi_step(&[1, 3], 0.5).values(5), [1.0, 0.5, 0.5, 0.25, 0.25]);
@@ -45,7 +46,7 @@ pub fn multi_step(milestones: &[u64], gamma: f64) -> Schedule {
 
 /// `min((step + 1)/warmup, √(warmup/(step + 1)))`: up to 1 at step `warmup − 1`, then down with the square root; the
 /// factor at step 0 is 1/warmup. Vaswani et al. 2017 (<https://arxiv.org/abs/1706.03762>), scaled so that the largest
-/// is 1.
+/// factor is 1.
 pub fn inverse_sqrt(warmup: u64) -> Schedule {
     Schedule::InverseSqrt { warmup }
 }
@@ -59,7 +60,7 @@ pub(super) fn inverse_sqrt_factor(step: u64, warmup: u64) -> f64 {
 /// Transformer's paper, for a learning rate of 1 and a model of that width.
 ///
 /// # Panics
-/// If a number is 0.
+/// If `width` or `warmup` is 0.
 #[track_caller]
 pub fn noam(width: u64, warmup: u64) -> Schedule {
     assert!(width > 0 && warmup > 0, "noam: width {width}, warm-up {warmup}; both must be at least 1");

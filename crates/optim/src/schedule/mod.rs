@@ -1,6 +1,7 @@
 //! Schedules: the learning rate as a pure function of the step.
 //!
-//! `curve.rs` has those that go through points, `decay.rs` those that fall for ever, `cycle.rs` those that come again.
+//! `curve.rs` has the schedules that go through points, `decay.rs` those that fall for ever, `cycle.rs` those that
+//! repeat.
 
 mod curve;
 mod cycle;
@@ -21,9 +22,9 @@ pub use plateau::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 
 /// A factor of the learning rate for each step, from step 0 on.
 ///
-/// There is no counter inside, so nothing can be off by one and a resumed run is on the right rate by itself. Every
-/// schedule is defined for every step; past its end it holds its last value. Schedules are plain data that serde can
-/// save, but for [`custom`](Self::custom) ones.
+/// A schedule has no counter inside, so nothing can be off by one, and a resumed run has the right rate by itself.
+/// Every schedule is defined for every step; past its end it keeps its last value. Schedules are plain data that serde
+/// can save, except for [`custom`](Self::custom) ones.
 ///
 /// ```
 /// use gradus_optim::{cosine, warmup};
@@ -34,95 +35,95 @@ pub use plateau::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Schedule {
-    /// through points, then level
+    /// a curve through points, then constant
     Curve {
-        /// (step, factor) in the order of steps, which need not be whole numbers
+        /// points (step, factor) in the order of the steps, which need not be whole numbers
         points: Vec<(f64, f64)>,
-        /// how it gets from one to the next
+        /// how the factor gets from one point to the next
         shape: Interpolation,
-        /// when another schedule may take over, if it ends
+        /// the step at which another schedule may take over; `None` if this one has no end
         steps: Option<u64>,
     },
     /// `gamma^(step / every)`
     Exponential {
-        /// how many steps make one power
+        /// the number of steps that make one power
         every: u64,
-        /// the number that each power multiplies by
+        /// the number that is raised to the power
         gamma: f64,
-        /// whole powers only
+        /// whether only whole powers are taken
         stairs: bool,
     },
     /// up in proportion to the step, then down with its square root
     InverseSqrt {
-        /// where the two meet, at factor 1
+        /// the number of steps up, after which the factor is 1
         warmup: u64,
     },
     /// half waves of the cosine from 1 toward 0, each `growth` times as long as the one before
     WarmRestarts {
-        /// steps of the first
+        /// the number of steps of the first half wave
         period: u64,
-        /// how many times as long the next is
+        /// how many times as long each next half wave is
         growth: u64,
     },
     /// up from `low` to 1 and down again, over and over
     Cyclic {
         /// the least factor
         low: f64,
-        /// steps up
+        /// the number of steps up
         up: u64,
-        /// steps down
+        /// the number of steps down
         down: u64,
-        /// how later peaks differ
+        /// how later peaks differ from the first
         fade: Fade,
     },
     /// one schedule, then another
     Then {
-        /// in force for `steps` steps
+        /// the schedule of the first `steps` steps
         first: Box<Schedule>,
-        /// when the next takes over
+        /// the step at which `next` takes over
         steps: u64,
-        /// counts its steps from there
+        /// the schedule that follows, which counts its steps from there
         next: Box<Schedule>,
     },
-    /// a step of the schedule for every so many steps
+    /// a schedule of which each step lasts `steps` steps
     Every {
-        /// whose steps
+        /// the schedule whose steps last longer
         schedule: Box<Schedule>,
-        /// how many steps each lasts
+        /// how many steps each of its steps lasts
         steps: u64,
     },
     /// `from + (to − from) · factor`
     Between {
-        /// whose factor
+        /// the schedule whose factor is mapped
         schedule: Box<Schedule>,
-        /// where that is 0
+        /// the result for factor 0
         from: f64,
-        /// where that is 1
+        /// the result for factor 1
         to: f64,
     },
     /// `factor^exponent`
     Power {
-        /// whose factor
+        /// the schedule whose factor is raised to the power
         schedule: Box<Schedule>,
         /// the power that the factor is raised to
         exponent: f64,
     },
     /// `min(max(factor, low), high)`
     Clamp {
-        /// whose factor
+        /// the schedule whose factor is kept between the bounds
         schedule: Box<Schedule>,
-        /// the least
+        /// the least factor
         #[serde(with = "gradus_autograd::exact")]
         low: f64,
-        /// the largest
+        /// the largest factor
         #[serde(with = "gradus_autograd::exact")]
         high: f64,
     },
-    /// the product of two
+    /// the product of two schedules
     Times {
-        /// one
+        /// the first schedule
         first: Box<Schedule>,
-        /// the other
+        /// the second schedule
         second: Box<Schedule>,
     },
     /// a closure, which cannot be saved
@@ -130,7 +131,7 @@ pub enum Schedule {
     Custom(Closure),
 }
 
-/// A user's function of the step.
+/// A function of the step, given by the user.
 #[derive(Clone)]
 pub struct Closure(Arc<dyn Fn(u64) -> f64 + Send + Sync>);
 
@@ -140,7 +141,7 @@ impl fmt::Debug for Closure {
     }
 }
 
-/// The same closure, not one that does the same.
+/// Compares whether both are the same closure; closures that do the same are not equal.
 impl PartialEq for Closure {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -148,7 +149,7 @@ impl PartialEq for Closure {
 }
 
 impl Schedule {
-    /// A function of your own. Saving it by serde is an error; all else works.
+    /// A schedule by a function of your own. Saving it with serde is an error; everything else works.
     ///
     /// ```
     /// use gradus_optim::Schedule;
@@ -159,7 +160,7 @@ impl Schedule {
         Schedule::Custom(Closure(Arc::new(factor)))
     }
 
-    /// The factor of the learning rate at a step.
+    /// Returns the factor of the learning rate at a step.
     pub fn factor(&self, step: u64) -> f64 {
         match self {
             Schedule::Curve { points, shape, .. } => curve::factor(points, *shape, step as f64),
@@ -178,7 +179,7 @@ impl Schedule {
         }
     }
 
-    /// The factors of the steps before `steps`, for any plotter.
+    /// Returns the factors of the steps before `steps`, for any plotter.
     ///
     /// ```
     /// assert_eq!(gradus_optim::linear(0.0, 1.0, 4).values(6), [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]);
@@ -187,7 +188,7 @@ impl Schedule {
         (0..steps).map(|step| self.factor(step)).collect()
     }
 
-    /// How many steps it takes until it stays level, if it does.
+    /// Returns the number of steps after which the factor stays constant; `None` if the schedule has no end.
     pub fn steps(&self) -> Option<u64> {
         match self {
             Schedule::Curve { steps, .. } => *steps,
@@ -205,10 +206,10 @@ impl Schedule {
         }
     }
 
-    /// This schedule to its end, then another, which counts its steps from there.
+    /// Follows this schedule to its end, then `next`, which counts its steps from there.
     ///
     /// # Panics
-    /// If this one has no end: use [`after`](Schedule::after).
+    /// If this schedule has no end: use [`after`](Schedule::after).
     #[track_caller]
     pub fn then(self, next: Schedule) -> Schedule {
         match self.steps() {
@@ -217,12 +218,13 @@ impl Schedule {
         }
     }
 
-    /// This schedule for `steps` steps, then another, which counts its steps from there.
+    /// Follows this schedule for `steps` steps, then `next`, which counts its steps from there.
     pub fn after(self, steps: u64, next: Schedule) -> Schedule {
         Schedule::Then { first: Box::new(self), steps, next: Box::new(next) }
     }
 
-    /// Each step of this schedule lasts `steps` steps: a schedule of epochs, for an optimizer that counts steps.
+    /// Makes each step of this schedule last `steps` steps. So a schedule of epochs serves an optimizer that counts
+    /// steps.
     ///
     /// ```
     /// let by_epoch = gradus_optim::linear(1.0, 0.0, 2).every(3);
@@ -237,21 +239,22 @@ impl Schedule {
         Schedule::Every { schedule: Box::new(self), steps }
     }
 
-    /// Every factor multiplied by `factor`.
+    /// Multiplies every factor by `factor`.
     ///
     /// ```
     /// assert_eq!(gradus_optim::linear(1.0, 0.0, 2).scale(0.5).values(3), [0.5, 0.25, 0.0]);
     /// ```
     ///
     /// # Panics
-    /// If it is negative or not finite: the learning rate would be, and the descent climb.
+    /// If `factor` is negative or not finite: the learning rate would be so too, and the descent would climb.
     #[track_caller]
     pub fn scale(self, factor: f64) -> Schedule {
         check("scale", &factor, NON_NEGATIVE);
         self.between(0.0, factor)
     }
 
-    /// `from + (to − from) · factor`: 0 becomes `from`, 1 becomes `to`. A cosine that ends at a tenth:
+    /// Maps every factor to `from + (to − from) · factor`: 0 becomes `from`, 1 becomes `to`. For example, a cosine that
+    /// ends at a tenth:
     ///
     /// ```
     /// let schedule = gradus_optim::cosine(10).between(0.1, 1.0);
@@ -259,14 +262,14 @@ impl Schedule {
     /// ```
     ///
     /// # Panics
-    /// If one of them is negative or not finite.
+    /// If `from` or `to` is negative or not finite.
     #[track_caller]
     pub fn between(self, from: f64, to: f64) -> Schedule {
         check("between", &(from, to), NON_NEGATIVE);
         Schedule::Between { schedule: Box::new(self), from, to }
     }
 
-    /// `factor^exponent`.
+    /// Raises every factor to a power: `factor^exponent`.
     ///
     /// # Panics
     /// If the exponent is negative or not finite.
@@ -276,21 +279,21 @@ impl Schedule {
         Schedule::Power { schedule: Box::new(self), exponent }
     }
 
-    /// No less than `low` and no more than `high`.
+    /// Keeps every factor between `low` and `high`.
     ///
     /// ```
     /// assert_eq!(gradus_optim::exponential(1, 0.5).clamp(0.2, 0.8).values(4), [0.8, 0.5, 0.25, 0.2]);
     /// ```
     ///
     /// # Panics
-    /// If `low` is more than `high`, or NaN.
+    /// If `low` is more than `high`, or one of them is NaN.
     #[track_caller]
     pub fn clamp(self, low: f64, high: f64) -> Schedule {
         assert!(low <= high, "clamp: there is nothing between {low} and {high}; give the smaller one first");
         Schedule::Clamp { schedule: Box::new(self), low, high }
     }
 
-    /// The product of two schedules (PyTorch's `ChainedScheduler`).
+    /// Multiplies the factors of two schedules (PyTorch's `ChainedScheduler`).
     ///
     /// ```
     /// use gradus_optim::{exponential, warmup};

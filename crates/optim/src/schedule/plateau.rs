@@ -1,8 +1,8 @@
-//! What looks at a metric: learning rates that fall when it stays, and descents that end.
+//! Code that watches a metric: it lowers the learning rate, or ends the descent, when the metric stops getting better.
 
 use serde::{Deserialize, Serialize};
 
-/// Which way a metric is to go.
+/// The direction in which a metric gets better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Goal {
     /// down, like a loss
@@ -12,7 +12,7 @@ pub enum Goal {
 }
 
 impl Goal {
-    /// Whether a metric is better than another. NaN never is, and any number is better than NaN.
+    /// Returns whether `metric` is better than `than`. NaN is never better, and any number is better than NaN.
     ///
     /// ```
     /// use gradus_optim::Goal;
@@ -28,7 +28,7 @@ impl Goal {
     }
 }
 
-/// What counts as better than the best so far. NaN never does.
+/// The definition of a metric that is better than the best so far. NaN never is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Better {
     goal: Goal,
@@ -42,7 +42,7 @@ struct Better {
 impl Better {
     fn is(self, metric: f64, best: Option<f64>) -> bool {
         let Some(best) = best else { return !metric.is_nan() };
-        // an infinite best has no share: anything on the right side of it is better
+        // there is no share of an infinite best: any metric on its better side counts as better
         let by = if self.relative && best.is_finite() { self.threshold * best.abs() } else { self.threshold };
         match self.goal {
             _ if best.is_infinite() => self.goal.is_better(metric, best),
@@ -54,13 +54,14 @@ impl Better {
 
 /// Lowers the learning rate when a metric stops getting better.
 ///
-/// Better means less than best − threshold · |best|, or more than best + threshold · |best| if the goal is to
-/// [`Maximize`](Goal::Maximize). After more than `patience` metrics in a row that are not, the factor is multiplied by
-/// `factor` (so it bears one more of them than an [`EarlyStopping`] of the same patience). Formula and defaults (factor
-/// 0.1, patience 10, threshold 10⁻⁴, cooldown 0) are those of PyTorch's `ReduceLROnPlateau` where the metric is
-/// positive. Where it is negative, a log-likelihood say, PyTorch's best · (1 − threshold) lies on the wrong side of the
-/// best: there, worse counts as better. It is written with `min_factor` and `eps` as factors of the learning rate,
-/// where PyTorch's are rates. It saves with serde, settings and all.
+/// A metric is better if it is less than best − threshold · |best|, or more than best + threshold · |best| if the goal
+/// is to [`Maximize`](Goal::Maximize). After more than `patience` metrics in a row that are not better, the factor of
+/// the learning rate is multiplied by `factor`. (So it waits for one metric more than an [`EarlyStopping`] of the same
+/// patience.) Formula and defaults (factor 0.1, patience 10, threshold 10⁻⁴, cooldown 0) are those of PyTorch's
+/// `ReduceLROnPlateau` if the metric is positive. If it is negative, such as a log-likelihood, PyTorch's best · (1 −
+/// threshold) lies on the wrong side of the best, so that a worse metric counts as better. Here `min_factor` and `eps`
+/// are factors of the learning rate; PyTorch's are learning rates. Serde can save a `ReduceOnPlateau` with its
+/// settings.
 ///
 /// ```
 /// use gradus_optim::{Adam, ReduceOnPlateau};
@@ -97,7 +98,7 @@ impl Default for ReduceOnPlateau {
 }
 
 impl ReduceOnPlateau {
-    /// For a metric that is to fall, with the defaults.
+    /// A `ReduceOnPlateau` for a metric that should fall, with the defaults.
     pub fn new() -> Self {
         ReduceOnPlateau {
             better: Better { goal: Goal::Minimize, threshold: 1e-4, relative: true },
@@ -113,13 +114,13 @@ impl ReduceOnPlateau {
         }
     }
 
-    /// Which way the metric is to go.
+    /// Sets the direction in which the metric gets better.
     pub fn goal(mut self, goal: Goal) -> Self {
         self.better.goal = goal;
         self
     }
 
-    /// What the factor is multiplied by.
+    /// Sets the number that the factor of the learning rate is multiplied by.
     ///
     /// # Panics
     /// If it is not in `0.0..1.0`.
@@ -130,14 +131,14 @@ impl ReduceOnPlateau {
         self
     }
 
-    /// How many metrics in a row may be no better.
+    /// Sets how many metrics in a row may be no better.
     pub fn patience(mut self, patience: u64) -> Self {
         self.patience = patience;
         self
     }
 
-    /// What is better: by this share of the best's size. With metrics near 0, where a share is nothing, use
-    /// [`absolute_threshold`](Self::absolute_threshold).
+    /// Sets how much better a metric must be to count, as a share of the best metric's size. For metrics near 0, where
+    /// a share is almost nothing, use [`absolute_threshold`](Self::absolute_threshold).
     ///
     /// # Panics
     /// If it is negative or not finite.
@@ -148,7 +149,7 @@ impl ReduceOnPlateau {
         self
     }
 
-    /// What is better: by this much.
+    /// Sets how much better a metric must be to count, as a difference.
     ///
     /// # Panics
     /// If it is negative or not finite.
@@ -159,13 +160,13 @@ impl ReduceOnPlateau {
         self
     }
 
-    /// How many metrics after a change are not counted.
+    /// Sets how many metrics after a change of the factor are not counted.
     pub fn cooldown(mut self, cooldown: u64) -> Self {
         self.cooldown = cooldown;
         self
     }
 
-    /// The least factor.
+    /// Sets the least factor.
     ///
     /// # Panics
     /// If it is negative or not finite.
@@ -176,7 +177,7 @@ impl ReduceOnPlateau {
         self
     }
 
-    /// A change of the factor that is no larger is not made.
+    /// Sets the size above which a change of the factor is made; smaller changes are not made.
     ///
     /// # Panics
     /// If it is negative or not finite.
@@ -187,7 +188,7 @@ impl ReduceOnPlateau {
         self
     }
 
-    /// Takes note of a metric and returns the factor of the learning rate from now on, to be handed to
+    /// Records a metric and returns the factor of the learning rate from now on, to be passed to
     /// [`Optimizer::set_factor`](crate::Optimizer::set_factor).
     pub fn observe(&mut self, metric: f64) -> f64 {
         if self.better.is(metric, self.best) {
@@ -208,23 +209,23 @@ impl ReduceOnPlateau {
         self.current
     }
 
-    /// The best metric so far.
+    /// Returns the best metric so far.
     pub fn best(&self) -> Option<f64> {
         self.best
     }
 
-    /// The factor of the learning rate now.
+    /// Returns the current factor of the learning rate.
     pub fn current(&self) -> f64 {
         self.current
     }
 
-    /// Begins at a factor that was reached before.
+    /// Starts from a factor that was reached before.
     #[doc(hidden)]
     pub fn from_factor(self, current: f64) -> Self {
         ReduceOnPlateau { current, ..self }
     }
 
-    /// Whether another has the same settings, whatever it has seen.
+    /// Returns whether `other` has the same settings, whatever metrics it has seen.
     #[doc(hidden)]
     pub fn has_settings_of(&self, other: &Self) -> bool {
         let bare = |p: &Self| ReduceOnPlateau { best: None, bad: 0, cooling: 0, current: 1.0, ..p.clone() };
@@ -242,7 +243,7 @@ impl ReduceOnPlateau {
 /// assert_eq!(stopping.best(), Some(0.7));
 /// ```
 ///
-/// It saves with serde, settings and all.
+/// Serde can save an `EarlyStopping` with its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
     better: Better,
@@ -252,31 +253,32 @@ pub struct EarlyStopping {
     bad: u64,
 }
 
-/// What a metric means for a descent.
+/// What a metric means for the descent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
-    /// the best so far: a model to keep
+    /// the metric is the best so far: keep the model
     Better,
-    /// no better, but patience is left
+    /// the metric is no better, but patience is left
     Waiting,
-    /// no better for too long
+    /// the metric was no better for too long
     Stop,
 }
 
 impl EarlyStopping {
-    /// Stops at the `patience`th metric in a row that is no better; for a metric that is to fall, by any amount.
+    /// An `EarlyStopping` for a metric that should fall, by any amount. It stops at the `patience`th metric in a row
+    /// that is no better.
     pub fn new(patience: u64) -> Self {
         let better = Better { goal: Goal::Minimize, threshold: 0.0, relative: false };
         EarlyStopping { better, patience, best: None, bad: 0 }
     }
 
-    /// Which way the metric is to go.
+    /// Sets the direction in which the metric gets better.
     pub fn goal(mut self, goal: Goal) -> Self {
         self.better.goal = goal;
         self
     }
 
-    /// What is better: by this much.
+    /// Sets how much better a metric must be to count, as a difference.
     ///
     /// # Panics
     /// If it is negative or not finite.
@@ -287,7 +289,7 @@ impl EarlyStopping {
         self
     }
 
-    /// Takes note of a metric.
+    /// Records a metric, and returns what it means for the descent.
     pub fn observe(&mut self, metric: f64) -> Progress {
         if self.better.is(metric, self.best) {
             (self.best, self.bad) = (Some(metric), 0);
@@ -297,12 +299,12 @@ impl EarlyStopping {
         if self.bad < self.patience { Progress::Waiting } else { Progress::Stop }
     }
 
-    /// The best metric so far.
+    /// Returns the best metric so far.
     pub fn best(&self) -> Option<f64> {
         self.best
     }
 
-    /// Whether another has the same settings, whatever it has seen.
+    /// Returns whether `other` has the same settings, whatever metrics it has seen.
     #[doc(hidden)]
     pub fn has_settings_of(&self, other: &Self) -> bool {
         let bare = |s: &Self| EarlyStopping { best: None, bad: 0, ..s.clone() };

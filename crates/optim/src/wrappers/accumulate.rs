@@ -1,4 +1,4 @@
-//! Gradients of several batches as those of one.
+//! The gradients of several batches, combined as those of one batch.
 
 use gradus_autograd::{Float, Gradients};
 
@@ -18,7 +18,8 @@ use gradus_autograd::{Float, Gradients};
 /// assert_eq!((w.data()[0], opt.steps()), (-2.0 - 6.0, 2));
 /// ```
 ///
-/// Costs that are means count every batch alike; scale those of a smaller one before ([`Gradients::scale`]).
+/// If the costs are means, every batch counts alike. Scale the gradients of a smaller batch before you add them
+/// ([`Gradients::scale`]).
 #[derive(Debug)]
 pub struct Accumulator<T: Float = f32> {
     every: usize,
@@ -27,17 +28,17 @@ pub struct Accumulator<T: Float = f32> {
 }
 
 impl<T: Float> Accumulator<T> {
-    /// Gives a mean for every so many batches.
+    /// An accumulator that gives a mean after every `every` batches.
     ///
     /// # Panics
-    /// If it is 0.
+    /// If `every` is 0.
     #[track_caller]
     pub fn new(every: usize) -> Self {
         assert!(every > 0, "Accumulator: the mean of 0 batches");
         Accumulator { every, count: 0, sum: None }
     }
 
-    /// Takes the gradients of a batch in; gives the mean if it was the last of its group.
+    /// Adds the gradients of a batch, and returns the mean if the batch was the last of its group.
     #[must_use = "the mean of a group is given once"]
     pub fn add(&mut self, grads: Gradients<T>) -> Option<Gradients<T>> {
         self.count += 1;
@@ -48,7 +49,7 @@ impl<T: Float> Accumulator<T> {
         if self.count == self.every { self.take() } else { None }
     }
 
-    /// The mean of those taken in since the last one given, if there are any: for the end of an epoch.
+    /// Returns the mean of the gradients added since the last mean, if there are any: for the end of an epoch.
     pub fn take(&mut self) -> Option<Gradients<T>> {
         let mut mean = self.sum.take()?;
         mean.scale(1.0 / std::mem::replace(&mut self.count, 0) as f64);

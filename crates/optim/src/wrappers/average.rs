@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Descent, NonFiniteGradient, Schedule, StateError, Weights};
 
-/// The average of a model's parameters over the steps of a descent: often better than the last of them, because it lies
-/// in the middle of what stochastic steps scatter about.
+/// The average of a model's parameters over the steps of a descent. It is often better than the last parameters,
+/// because it lies in the middle of the region over which stochastic steps scatter.
 ///
 /// ```text
 /// exponential:  a ← d a + (1 − d) θ           EMA; Polyak, Juditsky 1992 (<https://doi.org/10.1137/0330046>)
 /// equal:        a ← a + (θ − a)/(n + 1)       SWA; Izmailov et al. 2018 (<https://arxiv.org/abs/1803.05407>)
 /// ```
 ///
-/// a starts as the first θ, as in PyTorch's `AveragedModel`. Buffers are not averaged. It saves with serde.
+/// a starts as the first θ, as in PyTorch's `AveragedModel`. Buffers are not averaged. Serde can save the average.
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape};
@@ -36,7 +36,7 @@ pub struct WeightAverage<T: Float> {
 }
 
 impl<T: Float> WeightAverage<T> {
-    /// Keeps `decay` of the average at each update.
+    /// An exponential average: each update keeps the share `decay` of it.
     ///
     /// # Panics
     /// If `decay` is not in 0 … 1.
@@ -46,15 +46,15 @@ impl<T: Float> WeightAverage<T> {
         WeightAverage { decay: Some(decay), count: 0, weights: Weights { params: Vec::new() } }
     }
 
-    /// Gives every update the same weight.
+    /// An average that gives every update the same weight.
     pub fn equal() -> Self {
         WeightAverage { decay: None, count: 0, weights: Weights { params: Vec::new() } }
     }
 
-    /// Takes the model's parameters in.
+    /// Adds the model's parameters to the average.
     ///
     /// # Panics
-    /// If earlier ones had other paths or sizes.
+    /// If the parameters of earlier updates had other paths or sizes.
     #[track_caller]
     pub fn update<M: Module<T> + ?Sized>(&mut self, model: &M) {
         self.count = self.count.saturating_add(1);
@@ -68,26 +68,26 @@ impl<T: Float> WeightAverage<T> {
         });
     }
 
-    /// Goes around an optimizer, or whatever else moves a model, and takes in the parameters after each of its steps.
+    /// Wraps an optimizer, or any other [`Descent`], so that the average is updated after each of its steps.
     pub fn around<D: Descent<T>>(self, inner: D) -> Averaged<D, T> {
         Averaged { inner, average: self }
     }
 
-    /// How many updates there were.
+    /// Returns the number of updates.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The averaged parameters.
+    /// Returns the averaged parameters.
     pub fn weights(&self) -> &Weights<T> {
         &self.weights
     }
 
-    /// A copy of the model with the averaged parameters, and buffers as they are. Running statistics of batch norm are
-    /// those of the last parameters: gather them anew by a pass over the training data.
+    /// Returns a copy of the model with the averaged parameters, and buffers as they are. So the running statistics of
+    /// batch norm are still those of the last parameters: compute them again by a pass over the training data.
     ///
     /// # Panics
-    /// If there was no update, or of another model.
+    /// If there was no update, or the updates were of another model.
     #[track_caller]
     pub fn applied_to<M: Module<T> + Clone>(&self, model: &M) -> M {
         assert!(self.count > 0, "WeightAverage::applied_to: there is no average yet; call `update` after each step");
@@ -97,8 +97,8 @@ impl<T: Float> WeightAverage<T> {
     }
 }
 
-/// An optimizer, or whatever else moves a model, with the average of the parameters along its way. It steps as if there
-/// were no average. See [`WeightAverage::around`].
+/// An optimizer, or any other [`Descent`], with the average of the parameters over its steps. The steps are the same as
+/// without the average. See [`WeightAverage::around`].
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape};
@@ -120,19 +120,19 @@ pub struct Averaged<D, T: Float = f32> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound(serialize = "S: Serialize", deserialize = "S: Deserialize<'de>"))]
 pub struct AveragedState<S, T: Float> {
-    /// the state of the optimizer
+    /// the state of the wrapped optimizer
     pub inner: S,
     /// the average so far
     pub average: WeightAverage<T>,
 }
 
 impl<D, T: Float> Averaged<D, T> {
-    /// What steps.
+    /// Returns the wrapped optimizer.
     pub fn inner(&self) -> &D {
         &self.inner
     }
 
-    /// The average so far.
+    /// Returns the average so far.
     pub fn average(&self) -> &WeightAverage<T> {
         &self.average
     }

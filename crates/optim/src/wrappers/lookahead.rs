@@ -10,9 +10,9 @@ use crate::{Descent, NonFiniteGradient, Optimizer, Rule, Schedule, StateError, W
 /// φ ← φ + α (θ − φ);  θ ← φ
 /// ```
 ///
-/// φ starts as θ. What the fast weights do back and forth across a ravine cancels; what they do along it stays. Zhang
-/// et al. 2019 (<https://arxiv.org/abs/1907.08610>), whose k of 5 and α of ½ are the defaults; optax has it as
-/// `lookahead`, PyTorch has not.
+/// θ are the fast weights and φ the slow ones, which start as θ. Moves of the fast weights back and forth across a
+/// ravine cancel out; moves along it remain. Zhang et al. 2019 (<https://arxiv.org/abs/1907.08610>), whose k of 5 and α
+/// of ½ are the defaults. Optax has it as `lookahead`; PyTorch does not have it.
 ///
 /// ```
 /// use gradus_optim::{Lookahead, Sgd, minimize};
@@ -35,20 +35,20 @@ pub struct Lookahead<D, T: Float = f32> {
 pub struct LookaheadState<S, T: Float> {
     /// the state of the optimizer that runs ahead
     pub inner: S,
-    /// φ, from the first step on
+    /// the slow weights φ, from the first step on
     pub slow: Option<Weights<T>>,
 }
 
 impl<D: Descent<T>, T: Float> Lookahead<D, T> {
-    /// Around an optimizer, or whatever else moves a model.
+    /// A lookahead around an optimizer, or any other [`Descent`].
     pub fn new(inner: D) -> Self {
         Lookahead { inner, every: 5, alpha: 0.5, slow: None }
     }
 
-    /// Sets k, after how many steps the slow weights follow.
+    /// Sets k, the number of steps after which the slow weights follow.
     ///
     /// # Panics
-    /// If it is 0.
+    /// If `steps` is 0.
     #[track_caller]
     pub fn every(mut self, steps: u64) -> Self {
         assert!(steps > 0, "Lookahead: the slow weights cannot follow every 0 steps");
@@ -56,10 +56,10 @@ impl<D: Descent<T>, T: Float> Lookahead<D, T> {
         self
     }
 
-    /// Sets α, how far they follow.
+    /// Sets α, how far the slow weights follow.
     ///
     /// # Panics
-    /// If it is not in 0 … 1.
+    /// If `alpha` is not in 0 … 1.
     #[track_caller]
     pub fn alpha(mut self, alpha: f64) -> Self {
         crate::rule::check("alpha", &alpha, 0.0..=1.0);
@@ -67,12 +67,12 @@ impl<D: Descent<T>, T: Float> Lookahead<D, T> {
         self
     }
 
-    /// What runs ahead.
+    /// Returns the optimizer that runs ahead.
     pub fn inner(&self) -> &D {
         &self.inner
     }
 
-    /// Before a step of the inner optimizer.
+    /// Prepares a step of the inner optimizer.
     #[track_caller]
     fn begin<M: Module<T> + ?Sized>(&mut self, model: &M) {
         let slow = self.slow.get_or_insert_with(|| Weights::of(model));
@@ -81,7 +81,7 @@ impl<D: Descent<T>, T: Float> Lookahead<D, T> {
         }
     }
 
-    /// After a step of the inner optimizer: the slow weights follow, if it is time.
+    /// Lets the slow weights follow after a step of the inner optimizer, if it was the k-th.
     #[track_caller]
     fn follow<M: Module<T> + ?Sized>(&mut self, model: &mut M) {
         let Some(slow) = self.slow.as_mut().filter(|_| self.inner.steps().is_multiple_of(self.every)) else { return };
@@ -96,7 +96,7 @@ impl<D: Descent<T>, T: Float> Lookahead<D, T> {
 }
 
 impl<R: Rule, T: Float> Lookahead<Optimizer<R, T>, T> {
-    /// One step: see [`Optimizer::step`].
+    /// Makes one step: see [`Optimizer::step`].
     #[track_caller]
     pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, grads: &Gradients<T>) {
         self.begin(model);

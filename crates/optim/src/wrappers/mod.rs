@@ -1,4 +1,4 @@
-//! What goes around an optimizer, or beside it: averages of gradients, of weights, of samples.
+//! Types that wrap an optimizer, or are used beside it: averages of gradients, of weights, of samples.
 
 mod accumulate;
 mod average;
@@ -13,7 +13,7 @@ pub use saga::{Sag, Saga, SampleAverage, SampleAverageState};
 pub use weights::Weights;
 pub(crate) use weights::{of_these_parameters, same_parameters};
 
-/// What a [`Descent`](crate::Descent) that goes around another leaves to the field `inner`.
+/// The methods that a [`Descent`](crate::Descent) around another one passes on to its field `inner`.
 macro_rules! inner {
     () => {
         fn set_term(&mut self, term: usize) {

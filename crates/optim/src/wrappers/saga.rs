@@ -15,16 +15,18 @@ use crate::{Descent, NonFiniteGradient, Optimizer, OptimizerState, Rule, Schedul
 /// gᵢ ← g
 /// ```
 ///
-/// A step costs the gradient of one sample, like stochastic descent, but the direction's error falls to 0 toward the
-/// minimum, so that one constant learning rate (1/(16 L) in SAG's theory, 1/(3 L) in SAGA's, L the largest curvature of
-/// a sample's cost) arrives, where stochastic descent scatters. SAG's direction is off on average, SAGA's is not. It is
-/// paid for in memory: samples × parameters. A sample may also be a mini-batch that stays the same.
+/// A step computes the gradient of one sample, like stochastic descent, but the error of the direction falls to 0
+/// toward the minimum. So a constant learning rate (1/(16 L) in SAG's theory, 1/(3 L) in SAGA's, L the largest
+/// curvature of a sample's cost) reaches the minimum, where stochastic descent scatters. SAG's direction is wrong on
+/// average, SAGA's is not. The price is memory: samples × parameters. A sample may also be a mini-batch that always has
+/// the same rows.
 ///
 /// SAG: Schmidt, Le Roux, Bach 2013 (<https://arxiv.org/abs/1309.2388>); SAGA: Defazio, Bach, Lacoste-Julien 2014
-/// (<https://arxiv.org/abs/1407.0202>). Dividing by the samples seen so far is scikit-learn's way of starting.
+/// (<https://arxiv.org/abs/1407.0202>). Dividing by the number of samples seen so far is scikit-learn's way of
+/// starting.
 ///
-/// The direction goes to an [`Optimizer`] in the gradient's place: [`Sgd`] with [`new`](Self::new), or any other, with
-/// its schedule, groups and clipping.
+/// The direction goes to an [`Optimizer`] in place of the gradient. The optimizer is [`Sgd`] with [`new`](Self::new),
+/// or any other, with its schedule, groups and clipping.
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape};
@@ -42,12 +44,12 @@ use crate::{Descent, NonFiniteGradient, Optimizer, OptimizerState, Rule, Schedul
 #[derive(Clone, Debug)]
 pub struct SampleAverage<const UNBIASED: bool, R: Rule, T: Float = f32> {
     optimizer: Optimizer<R, T>,
-    /// the last gradient of each sample, all parameters one behind the other; empty if not seen yet
+    /// the last gradient of each sample, for all parameters one after the other; empty if the sample was not seen yet
     last: Vec<Vec<T>>,
-    /// their sum, in more precision than they have
+    /// the sum of the gradients in `last`, in higher precision than theirs
     sum: Vec<f64>,
     seen: usize,
-    /// the sample that the next step is of, for [`Descent`]
+    /// the sample of the next step, for [`Descent`]
     next: usize,
     /// the parameters' paths and lengths
     params: Vec<(String, usize)>,
@@ -64,10 +66,10 @@ pub type Saga<T> = SampleAverage<true, rules::Sgd, T>;
 pub struct SampleAverageState<T: Float> {
     /// the state of the optimizer that steps
     pub optimizer: OptimizerState<T>,
-    /// the last gradient of each sample, all parameters one behind the other; empty if not seen yet
+    /// the last gradient of each sample, for all parameters one after the other; empty if the sample was not seen yet
     #[serde(with = "gradus_autograd::exact")]
     pub last: Vec<Vec<T>>,
-    /// their sum
+    /// the sum of the gradients in `last`
     #[serde(with = "gradus_autograd::exact")]
     pub sum: Vec<f64>,
     /// the parameters' paths and lengths
@@ -75,14 +77,14 @@ pub struct SampleAverageState<T: Float> {
 }
 
 impl<const UNBIASED: bool, T: Float> SampleAverage<UNBIASED, rules::Sgd, T> {
-    /// Plain steps of a learning rate, for so many samples.
+    /// An average over `samples` samples, with plain steps of the learning rate `lr`.
     pub fn new(lr: f64, samples: usize) -> Self {
         Self::with_optimizer(Sgd::new(lr), samples)
     }
 }
 
 impl<const UNBIASED: bool, R: Rule, T: Float> SampleAverage<UNBIASED, R, T> {
-    /// Steps of any optimizer, for so many samples.
+    /// An average over `samples` samples, with steps of any optimizer.
     pub fn with_optimizer(optimizer: Optimizer<R, T>, samples: usize) -> Self {
         SampleAverage {
             optimizer,
@@ -94,20 +96,21 @@ impl<const UNBIASED: bool, R: Rule, T: Float> SampleAverage<UNBIASED, R, T> {
         }
     }
 
-    /// The optimizer that steps.
+    /// Returns the optimizer that steps.
     pub fn optimizer(&self) -> &Optimizer<R, T> {
         &self.optimizer
     }
 
-    /// How many samples were seen.
+    /// Returns the number of samples seen so far.
     pub fn seen(&self) -> usize {
         self.seen
     }
 
-    /// One step, with the gradients of the cost of one sample.
+    /// Makes one step, with the gradients of the cost of one sample.
     ///
     /// # Panics
-    /// If there is no such sample, or the model is another than before; and like [`Optimizer::step`].
+    /// If there is no sample of this number, or the model is not the same as before; also where [`Optimizer::step`]
+    /// panics.
     #[track_caller]
     pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, sample: usize, mut grads: Gradients<T>) {
         let samples = self.last.len();
@@ -116,7 +119,7 @@ impl<const UNBIASED: bool, R: Rule, T: Float> SampleAverage<UNBIASED, R, T> {
             self.sum = vec![0.0; self.params.iter().map(|(_, len)| len).sum()];
         }
         if model.params().iter().any(|(_, p)| grads.get(p).is_some_and(|g| g.iter().any(|g| !g.is_finite()))) {
-            return self.optimizer.step(model, &grads); // it shows in the parameters, and is not kept
+            return self.optimizer.step(model, &grads); // it shows in the parameters, but is not kept in the average
         }
         let first = self.last[sample].is_empty();
         if first {
@@ -144,7 +147,7 @@ impl<const UNBIASED: bool, R: Rule, T: Float> SampleAverage<UNBIASED, R, T> {
         self.optimizer.step(model, &grads);
     }
 
-    /// The state, to be saved.
+    /// Returns the state, to be saved.
     pub fn state(&self) -> SampleAverageState<T> {
         let SampleAverage { optimizer, last, sum, params, .. } = self;
         SampleAverageState {
@@ -155,10 +158,11 @@ impl<const UNBIASED: bool, R: Rule, T: Float> SampleAverage<UNBIASED, R, T> {
         }
     }
 
-    /// Takes over a saved state; the next step is then bit for bit the one that would have followed.
+    /// Loads a saved state. The next step is then, bit for bit, the step that would have followed.
     ///
     /// # Errors
-    /// If it is for another number of samples, does not fit together, or the optimizer was another.
+    /// If the state is for another number of samples, its parts do not fit together, or it was saved with another
+    /// optimizer.
     pub fn load_state(&mut self, state: SampleAverageState<T>) -> Result<(), StateError> {
         let SampleAverageState { optimizer, last, sum, params } = state;
         let (saved, own) = (last.len(), self.last.len());
@@ -178,7 +182,7 @@ impl<const UNBIASED: bool, R: Rule, T: Float> SampleAverage<UNBIASED, R, T> {
     }
 }
 
-/// As a [`Descent`], a step is of the sample that [`set_term`](Descent::set_term) named last.
+/// As a [`Descent`], a step uses the sample that [`set_term`](Descent::set_term) named last.
 impl<const UNBIASED: bool, R: Rule, T: Float> Descent<T> for SampleAverage<UNBIASED, R, T> {
     type State = SampleAverageState<T>;
 

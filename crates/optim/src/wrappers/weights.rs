@@ -9,27 +9,27 @@ use crate::StateError;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Weights<T: Float> {
-    /// path and numbers of each
+    /// the path and the numbers of each parameter
     #[serde(with = "gradus_autograd::exact")]
     pub params: Vec<(String, Vec<T>)>,
 }
 
 impl<T: Float> Weights<T> {
-    /// A copy of a model's.
+    /// A copy of a model's parameters.
     pub fn of<M: Module<T> + ?Sized>(model: &M) -> Self {
         Weights { params: model.params().into_iter().map(|(path, p)| (path, p.data().to_vec())).collect() }
     }
 
-    /// Writes them into a model.
+    /// Writes the numbers into the parameters of a model.
     ///
     /// # Panics
-    /// If its paths or sizes are others.
+    /// If the model's paths or sizes differ.
     #[track_caller]
     pub fn write_to<M: Module<T> + ?Sized>(&mut self, model: &mut M) {
         self.with(model, |mine, theirs| theirs.copy_from_slice(mine));
     }
 
-    /// Runs `f(own, the model's)` for each parameter of the model, of which both may be changed.
+    /// Runs `f(own, the model's)` for each parameter of the model; `f` may change both.
     #[track_caller]
     pub(crate) fn with<M: Module<T> + ?Sized>(&mut self, model: &mut M, mut f: impl FnMut(&mut [T], &mut [T])) {
         self.check(model);
@@ -43,7 +43,7 @@ impl<T: Float> Weights<T> {
         }));
     }
 
-    /// Runs `f(own, the model's)` for each parameter of the model.
+    /// Runs `f(own, the model's)` for each parameter of the model; `f` may change only the first.
     #[track_caller]
     pub(crate) fn follow<M: Module<T> + ?Sized>(&mut self, model: &M, mut f: impl FnMut(&mut [T], &[T])) {
         self.check(model);
@@ -62,7 +62,7 @@ impl<T: Float> Weights<T> {
         self.fit(model).unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// Whether they are of this model.
+    /// Checks that the weights belong to this model.
     pub(crate) fn fit<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), StateError> {
         let params = model.params();
         let unfit =
@@ -87,7 +87,8 @@ impl<T: Float> Weights<T> {
     }
 }
 
-/// Whether a state of these parameters (path, length), if it is of any, is the model's.
+/// Checks that the parameters (path, length) that a state knows are those of the model. A state that knows no
+/// parameters yet fits every model.
 pub(crate) fn of_these_parameters<T: Float, M: Module<T> + ?Sized>(
     what: &str,
     known: &[(String, usize)],
@@ -104,11 +105,11 @@ pub(crate) fn of_these_parameters<T: Float, M: Module<T> + ?Sized>(
     }
 }
 
-/// Remembers the paths and lengths of a model's parameters the first time, and compares them later. True the first
-/// time.
+/// Stores the paths and lengths of a model's parameters in `known` the first time, and compares them later. Returns
+/// true the first time.
 ///
 /// # Panics
-/// If they are others.
+/// If they differ.
 #[track_caller]
 pub(crate) fn same_parameters<T: Float, M: Module<T> + ?Sized>(
     what: &str,
