@@ -1,5 +1,5 @@
-//! A model of letters: a recurrent network reads some of Shakespeare's sonnets (1609), letter by letter, learns what
-//! comes next, and writes on.
+//! A model of letters: a recurrent network reads some of Shakespeare's sonnets (1609) letter by letter, learns to
+//! predict the next letter, and then writes on.
 //!
 //! `cargo run --release --example characters`; `-- 20` goes through the text 20 times instead of 8.
 
@@ -11,7 +11,7 @@ use ndarray::{Array2, Axis};
 use rand::RngExt;
 
 const TEXT: &str = include_str!("texts/sonnets.txt");
-/// Letters that a training example is long.
+/// The number of letters in a training example.
 const LENGTH: usize = 64;
 
 #[derive(Module, Clone)]
@@ -22,15 +22,15 @@ struct Letters {
 }
 
 impl Letters {
-    /// For each letter of each text a logit for each letter that may follow.
+    /// Computes, for each letter of each text, a logit for each letter that may follow.
     fn forward<'t>(&self, tape: &'t Tape, letters: &Array2<usize>) -> Var<'t> {
         let states = self.gru.forward(self.embed.lookup(tape, letters));
         let kinds = self.out.outputs() as i32;
         self.out.forward(states).reshape([-1, kinds])
     }
 
-    /// Goes on with a text, letter by letter, each drawn by its probability; a temperature below 1 prefers what is
-    /// likely.
+    /// Continues a text letter by letter. Each letter is drawn by its probability; a temperature below 1 prefers likely
+    /// letters.
     fn write(&self, alphabet: &[char], start: &str, count: usize, temperature: f64, seed: u64) -> String {
         let mut rng = Stream { seed, step: 0, shard: 0 }.rng();
         let mut tape = Tape::inference();
@@ -58,7 +58,7 @@ impl Letters {
     }
 }
 
-/// Parts of a text, each beside itself moved by a letter: what is read, and what comes next.
+/// Cuts a text into parts: the letters that are read, and the letters that come next, which are the same moved by one.
 fn examples(letters: &[usize], step: usize) -> (Array2<usize>, Array2<usize>) {
     let starts: Vec<usize> = (0..letters.len() - LENGTH).step_by(step).collect();
     let part = |ahead: usize| {
@@ -104,7 +104,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let history = trainer.fit(&mut model, &train, Some(&valid))?;
     let best = history.epochs.iter().filter_map(|row| row.valid.as_ref()).map(|v| v.loss).fold(f64::INFINITY, f64::min);
 
-    // what one knows who only counts how often each letter stands in the text
+    // the loss of a model that only knows how often each letter occurs in the text
     let counts = |kind: usize| letters[..end].iter().filter(|&&l| l == kind).count() as f64 + 0.5;
     let total: f64 = (0..kinds).map(counts).sum();
     let unread = &letters[end..];

@@ -1,6 +1,6 @@
 //! The variants of gradient descent on functions whose minima are known, with pictures.
 //!
-//! `cargo run --release --example descent` prints what happens and draws it into `target/descent`.
+//! `cargo run --release --example descent` prints the results and draws them into `target/descent`.
 
 use std::error::Error;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Too small a rate crawls, too large a one diverges; the ravine's limit is 2/100.
+/// A rate that is too small crawls, and one that is too large diverges; the limit in the ravine is 2/100.
 fn learning_rates() {
     println!("Plain descent in the ravine ½(100x² + y²), 500 steps:");
     for rate in [1e-4, 1e-2, 0.019, 0.021] {
@@ -39,7 +39,7 @@ fn learning_rates() {
     assert_eq!(diverged.stop, Stop::Diverged);
 }
 
-/// What one learning rate for all directions cannot do.
+/// Compares plain descent, which has one learning rate for all directions, with methods that cope with a ravine.
 fn the_ravine(folder: &Path) -> Result<(), Box<dyn Error>> {
     fn run(optimizer: impl Descent<f64>) -> Minimum<f64, Ix1> {
         let settings = Minimize { iterations: 20_000, tolerance: 1e-4, ..Minimize::default() };
@@ -66,11 +66,11 @@ fn the_ravine(folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A gradient of 0 is not yet a minimum: the Hessian's eigenvalues tell, and a negative one shows the way on.
+/// A gradient of 0 is not yet a minimum. The Hessian's eigenvalues tell, and the direction of a negative one leads on.
 fn a_saddle() {
     let stuck = minimize(functions::double_well, array![0.0, 1.0], Sgd::new(0.2), 1000);
     let h = hessian(functions::double_well, &stuck.at);
-    // its eigenvalues stand on the diagonal, for its variables do not mix
+    // the eigenvalues are on the diagonal, because the variables do not mix
     println!(
         "\nThe double well from (0, 1): {} at {:.1}; the Hessian's eigenvalues are {:.1} and {:.1}: a saddle.",
         stuck.stop,
@@ -85,7 +85,7 @@ fn a_saddle() {
     assert!((found.cost() + 0.25).abs() < 1e-9);
 }
 
-/// Descent finds a minimum, not the least one: start often.
+/// Descent finds some minimum, not always the lowest one, so start often.
 fn local_minima(folder: &Path) -> Result<(), Box<dyn Error>> {
     let f = functions::named("himmelblau").expect("it is in the list");
     let anywhere = |rng: &mut rand::rngs::Xoshiro256PlusPlus| Array1::from_shape_fn(2, |_| rng.random_range(-5.0..5.0));

@@ -1,7 +1,7 @@
 //! Trains an MLP, or a small convolutional network, on real handwritten digits and shows that it learned.
 //!
-//! `cargo run --release --example digits` uses the embedded set (8 × 8 pixels); `-- --data DIR` the MNIST files in a
-//! folder; `-- --model cnn` convolutions; `-- --help` lists the settings.
+//! `cargo run --release --example digits` uses the embedded set (8 × 8 pixels), with `-- --data DIR` the MNIST files in
+//! a folder. `-- --model cnn` trains the convolutional network; `-- --help` lists the settings.
 
 use std::error::Error;
 use std::ops::ControlFlow;
@@ -22,43 +22,43 @@ struct Settings {
     /// A multilayer perceptron, or two convolutions and two layers
     #[arg(long, value_enum, default_value_t = Kind::Mlp)]
     model: Kind,
-    /// How often the training data is gone through [default: 30, with --data 10, for cnn 6]
+    /// The number of epochs [default: 30, with --data 10, for cnn 6]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     epochs: Option<u64>,
-    /// Examples a step [default: 32, with --data 128]
+    /// The number of examples in a batch [default: 32, with --data 128]
     #[arg(long, value_parser = positive)]
     batch: Option<usize>,
     /// Sizes of the MLP's hidden layers, separated by commas [default: 128, with --data 256,128]
     #[arg(long, value_delimiter = ',', value_parser = positive)]
     hidden: Option<Vec<usize>>,
-    /// How far training images are moved at random, in pixels [default: 0, for cnn with --data 1.5]
+    /// How many pixels training images are moved at random, at most [default: 0, for cnn with --data 1.5]
     #[arg(long, value_parser = pixels_moved)]
     shift: Option<f64>,
-    /// What stands between the layers: relu, tanh, sigmoid, gelu, …
+    /// The activation between the layers: relu, tanh, sigmoid, gelu, …
     #[arg(long, default_value_t = Activation::Relu)]
     activation: Activation,
-    /// Probability of dropping a hidden number in training
+    /// The probability that a hidden number is dropped in training
     #[arg(long, default_value_t = 0.2, value_parser = probability)]
     dropout: f64,
-    /// Which rule steps
+    /// The rule of the optimizer
     #[arg(long, value_enum, default_value_t = Rule::Adamw)]
     optimizer: Rule,
-    /// The learning rate at its height [default: 0.003, for sgd 0.05]
+    /// The highest learning rate [default: 0.003, for sgd 0.05]
     #[arg(long, value_parser = rate)]
     lr: Option<f64>,
-    /// How the learning rate moves after its warm-up
+    /// The schedule of the learning rate after its warm-up
     #[arg(long, value_enum, default_value_t = Decay::Cosine)]
     schedule: Decay,
-    /// Fixes the weights at the start, the order of the examples, and what is dropped
+    /// The seed of the first weights, the order of the examples, and dropout
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Threads that work on a batch; the model is the same for any number
+    /// The number of threads that work on a batch; it does not change the model
     #[arg(long, default_value_t = 1, value_parser = positive)]
     threads: usize,
     /// A folder with MNIST's four IDX files, gzipped or not, instead of the embedded digits
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where the model and the plot go
+    /// The folder for the model and the plot
     #[arg(long, value_name = "DIR", default_value = "target/digits")]
     out: PathBuf,
     /// A short run that only shows that everything works
@@ -103,7 +103,8 @@ enum Decay {
     Constant,
 }
 
-/// Parts of a batch that are computed apart: they set the numbers, so they do not follow the threads.
+/// The number of parts of a batch that are computed separately. It affects the results, so it does not depend on the
+/// threads.
 const SHARDS: usize = 2;
 
 fn main() -> ExitCode {
@@ -173,7 +174,7 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Scaling, then fully connected layers. The scaling is saved with the rest, so the model takes pixels as they are.
+/// Scaling, then fully connected layers. The scaling is saved with the model, so the model takes pixels as they are.
 fn mlp(settings: &Settings, train: &Dataset, hidden: Vec<usize>) -> (Sequential, String) {
     let hidden = settings.hidden.clone().unwrap_or(hidden);
     let sizes: Vec<usize> = [train.x().ncols()].into_iter().chain(hidden).chain([train.classes()]).collect();
@@ -186,7 +187,8 @@ fn mlp(settings: &Settings, train: &Dataset, hidden: Vec<usize>) -> (Sequential,
     (Sequential::new().named("pixels", scaling(train)).named("mlp", mlp), text)
 }
 
-/// Scaling, then twice a convolution, batch normalisation, an activation and the largest of 2 × 2, then two layers.
+/// Scaling, then twice a convolution, batch normalisation, an activation and the maximum of 2 × 2 pixels, then two
+/// layers.
 fn cnn(settings: &Settings, train: &Dataset, side: usize) -> (Sequential, String) {
     let (mut rng, activation) = (gradus::nn::rng(settings.seed), settings.activation);
     let model = Sequential::new()
@@ -236,7 +238,7 @@ impl Run<'_> {
             .seed(self.settings.seed)
             .shards(SHARDS)
             .threads(self.settings.threads);
-        // the test digits are watched as it goes; nothing is chosen by them
+        // the scores of the test digits are shown after each epoch; nothing is chosen by them
         Ok(trainer.fit_with(model, self.train, Some(self.test), |at| {
             if let Some(epoch) = at.epoch {
                 show_epoch(epoch);
@@ -253,7 +255,7 @@ fn show_epoch(Epoch { epoch, train, valid, lr, .. }: &Epoch) {
     println!("{epoch:>5} {loss:>12.4} {accuracy:>8.2} % {test_loss:>11.4} {test_accuracy:>7.2} % {lr:>15.6}");
 }
 
-/// Draws the first mistakes side by side, two pixels a character.
+/// Draws the first mistakes side by side, two pixels per character.
 fn show_mistakes(result: &Evaluation, raw: &Dataset) {
     let side = (raw.x().ncols() as f64).sqrt() as usize;
     let count = if side > 16 { 3 } else { 6 };

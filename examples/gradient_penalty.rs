@@ -1,4 +1,4 @@
-//! A cost that holds a gradient: the penalty that keeps a critic's slope at 1 (Gulrajani et al. 2017,
+//! A cost that contains a gradient: the penalty that keeps a critic's slope at 1 (Gulrajani et al. 2017,
 //! <https://arxiv.org/abs/1704.00028>), `mean over x of (‖∇ₓ f(x)‖ − 1)²`.
 //!
 //! For a linear critic `f(x) = w · x` the slope is w everywhere, so the penalty is `(‖w‖ − 1)²` and its gradient `2
@@ -10,9 +10,9 @@
 use gradus::prelude::*;
 use ndarray::{Array2, array};
 
-/// The penalty on a critic at some points, a row each.
+/// The penalty on a critic at some points, one in each row.
 fn penalty<'t>(points: Var<'t>, critic: impl Fn(Var<'t>) -> Var<'t>) -> Var<'t> {
-    // a point's value depends on no other point, so the gradient of the sum holds each one's own
+    // the value at a point depends on no other point, so the gradient of the sum has the slope at each point
     let [slopes] = critic(points).sum().grad([points]);
     (slopes.norm_axis(1, 2.0) - 1.0).square().mean()
 }

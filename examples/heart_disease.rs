@@ -1,5 +1,5 @@
-//! Predicts heart disease: with a perceptron, which is logistic regression and is held against it, then with a
-//! multilayer perceptron, judged by people it has not seen.
+//! Predicts heart disease: first with a perceptron, which is logistic regression and is compared with its known
+//! results, then with a multilayer perceptron, which is tested on people it has not seen.
 //!
 //! `cargo run --release --example heart_disease`
 
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     multilayer()
 }
 
-/// A perceptron without an activation gives a logit; its cost holds the sigmoid.
+/// Trains a perceptron without an activation, so that it gives a logit; the sigmoid is part of the cost.
 fn perceptron(name: &str, x: &Array2<f64>, y: &Array1<f64>, known: (f64, f64)) {
     let x = Scaler::standard(x).apply(x);
     let mut model = Perceptron::new(x.ncols(), Activation::Identity, &mut gradus::nn::rng(1));
@@ -45,8 +45,8 @@ fn perceptron(name: &str, x: &Array2<f64>, y: &Array1<f64>, known: (f64, f64)) {
     assert!(near, "logistic regression has log loss and AUC {known:?}");
 }
 
-/// Ten-fold cross-validation on all that was measured in Cleveland: every patient is predicted once, by a model that
-/// has not seen them.
+/// Ten-fold cross-validation on the measurements of Cleveland: every patient is predicted once, by a model that has not
+/// seen this patient.
 fn multilayer() -> Result<(), Box<dyn Error>> {
     let columns = ["age", "male", "trestbps", "chol", "fbs", "thalach", "exang", "oldpeak"];
     let table = heart_disease();

@@ -1,5 +1,5 @@
-//! Compares two models by cross-validation: each is trained five times, and judged each time by the fifth that it has
-//! not seen.
+//! Compares two models by cross-validation: each is trained five times, and tested each time on the fifth of the data
+//! that it has not seen.
 //!
 //! `cargo run --release --example k_fold`
 
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     show("a line", &line);
     show("two hidden layers", &network);
 
-    // the same folds for both: compare fold by fold
+    // both models have the same folds, so compare them fold by fold
     let differences: Vec<f64> = network.iter().zip(&line).map(|(a, b)| a - b).collect();
     let (mean, error) = mean_and_error(&differences);
     println!("the network is better by {:.1} ± {:.1} points", 100.0 * mean, 100.0 * error);
@@ -29,10 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The accuracy of an MLP of the given sizes on each of five folds, each with as much of each class.
+/// The accuracy of an MLP of the given sizes on each of five folds, which have the same share of each class.
 fn folds(data: &Dataset, sizes: &[usize]) -> Result<Vec<f64>, Box<dyn Error>> {
     let one = |(train, test): (Dataset, Dataset)| {
-        let scaler = Scaler::standard(train.x()); // of this fold's training data alone
+        let scaler = Scaler::standard(train.x()); // fitted on this fold's training data alone
         let (train, test) = (train.scaled(&scaler), test.scaled(&scaler));
         let mut model = Mlp::builder(sizes).seed(1).build::<f32>();
         Trainer::new(Adam::new(0.01)).epochs(60).fit(&mut model, &train, None)?;

@@ -1,4 +1,4 @@
-//! Fits a line to penguins, y = mx + b, three ways, and compares with the least squares that are known.
+//! Fits a line y = mx + b to penguins in three ways, and compares it with the known least-squares line.
 //!
 //! `cargo run --release --example line`
 
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         minimize(|theta| (theta.at(0) * &x + theta.at(1) - &y).square().mean(), Array1::zeros(2), Sgd::new(0.3), 200);
     report("minimize", &scaler, found.at[0], found.at[1], 1e-5);
 
-    // 2. a loop of one's own, a few penguins a step: the noise of the steps falls with the learning rate
+    // 2. a loop of your own, a few penguins a step: the noise of the steps falls with the learning rate
     let mut line = (Param::new(0.0), Param::new(0.0));
     let mut opt = Sgd::new(0.1).schedule(cosine(1100));
     let costs = descend(&mut line, &mut opt, Rows::mini(x.len(), 32, 1).epochs(100), |(m, b), t, rows| {
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Says the line in grams and millimetres, and holds it against the least squares.
+/// Prints the line in grams and millimetres, and compares it with the least-squares line.
 fn report(how: &str, scaler: &Scaler, slope: f64, intercept: f64, tolerance: f64) {
     let m = slope * scaler.scale[1] / scaler.scale[0];
     let b = intercept * scaler.scale[1] + scaler.shift[1] - m * scaler.shift[0];

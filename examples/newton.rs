@@ -1,14 +1,14 @@
-//! Newton's method: a step to where the second-order model of the cost is lowest, `x ← x − H⁻¹ ∇f`.
+//! Newton's method: each step goes to the point where the second-order model of the cost is lowest, `x ← x − H⁻¹ ∇f`.
 //!
-//! On a quadratic cost that model is the cost, so one step from anywhere lands on the minimum, which is known in closed
-//! form. On Rosenbrock's banana valley, where plain descent takes thousands of steps, a handful do.
+//! On a quadratic cost that model is the cost itself, so one step from anywhere lands on the minimum, which is known in
+//! closed form. In Rosenbrock's banana valley, where plain descent takes thousands of steps, a handful is enough.
 //!
 //! `cargo run --release --example newton`
 
 use gradus::prelude::*;
 use ndarray::{Array1, Array2, array};
 
-/// The solution of two equations, by Cramer's rule.
+/// Solves two linear equations by Cramer's rule.
 fn solve(h: &Array2<f64>, g: &Array1<f64>) -> Array1<f64> {
     let determinant = h[[0, 0]] * h[[1, 1]] - h[[0, 1]] * h[[1, 0]];
     array![g[0] * h[[1, 1]] - g[1] * h[[0, 1]], g[1] * h[[0, 0]] - g[0] * h[[1, 0]]] / determinant

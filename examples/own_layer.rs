@@ -1,5 +1,5 @@
-//! A layer and a cost that no library has: distances to centres that are learned, and a cost that looks at hard
-//! examples most. Nobody writes a derivative.
+//! A layer and a cost that no library has: distances to centres that are learned, and a cost that looks mostly at hard
+//! examples. Nobody has to write a derivative.
 //!
 //! `cargo run --release --example own_layer`
 
@@ -9,12 +9,12 @@ use gradus::data::{Batch, spirals};
 use gradus::prelude::*;
 use gradus::train::{Targets, Task};
 
-/// `yⱼ = exp(−wⱼ² |x − cⱼ|²)`: how near x is to each of some centres, each with a width of its own.
+/// `yⱼ = exp(−wⱼ² |x − cⱼ|²)`: how near x is to each of several centres, each of which has a width of its own.
 #[derive(Module, Clone)]
 struct RadialBasis {
     /// centres × inputs
     centers: Param,
-    /// one a centre
+    /// one for each centre
     widths: Param,
 }
 
@@ -45,8 +45,8 @@ impl Forward for Net {
     }
 }
 
-/// Focal loss: `−(1 − p)^γ ln p` of the probability p of the right class, which hardly looks at what is known well (Lin
-/// et al. 2017, <https://arxiv.org/abs/1708.02002>).
+/// Focal loss: `−(1 − p)^γ ln p` of the probability p of the right class. Examples that the model knows well hardly
+/// count (Lin et al. 2017, <https://arxiv.org/abs/1708.02002>).
 struct Focal {
     gamma: f64,
     metrics: [Metric<f32>; 1],
@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut rng = gradus::nn::rng(1);
     let mut net = Net { near: RadialBasis::new(2, 48, &mut rng), out: Linear::new(48, 3, &mut rng) };
 
-    // the layer's derivatives, against differences of values
+    // checks the layer's derivatives against finite differences
     let x = ndarray::array![[0.1, 0.7], [-0.4, 0.2]];
     let centers = ndarray::array![[0.3, -0.2], [0.0, 0.5], [-0.6, 0.1]];
     gradcheck(|v| (-(v[0].unsqueeze(1) - v[1]).square().sum_axis(-1)).exp(), &[x.into_dyn(), centers.into_dyn()])?;

@@ -1,4 +1,4 @@
-//! A training loop of one's own, in ten lines: what `Trainer` does, written out.
+//! A training loop of your own, in ten lines: the loop of `Trainer`, written out.
 //!
 //! `cargo run --release --example own_loop`
 

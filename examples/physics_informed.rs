@@ -1,8 +1,8 @@
 //! A network that solves a differential equation: `u″ = −u` with `u(0) = 0` and `u′(0) = 1`, whose solution is sin x.
 //!
 //! The network N never sees the solution. The form `u = x + x² N(x)` meets both conditions, and the cost is how far u
-//! is from meeting the equation, with the second derivative by the input taken on the tape (Lagaris et al. 1998,
-//! <https://arxiv.org/abs/physics/9705023>; Raissi et al. 2019).
+//! is from meeting the equation. The second derivative with respect to the input is taken on the tape (Lagaris et al.
+//! 1998, <https://arxiv.org/abs/physics/9705023>; Raissi et al. 2019).
 //!
 //! `cargo run --release --example physics_informed`
 
@@ -22,7 +22,7 @@ fn main() {
         let (cost, grads) = tape.gradients(|t| {
             let x = t.var(&points);
             let u = solution(&network, x);
-            let [slope] = u.sum().grad([x]); // u at a point depends on x there alone
+            let [slope] = u.sum().grad([x]); // u at a point depends on no other x
             let [curvature] = slope.sum().grad([x]);
             (curvature + u).square().mean()
         });

@@ -1,7 +1,7 @@
-//! Uses a trained model: loads it, predicts digits it has not seen, and explains what it looked at.
+//! Uses a trained model: loads it, predicts digits that it has not seen, and shows which pixels decided.
 //!
-//! `cargo run --release --example predict` loads the small model beside this file; `-- FILE` another that
-//! `--example digits -- --hidden 32`, with its other settings as they are, has saved.
+//! `cargo run --release --example predict` loads the small model beside this file; `-- FILE` loads another one, saved
+//! by `--example digits -- --hidden 32` with its other settings as they are.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 /// The share of test digits that a saved model gets right.
 fn run(file: &str) -> Result<f64, Box<dyn Error>> {
-    // the architecture is code; the file holds its numbers, the scaling of pixels among them
+    // the architecture is code; the file holds the model's numbers, among them the scaling of pixels
     let mut model = Sequential::new()
         .named("pixels", Standardize::identity(64))
         .named("mlp", Mlp::builder([64, 32, 10]).dropout(0.2).build());
@@ -43,7 +43,7 @@ fn run(file: &str) -> Result<f64, Box<dyn Error>> {
     Ok(result.accuracy())
 }
 
-/// Draws a digit, what the model takes it for, and which pixels speak for that.
+/// Draws a digit, the classes that the model takes it for, and the pixels that speak for the first of these.
 fn explain(model: &Sequential, image: Vec<f32>, label: usize) {
     let tape = Tape::inference();
     let x = tape.var(ndarray::Array2::from_shape_vec((1, 64), image).expect("64 pixels"));
@@ -53,7 +53,8 @@ fn explain(model: &Sequential, image: Vec<f32>, label: usize) {
     ranked.sort_by(|&a, &b| probabilities.data()[b].total_cmp(&probabilities.data()[a]));
     let (first, second) = (ranked[0], ranked[1]);
 
-    // how the lead of the first over the second changes with each pixel, times the pixel: its share in the decision
+    // the share of each pixel in the decision: the derivative of the first class's lead over the second, times the
+    // pixel
     let lead = logits.narrow(1, first, 1).sum() - logits.narrow(1, second, 1).sum();
     let shares = lead.backward().wrt(x) * x.value();
     let most = shares.iter().fold(0.0f32, |most, s| most.max(s.abs()));

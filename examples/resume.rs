@@ -1,5 +1,5 @@
-//! Stops a training run in the middle of an epoch, takes it up again from its last checkpoint, and shows that nothing
-//! was lost: the model is the one of a run that was never stopped, bit for bit, dropout and all.
+//! Stops a training run in the middle of an epoch, resumes it from its last checkpoint, and shows that nothing was
+//! lost: the model is the same as that of a run that was never stopped, bit for bit, although it has dropout.
 //!
 //! `cargo run --release --example resume`
 
@@ -13,7 +13,7 @@ use gradus::prelude::*;
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new("target/resume");
     if folder.exists() {
-        std::fs::remove_dir_all(folder)?; // what an earlier run of this example left
+        std::fs::remove_dir_all(folder)?; // the files that an earlier run of this example left
     }
 
     let whole = run(&folder.join("whole"), None)?;
@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Trains for two epochs, or until a step, from the last checkpoint in the folder if there is one. Returns the model's
-/// bits, and steps made.
+/// Trains for two epochs, or until the step `stop`, from the last checkpoint in the folder if there is one. Returns the
+/// model's bits and the number of steps made.
 fn run(folder: &Path, stop: Option<usize>) -> Result<(Vec<u32>, usize), Box<dyn Error>> {
     let mut model = Mlp::builder([64, 32, 10]).dropout(0.2).seed(1).build::<f32>();
     let mut trainer = Trainer::new(AdamW::new(3e-3).schedule(warmup(20).then(cosine(158))))

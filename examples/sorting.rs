@@ -1,4 +1,5 @@
-//! A small transformer, composed of operations, learns to sort: from eight digits in any order, the same in theirs.
+//! A small transformer, composed of operations, learns to sort: it gets eight digits in any order and returns them in
+//! order.
 //!
 //! `cargo run --release --example sorting`
 
@@ -27,7 +28,7 @@ struct Attention {
 }
 
 impl Forward for Attention {
-    /// sequences × positions × width
+    /// Input and output are sequences × positions × width.
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         // sequences × heads × positions × width of a head
         let heads = |v: Var<'t>| v.reshape([-1, LENGTH as i32, HEADS as i32, (WIDTH / HEADS) as i32]).transpose(1, 2);
@@ -38,7 +39,7 @@ impl Forward for Attention {
     }
 }
 
-/// Attention, then two layers for each position on its own; what each does is added to what was there.
+/// Attention, then two layers for each position on its own. The result of each part is added to its input.
 #[derive(Module, Clone)]
 struct Block {
     norm1: LayerNorm,
@@ -58,7 +59,7 @@ impl Forward for Block {
 #[derive(Module, Clone)]
 struct Sorter {
     digits: Embedding,
-    /// one a position; added, since attention alone does not know where things stand
+    /// a row for each position, which is added because attention alone does not know the positions
     places: Param,
     blocks: Vec<Block>,
     norm: LayerNorm,
@@ -84,14 +85,14 @@ impl Sorter {
         }
     }
 
-    /// For each position of each sequence a logit for each digit.
+    /// Computes, for each position of each sequence, a logit for each digit.
     fn forward<'t>(&self, tape: &'t Tape, sequences: &Array2<usize>) -> Var<'t> {
         let x = self.digits.lookup(tape, sequences) + &self.places;
         self.out.forward(self.norm.forward(self.blocks.forward(x))).reshape([-1, DIGITS as i32])
     }
 }
 
-/// Sequences that are drawn when they are asked for, each by its number.
+/// Sequences that are drawn when they are picked, each by its number.
 struct Drawn {
     seed: u64,
     count: usize,
@@ -121,7 +122,7 @@ fn sorted(sequences: &Array2<usize>) -> Vec<usize> {
     sequences.rows().into_iter().flat_map(sort).collect()
 }
 
-/// Cross-entropy against the sorted digits; the metrics count digits, and sequences without a mistake.
+/// Cross-entropy against the sorted digits. The metrics count the right digits, and the sequences without a mistake.
 struct Sort([Metric<f32>; 2]);
 
 impl Task<f32, Sorter, Array2<usize>> for Sort {

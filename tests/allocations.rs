@@ -1,4 +1,4 @@
-//! A steady training step allocates no array.
+//! A training step that is in its steady state allocates no array.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
@@ -11,10 +11,10 @@ struct Counting;
 
 const LARGE: usize = 4096;
 static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// bytes allocated and not given back
+/// bytes that were allocated and not freed
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 
-// SAFETY: everything is handed on to the system's allocator.
+// SAFETY: all calls are passed on to the system's allocator.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -22,7 +22,7 @@ unsafe impl GlobalAlloc for Counting {
             COUNT.fetch_add(1, Ordering::Relaxed);
         }
         LIVE.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promises are handed on.
+        // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -35,8 +35,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Large allocations of 20 steps, after 100, in which every thread of the pool has made its first product and has the
-/// library's memory for it.
+/// Counts the large allocations of 20 steps. They come after 100 steps in which every thread of the pool has made its
+/// first product, so that it has the memory that the library of products keeps.
 fn steady(mut step: impl FnMut()) -> usize {
     (0..100).for_each(|_| step());
     let before = COUNT.load(Ordering::Relaxed);
@@ -44,11 +44,11 @@ fn steady(mut step: impl FnMut()) -> usize {
     COUNT.load(Ordering::Relaxed) - before
 }
 
-/// One test, since others in the same process would be counted too.
+/// This is a single test, since the allocations of other tests in the same process would be counted too.
 #[test]
 fn a_steady_step_allocates_no_array() {
     gradus::set_threads(1);
-    // small: plain loops multiply
+    // a small model, whose products are plain loops
     let mut model = Mlp::builder([8, 64, 64, 4]).dropout(0.1).build::<f32>();
     let (x, y): (_, Vec<usize>) = (Array2::ones((1, 8)), vec![2]);
     let (mut tape, mut opt) = (Tape::training(0), AdamW::new(1e-3).clip_norm(1.0));
@@ -58,7 +58,7 @@ fn a_steady_step_allocates_no_array() {
     });
     assert_eq!(count, 0, "in 20 steps of a small model");
 
-    // large enough for the library of products, on one thread and on two
+    // a model large enough for the library of products, on one thread and on two
     let mut model = Mlp::builder([512, 256, 10]).build::<f32>();
     let (x, y): (_, Vec<usize>) = (Array2::ones((64, 512)), (0..64).map(|i| i % 10).collect());
     for threads in [1, 2] {
@@ -97,7 +97,7 @@ fn a_steady_step_allocates_no_array() {
     });
     assert_eq!(count, 0, "in 20 chains");
 
-    // nothing is held on to, however long it goes on
+    // the memory in use does not grow, however many steps follow
     let mut model = Mlp::builder([2, 16, 1]).build::<f32>();
     let (x, y) = (Array2::ones((1, 2)), Array2::zeros((1, 1)));
     let (mut tape, mut opt) = (Tape::training(0), Sgd::new(0.01));

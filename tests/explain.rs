@@ -1,10 +1,10 @@
-//! What `explain` tells of a tape holds: from its JSON alone every gradient can be computed again.
+//! The output of `explain` is complete and right: every gradient can be computed again from its JSON alone.
 
 use gradus::prelude::*;
 use gradus::{Numbers, Trace, explain};
 use ndarray::{Array1, array};
 
-/// Backpropagation from the trace alone: each step's gradient times its local derivatives, added up.
+/// Backpropagates from the trace alone: adds up each step's gradient times its local derivatives.
 fn replayed(trace: &Trace) -> Vec<(u32, Vec<f64>)> {
     let len = |numbers: &Numbers| numbers.shape.iter().product::<usize>();
     let mut gradients: Vec<(u32, Vec<f64>)> = trace.steps.iter().map(|s| (s.step, vec![0.0; len(&s.value)])).collect();
@@ -63,7 +63,7 @@ fn a_trace_is_readable() {
     let cost = (w * x + b).tanh().square().mean();
     let trace = explain(cost);
     let lines = |text: String| {
-        // line numbers would change with this file
+        // without the line numbers, which change with this file
         text.lines().map(|l| l.split("tests/").next().unwrap().trim_end().to_owned()).collect::<Vec<_>>().join("\n")
     };
     insta::assert_snapshot!("table", lines(trace.to_string()));
@@ -78,7 +78,7 @@ fn numbers_that_are_not_finite_survive_the_json() {
     let trace = explain(x.sqrt().sum());
     let text = serde_json::to_string(&trace).unwrap();
     let read: Trace = serde_json::from_str(&text).unwrap();
-    let told = |t: &Trace| format!("{:?}", t.steps); // NaN is not equal to itself
+    let told = |t: &Trace| format!("{:?}", t.steps); // as text, because NaN is not equal to itself
     assert_eq!(told(&read), told(&trace));
     assert!(text.contains("\"inf\"") && text.contains("\"NaN\""));
 }

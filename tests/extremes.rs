@@ -1,4 +1,4 @@
-//! What operations do at the edges: nothing, one number, ties, ±10⁴, infinities, NaN, repeated indices.
+//! Operations at the edges: no numbers at all, one number, ties, ±10⁴, infinities, NaN, repeated indices.
 
 use gradus::prelude::*;
 use ndarray::{Array1, Array2, Array3, ArrayD, IxDyn, array, s};
@@ -22,7 +22,7 @@ fn arrays_of_nothing() {
     assert_eq!(wide.sum_axis(0).data(), [0.0, 0.0, 0.0]);
     let bias = tape.var(array![1.0, 2.0, 3.0]);
     assert_eq!((wide * bias).sum().backward().wrt(bias), array![0.0, 0.0, 0.0].into_dyn());
-    // a product over an inner axis of nothing is a sum of nothing
+    // a product over an empty inner axis is a sum of no numbers
     let (a, b) = (tape.var(Array2::zeros((2, 0))), tape.var(Array2::zeros((0, 3))));
     let c = a.matmul(b);
     assert_eq!(c.data(), [0.0; 6]);
@@ -114,7 +114,7 @@ fn nan_and_infinity_pass_through() {
     ] {
         assert!(y[0].is_nan(), "{name} lost a NaN: {y:?}");
     }
-    // what was not chosen gets exactly 0, also where its own derivative is infinite
+    // the branch that was not chosen gets a gradient of exactly 0, even where its own derivative is infinite
     let (_, g) = gradient(array![0.0f64, 4.0].into_dyn(), |x| where_(x.gt(0.0), where_(x.gt(0.0), x, 1.0).sqrt(), 0.0));
     assert_eq!(g, [0.0, 0.25]);
 }
@@ -151,7 +151,7 @@ fn mixed_derivatives_of_a_power_agree_where_the_exponent_is_0() {
     assert_eq!((h[[0, 1]], h[[1, 0]]), (0.5, 0.5));
 }
 
-/// Bounds the wrong way round: the upper one wins, as in PyTorch.
+/// If the bounds are the wrong way round, the upper one wins, as in PyTorch.
 #[test]
 fn clamp_takes_the_upper_bound_last() {
     assert_eq!(Tape::new().var([0.0, 1.5, 5.0]).clamp(2.0, 1.0).data(), [1.0, 1.0, 1.0]);
@@ -168,7 +168,7 @@ fn a_buffer_moves_once_for_each_forward_pass() {
     assert_eq!(buffer.value(), array![5.0].into_dyn());
 }
 
-/// A rule may give a gradient in fewer axes than its input has: one number for many.
+/// A rule may give a gradient with fewer axes than its input has: here one number for many.
 #[test]
 fn a_rules_gradient_of_one_number_is_spread() {
     struct Total;
@@ -192,7 +192,7 @@ fn a_rules_gradient_of_one_number_is_spread() {
     gradcheck(|v| v[0].tape().apply(Total, [v[0].square()]), &[array![[1.0, 2.0]].into_dyn()]).unwrap();
 }
 
-/// A constant beside variables, tiny arrays and long ones: padding is never counted.
+/// Constants beside variables, in tiny and in long arrays: the padding of arrays never counts.
 #[test]
 fn padding_is_never_seen() {
     for n in [1, 2, 15, 16, 17, 31, 33, 100] {
@@ -258,7 +258,7 @@ fn subgradients_at_zeros_and_ties() {
     assert_eq!(gradient(array![1.0, f64::NAN].into_dyn(), |x| x.amax()).1, [0.0, 1.0]);
     assert_eq!(gradient(array![f64::INFINITY, f64::INFINITY].into_dyn(), |x| x.norm(-1.0)).0, [f64::INFINITY]);
     assert_eq!(gradient(array![0.0, 0.0, 3.0].into_dyn(), |x| x.prod()).1, [0.0; 3]);
-    // the Hessian of a product with two zeros is not zero: ∂²/∂x₀∂x₁ is the third
+    // the Hessian of a product with two zeros is not zero: ∂²/∂x₀∂x₁ is the third number
     let product = hessian(|x| x.prod(), &array![0.0, 0.0, 3.0]);
     assert_eq!(product, array![[0.0, 3.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.0]]);
 }

@@ -1,4 +1,4 @@
-//! Faults that were found from outside, each named for what it prevents, with the right value.
+//! Faults that were found from outside. The name of each test says what it ensures, and the test has the right value.
 
 use gradus::optim::{Goal, OptimizerState};
 use gradus::prelude::*;
@@ -17,7 +17,7 @@ fn message(run: impl FnOnce() + std::panic::UnwindSafe) -> String {
 
 fused! { fn power(a, b) { a.pow(b) } }
 
-/// The exponent stands still: 0 · ln of a negative base must not be formed.
+/// If the exponent does not change, 0 · ln of a negative base must not be formed.
 #[test]
 fn curvature_of_a_power_with_a_negative_base() {
     let t = Tape::<f64>::mathematics();
@@ -70,21 +70,21 @@ fn labels_that_do_not_fit_are_explained_by_every_metric() {
     }
 }
 
-/// scikit-learn leaves out a class that neither labels nor predictions have.
+/// scikit-learn leaves a class out of the mean if it is neither in the labels nor in the predictions.
 #[test]
 fn a_class_that_does_not_occur_is_left_out_of_means() {
     let right = labelled(array![[5.0, 0.0, 0.0], [0.0, 5.0, 0.0], [5.0, 0.0, 0.0]].into_dyn(), &[0, 1, 0]);
     for metric in [Metric::f1(), Metric::precision(), Metric::recall()] {
         assert_eq!(metric.of(&right), 1.0, "{}", metric.name());
     }
-    // f1_score([0, 0, 2], [0, 2, 2], average="macro") of classes 0 and 2 of four: (2/3 + 2/3) / 2
+    // f1_score([0, 0, 2], [0, 2, 2], average="macro") is over classes 0 and 2 of four: (2/3 + 2/3) / 2
     let some =
         labelled(array![[5.0, 0.0, 0.0, 0.0], [0.0, 0.0, 5.0, 0.0], [0.0, 0.0, 5.0, 0.0]].into_dyn(), &[0, 0, 2]);
     assert!((Metric::f1().of(&some) - 2.0 / 3.0).abs() < 1e-12);
-    // predicted but never a label: recall and f1 of it are 0, and it counts
+    // class 1 is predicted but never a label: its recall and f1 are 0, and it counts in the means
     let taken = labelled(array![[5.0, 0.0, 0.0], [0.0, 5.0, 0.0]].into_dyn(), &[0, 0]);
     assert!((Metric::f1().of(&taken) - 1.0 / 3.0).abs() < 1e-12 && Metric::precision().of(&taken) == 0.5);
-    // of two classes, all of one kind
+    // two classes, but all labels and predictions are class 0
     let no = labelled(array![[5.0, 0.0], [5.0, 0.0]].into_dyn(), &[0, 0]);
     assert_eq!((Metric::f1().of(&no), Metric::precision().of(&no), Metric::accuracy().of(&no)), (0.0, 0.0, 1.0));
     let none = labelled(Array2::zeros((0, 3)).into_dyn(), &[]);
@@ -94,7 +94,7 @@ fn a_class_that_does_not_occur_is_left_out_of_means() {
     assert!(Confusion::new(&[], &[], 2).accuracy().is_nan());
 }
 
-/// Sums over the epoch, not means over batches.
+/// Metrics are computed from sums over the epoch, not as means over batches.
 #[test]
 fn training_metrics_do_not_depend_on_the_size_of_batches() {
     let y: Vec<usize> = (0..400).map(|i| (i * 7 + i / 10) % 10).collect();
@@ -140,7 +140,7 @@ fn training_metrics_do_not_depend_on_the_size_of_batches() {
 struct Two {
     p: Param,
     q: Param,
-    /// how `visit_mut` goes wrong
+    /// whether `visit_mut` leaves out `q`
     lacks: bool,
     names: [&'static str; 2],
 }
@@ -196,7 +196,7 @@ fn two_parameters_at_one_path_are_refused_where_it_arises() {
     assert!(matches!(trainer.fit(&mut model, &data, None), Err(TrainError::Model { .. })));
 }
 
-/// A leaf that `visit_mut` misses would keep its old numbers without a word.
+/// A leaf that `visit_mut` misses would keep its old numbers without an error.
 #[test]
 fn a_model_that_cannot_be_written_whole_is_not_written_at_all() {
     let folder = tempfile::tempdir().unwrap();
@@ -242,7 +242,7 @@ fn files_of_other_programs_are_told_by_what_they_are() {
     assert!(error("net.pth", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.").contains("PyTorch pickle"));
 }
 
-/// Capitals in a file's name are no other format.
+/// An extension in capitals means the same format.
 #[test]
 fn the_extension_is_read_in_capitals_too() {
     let folder = tempfile::tempdir().unwrap();
@@ -314,7 +314,7 @@ fn a_divergence_of_nothing_is_nothing() {
     assert!(cost.backward().wrt(x).iter().all(|g| g.is_finite()));
     let both = loss::kl_div(t.var([none, 0.0]), &array![none, 0.0], true, Reduction::Sum);
     assert_eq!(both.item(), 0.0);
-    // a class that cannot be, and is not
+    // a class that is impossible by the logits and by the target
     let logits = t.var(array![[none, 0.0, 0.0]]);
     let cost = CrossEntropy::new().of_probabilities(logits, &array![[0.0, 0.5, 0.5]]);
     assert!((cost.item() - 2f64.ln()).abs() < 1e-12);
@@ -324,7 +324,7 @@ fn a_divergence_of_nothing_is_nothing() {
     let x = t.var([f64::INFINITY, none]);
     let cost = loss::binary_cross_entropy(x, &array![1.0, 0.0], Reduction::Sum);
     assert_eq!((cost.item(), cost.backward().wrt(x)), (0.0, array![0.0, 0.0].into_dyn()));
-    // what is wrong stays so
+    // NaN stays NaN, and a certain but wrong prediction has an infinite loss
     assert!(loss::kl_div(t.var([f64::NAN]), &array![0.0], false, Reduction::Sum).item().is_nan());
     assert_eq!(loss::binary_cross_entropy(t.var([none]), &array![1.0], Reduction::Sum).item(), f64::INFINITY);
 }
@@ -351,21 +351,21 @@ fn a_second_fit_goes_on_where_the_first_ended() {
     assert_eq!((short.optimizer().steps(), bits(&twice)), (30, bits(&once)));
     assert_eq!(second.epochs.iter().map(|row| row.epoch).collect::<Vec<_>>(), [4, 5, 6]);
     assert_eq!([first.steps, second.steps].concat(), whole.steps);
-    // steps that end within an epoch
+    // calls whose steps end within an epoch
     let (mut by_steps, mut steps) = (net(), trainer().steps(7));
     (0..3).for_each(|_| drop(steps.fit(&mut by_steps, &data, None).unwrap()));
     let mut at_once = net();
     trainer().steps(21).fit(&mut at_once, &data, None).unwrap();
     assert_eq!(bits(&by_steps), bits(&at_once));
-    // another model begins anew, and so does the same one if asked
+    // another model begins anew, and so does the same model after `start_anew`
     let mut other = net();
     assert_eq!(short.fit(&mut other, &data, None).unwrap().epochs[0].epoch, 1);
     assert_eq!(short.optimizer().steps(), 15);
     short.start_anew();
     assert_eq!(short.fit(&mut other, &data, None).unwrap().epochs[0].epoch, 1);
-    // other data, from the beginning of an epoch
+    // other data begins with a new epoch
     assert_eq!(steps.fit(&mut by_steps, &data.subset(&[0, 50, 100]), None).unwrap().steps.len(), 7);
-    // an early end does not end the next
+    // the early end of one call does not end the next
     let mut early = trainer().epochs(9).early_stopping(EarlyStopping::new(1)).watch("accuracy");
     let mut model = net();
     (0..3).for_each(|_| assert!(!early.fit(&mut model, &data, None).unwrap().epochs.is_empty()));
@@ -401,7 +401,7 @@ impl Forward for Masked {
     }
 }
 
-/// A mask of −∞ is no sign of a run that went wrong.
+/// A mask of −∞ does not mean that a run went wrong.
 #[test]
 fn an_infinite_buffer_may_be_trained_with() {
     let mut model =
@@ -409,7 +409,7 @@ fn an_infinite_buffer_may_be_trained_with() {
     Trainer::new(Sgd::new(0.01)).epochs(1).fit(&mut model, &gradus::data::iris(), None).unwrap();
 }
 
-/// Checkpoints of another run, further on, came into the folder between two calls of `fit`.
+/// Checkpoints of another run, which had made more steps, came into the folder between two calls of `fit`.
 #[test]
 fn a_run_that_goes_on_does_not_write_among_the_checkpoints_of_another() {
     let folder = tempfile::tempdir().unwrap();
@@ -427,7 +427,7 @@ fn a_run_that_goes_on_does_not_write_among_the_checkpoints_of_another() {
     assert!(matches!(error, TrainError::Occupied { .. }), "{error}");
 }
 
-/// A weight of 0 takes an example out, whatever its loss; beyond δ, Huber's slope is δ, also at ∞.
+/// A weight of 0 takes an example out, whatever its loss. Beyond δ, the slope of Huber's loss is δ, also at ∞.
 #[test]
 fn losses_at_infinite_numbers() {
     let tape = Tape::<f64>::mathematics();
@@ -457,7 +457,7 @@ fn what_is_watched_and_is_no_number_is_told() {
     assert!(history.unwrap().notes[0].contains("no examples"));
 }
 
-/// A million shards cost what the rows of a batch do.
+/// A million shards cost no more than as many shards as a batch has rows.
 #[test]
 fn more_shards_than_rows_are_no_more_than_rows() {
     let data = gradus::data::iris();

@@ -1,4 +1,4 @@
-//! Nothing of an earlier step is read in a later one, and work grows with the data, not with its square.
+//! No step reads numbers of an earlier step, and work grows with the data, not with its square.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -34,7 +34,7 @@ fn constants_are_filled_from_zeros_in_every_step() {
     }
 }
 
-/// A rule's constants too, in the sweep that computes.
+/// This also holds for the constants that a rule makes in the sweep that computes.
 #[test]
 fn constants_of_a_rule_are_filled_from_zeros() {
     struct First;
@@ -68,7 +68,7 @@ fn constants_of_a_rule_are_filled_from_zeros() {
     }
 }
 
-/// Debug builds only: what an operation leaves unwritten is NaN, not a number of an earlier step.
+/// In debug builds, numbers that an operation does not write are NaN, not numbers of an earlier step.
 #[test]
 #[cfg(debug_assertions)]
 fn an_operation_that_writes_half_of_its_output_shows() {
@@ -92,7 +92,7 @@ fn an_operation_that_writes_half_of_its_output_shows() {
     assert!(y.data()[0] == 1.0 && y.data()[1].is_nan());
 }
 
-/// An operation whose `Drop` panics leaves nothing behind that the next step could take for its own.
+/// If the `Drop` of an operation panics, it leaves nothing behind that the next step could take for its own.
 #[test]
 fn a_tape_is_clean_after_the_drop_of_an_operation_panicked() {
     struct Bomb;
@@ -124,7 +124,7 @@ fn a_tape_is_clean_after_the_drop_of_an_operation_panicked() {
     assert_eq!((cost, grads.wrt(&w)), (5.0, array![2.0, 4.0].into_dyn()));
 }
 
-/// Numbers that are written for the gradient of a sequence: by the layer over the whole, and step by step.
+/// Compares how many numbers are written for the gradient of a sequence, by the layer over the whole and step by step.
 #[test]
 fn a_recurrent_layer_takes_work_that_grows_with_the_sequence() {
     let gru: Gru = Gru::new(4, 8, &mut gradus::nn::rng(0));

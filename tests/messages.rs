@@ -1,6 +1,6 @@
-//! Every panic message for a programmer's mistake, at the user's line.
+//! Every panic for a programmer's mistake has a message that helps, and points at the user's line.
 //!
-//! After a change that is meant, `INSTA_UPDATE=always cargo test --test messages` writes the snapshot anew.
+//! After an intended change, `INSTA_UPDATE=always cargo test --test messages` writes the snapshot anew.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ thread_local! {
     static CAUGHT: RefCell<Option<(String, u32, String)>> = const { RefCell::new(None) };
 }
 
-/// The message of a mistake; what is wrong with it, if it does not point at the user's line.
+/// The message of a mistake, or a text that says what is wrong if the panic does not point at the user's line.
 fn message_of(line: u32, mistake: impl FnOnce()) -> String {
     if catch_unwind(AssertUnwindSafe(mistake)).is_ok() {
         return format!("NO PANIC at line {line}");
@@ -24,7 +24,7 @@ fn message_of(line: u32, mistake: impl FnOnce()) -> String {
     }
 }
 
-/// Runs a one-line mistake and checks that its panic names that line.
+/// Runs mistakes of one line each, and checks that each panic names its line.
 macro_rules! mistakes {
     ($($mistake:expr;)*) => {{
         let (mut text, mut line) = (String::new(), line!());

@@ -1,14 +1,15 @@
-//! Random programs on random shapes, their derivatives to second order against finite differences.
+//! Random programs on random shapes: their derivatives to second order agree with finite differences.
 
 use gradus::gradcheck;
 use gradus::prelude::*;
 use ndarray::{ArrayD, IxDyn};
 use proptest::prelude::*;
 
-/// An instruction: what to do, and to which of the results so far.
+/// An instruction: the number of an operation, and the numbers of the two results so far that it takes.
 type Instruction = (usize, usize, usize);
 
-/// The second shape broadcasts with the first: some axes are 1, some leading ones missing.
+/// Two shapes, the second of which broadcasts with the first: some of its axes are 1, and some leading ones are
+/// missing.
 fn shapes() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
     prop::collection::vec(1usize..4, 1..4).prop_flat_map(|shape| {
         let n = shape.len();
@@ -75,7 +76,7 @@ proptest! {
         program in prop::collection::vec((0usize..22, 0usize..8, 0usize..8), 1..8),
     ) {
         let at = [numbers(&wide, 0.5), numbers(&narrow, 40.5)];
-        // more numbers make it slow, not better
+        // more numbers make the test slow, not better
         let tape = Tape::<f64>::mathematics();
         let inputs: Vec<_> = at.iter().map(|x| tape.var(x)).collect();
         run(&inputs, &program);

@@ -1,4 +1,4 @@
-//! What prototypes got wrong, each named for what it prevents.
+//! Faults of the prototypes. The name of each test says what it ensures.
 
 use std::time::Instant;
 
@@ -39,7 +39,7 @@ fn gradients_of_an_earlier_step_are_not_read() {
         x.square().backward()
     };
     tape.clear();
-    let x = tape.var(1.0); // the same place on the tape
+    let x = tape.var(1.0); // has the same place on the tape
     old.wrt(x);
 }
 
@@ -147,8 +147,8 @@ fn a_million_operations_need_no_deep_stack() {
     std::thread::Builder::new().stack_size(256 * 1024).spawn(run).unwrap().join().unwrap();
 }
 
-/// Momenta of units that get no gradient any more shrink toward 0 and would stay in the range of denormal numbers,
-/// where arithmetic is a hundred times slower.
+/// The momenta of units that get no gradient any more shrink toward 0. They would stay in the range of denormal
+/// numbers, where arithmetic is a hundred times slower.
 #[test]
 fn two_thousand_steps_with_dead_units_do_not_slow_down() {
     let mut model = Mlp::builder([32, 256, 4]).seed(1).build::<f32>();
@@ -160,7 +160,7 @@ fn two_thousand_steps_with_dead_units_do_not_slow_down() {
         opt.step(model, &grads);
     };
     step(&mut model);
-    // every hidden unit dies: relu passes nothing on any more
+    // every hidden unit dies: relu passes no gradient on any more
     if let Some(bias) = &mut model.layers[0].bias {
         bias.update(|numbers| numbers.fill(-1e3));
     }
@@ -240,7 +240,7 @@ fn a_loaded_optimizer_goes_on_bit_for_bit() {
     );
 }
 
-/// An addition hands one gradient to both operands; what is done to one of them later must not reach the other.
+/// An addition hands one gradient to both operands. If one of the two is changed later, the other must stay the same.
 #[test]
 fn gradients_of_two_parameters_share_no_memory() {
     let (a, b) = (Param::new([1.0, 2.0]), Param::new([3.0, 4.0]));
@@ -259,7 +259,7 @@ fn gradients_of_two_parameters_share_no_memory() {
     assert_eq!((grads.wrt(x)[[]], grads.wrt(y)[[]]), (20.0, 20.0));
 }
 
-/// A gradient that the sweep did not keep is not 0.
+/// A gradient that the sweep did not keep is an error, not 0.
 #[test]
 fn a_gradient_kept_too_late_is_an_error_and_no_zero() {
     let ask = |late: fn(Var<'_>, Var<'_>) -> Gradients| {

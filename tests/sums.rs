@@ -1,4 +1,4 @@
-//! Sums of many f32 keep their digits, whatever adds them up.
+//! Sums of many f32 keep their digits, whichever operation adds the numbers up.
 
 use gradus::prelude::*;
 use gradus::{einsum, with_threads};
@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, array};
 
 const N: usize = 10_000_000;
 
-/// `name` is 10⁷ times a number that f32 holds with an error, added up: right to 10⁻⁵.
+/// Checks that a sum of about 10⁷ numbers, described by `name`, is right to 10⁻⁵.
 fn near(name: &str, sum: f32, right: f64) {
     let error = f64::from(sum) / right - 1.0;
     assert!(error.abs() < 1e-5, "{name}: {sum}, not {right}: off by {error:e}");
@@ -43,7 +43,7 @@ fn ten_million_numbers_keep_their_digits_in_every_sum() {
     near("a batch of products", x.reshape([1, 1, N]).matmul(ones.reshape([1, N, 1])).item(), right);
 }
 
-/// What many rows add into one: a bias, a weight, a row of a table, a number that was broadcast.
+/// Gradients that are sums over many rows: of a bias, a weight, a row of a table, a number that was broadcast.
 #[test]
 fn gradients_that_many_rows_add_into_one_keep_their_digits() {
     let tenth = f64::from(0.1f32);
@@ -69,7 +69,7 @@ fn gradients_that_many_rows_add_into_one_keep_their_digits() {
     near("cumsum", (y * tenths.reshape([N])).cumsum(0).narrow(0, N - 1, 1).sum().backward().wrt(y)[[0]], right);
 }
 
-/// Products whose sums are longer than a block, against f64, on one thread and on several.
+/// Compares products whose sums are longer than a block with products in f64, on one thread and on several.
 #[test]
 fn long_products_agree_with_those_in_double_precision() {
     for [m, k, n] in

@@ -1,4 +1,4 @@
-//! The number of threads decides how fast, never what.
+//! The number of threads decides the speed, never the results.
 
 use gradus::optim::{Adam, Optimizer};
 use gradus::{Param, Tape, fused, with_threads};
@@ -8,10 +8,10 @@ fused! {
     fn wave(x, shift) { (x + shift).tanh() * (-x * x).exp() }
 }
 
-/// Arrays large enough to be cut: loops with one, two and several operands, sums of every kind, products, a fused
-/// function, a Hessian-vector product, steps of an optimizer with clipping.
+/// Computes with arrays that are large enough to be cut: loops with one, two and several operands, sums of every kind,
+/// products, a fused function, a Hessian-vector product, steps of an optimizer with clipping.
 fn run() -> Vec<ArrayD<f32>> {
-    let n = 400_003; // no multiple of anything
+    let n = 400_003; // no multiple of a size at which arrays are cut
     let at = |i: usize| ((i * 7919 % 1013) as f32 / 500.0 - 1.0) * 1.7;
     let x = Param::new(Array1::from_shape_fn(n, at));
     let y = Array1::from_shape_fn(n, |i| at(i + 1));

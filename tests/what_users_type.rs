@@ -28,7 +28,7 @@ fn a_gradient_a_hessian_a_gradient_inside_a_cost() {
     let cost = f.mean() + 10.0 * (gx.square().sum_axis(1).sqrt() - 1.0).square().mean();
     assert_eq!(cost.item(), 13.0 + 10.0 * (81.0 + 1.0) / 2.0);
     let slope = cost.backward().wrt(x);
-    // d/dx of ½·Σ(25 …): by hand, for the second row x = (0, 1)
+    // by hand, for the second number of the second row, (0, 1): 1 from the mean of f, and 10 · 2 from the penalty
     assert_relative_eq!(slope[[1, 1]], 1.0 + 10.0 * 2.0, max_relative = 1e-5);
 }
 
@@ -119,7 +119,7 @@ fn a_model_of_ones_own_with_tied_weights_learns() {
     }
     assert!(losses[199] < 0.01 * losses[0], "{} to {}", losses[0], losses[199]);
     assert_eq!(opt.lr(), 0.0);
-    // the same source, in f64
+    // the same model in f64
     let double: Net<f64> = net(4, 16);
     let tape = Tape::inference();
     assert_eq!(double.forward(tape.constant(Array2::eye(4))).shape(), [4, 4]);
@@ -150,7 +150,7 @@ fn literals_on_the_left_for_every_number_type() {
     let _: f32 = generic(single.var(0.5)).item();
     let double = Tape::<f64>::mathematics();
     assert_eq!(generic(double.var(0.5)).item(), 0.25 + 1.0 - 3.0);
-    // T is found from the tape alone
+    // T is inferred from the tape alone
     let x = single.var(0.5);
     assert_eq!((1.0 - x).square().item(), 0.25f32);
 }

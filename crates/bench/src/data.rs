@@ -14,7 +14,7 @@ pub(crate) fn u(seed: u64, i: usize) -> f32 {
     (z >> 40) as f32 / 16_777_216.0
 }
 
-/// An MLP with the weights of the definition, which counts them inputs × outputs.
+/// An MLP with the weights of the definition, which numbers them as inputs × outputs.
 pub(crate) fn mlp(sizes: &[usize], activation: Activation) -> Mlp {
     let mut model = Mlp::builder(sizes).activation(activation).build();
     for (l, (layer, sizes)) in model.layers.iter_mut().zip(sizes.windows(2)).enumerate() {
@@ -23,14 +23,14 @@ pub(crate) fn mlp(sizes: &[usize], activation: Activation) -> Mlp {
     model
 }
 
-/// The numbers of layer `l`, scaled by 1/√inputs.
+/// A layer with the numbers of layer `l` of the definition, scaled by 1/√inputs.
 fn linear(l: u64, inputs: usize, outputs: usize, seed: u64) -> Linear {
     let k = 1.0 / (inputs as f32).sqrt();
     let (weight, bias) = layer(l, inputs, outputs, seed);
     Linear { weight: Param::new(weight * k), bias: Some(Param::new(bias * k)) }
 }
 
-/// Weight (outputs × inputs) and bias of layer `l` in ±1.
+/// The weight (outputs × inputs) and the bias of layer `l`, with numbers in ±1.
 pub(crate) fn layer(l: u64, inputs: usize, outputs: usize, seed: u64) -> (Array2<f32>, Array1<f32>) {
     let weight = Array2::from_shape_fn((outputs, inputs), |(j, i)| 2.0 * u(seed + 2 * l, i * outputs + j) - 1.0);
     let bias = Array1::from_shape_fn(outputs, |j| 2.0 * u(seed + 1 + 2 * l, j) - 1.0);
@@ -43,7 +43,7 @@ pub(crate) struct Batch {
     pub(crate) y: Vec<usize>,
 }
 
-/// The 16 batches of `size` rows of `d` numbers.
+/// Makes the 16 batches of `size` rows of `d` numbers.
 pub(crate) fn batches(size: usize, d: usize) -> Vec<Batch> {
     (0..16)
         .map(|b| {

@@ -1,5 +1,5 @@
-//! `bench WORKLOAD THREADS`: one benchmark workload, one line of JSON. `docs/benchmarks.md` defines the workloads so
-//! exactly that every framework computes the same numbers; the `check` value shows it.
+//! `bench WORKLOAD THREADS` runs one benchmark workload and prints one line of JSON. `docs/benchmarks.md` defines the
+//! workloads so exactly that every framework computes the same numbers; the `check` value shows that they do.
 
 mod data;
 mod workloads;
@@ -9,25 +9,25 @@ use std::time::Instant;
 
 /// A workload in a fresh state.
 trait Workload {
-    /// One step.
+    /// Makes one step.
     fn step(&mut self);
-    /// Reads a result that depends on the last step, so that none can be left out.
+    /// Reads a result that depends on the last step, so that the compiler can leave none of the steps out.
     fn finish(&mut self) -> f64;
 }
 
-/// How a step's time becomes the value printed.
+/// The unit of the printed value, and how the time of a step becomes this value.
 struct Unit {
     name: &'static str,
-    /// from seconds a step
+    /// the value from the seconds per step
     convert: fn(f64) -> f64,
 }
 
 const STEPS: Unit = Unit { name: "steps/s", convert: |seconds| 1.0 / seconds };
 const MILLISECONDS: Unit = Unit { name: "ms/iter", convert: |seconds| seconds * 1e3 };
 
-/// Measured repetitions.
+/// The number of measured repetitions.
 const REPETITIONS: usize = 7;
-/// How long a repetition takes, in seconds.
+/// The time that a repetition takes, in seconds.
 const DURATION: f64 = 0.4;
 
 fn main() -> ExitCode {
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Seconds a step: one untimed, then as many as fill the duration.
+/// Measures the seconds per step: one step that is not timed, then as many steps as fill the duration.
 fn repetition(workload: &mut dyn Workload) -> f64 {
     workload.step();
     let start = Instant::now();
@@ -76,7 +76,7 @@ fn repetition(workload: &mut dyn Workload) -> f64 {
             workload.step();
         }
         steps += batch;
-        // look at the clock about a thousand times in all
+        // look at the clock about a thousand times in total
         batch = (steps / 1000).max(1);
     }
     std::hint::black_box(workload.finish());
@@ -87,7 +87,8 @@ fn repetition(workload: &mut dyn Workload) -> f64 {
 mod tests {
     use super::*;
 
-    /// The values that every framework computes: the definition, and our arithmetic, are right.
+    /// The values are those that every framework computes, so the workloads follow the definition and our arithmetic is
+    /// right.
     #[test]
     fn check_values_are_those_of_every_framework() {
         let table = [

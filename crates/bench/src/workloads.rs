@@ -22,12 +22,12 @@ pub(crate) const NAMES: [&str; 11] = [
     "adamw",
 ];
 
-/// How a workload is run.
+/// The definition of a workload.
 pub(crate) struct Definition {
     pub(crate) unit: Unit,
     /// the value that shows that every framework computes the same
     pub(crate) check: fn() -> f64,
-    /// a fresh state
+    /// makes a fresh state
     pub(crate) start: Start,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn find(name: &str) -> Option<Definition> {
         "mlp_big" => (STEPS, || train(&mut mlp_big(), 100), || Box::new(mlp_big())),
         "mlp_small" => (STEPS, || train(&mut mlp_small(), 100), || Box::new(mlp_small())),
         "wide" => (
-            // 3 · 2mnk a layer: forward, and the gradients of weight and input
+            // 3 · 2mnk operations for each layer: the forward pass, and the gradients of the weight and of the input
             Unit {
                 name: "GFLOP/s",
                 convert: |s| 6.0 * 256.0 * (1024 * 2048 + 2048 * 2048 + 2048 * 10) as f64 / s / 1e9,
@@ -111,7 +111,7 @@ impl<R: Rule> Workload for Train<R> {
     }
 }
 
-/// The loss of the last of so many steps.
+/// The loss of the last of `steps` steps.
 fn train(workload: &mut dyn Workload, steps: usize) -> f64 {
     (0..steps).for_each(|_| workload.step());
     workload.finish()

@@ -47,7 +47,7 @@ pub(crate) fn shape(value: &Value) -> Option<Vec<usize>> {
     value["shape"].as_array()?.iter().map(|n| n.as_u64().map(|n| n as usize)).collect()
 }
 
-/// An array, whatever its dtype, as numbers.
+/// Reads an array of any dtype as f64 numbers.
 pub(crate) fn array(value: &Value) -> Result<ArrayD<f64>, Stop> {
     let numbers = value["data"].as_array().and_then(|d| d.iter().map(number).collect::<Option<Vec<f64>>>());
     let array = shape(value).zip(numbers).and_then(|(s, n)| ArrayD::from_shape_vec(IxDyn(&s), n).ok());
@@ -76,7 +76,7 @@ pub(crate) fn encode_array(array: &ArrayD<f64>) -> Value {
     encode(array.shape(), array)
 }
 
-/// Whether the results agree with everything that the case expects.
+/// Checks that the results agree with everything that the case expects.
 pub(crate) fn compare(case: &Value, got: &Map<String, Value>) -> Result<(), String> {
     let (rtol, atol) = (number(&case["rtol"]).unwrap_or(0.0), number(&case["atol"]).unwrap_or(0.0));
     let expect = case["expect"].as_object().ok_or("the case expects nothing")?;

@@ -14,16 +14,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-/// Why a case has no result.
+/// The reason why a case has no result.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Stop {
-    /// The framework does not offer it.
+    /// The framework does not offer the thing that the case asks for.
     Unsupported(String),
-    /// It should have worked.
+    /// The case should have worked, but did not.
     Error(String),
 }
 
-/// The result of a case, as `expect` would hold it.
+/// The results of a case, in the form of its `expect` field.
 pub(crate) type Outcome = Result<Map<String, Value>, Stop>;
 
 pub(crate) fn unsupported<A>(what: impl fmt::Display) -> Result<A, Stop> {
@@ -34,31 +34,31 @@ pub(crate) fn missing(what: &str) -> Stop {
     Stop::Error(format!("the case has no valid `{what}`"))
 }
 
-/// The counts of one kind and tier, and the names of what failed.
+/// The results of the cases of one kind and tier.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// agreed with the reference
+    /// the number of cases that agreed with the reference
     pub passed: usize,
-    /// did not, with the reason
+    /// the names of the cases that did not agree or did not run, with the reason
     pub failed: Vec<(String, String)>,
-    /// not offered by the framework, with the reason
+    /// the names of the cases that the framework does not offer, with the reason
     pub unsupported: Vec<(String, String)>,
 }
 
-/// The counts of all kinds and tiers.
+/// The results of the cases of all kinds and tiers.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// by kind and tier
+    /// the results by kind and tier
     pub tallies: BTreeMap<(String, u64), Tally>,
 }
 
 impl Report {
-    /// Whether every tier-1 case passed and no tier-2 case failed.
+    /// Returns whether every tier-1 case passed and no tier-2 case failed.
     pub fn acceptable(&self) -> bool {
         self.tallies.iter().all(|((_, tier), t)| t.failed.is_empty() && (*tier > 1 || t.unsupported.is_empty()))
     }
 
-    /// How many cases failed.
+    /// The number of cases that failed.
     pub fn failed(&self) -> usize {
         self.tallies.values().map(|t| t.failed.len()).sum()
     }
@@ -87,7 +87,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// All cases of the files and folders.
+/// Reads all cases of the files and folders.
 fn cases(paths: &[PathBuf]) -> Result<Vec<Value>, String> {
     let mut files = Vec::new();
     for path in paths {
@@ -135,7 +135,7 @@ fn compute(case: &Value) -> Outcome {
 pub fn run(paths: &[PathBuf]) -> Result<Report, String> {
     let mut report = Report::default();
     let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {})); // a panic is a case's result
+    std::panic::set_hook(Box::new(|_| {})); // a panic is the result of a case
     for case in cases(paths)? {
         let id = case["id"].as_str().unwrap_or("a case without id").to_owned();
         let key = (case["kind"].as_str().unwrap_or("?").to_owned(), case["tier"].as_u64().unwrap_or(1));
@@ -153,7 +153,7 @@ pub fn run(paths: &[PathBuf]) -> Result<Report, String> {
     Ok(report)
 }
 
-/// Runs the cases and writes their results as one JSON object by id. Returns how many there are.
+/// Runs the cases and writes their results as one JSON object with a key for each id. Returns the number of results.
 ///
 /// # Errors
 /// If a file cannot be read or written.

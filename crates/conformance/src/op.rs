@@ -15,7 +15,7 @@ struct Input<'t> {
     leaf: Var<'t, f64>,
     operand: Var<'t, f64>,
     differentiated: bool,
-    /// integer inputs as they are
+    /// the numbers of an integer input, as indices
     places: Option<ArrayD<usize>>,
     floating: bool,
 }
@@ -61,12 +61,12 @@ impl<'t> Inputs<'t> {
         self.find(name).and_then(|i| i.places.as_ref()).ok_or_else(|| missing(name))
     }
 
-    /// All whose names start so, in order.
+    /// All inputs whose names start with `prefix`, in order.
     fn several(&self, prefix: &str) -> Vec<Var<'t, f64>> {
         self.0.iter().filter(|i| i.name.starts_with(prefix)).map(|i| i.operand).collect()
     }
 
-    /// `Σ cotangent ⊙ output`
+    /// The sum over the outputs, `Σ cotangent ⊙ output`.
     fn cost(&self, case: &Value, outputs: &[Var<'t, f64>]) -> Result<Option<Var<'t, f64>>, Stop> {
         let mut cost: Option<Var<'t, f64>> = None;
         for (output, cotangent) in outputs.iter().zip(list(case, "grad_outputs")?) {
@@ -135,7 +135,7 @@ fn reduction(args: &Value) -> Result<Reduction, Stop> {
     }
 }
 
-/// The outputs of a named operation or loss.
+/// Computes the outputs of the operation or loss that the case names.
 fn evaluate<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, Stop> {
     let (name, args) = (text(case, "name")?, &case["args"]);
     let x = || inputs.get("input");
@@ -357,7 +357,7 @@ fn evaluate<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, 
     Ok(vec![one])
 }
 
-/// The outputs, with the reduced axis put back if it is to be kept.
+/// The outputs, with the reduced axis put back if `keep` is set.
 fn keeping<'t>(outputs: [Var<'t, f64>; 2], keep: bool, dim: isize) -> Result<Vec<Var<'t, f64>>, Stop> {
     Ok(outputs.into_iter().map(|y| if keep { y.unsqueeze(dim) } else { y }).collect())
 }
@@ -366,7 +366,7 @@ fn pair(args: &Value, field: &str) -> Result<[usize; 2], Stop> {
     usizes(args, field)?.try_into().map_err(|_| missing(field))
 }
 
-/// Batch normalisation with its running statistics.
+/// Computes batch normalisation and its running statistics.
 fn batch_norm<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>, Stop> {
     let (x, args) = (inputs.get("input")?, &case["args"]);
     let (training, momentum, eps) = (flag(args, "training")?, get(args, "momentum")?, get(args, "eps")?);
@@ -389,7 +389,7 @@ fn batch_norm<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Vec<Var<'t, f64>>
     Ok(vec![y, moved(mean, batch_mean), moved(variance, batch_variance)])
 }
 
-/// Cross-entropy and negative log-likelihood.
+/// Computes cross-entropy or the negative log-likelihood.
 fn labelled<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Var<'t, f64>, Stop> {
     let (args, name) = (&case["args"], text(case, "name")?);
     let (x, target) = (inputs.get("input")?, inputs.find("target").ok_or_else(|| missing("target"))?);
@@ -403,7 +403,8 @@ fn labelled<'t>(case: &Value, inputs: &Inputs<'t>) -> Result<Var<'t, f64>, Stop>
     if target.floating {
         return Ok(cost.of_probabilities(x, target.operand));
     }
-    // labels below 0, of which only the ignored one is valid, are numbers beyond the classes here
+    // labels cannot be below 0 here; a negative label, which is only valid if it is the ignored one, becomes
+    // `usize::MAX`
     let ignored = integer(args, "ignore_index")?;
     let integers: Vec<i64> = target.operand.data().iter().map(|&label| label as i64).collect();
     let labels: Vec<usize> = integers.iter().map(|&label| usize::try_from(label).unwrap_or(usize::MAX)).collect();

@@ -1,4 +1,4 @@
-//! Cases of kind `optimizer`, and what `training` cases share with them.
+//! Cases of kind `optimizer`, and the code that `training` cases share with them.
 
 use gradus_autograd::{Gradients, Module, Param, Tape, Var};
 use gradus_optim::{Descent, Lbfgs, Optimizer, Rule, Schedule, rules};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::encoding::{array, arrays, encode, flag, get, list, text};
 use crate::{Outcome, Stop, missing, unsupported};
 
-/// The cost and its gradients at a model.
+/// Computes the cost and its gradients at a model.
 pub(crate) type Evaluate<'e, M> = dyn FnMut(&M) -> (f64, Gradients<f64>) + 'e;
 
 /// An optimizer of any kind.
@@ -35,10 +35,10 @@ fn adam(args: &Value) -> Result<rules::Adam, Stop> {
     Ok(rules::Adam { betas, eps, weight_decay: get(args, "weight_decay")?, amsgrad: flag(args, "amsgrad")? })
 }
 
-/// What an optimizer is given beside its name and settings.
+/// The settings from which an optimizer is made, beside its name.
 pub(crate) struct Setting<'a> {
     pub(crate) args: &'a Value,
-    /// the paths of parameters with settings of their own
+    /// groups of parameters, given by their paths, with settings of their own
     pub(crate) groups: &'a [(Vec<String>, Value)],
     pub(crate) clip: &'a Value,
     pub(crate) schedule: Schedule,
@@ -66,7 +66,7 @@ impl Setting<'_> {
         }))
     }
 
-    /// The optimizer of a name.
+    /// Makes the optimizer of the given name.
     pub(crate) fn optimizer<M: Module<f64>>(self, name: &str) -> Result<Box<dyn Any<M>>, Stop> {
         let decay = |args: &Value| get(args, "weight_decay");
         match name {
@@ -184,7 +184,7 @@ pub(crate) fn run(case: &Value) -> Outcome {
     Ok(Map::from_iter([("params".to_owned(), Value::Array(recorded))]))
 }
 
-/// What is minimized.
+/// The function that is minimized.
 enum Objective {
     Given(Vec<Vec<ArrayD<f64>>>),
     Quadratic { a: ArrayD<f64>, b: ArrayD<f64> },
@@ -192,7 +192,7 @@ enum Objective {
     Mlp { x: ArrayD<f64>, y: ArrayD<f64>, activation: String },
 }
 
-/// f = Σ 100 (θᵢ₊₁ − θᵢ²)² + (1 − θᵢ)²
+/// Computes f = Σ 100 (θᵢ₊₁ − θᵢ²)² + (1 − θᵢ)².
 pub(crate) fn rosenbrock(theta: Var<'_, f64>) -> Var<'_, f64> {
     let n = theta.len();
     let (first, next) = (theta.narrow(0, 0, n - 1), theta.narrow(0, 1, n - 1));
@@ -239,7 +239,7 @@ impl Objective {
 
     fn cost<'t>(&self, step: usize, params: &[Var<'t, f64>]) -> Var<'t, f64> {
         match self {
-            // a linear function, whose gradient is what is given
+            // a linear function, because its gradient is the given one
             Objective::Given(grads) => {
                 let none = Vec::new();
                 let terms = params.iter().zip(grads.get(step).unwrap_or(&none)).map(|(&p, g)| (p * g).sum());

@@ -17,7 +17,7 @@ fn parts(args: &Value, base: f64) -> Result<Vec<Schedule>, Stop> {
     list(args, "schedulers")?.iter().map(|s| factors(text(s, "name")?, &s["args"], base)).collect()
 }
 
-/// A named schedule as factors of the base rate. Where a case gives rates, they are divided by it.
+/// Makes a named schedule, as factors of the base rate. Rates in a case are divided by the base rate.
 pub(crate) fn factors(name: &str, args: &Value, base: f64) -> Result<Schedule, Stop> {
     let number = |field| get(args, field);
     let rate = |field| Ok(get(args, field)? / base);
@@ -77,7 +77,7 @@ pub(crate) fn factors(name: &str, args: &Value, base: f64) -> Result<Schedule, S
         "chained" => parts(args, base)?.into_iter().fold(constant(), Schedule::times),
         "sequential" => {
             let ends: Vec<u64> = list(args, "milestones")?.iter().filter_map(Value::as_u64).collect();
-            // from the last to the first: each takes the rest as what follows
+            // from the last part to the first, since each part is joined with all that follow it
             let mut parts = parts(args, base)?.into_iter().rev();
             let mut whole = parts.next().ok_or_else(|| missing("schedulers"))?;
             for (part, k) in parts.zip((0..ends.len()).rev()) {

@@ -23,7 +23,7 @@ enum Layer {
     Plain(#[module(skip)] String),
 }
 
-/// Whole numbers of a field that is one number or two.
+/// Reads a field that holds one whole number or two.
 fn sizes(value: &Value, field: &str) -> Result<[usize; 2], Stop> {
     match &value[field] {
         Value::Number(n) => n.as_u64().map(|n| [n as usize; 2]).ok_or_else(|| missing(field)),
@@ -62,7 +62,7 @@ fn layers(model: &Value, params: Vec<ArrayD<f64>>) -> Result<Vec<Layer>, Stop> {
     model.as_array().ok_or_else(|| missing("model"))?.iter().map(layer).collect()
 }
 
-/// The layers' outputs.
+/// Computes the model's outputs.
 fn forward<'t>(model: &[Layer], tape: &'t Tape<f64>, x: &ArrayD<f64>) -> Var<'t, f64> {
     let mut h = tape.constant(x);
     for layer in model {
@@ -111,7 +111,7 @@ pub(crate) fn run(case: &Value) -> Outcome {
     }
     let setting = Setting { args: &settings["args"], groups: &[], clip: &case["clip"], schedule: factor.clone() };
     let mut optimizer = setting.optimizer(text(settings, "name")?)?;
-    // a dry run says what is not offered before anything else
+    // a dry run finds a loss that is not offered before anything else
     cost(loss, forward(&model, &Tape::inference(), &x), &y)?;
     let mut tape = Tape::training(0);
     let (mut losses, mut rates) = (Vec::new(), Vec::new());

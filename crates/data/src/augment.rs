@@ -1,14 +1,15 @@
-//! Images changed a little, so that a model sees more of them than there are.
+//! Random changes of images, so that a model sees more different images than the data set has.
 
 use gradus_autograd::Float;
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
-/// Moves, turns and blurs images at random, each in its own way. What comes in from outside an image is 0.
+/// Moves and turns images at random and adds noise, with a draw of its own for each image. Pixels that come in from
+/// outside an image are 0.
 ///
-/// A row is an image: its channels one behind the other, each row by row. Numbers between pixels are interpolated
-/// (bilinear), so a move by whole pixels without a turn changes no number.
+/// A row of the array is an image: one channel after the other, each of them row by row. Values between pixels are
+/// interpolated (bilinear), so a move by whole pixels without a turn changes no value.
 ///
 /// ```
 /// use gradus_autograd::Stream;
@@ -27,42 +28,42 @@ pub struct Augment {
 }
 
 impl Augment {
-    /// For images of so many rows and columns of pixels. Changes nothing yet.
+    /// Prepares changes of images of `height` × `width` pixels. Nothing is changed until a setting below is made.
     pub fn images(height: usize, width: usize) -> Self {
         Augment { height, width, shift: 0.0, rotate: 0.0, noise: 0.0 }
     }
 
-    /// Moves each by up to so many pixels in each direction, evenly drawn.
+    /// Moves each image by up to `pixels` pixels vertically and horizontally, both drawn uniformly.
     ///
     /// # Panics
-    /// If it is negative or not finite.
+    /// If `pixels` is negative or not finite.
     #[track_caller]
     pub fn shift(mut self, pixels: f64) -> Self {
         self.shift = checked("shift", pixels);
         self
     }
 
-    /// Turns each about its middle by up to so many degrees either way, evenly drawn.
+    /// Turns each image about its middle by up to `degrees` degrees in either direction, drawn uniformly.
     ///
     /// # Panics
-    /// If it is negative or not finite.
+    /// If `degrees` is negative or not finite.
     #[track_caller]
     pub fn rotate(mut self, degrees: f64) -> Self {
         self.rotate = checked("rotate", degrees);
         self
     }
 
-    /// Adds normal noise of this standard deviation to each number.
+    /// Adds normal noise of standard deviation `std` to each number.
     ///
     /// # Panics
-    /// If it is negative or not finite.
+    /// If `std` is negative or not finite.
     #[track_caller]
     pub fn noise(mut self, std: f64) -> Self {
         self.noise = checked("noise", std);
         self
     }
 
-    /// Changes images, a row each.
+    /// Changes the images in place. Each row is an image.
     ///
     /// # Panics
     /// If a row is not one or more channels of the given size.
@@ -94,7 +95,7 @@ impl Augment {
         }
     }
 
-    /// The pixel of a moved and turned image: what was at the place that comes to lie there.
+    /// The value of a pixel in the moved and turned image: the interpolated value at the place that is carried there.
     fn moved<T: Float>(&self, before: &[T], pixel: usize, down: f64, right: f64, turn: f64) -> T {
         let middle = |size: usize| (size as f64 - 1.0) / 2.0;
         let (cy, cx) = (middle(self.height), middle(self.width));

@@ -1,4 +1,4 @@
-//! Categories: their names, and the number of each.
+//! The categories of a column: their names, and the number of each name.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,9 @@ use crate::{Table, TableError};
 /// The categories of a column, in the order of their numbers: fitted on training data, then applied to other data, and
 /// saved with the model, so that a name has the same number everywhere.
 ///
-/// The order is alphabetical, or that of size if all names are numbers: 1, 2, 10. Numbers that are equal are one
-/// category, however they are written (`1` and `1.0`). A name that was not there when they were fitted is an error,
-/// unless [`or_other`](Self::or_other) makes a category of it.
+/// The order is alphabetical, or by size if all names are numbers: 1, 2, 10. Equal numbers are one category, however
+/// they are written (`1` and `1.0`). A name that the training data did not have is an error, unless
+/// [`or_other`](Self::or_other) gives these names a category of their own.
 ///
 /// ```
 /// use gradus_data::{Categories, Table};
@@ -34,18 +34,19 @@ pub struct Categories {
     other: bool,
 }
 
-/// The number that a name is, if it is one.
+/// The number that a name spells, if it spells a finite one.
 fn number(name: &str) -> Option<f64> {
     name.parse().ok().filter(|x: &f64| x.is_finite()).map(|x| x + 0.0) // −0 is 0
 }
 
-/// The number that a name is, if equal numbers are equal names: beyond 2⁵³, two whole numbers may be one f64.
+/// The number that a name spells, if it is small enough to tell whole numbers apart: from 2⁵³ on, two of them may be
+/// the same f64.
 fn exact_number(name: &str) -> Option<f64> {
     number(name).filter(|x| x.abs() < 9_007_199_254_740_992.0)
 }
 
 impl Categories {
-    /// Those of a column of a table.
+    /// The categories of a column of a table.
     ///
     /// # Errors
     /// If there is no such column, or a cell is missing.
@@ -66,10 +67,10 @@ impl Categories {
         Categories { names, other: false }
     }
 
-    /// These names, in this order.
+    /// Categories with the given names, in this order.
     ///
     /// # Panics
-    /// If a name stands twice.
+    /// If a name occurs twice.
     #[track_caller]
     pub fn new<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
@@ -79,33 +80,33 @@ impl Categories {
         Categories { names, other: false }
     }
 
-    /// Whether what is none of the categories, or missing, becomes one more: the last. Its name is `other`, unless
-    /// there is a category of that name.
+    /// Sets whether the names that are none of the categories, and missing cells, get one more category: the last.
+    /// [`names`](Self::names) does not list it.
     pub fn or_other(mut self, other: bool) -> Self {
         self.other = other;
         self
     }
 
-    /// The names, in the order of their numbers, without the one for others.
+    /// The names in the order of their numbers, without the category of other names.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// How many there are, the one for others included.
+    /// The number of categories, including the category of other names.
     pub fn len(&self) -> usize {
         self.names.len() + usize::from(self.other)
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no categories.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The numbers of the names in a column of a table.
+    /// The number of the category in each row of a column.
     ///
     /// # Errors
-    /// If there is no such column, or a cell is missing or none of the categories: the error names file, line and
-    /// column.
+    /// If there is no such column, or a cell is missing or holds none of the categories. The error names the file, the
+    /// line and the column.
     pub fn places(&self, table: &Table, column: &str) -> Result<Vec<usize>, TableError> {
         let by_name: HashMap<&str, usize> = self.names.iter().enumerate().map(|(k, name)| (&**name, k)).collect();
         let all_numbers = self.names.iter().all(|name| number(name).is_some());
@@ -120,7 +121,7 @@ impl Categories {
         table.each(column, self.other, || format!("one of the categories {}", self.names.join(", ")), place)
     }
 
-    /// The same as columns of 0 and 1, one for each category.
+    /// The categories of a column as columns of 0 and 1, one column for each category.
     ///
     /// # Errors
     /// As [`places`](Self::places).

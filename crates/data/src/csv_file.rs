@@ -1,4 +1,4 @@
-//! Reading CSV as it is found.
+//! Reading CSV files in their many variants.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -9,7 +9,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::table::{Cells, Table, TableError};
 
-/// Bytes that a zipped table may have at most.
+/// The most bytes that a packed table may have after it is unpacked.
 const LIMIT: u64 = 1 << 30;
 
 /// How a file of separated values is read: separator, header, marks of missing cells, comments, decimal commas.
@@ -27,9 +27,9 @@ const LIMIT: u64 = 1 << 30;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Csv {
-    /// a comma, if nobody said otherwise
+    /// a comma if `None`; then a file that seems to have another separator is an error
     separator: Option<Separator>,
-    /// the first line names the columns, if nobody said otherwise
+    /// `None` also means that the first line names the columns, but then a first line of numbers is an error
     header: Option<bool>,
     missing: Vec<String>,
     comments: Option<u8>,
@@ -48,51 +48,51 @@ fn ascii(what: &str, sign: char) -> u8 {
 }
 
 impl Csv {
-    /// Commas, a first line that names the columns, no comments.
+    /// A reader with commas, a first line that names the columns, and no comments.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What stands between cells: `';'`, `'\t'`, `'|'`; a comma if not set.
+    /// Sets the separator of cells: `';'`, `'\t'` or `'|'`, say. The default is a comma.
     ///
     /// # Panics
-    /// If it is no ASCII character.
+    /// If `separator` is no ASCII character.
     #[track_caller]
     pub fn separator(mut self, separator: char) -> Self {
         self.separator = Some(Separator::One(ascii("the separator", separator)));
         self
     }
 
-    /// Cells are separated by any number of blanks and tabs. Quotes have no meaning then.
+    /// Separates cells by any number of blanks and tabs. Quotes have no meaning then.
     pub fn blanks(mut self) -> Self {
         self.separator = Some(Separator::Blanks);
         self
     }
 
-    /// Whether the first line names the columns. It is taken to do so if this is not set, and a first line of numbers
-    /// alone is then an error. Without names, the columns are called `0`, `1`, `2` and so on.
+    /// Sets whether the first line names the columns. If this is not set, the first line is taken as names, but a first
+    /// line of numbers alone is an error. Without names, the columns are called `0`, `1`, `2` and so on.
     pub fn header(mut self, header: bool) -> Self {
         self.header = Some(header);
         self
     }
 
-    /// What stands for a missing cell beside the usual: `-999`, say.
+    /// Adds texts that mark a missing cell, such as `-999`, to the usual ones.
     pub fn missing(mut self, marks: &[&str]) -> Self {
         self.missing.extend(marks.iter().map(|mark| (*mark).to_owned()));
         self
     }
 
-    /// Lines that begin with this are left out.
+    /// Leaves out the lines that begin with `sign`.
     ///
     /// # Panics
-    /// If it is no ASCII character.
+    /// If `sign` is no ASCII character.
     #[track_caller]
     pub fn comments(mut self, sign: char) -> Self {
         self.comments = Some(ascii("the sign of a comment", sign));
         self
     }
 
-    /// Whether numbers are written `7,4`.
+    /// Sets whether numbers have a decimal comma, as in `7,4`.
     pub fn decimal_comma(mut self, decimal_comma: bool) -> Self {
         self.decimal_comma = decimal_comma;
         self
@@ -101,9 +101,9 @@ impl Csv {
     /// Reads a file, gzipped or not.
     ///
     /// # Errors
-    /// If it cannot be read, a line has more or fewer cells than the first, two columns have one name, it is more than
-    /// 1 GiB when unpacked (4 GiB if it was not packed), or it looks as if it had no header or another separator, and
-    /// neither was set.
+    /// If the file cannot be read, a line has more or fewer cells than the first, two columns have the same name, or
+    /// the table is larger than 1 GiB after unpacking (4 GiB if it was not packed). Also if the file looks as if it had
+    /// no header or another separator, and you did not set the one in question.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table, TableError> {
         let path = path.as_ref();
         let file = |error| TableError::File { path: path.into(), error };
@@ -119,7 +119,7 @@ impl Csv {
         self.read_bytes(&bytes, path)
     }
 
-    /// Reads text; `source` is what errors call it.
+    /// Reads a table from text. Errors use `source` as the name of the file.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -132,7 +132,7 @@ impl Csv {
             let error = Error::other("more than 4 GiB, which is more than is read");
             return Err(TableError::File { path: source.into(), error });
         }
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes); // the mark that some editors write
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes); // the byte order mark that some editors write
         let bytes = self.tidied(bytes);
         let csv = |error| TableError::Csv { path: source.into(), error };
         let separator = match self.separator {
@@ -164,7 +164,7 @@ impl Csv {
             if !reader.read_record(&mut record).map_err(csv)? {
                 break;
             }
-            // the reader's own line numbers stop before empty lines
+            // the `csv` crate gives the position before empty lines, so these are skipped and counted here
             let start = record.position().map_or(start, |p| p.byte() as usize);
             let start = start + bytes[start..].iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
             line += line_ends(&bytes[at..start]);
@@ -231,8 +231,8 @@ impl Csv {
         }
     }
 
-    /// The text with what the reader does not know taken away: comments, blanks before a quote, and all but one of
-    /// several blanks between cells. Lines stay lines.
+    /// Removes the parts of the text that would confuse the `csv` crate's reader: comments, blanks before a quote, and,
+    /// if blanks separate cells, all but one of several blanks. Line ends stay, so that errors name the right line.
     fn tidied<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let (blank, end) = (|b: &u8| matches!(b, b' ' | b'\t'), |b: &u8| matches!(b, b'\n' | b'\r'));
         if self.separator == Some(Separator::Blanks) {
@@ -284,13 +284,13 @@ impl Csv {
     }
 }
 
-/// How many lines end in some bytes: by `\n`, `\r\n`, or, as long ago, `\r`.
+/// The number of line ends in `bytes`: `\n`, `\r\n`, or a lone `\r`, which old files have.
 fn line_ends(bytes: &[u8]) -> u32 {
     let alone = |k: usize| bytes[k] == b'\r' && bytes.get(k + 1) != Some(&b'\n');
     (0..bytes.len()).filter(|&k| bytes[k] == b'\n' || alone(k)).count() as u32
 }
 
-/// Whether the first line holds blanks alone, and no separator.
+/// Returns whether the first line of `bytes` holds only blanks and no separator.
 fn blank_line(bytes: &[u8], separator: u8) -> bool {
     let mut line = bytes.iter().take_while(|b| !matches!(b, b'\n' | b'\r'));
     line.all(|b| b.is_ascii_whitespace() && *b != separator)

@@ -15,36 +15,36 @@ pub struct Dataset<T = f32> {
     classes: usize,
 }
 
-/// Why labels and examples do not make a data set.
+/// The error of labels that do not fit their examples.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabelError {
-    /// Their counts differ.
+    /// The number of labels is not the number of examples.
     #[error("there are {examples} examples but {labels} labels")]
     Count {
-        /// rows
+        /// the number of rows
         examples: usize,
-        /// labels
+        /// the number of labels
         labels: usize,
     },
-    /// A label is no class.
+    /// A label is not in `0..classes`.
     #[error("row {row} has label {label}, but there are {classes} classes (labels count from 0)")]
     Label {
-        /// the first such row
+        /// the first row with such a label
         row: usize,
-        /// its label
+        /// the label of that row
         label: usize,
-        /// how many there are
+        /// the number of classes
         classes: usize,
     },
 }
 debug_as_display!(LabelError);
 
 impl<T: Float> Dataset<T> {
-    /// Examples (a row each) with labels in `0..classes`.
+    /// A data set of examples (one per row) with labels in `0..classes`.
     ///
     /// # Errors
-    /// If there are not as many labels as rows, or one is no class.
+    /// If there are not as many labels as rows, or a label is not in `0..classes`.
     pub fn new(x: Array2<T>, y: Vec<usize>, classes: usize) -> Result<Self, LabelError> {
         if x.nrows() != y.len() {
             return Err(LabelError::Count { examples: x.nrows(), labels: y.len() });
@@ -55,39 +55,39 @@ impl<T: Float> Dataset<T> {
         }
     }
 
-    /// The examples, a row each.
+    /// The examples, one per row.
     pub fn x(&self) -> &Array2<T> {
         &self.x
     }
 
-    /// The labels.
+    /// The labels of the examples.
     pub fn y(&self) -> &[usize] {
         &self.y
     }
 
-    /// How many classes there are.
+    /// The number of classes.
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// How many examples there are.
+    /// The number of examples.
     pub fn len(&self) -> usize {
         self.y.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no examples.
     pub fn is_empty(&self) -> bool {
         self.y.is_empty()
     }
 
-    /// How many examples each class has.
+    /// The number of examples of each class.
     pub fn label_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes];
         self.y.iter().for_each(|&label| counts[label] += 1);
         counts
     }
 
-    /// The examples in another number type.
+    /// Converts the examples to another number type.
     ///
     /// ```
     /// let doubles = gradus_data::iris().cast::<f64>();
@@ -97,7 +97,7 @@ impl<T: Float> Dataset<T> {
         Dataset { x: self.x.mapv(|x| U::from_f64(x.to_f64())), y: self.y.clone(), classes: self.classes }
     }
 
-    /// The examples scaled.
+    /// Scales the examples.
     ///
     /// ```
     /// use gradus_data::{Scaler, iris};
@@ -114,27 +114,27 @@ impl<T: Float> Dataset<T> {
         Dataset { x: scaler.apply(&self.x), ..self }
     }
 
-    /// The given rows, in that order.
+    /// Returns the given rows as a batch, in that order.
     ///
     /// # Panics
-    /// If one is outside.
+    /// If a row number is not below the number of examples.
     #[track_caller]
     pub fn select(&self, rows: &[usize]) -> Batch<T> {
         check_rows(rows, self.len());
         Batch { x: self.x.select(Axis(0), rows), y: rows.iter().map(|&row| self.y[row]).collect() }
     }
 
-    /// The given rows, in that order, as a set of its own.
+    /// Returns the given rows as a data set of its own, in that order.
     ///
     /// # Panics
-    /// If one is outside.
+    /// If a row number is not below the number of examples.
     #[track_caller]
     pub fn subset(&self, rows: &[usize]) -> Self {
         let Batch { x, y } = self.select(rows);
         Dataset { x, y, classes: self.classes }
     }
 
-    /// Batches of `size` examples in their order; the last may be smaller.
+    /// Returns batches of `size` examples in the order of the set; the last batch may be smaller.
     ///
     /// # Panics
     /// If `size` is 0.
@@ -147,9 +147,9 @@ impl<T: Float> Dataset<T> {
 /// A few examples with their labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch<T = f32> {
-    /// a row each
+    /// the examples, a row each
     pub x: Array2<T>,
-    /// their labels
+    /// the labels of these examples
     pub y: Vec<usize>,
 }
 
@@ -162,7 +162,7 @@ pub struct Batches<'d, T = f32> {
 }
 
 impl<T: Float> Batches<'_, T> {
-    /// In an order drawn from a seed: give another for each epoch.
+    /// Shuffles the examples by a seed. Give each epoch a seed of its own.
     ///
     /// ```
     /// let digits = gradus_data::digits();
@@ -174,16 +174,16 @@ impl<T: Float> Batches<'_, T> {
         self.sample(&Sampling::Shuffled, seed)
     }
 
-    /// Of rows drawn in a way of your choice, by a seed: give another for each epoch.
+    /// Draws the rows by `sampling`, from a seed. Give each epoch a seed of its own.
     ///
     /// # Panics
-    /// If the weights do not fit.
+    /// If `sampling` has weights that do not fit: see [`Sampling::rows`].
     #[track_caller]
     pub fn sample(self, sampling: &Sampling, seed: u64) -> Self {
         Batches { rows: RowBatches::new(sampling.rows(self.data.len(), 0, seed), self.size), ..self }
     }
 
-    /// Whether the last batch is left out if it is smaller than the others.
+    /// Sets whether the last batch is left out if it is smaller than the others.
     pub fn drop_last(self, drop_last: bool) -> Self {
         Batches { rows: self.rows.drop_last(drop_last), ..self }
     }

@@ -12,7 +12,7 @@ use crate::Dataset;
 pub struct Split<T = f32> {
     /// the examples to learn from
     pub train: Dataset<T>,
-    /// the examples to measure with what was learned
+    /// the examples to test the trained model with
     pub test: Dataset<T>,
 }
 
@@ -20,7 +20,7 @@ const TRAIN: &[u8] = include_bytes!("../data/optdigits_train_3823.csv.gz");
 const TEST: &[u8] = include_bytes!("../data/optdigits_test_1797.csv.gz");
 
 /// The UCI optical handwritten digits in their official split: 3823 examples by 30 people to train on and 1797 by 13
-/// others to test on. Each is 8 × 8 grey levels from 0 to 16, row by row, and a digit.
+/// others to test on. An example is an image of 8 × 8 grey levels from 0 to 16, row by row; its label is the digit.
 ///
 /// E. Alpaydin, C. Kaynak (1998), *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository,
 /// <https://doi.org/10.24432/C50P49>, CC BY 4.0.

@@ -14,9 +14,9 @@ use crate::{Examples, FileError, NpyError};
 
 /// The rows of a `.npy` file, read when they are picked: for data sets larger than memory.
 ///
-/// Any row can be read at any time, so it is shuffled, split and resumed as what lies in memory;
+/// Any row can be read at any time, so this data can be shuffled, split and resumed like data in memory.
 /// [`prefetch`](crate::prefetch) (or `Trainer::prefetch`) reads ahead while a step computes. Targets, which are small,
-/// usually stay in memory beside it: `(rows, targets)` is a set of examples again.
+/// usually stay in memory: the pair `(rows, targets)` is a set of examples too.
 ///
 /// ```
 /// use gradus_data::{DiskRows, Examples, write_npy};
@@ -39,10 +39,11 @@ pub struct DiskRows<T = f32> {
 }
 
 impl<T: Float> DiskRows<T> {
-    /// Opens a file: reads what stands before the numbers, and compares the file's length with it.
+    /// Opens a file, reads its header, and checks that the file is as long as the header says.
     ///
     /// # Errors
-    /// If it is no `.npy` file of numbers in C order, with at least one axis, of the length that it says.
+    /// If the file is no `.npy` file of numbers in C order with at least one axis, or is longer or shorter than its
+    /// header says.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, NpyError> {
         let path = path.as_ref();
         let mut file = open(path)?;
@@ -80,7 +81,7 @@ impl<T: Float> Examples for DiskRows<T> {
         let Header { kind, big_endian, shape, offset, .. } = &self.header;
         let row_bytes = shape[1..].iter().product::<usize>() * kind.bytes();
         if let Some(row) = rows.iter().find(|row| **row >= shape[0]) {
-            panic!("DiskRows: there is no row {row} among {}", shape[0]); // before memory is asked for
+            panic!("DiskRows: there is no row {row} among {}", shape[0]); // before memory is allocated
         }
         let mut bytes = vec![0; rows.len() * row_bytes];
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

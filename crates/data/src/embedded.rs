@@ -33,8 +33,8 @@ pub fn heart_disease() -> Table {
         .expect("the embedded file is a table")
 }
 
-/// Heart attacks among 4909 people: blood pressure, sex, age, body-mass index; `heart_attack` is 0 or 1, and 1 for 232,
-/// so that accuracy says nothing: look at the log loss.
+/// Heart attacks among 4909 people: blood pressure, sex, age, body-mass index; `heart_attack` is 0 or 1. It is 1 for
+/// only 232 people, so accuracy says nothing: look at the log loss.
 ///
 /// CDC/NCHS, National Health and Nutrition Examination Survey 2017-2018, public domain; for statistical use only.
 ///

@@ -1,14 +1,15 @@
-//! What batches are made of.
+//! The trait of data whose examples can be picked by number.
 
 use gradus_autograd::Float;
 use ndarray::{Array, ArrayBase, Axis, Data, RemoveAxis};
 
 use crate::{Batch, Dataset, FileError, RowBatches};
 
-/// Examples that can be picked by number, from memory or from a disk.
+/// Examples that can be picked by number, from memory or from the disk.
 ///
-/// Labelled sets ([`Dataset`]), arrays (a row, or the first axis, an example), lists, and pairs of these;
-/// [`DiskRows`](crate::DiskRows) for what does not fit into memory; and whatever implements it.
+/// The trait is implemented for labelled sets ([`Dataset`]), arrays (a row, or an entry of the first axis, is an
+/// example), `Vec`s, pairs of these, and [`DiskRows`](crate::DiskRows) for data that does not fit into memory. You can
+/// implement it for your own types.
 ///
 /// ```
 /// use gradus_data::Examples;
@@ -19,27 +20,27 @@ use crate::{Batch, Dataset, FileError, RowBatches};
 /// # Ok::<(), gradus_data::FileError>(())
 /// ```
 pub trait Examples: Sync {
-    /// A few of them.
+    /// A few examples.
     type Batch: Send + Sync;
 
-    /// How many there are.
+    /// The number of examples.
     fn len(&self) -> usize;
 
-    /// Those of the given numbers, in that order.
+    /// Returns the examples of the given numbers, in that order.
     ///
     /// # Errors
     /// If a file cannot be read.
     ///
     /// # Panics
-    /// If there is no such example.
+    /// If a number is not below the number of examples.
     fn pick(&self, rows: &[usize]) -> Result<Self::Batch, FileError>;
 
-    /// Whether there are none.
+    /// Returns whether there are no examples.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The batches whose row numbers are given.
+    /// Returns the batches whose row numbers are given, one after the other.
     ///
     /// ```
     /// use gradus_data::{Examples, RowBatches, Sampling};
@@ -54,7 +55,7 @@ pub trait Examples: Sync {
     }
 }
 
-/// Panics if a row is asked for that is not there.
+/// Panics if a row number is not below `len`.
 #[track_caller]
 pub(crate) fn check_rows(rows: &[usize], len: usize) {
     if let Some(row) = rows.iter().find(|row| **row >= len) {
@@ -97,7 +98,7 @@ impl<A: Clone + Send + Sync> Examples for Vec<A> {
 impl<X: Examples, Y: Examples> Examples for (X, Y) {
     type Batch = (X::Batch, Y::Batch);
     /// # Panics
-    /// If one part has more than the other.
+    /// If one part has more examples than the other.
     fn len(&self) -> usize {
         let (x, y) = (self.0.len(), self.1.len());
         assert!(x == y, "Examples: there are {x} inputs but {y} targets");

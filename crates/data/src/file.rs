@@ -1,4 +1,4 @@
-//! Files that are whole or not there.
+//! Files that are written as a whole or not at all.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -10,27 +10,28 @@ use gradus_autograd::internal::debug_as_display;
 #[derive(thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct FileError {
-    /// which
+    /// the path of the file
     pub path: PathBuf,
-    /// why
+    /// the error of the system
     pub source: io::Error,
 }
 debug_as_display!(FileError);
 
-/// Writes a file so that a crash at any moment leaves the old one or the new one: beside its place, synced, renamed.
+/// Writes a file so that a crash at any moment leaves the old file or the new one: the bytes go to another file in the
+/// same folder, which is synced and then renamed.
 ///
-/// A link is followed; mode and, where it may be, owner of a file that is there are kept, and one that may not be
-/// written is not replaced. A device or a pipe is written to. What killed writers left half-written in the folder is
-/// removed.
+/// A link is followed. A file that exists passes on its mode and, if the system allows it, its owner; a file that may
+/// not be written is not replaced. A device or a pipe is written to directly. Half-written files that killed writers
+/// left in the folder are removed.
 ///
 /// # Errors
-/// If the system refuses; what stood there before is then still there.
+/// If the system refuses. The old file is then still there.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, true).map_err(|source| FileError { path: path.into(), source })
 }
 
-/// [`write_atomically`], but without waiting for the disk: a process that is killed leaves the old file or the new one,
-/// a machine that loses its power may leave less. For what is written often.
+/// Does the same as [`write_atomically`], but without waiting for the disk. A process that is killed leaves the old
+/// file or the new one; a machine that loses its power may leave less. Meant for files that are written often.
 ///
 /// # Errors
 /// If the system refuses.
@@ -38,13 +39,13 @@ pub fn write_quickly(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, false).map_err(|source| FileError { path: path.into(), source })
 }
 
-/// How the names of files begin that are not whole yet.
+/// The first part of the names of files that are not whole yet.
 const UNFINISHED: &str = ".gradus-unfinished-";
-/// Letters and digits behind that.
+/// The number of random letters and digits after the first part.
 const RANDOM: usize = 6;
 
 fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
-    // what lies in these is no file of a folder, though it may lead to one: standard output, say
+    // these are not replaced even if they lead to a regular file: `/dev/stdout`, say
     let special = path.starts_with("/dev") || path.starts_with("/proc");
     let before = fs::metadata(path).ok();
     if special || before.as_ref().is_some_and(|found| !found.is_file()) {
@@ -54,7 +55,7 @@ fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
         if before.permissions().readonly() {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is read-only"));
         }
-        OpenOptions::new().write(true).open(path)?; // an error where it may not be written
+        OpenOptions::new().write(true).open(path)?; // an error if the file may not be written
     }
     let path = &followed(path)?;
     let folder = match path.parent() {
@@ -64,11 +65,11 @@ fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     if durable {
         remove_unfinished(folder);
     }
-    let mut left = 100; // several writers clear one folder at once
+    let mut left = 100; // other writers may clear the same folder meanwhile
     loop {
         left -= 1;
         match write_beside(path, folder, bytes, durable, before.as_ref()) {
-            // somebody cleared the folder between the making of the file and its lock
+            // another writer cleared the folder after the file was made and before it was locked
             Err(e) if e.kind() == io::ErrorKind::NotFound && left > 0 && folder.is_dir() => {}
             result => return result,
         }
@@ -78,9 +79,9 @@ fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
 fn write_beside(path: &Path, folder: &Path, bytes: &[u8], durable: bool, before: Option<&Metadata>) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as for any file
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as usual
     let mut file = builder.prefix(UNFINISHED).rand_bytes(RANDOM).tempfile_in(folder)?;
-    let _ = file.as_file().try_lock(); // tells others that its writer is alive, where locks are known
+    let _ = file.as_file().try_lock(); // tells other writers that this one is alive, where locks are supported
     if let Some(before) = before {
         file.as_file().set_permissions(before.permissions())?;
         #[cfg(unix)]
@@ -97,11 +98,11 @@ fn write_beside(path: &Path, folder: &Path, bytes: &[u8], durable: bool, before:
     if !durable {
         return Ok(());
     }
-    // the new name is durable once the folder is; not every system can sync one
+    // the new name is durable once the folder is synced; not every system can do that
     File::open(folder).and_then(|f| f.sync_all()).or(Ok(()))
 }
 
-/// Where a path leads, if it is a link, or a link to one: also where there is no file yet.
+/// The path that a link, or a chain of links, leads to. There need not be a file. Any other path is returned as it is.
 fn followed(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..40 {
@@ -116,14 +117,14 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("more than 40 links, one to the other"))
 }
 
-/// Removes the files in a folder that writers began and were killed over.
+/// Removes the unfinished files in a folder whose writers were killed.
 pub fn remove_unfinished(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let random = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED));
         let begun = random.is_some_and(|r| r.len() == RANDOM && r.bytes().all(|b| b.is_ascii_alphanumeric()));
         if begun && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            // whoever writes it holds its lock
+            // a writer that is alive holds the lock of its file
             let path = entry.path();
             if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
                 let _ = fs::remove_file(path);

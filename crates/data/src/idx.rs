@@ -1,4 +1,4 @@
-//! The IDX format of MNIST and its kin.
+//! The IDX format, in which MNIST and similar data sets are kept.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -34,7 +34,7 @@ impl Idx {
     }
 }
 
-/// What is wrong with an IDX file. Offsets are in bytes of the unzipped file.
+/// The error of an IDX file. Offsets count the bytes of the unzipped file.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
@@ -58,13 +58,14 @@ pub enum IdxError {
 }
 debug_as_display!(IdxError);
 
-/// Bytes of numbers that are read at most.
+/// The most bytes of numbers that are read.
 const LIMIT: u64 = 1 << 30;
 
 /// Reads an IDX file, gzipped or not (told by its first two bytes).
 ///
 /// # Errors
-/// If the file is not what it should be: each error names the file and the place. At most 1 GiB is read.
+/// If the file cannot be read, is malformed, or has more than 1 GiB of numbers. Each error names the file and the
+/// place.
 ///
 /// ```
 /// use gradus_data::{Idx, read_idx};
@@ -89,7 +90,7 @@ struct Reader<'p> {
 }
 
 impl Reader<'_> {
-    /// The next `count` bytes. Memory grows with what is there, not with what is asked for.
+    /// Reads the next `count` bytes. Memory grows with the bytes that are there, not with the number that is asked for.
     fn bytes(&mut self, count: u64) -> Result<Vec<u8>, IdxError> {
         let mut bytes = Vec::new();
         let result = self.source.by_ref().take(count).read_to_end(&mut bytes);
@@ -143,7 +144,7 @@ impl Reader<'_> {
             0x0d => numbers_of(&sizes, &numbers, f32::from_be_bytes).map(Idx::F32),
             _ => numbers_of(&sizes, &numbers, f64::from_be_bytes).map(Idx::F64),
         };
-        // sizes whose product is 0, but overflows without the 0, are no shape either
+        // a size of 0 makes the product 0, but if the other sizes overflow, the shape is refused too
         array.ok_or_else(|| IdxError::TooLarge { path: self.path.into(), shape, limit: LIMIT })
     }
 }

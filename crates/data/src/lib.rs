@@ -1,4 +1,4 @@
-//! Data: embedded sets, readers, batches.
+//! Data: embedded data sets, readers of data files, and batches.
 //!
 //! ```
 //! let digits = gradus_data::digits();
@@ -8,10 +8,11 @@
 //! }
 //! ```
 //!
-//! Sets: `digits.rs` and `embedded.rs` are in the program, `synthetic.rs` is drawn, `idx.rs` with `mnist.rs`,
-//! `table.rs` (CSV) and `npy.rs` read files, `disk.rs` leaves them there. `dataset.rs` has labelled examples,
-//! `examples.rs` whatever can be picked by number. On the way to a model: `split.rs`, `scaler.rs`, `sampling.rs` (which
-//! rows, in which order), `augment.rs`, `prefetch.rs`.
+//! Data sets: `digits.rs` and `embedded.rs` hold the sets that are compiled into the program; `synthetic.rs` draws sets
+//! at random. Readers: `idx.rs` with `mnist.rs`, `table.rs` (CSV) and `npy.rs` read files into memory; `disk.rs` leaves
+//! the numbers on the disk. Types: `dataset.rs` has labelled examples, and `examples.rs` the trait of all data whose
+//! examples can be picked by number. Between the data and a model: `split.rs`, `scaler.rs`, `sampling.rs` (which rows
+//! an epoch shows, and in which order), `augment.rs`, `prefetch.rs`.
 
 mod augment;
 mod categories;

@@ -7,7 +7,7 @@ use ndarray::Array2;
 
 use crate::{Dataset, Idx, IdxError, LabelError, Split, read_idx};
 
-/// Why a folder is not read as MNIST.
+/// The error of a folder that is not read as MNIST.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
@@ -27,10 +27,10 @@ debug_as_display!(MnistError);
 
 /// Reads MNIST, or a data set in its form such as Fashion-MNIST, from a folder with the four files
 /// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each
-/// gzipped (`.gz`) or not. Pixels are 0 to 255, a row an image.
+/// gzipped (`.gz`) or not. Each row of the examples is an image, with pixels from 0 to 255.
 ///
 /// # Errors
-/// If a file is missing, malformed, or does not fit the others; the message names file, place and value.
+/// If a file is missing, is malformed, or does not fit the others. The message names the file, the place and the value.
 pub fn mnist(folder: impl AsRef<Path>) -> Result<Split, MnistError> {
     let folder = folder.as_ref();
     let train = part(folder, "train")?;

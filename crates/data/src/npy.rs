@@ -1,8 +1,8 @@
-//! NumPy's files: an array each (`.npy`), or arrays with names in a zip archive (`.npz`).
+//! NumPy's files: a single array (`.npy`), or arrays with names in a zip archive (`.npz`).
 //!
-//! The format is NumPy's (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>): six bytes
-//! `\x93NUMPY`, two of the version, the length of a header, the header (a Python dictionary of `descr`, `fortran_order`
-//! and `shape`), the numbers.
+//! The format is NumPy's (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>): the six bytes
+//! `\x93NUMPY`, two bytes of version, the length of the header, the header (a Python dictionary of `descr`,
+//! `fortran_order` and `shape`), and the numbers.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, Write};
@@ -15,7 +15,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 use crate::{FileError, write_atomically};
 
-/// Why NumPy's file was not read.
+/// The error of a NumPy file that could not be read.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
@@ -48,28 +48,29 @@ pub enum NpyError {
     Archive { path: PathBuf, reason: String },
 }
 
-/// What is said of a file that PyTorch's `save` made.
+/// The message for a file that PyTorch's `save` wrote.
 pub const PICKLE: &str = "it is a PyTorch pickle, which is a program and not read; save the weights as safetensors (in \
     Python: `safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")`)";
 debug_as_display!(NpyError);
 
-/// Bytes that the arrays of a file may take at most, unpacked: those that are read, and the numbers they become.
+/// The most bytes that the arrays of a file may take: the bytes that are read (unpacked), and the numbers that they
+/// become.
 const LIMIT: u64 = 1 << 32;
-/// Bytes that a header may take at most.
+/// The most bytes that a header may have.
 const HEADER_LIMIT: u32 = 1 << 16;
 
-/// What stands before the numbers.
+/// The header of a `.npy` file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Header {
     pub(crate) kind: Kind,
     pub(crate) big_endian: bool,
     pub(crate) fortran: bool,
     pub(crate) shape: Vec<usize>,
-    /// bytes before the first number
+    /// the number of bytes before the first number
     pub(crate) offset: u64,
 }
 
-/// A number type: a letter of `biuf` and the bytes it takes.
+/// A number type: its letter (one of `biuf`), and the number of bytes it takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Kind(u8, usize);
 
@@ -78,7 +79,7 @@ impl Kind {
         self.1
     }
 
-    /// The number that bytes spell, lowest byte first.
+    /// Decodes one number from its bytes, lowest byte first.
     fn number(self, bytes: [u8; 8]) -> f64 {
         let bits = u64::from_le_bytes(bytes);
         let Kind(letter, size) = self;
@@ -92,7 +93,7 @@ impl Kind {
         }
     }
 
-    /// The numbers that bytes spell.
+    /// Decodes all numbers in `bytes`.
     pub(crate) fn numbers<T: Float>(self, bytes: &[u8], big_endian: bool) -> Vec<T> {
         let number = |bytes: &[u8]| {
             let mut low_first = [0; 8];
@@ -105,7 +106,7 @@ impl Kind {
         bytes.chunks_exact(self.1).map(number).collect()
     }
 
-    /// The first number that is finite here and would not be in T.
+    /// The first number in `bytes` that is finite in the file but not in `T`.
     fn too_large<T: Float>(self, bytes: &[u8], numbers: &[T], big_endian: bool) -> Option<f64> {
         let infinite = numbers.iter().position(|x| !x.is_finite() && !x.to_f64().is_nan())?;
         let wide = self.numbers::<f64>(bytes, big_endian);
@@ -117,7 +118,7 @@ impl Kind {
     }
 }
 
-/// Reads what stands before the numbers.
+/// Reads the header of a `.npy` file.
 pub(crate) fn header(source: &mut impl Read, path: &Path) -> Result<Header, NpyError> {
     let bad = |reason: &str| NpyError::Header { path: path.into(), reason: reason.into() };
     let mut read = |count: usize| {
@@ -160,7 +161,7 @@ pub(crate) fn header(source: &mut impl Read, path: &Path) -> Result<Header, NpyE
     let quoted = ['\'', '"'].iter().find_map(|&q| Some(descr.strip_prefix(q)?.split_once(q)?.0));
     let other = || NpyError::Type { path: path.into(), found: quoted.unwrap_or("a record").into() };
     let name = quoted.ok_or_else(other)?;
-    // names without an order of bytes are this machine's, and so are NumPy's own
+    // type names without a byte order, such as NumPy's own `float32`, mean the order of this machine
     let name = match name {
         "float16" => "f2",
         "float32" => "f4",
@@ -188,7 +189,7 @@ pub(crate) fn header(source: &mut impl Read, path: &Path) -> Result<Header, NpyE
         return Err(other());
     }
     let bytes = shape.iter().try_fold(kind.bytes() as u64, |n, &size| n.checked_mul(size as u64));
-    // sizes whose product is 0, but overflows without the 0, are no shape either
+    // a size of 0 makes the product 0, but if the other sizes overflow, the shape is refused too
     let product = shape.iter().filter(|&&size| size > 0).try_fold(8usize, |n, &size| n.checked_mul(size));
     if bytes.is_none() || product.is_none_or(|n| n > isize::MAX as usize) {
         return Err(NpyError::TooLarge { path: path.into(), bytes: u64::MAX });
@@ -197,15 +198,16 @@ pub(crate) fn header(source: &mut impl Read, path: &Path) -> Result<Header, NpyE
     Ok(Header { kind, big_endian, fortran, shape, offset: before + u64::from(length) })
 }
 
-/// An array from its bytes, header and all. `left` is what it may take of memory, and what it takes is taken off.
+/// Reads an array from its bytes, header included. `left` is the number of bytes that arrays may still take; the bytes
+/// of this array are subtracted from it.
 fn array<T: Float>(source: &mut impl Read, path: &Path, left: &mut u64) -> Result<ArrayD<T>, NpyError> {
     let Header { kind, big_endian, fortran, shape, .. } = header(source, path)?;
     let count: usize = shape.iter().product();
     let expected = count as u64 * kind.bytes() as u64;
-    // in the file, and as numbers
+    // the bytes in the file, and the numbers that they become
     let takes = expected.saturating_add(count as u64 * size_of::<T>() as u64);
     *left = left.checked_sub(takes).ok_or_else(|| NpyError::TooLarge { path: path.into(), bytes: takes })?;
-    let mut bytes = Vec::new(); // grows with what is there
+    let mut bytes = Vec::new(); // grows with the bytes that are there
     let read = source.take(expected + 1).read_to_end(&mut bytes);
     read.map_err(|source| FileError { path: path.into(), source })?;
     if bytes.len() as u64 != expected {
@@ -220,7 +222,7 @@ fn array<T: Float>(source: &mut impl Read, path: &Path, left: &mut u64) -> Resul
     Ok(if fortran { array.as_standard_layout().into_owned() } else { array })
 }
 
-/// Reads a `.npy` file. Its numbers, of any type, become `T`; bools 0 and 1.
+/// Reads a `.npy` file. Its numbers, of any type that is supported, become `T`; bools become 0 and 1.
 ///
 /// ```
 /// use gradus_data::{read_npy, write_npy};
@@ -232,17 +234,17 @@ fn array<T: Float>(source: &mut impl Read, path: &Path, left: &mut u64) -> Resul
 /// ```
 ///
 /// # Errors
-/// If the file is not there, of another kind, damaged, longer or shorter than it says, or takes more than 4 GiB (its
-/// bytes and the numbers they become together).
+/// If the file is missing, of another kind, damaged, longer or shorter than its header says, or takes more than 4 GiB
+/// (its bytes and the numbers that they become together).
 pub fn read_npy<T: Float>(path: impl AsRef<Path>) -> Result<ArrayD<T>, NpyError> {
     let path = path.as_ref();
     array(&mut BufReader::new(open(path)?), path, &mut { LIMIT })
 }
 
-/// Writes a `.npy` file, in `f4` or `f8` as `T` is. A crash leaves the old file or the new one.
+/// Writes a `.npy` file, in `f4` or `f8` according to `T`. A crash leaves the old file or the new one.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If the file cannot be written.
 pub fn write_npy<T: Float, S: Data<Elem = T>, D: Dimension>(
     path: impl AsRef<Path>,
     array: &ArrayBase<S, D>,
@@ -252,11 +254,11 @@ pub fn write_npy<T: Float, S: Data<Elem = T>, D: Dimension>(
 }
 
 /// Reads the arrays of a `.npz` archive with their names, in the file's order. Members that hold no numbers, such as
-/// texts, objects and other files, are left out; [`read_npz_array`] reads one by its name.
+/// texts, objects and other files, are left out. [`read_npz_array`] reads a single array by its name.
 ///
 /// # Errors
-/// If the file is not there, no archive, or an array of numbers in it is not one that [`read_npy`] reads: then it is
-/// named.
+/// If the file is missing or no archive, or if it has an array of numbers that [`read_npy`] would refuse. The error
+/// names that array.
 pub fn read_npz<T: Float>(path: impl AsRef<Path>) -> Result<Vec<(String, ArrayD<T>)>, NpyError> {
     let path = path.as_ref();
     npz_arrays(BufReader::new(open(path)?), path)
@@ -277,7 +279,7 @@ pub fn read_npz<T: Float>(path: impl AsRef<Path>) -> Result<Vec<(String, ArrayD<
 /// ```
 ///
 /// # Errors
-/// If the file is not there, no archive, has no such array, or not one of numbers.
+/// If the file is missing, is no archive, or has no array of numbers of that name.
 pub fn read_npz_array<T: Float>(path: impl AsRef<Path>, name: &str) -> Result<ArrayD<T>, NpyError> {
     let path = path.as_ref();
     let mut archive = archive(BufReader::new(open(path)?), path)?;
@@ -293,7 +295,7 @@ pub fn read_npz_array<T: Float>(path: impl AsRef<Path>, name: &str) -> Result<Ar
     array(&mut member, &path.join(name), &mut { LIMIT })
 }
 
-/// [`read_npz`], of what is in memory already.
+/// Does the same as [`read_npz`] with an archive that is open already; errors use `path` as its name.
 ///
 /// # Errors
 /// As [`read_npz`].
@@ -324,21 +326,21 @@ fn archive<S: Read + Seek>(source: S, path: &Path) -> Result<ZipArchive<S>, NpyE
     ZipArchive::new(source).map_err(|e| NpyError::Archive { path: path.into(), reason: e.to_string() })
 }
 
-/// Whether a type is one of texts, objects, times or records.
+/// Returns whether values of a type are texts, objects, times or records.
 fn holds_no_numbers(kind: &str) -> bool {
     kind == "a record" || kind.trim_start_matches(['<', '>', '|', '=']).starts_with(['U', 'S', 'a', 'O', 'V', 'M', 'm'])
 }
 
-/// An array's name, from its file's.
+/// The name of an array: the name of its file without `.npy`.
 fn bare(name: &str) -> &str {
     name.strip_suffix(".npy").unwrap_or(name)
 }
 
-/// Writes arrays with names as a `.npz` archive, not compressed, as `np.savez` does. A crash leaves the old file or the
+/// Writes arrays with names as an uncompressed `.npz` archive, as `np.savez` does. A crash leaves the old file or the
 /// new one.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If the file cannot be written.
 ///
 /// ```
 /// use gradus_data::{read_npz, write_npz};

@@ -1,16 +1,16 @@
-//! Work ahead on a thread.
+//! Preparing items ahead of their use, on another thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::sync_channel;
 use std::thread::Scope;
 
-/// Items that may wait at most.
+/// The most items that may wait.
 const MOST: usize = 1 << 16;
 
 /// Runs an iterator on a thread of its own, at most `ahead` items ahead: while a step computes, the next batches are
-/// read from the disk, or augmented.
+/// read from the disk or augmented.
 ///
-/// The items and their order are the same. The thread ends with the scope, or when what is returned is dropped.
+/// The items and their order stay the same. The thread ends with the scope, or when the returned iterator is dropped.
 ///
 /// ```
 /// use gradus_data::{digits, prefetch};
@@ -24,7 +24,7 @@ const MOST: usize = 1 << 16;
 /// ```
 ///
 /// # Panics
-/// If the system gives no thread; and where the item is asked for whose making panicked, with the same message.
+/// If the system cannot start a thread. If making an item panics, asking for that item panics with the same message.
 pub fn prefetch<'s, I>(
     scope: &'s Scope<'s, '_>,
     mut items: I,
@@ -39,7 +39,7 @@ where
             let made = catch_unwind(AssertUnwindSafe(|| items.next()));
             let ends = !matches!(made, Ok(Some(_)));
             if sender.send(made).is_err() || ends {
-                break; // the last, or nobody listens any more
+                break; // the iterator has ended, or the receiver was dropped
             }
         }
     });
@@ -69,7 +69,7 @@ mod tests {
             });
             let mut items = prefetch(scope, endless, 3);
             assert_eq!(items.next(), Some(0));
-            // three wait, one more is made and cannot be handed over
+            // three items wait; one more is made and cannot be handed over
             while made.load(Ordering::SeqCst) < 5 {
                 std::thread::yield_now();
             }

@@ -20,27 +20,27 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Sampling {
-    /// each once, as they are
+    /// each row once, in the order of the data
     InOrder,
-    /// each once, shuffled
+    /// each row once, shuffled
     #[default]
     Shuffled,
-    /// as many as there are rows, each drawn with these weights, with replacement
+    /// as many draws as there are rows, with replacement and with these weights, one for each row
     Weighted(Vec<f64>),
 }
 
 impl Sampling {
-    /// Draws every class equally often: each row with one over the count of its label.
+    /// Draws every class equally often on average: the weight of a row is 1 over the number of rows with its label.
     pub fn balanced(labels: &[usize]) -> Self {
         let mut counts = BTreeMap::new();
         labels.iter().for_each(|&label| *counts.entry(label).or_insert(0.0) += 1.0);
         Sampling::Weighted(labels.iter().map(|label| 1.0 / counts[label]).collect())
     }
 
-    /// The rows of an epoch, of so many.
+    /// Draws the row numbers of an epoch, for data of `rows` rows.
     ///
     /// # Panics
-    /// If weights are not as many as rows, negative, not finite, or all 0.
+    /// If there are not as many weights as rows, or a weight is negative or not finite, or all weights are 0.
     #[track_caller]
     pub fn rows(&self, rows: usize, seed: u64, epoch: u64) -> Vec<usize> {
         let rng = || epoch_rng(seed, epoch);
@@ -62,7 +62,7 @@ impl Sampling {
                 assert!(rows == 0 || sum > 0.0 && sum.is_finite(), "Sampling: the weights add up to {sum}");
                 let last = weights.iter().rposition(|&w| w > 0.0).unwrap_or(0);
                 let mut rng = rng();
-                // the first row whose sum is above the draw: rows of weight 0 are never that
+                // takes the first row whose running sum is above the draw, so rows of weight 0 are never drawn
                 let mut draw = |_| {
                     let at = rng.random::<f64>() * sum;
                     sums.partition_point(|&s| s <= at).min(last) // a product of tiny numbers may round up to the sum
@@ -83,7 +83,7 @@ pub struct RowBatches {
 }
 
 impl RowBatches {
-    /// Batches of `size` rows in the given order; the last may be smaller.
+    /// Batches of `size` rows in the given order; the last batch may be smaller.
     ///
     /// # Panics
     /// If `size` is 0.
@@ -93,7 +93,7 @@ impl RowBatches {
         RowBatches { order, size, next: 0 }
     }
 
-    /// Whether the last batch is left out if it is smaller than the others.
+    /// Sets whether the last batch is left out if it is smaller than the others.
     pub fn drop_last(mut self, drop_last: bool) -> Self {
         if drop_last {
             self.order.truncate(self.order.len() / self.size * self.size);
@@ -101,7 +101,7 @@ impl RowBatches {
         self
     }
 
-    /// Without the first batches, which were seen before a run was stopped.
+    /// Skips the first `batches` batches, which were seen before a run was stopped.
     pub fn from_batch(mut self, batches: usize) -> Self {
         self.next = batches.saturating_mul(self.size).min(self.order.len());
         self

@@ -1,13 +1,14 @@
-//! Columns brought to one scale.
+//! Scaling of columns.
 
 use gradus_autograd::Float;
 use ndarray::{Array1, Array2, Axis};
 use serde::{Deserialize, Serialize};
 
-/// `(x − shift) / scale`, with a shift and a scale for each column.
+/// Computes `(x − shift) / scale`, with a shift and a scale for each column.
 ///
-/// Fit it on the training data alone (what is measured on other data must not have seen it), and save it with the
-/// model: serde can. A column whose numbers are all the same becomes 0.
+/// Fit the scaler on the training data alone, because a measurement on other data is only honest if nothing was fitted
+/// on that data. Save it with the model; it implements the traits of serde. A column whose numbers are all the same
+/// becomes 0.
 ///
 /// ```
 /// use gradus_data::Scaler;
@@ -27,26 +28,26 @@ pub struct Scaler {
 }
 
 impl Scaler {
-    /// To mean 0 and (population) standard deviation 1.
+    /// Fits a scaler that brings each column to mean 0 and (population) standard deviation 1.
     ///
     /// # Panics
-    /// If a number is not finite; the message says where.
+    /// If a number is not finite; the message says where it is.
     #[track_caller]
     pub fn standard<T: Float>(x: &Array2<T>) -> Self {
         Self::by_column(x, |column| {
             let n = column.len().max(1) as f64;
             if same(&column) {
-                return (column.first().copied().unwrap_or(0.0), 0.0); // not what rounding leaves of it
+                return (column.first().copied().unwrap_or(0.0), 0.0); // exact, where a mean is rounded
             }
             let mean = column.sum() / n;
             (mean, (column.mapv(|x| (x - mean).powi(2)).sum() / n).sqrt())
         })
     }
 
-    /// To 0 … 1.
+    /// Fits a scaler that brings each column to the range 0 … 1.
     ///
     /// # Panics
-    /// If a number is not finite; the message says where.
+    /// If a number is not finite; the message says where it is.
     #[track_caller]
     pub fn min_max<T: Float>(x: &Array2<T>) -> Self {
         Self::by_column(x, |column| {
@@ -55,8 +56,8 @@ impl Scaler {
         })
     }
 
-    /// All columns together to mean 0 and (population) standard deviation 1, with one shift and one scale: for pixels,
-    /// of which some are nearly always 0.
+    /// Fits one shift and one scale that bring all columns together to mean 0 and (population) standard deviation 1.
+    /// This suits pixels, some of which are nearly always 0.
     ///
     /// ```
     /// use gradus_data::{Scaler, digits};
@@ -66,7 +67,7 @@ impl Scaler {
     /// ```
     ///
     /// # Panics
-    /// If a number is not finite; the message says where (by columns taken one behind the other).
+    /// If a number is not finite; the message says where it is (all numbers are counted row by row, as one column).
     #[track_caller]
     pub fn overall<T: Float>(x: &Array2<T>) -> Self {
         let n = x.len().max(1) as f64;
@@ -94,19 +95,19 @@ impl Scaler {
         Scaler { shift, scale }
     }
 
-    /// The rows scaled.
+    /// Returns the scaled rows.
     ///
     /// # Panics
-    /// If there are more or fewer columns than it was fitted on.
+    /// If there are more or fewer columns than the scaler was fitted on.
     #[track_caller]
     pub fn apply<T: Float>(&self, x: &Array2<T>) -> Array2<T> {
         self.columns(x, |x, shift, scale| (x - shift) / scale)
     }
 
-    /// The way back: `x · scale + shift`.
+    /// Undoes the scaling: `x · scale + shift`.
     ///
     /// # Panics
-    /// If there are more or fewer columns than it was fitted on.
+    /// If there are more or fewer columns than the scaler was fitted on.
     #[track_caller]
     pub fn undo<T: Float>(&self, x: &Array2<T>) -> Array2<T> {
         self.columns(x, |x, shift, scale| x * scale + shift)

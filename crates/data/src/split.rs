@@ -1,4 +1,4 @@
-//! Rows divided for training, validation and test; cross-validation.
+//! Division of rows into training, validation and test data; cross-validation.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ use rand::seq::SliceRandom;
 
 use crate::Dataset;
 
-/// Row numbers in two parts, a `share` of them in the first, shuffled by a seed. Both parts are in the shuffled order.
+/// Divides row numbers into two parts, a share of `share` in the first, after shuffling them by a seed. Both parts are
+/// in the shuffled order.
 ///
 /// ```
 /// let (train, test) = gradus_data::split_rows(10, 0.8, 1);
@@ -23,7 +24,7 @@ pub fn split_rows(rows: usize, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>
     split_by_label(&vec![0; rows], share, seed)
 }
 
-/// Row numbers in two parts, a `share` of each label's in the first, up to rounding.
+/// Divides row numbers into two parts so that the first has a share of `share` of each label's rows, up to rounding.
 ///
 /// # Panics
 /// If the share is not in 0..=1.
@@ -33,7 +34,7 @@ pub fn split_by_label(labels: &[usize], share: f64, seed: u64) -> (Vec<usize>, V
     let (mut first, mut second) = (Vec::new(), Vec::new());
     let mut seen = 0;
     for rows in by_label(labels, seed) {
-        // what is due so far: roundings of the labels do not add up
+        // the total over the labels so far is rounded, so that the rounding errors of the labels do not add up
         seen += rows.len();
         let due = (share * seen as f64).round() as usize - first.len();
         let (a, b) = rows.split_at(due.min(rows.len()));
@@ -46,8 +47,8 @@ pub fn split_by_label(labels: &[usize], share: f64, seed: u64) -> (Vec<usize>, V
     (first, second)
 }
 
-/// `k` pairs of row numbers (to train on, to validate on), shuffled by a seed: each row is validated on once. The parts
-/// differ by at most one row.
+/// Returns `k` pairs of row numbers (to train on, to validate on), shuffled by a seed: each row is validated on once.
+/// The sizes of the validation parts differ by at most one row.
 ///
 /// ```
 /// let folds = gradus_data::k_fold_rows(10, 5, 1);
@@ -61,8 +62,8 @@ pub fn k_fold_rows(rows: usize, k: usize, seed: u64) -> Vec<(Vec<usize>, Vec<usi
     k_fold_by_label(&vec![0; rows], k, seed)
 }
 
-/// [`k_fold_rows`], with each label spread evenly over the folds (stratified): the folds' counts of a label differ by
-/// at most one.
+/// Does the same as [`k_fold_rows`], but spreads each label evenly over the folds (stratified): the numbers of rows
+/// that two folds have of a label differ by at most one.
 ///
 /// # Panics
 /// If there are fewer than two folds, or fewer rows than folds.
@@ -74,14 +75,14 @@ pub fn k_fold_by_label(labels: &[usize], k: usize, seed: u64) -> Vec<(Vec<usize>
         "k-fold: {rows} rows in {k} folds; there must be two folds or more, none of them empty"
     );
     let mut fold = vec![0; rows];
-    // dealt out like cards, label by label
+    // rows are dealt out like cards, label by label
     by_label(labels, seed).concat().into_iter().enumerate().for_each(|(i, row)| fold[row] = i % k);
     let mut order: Vec<usize> = (0..rows).collect();
     order.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(!seed));
     (0..k).map(|i| order.iter().partition(|&&row| fold[row] != i)).collect()
 }
 
-/// The rows of each label, shuffled.
+/// The row numbers of each label, shuffled.
 fn by_label(labels: &[usize], seed: u64) -> Vec<Vec<usize>> {
     let mut of = BTreeMap::<usize, Vec<usize>>::new();
     labels.iter().enumerate().for_each(|(row, &label)| of.entry(label).or_default().push(row));
@@ -92,7 +93,7 @@ fn by_label(labels: &[usize], seed: u64) -> Vec<Vec<usize>> {
 }
 
 impl<T: Float> Dataset<T> {
-    /// Two sets, a `share` of each class in the first: for training and validation.
+    /// Divides the set into two, with a share of `share` of each class in the first: for training and validation.
     ///
     /// ```
     /// let digits = gradus_data::digits();
@@ -109,7 +110,7 @@ impl<T: Float> Dataset<T> {
         (self.subset(&first), self.subset(&second))
     }
 
-    /// `k` pairs of sets (to train on, to validate on) for cross-validation, with each class spread evenly.
+    /// Returns `k` pairs of sets (to train on, to validate on) for cross-validation, with each class spread evenly.
     ///
     /// # Panics
     /// If there are fewer than two folds, or fewer examples than folds.

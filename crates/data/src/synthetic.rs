@@ -1,4 +1,4 @@
-//! Sets that are drawn: what they look like is known, so that one sees what a model makes of them.
+//! Data sets drawn at random. Their form is known, so one can see what a model makes of it.
 
 use std::f64::consts::{PI, TAU};
 
@@ -9,8 +9,8 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::Dataset;
 
-/// `count` points in the plane, of which each has the place and label that `point(i, rng)` gives, moved by normal
-/// noise.
+/// `count` points in the plane. Point i has the place and the label that `point(i, rng)` returns; normal noise is added
+/// to the place.
 #[track_caller]
 fn points(
     count: usize,
@@ -33,10 +33,10 @@ fn points(
     Dataset::new(x, y, classes).expect("labels are counted")
 }
 
-/// Two half circles that reach into each other: no line divides them.
+/// Two half circles that reach into each other, so that no straight line separates them.
 ///
-/// Class 0 is `(cos t, sin t)`, class 1 `(1 − cos t, ½ − sin t)`, with t drawn evenly from 0 to π; then normal noise of
-/// the given standard deviation. As scikit-learn's `make_moons`, with drawn t.
+/// Class 0 is `(cos t, sin t)`, class 1 `(1 − cos t, ½ − sin t)`, with t drawn uniformly from 0 to π; then normal noise
+/// of the given standard deviation is added. The same as scikit-learn's `make_moons`, except that t is drawn.
 ///
 /// ```
 /// let moons = gradus_data::moons(200, 0.1, 1);
@@ -53,7 +53,7 @@ pub fn moons(count: usize, noise: f64, seed: u64) -> Dataset {
     })
 }
 
-/// A circle of radius 1 (class 0) and one of radius ½ in it (class 1).
+/// A circle of radius 1 (class 0) and a circle of radius ½ inside it (class 1).
 ///
 /// ```
 /// let circles = gradus_data::circles(200, 0.0, 1);
@@ -71,7 +71,8 @@ pub fn circles(count: usize, noise: f64, seed: u64) -> Dataset {
     })
 }
 
-/// Arms of a spiral, a class each: at angle `2π (arm / arms + 0.8 r)` and radius r, drawn evenly from 0.1 to 1.
+/// The arms of a spiral, each a class. A point has a radius r drawn uniformly from 0.1 to 1, and the angle `2π (arm /
+/// arms + 0.8 r)`.
 ///
 /// ```
 /// let spirals = gradus_data::spirals(300, 3, 0.02, 1);
@@ -90,7 +91,8 @@ pub fn spirals(count: usize, arms: usize, noise: f64, seed: u64) -> Dataset {
     })
 }
 
-/// A cloud for each centre, normal with the given standard deviation.
+/// A cloud of points for each centre, normally distributed about it with the given standard deviation. Each cloud is a
+/// class.
 ///
 /// ```
 /// let blobs = gradus_data::blobs(90, &[[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]], 0.5, 1);

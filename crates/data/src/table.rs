@@ -1,4 +1,4 @@
-//! Tables: rows with named columns, as texts, to be taken out as numbers or categories.
+//! Tables: rows of texts with named columns, which can be converted to numbers or categories.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use ndarray::{Array1, Array2};
 
 use crate::{Categories, Csv, Dataset};
 
-/// Rows with named columns, as texts: read from CSV, and taken out as numbers or categories.
+/// Rows of texts with named columns, read from CSV and converted to numbers or categories on demand.
 ///
-/// A cell that is empty, `?`, or one of the usual words for it (`NA`, `N/A`, `NaN`, `NULL`, `None`, …) is missing;
-/// [`Csv::missing`] adds to these. [`Csv`] also reads other separators, files without a header, comments, decimal
+/// A cell is missing if it is empty, `?`, or one of the usual words (`NA`, `N/A`, `NaN`, `NULL`, `None`, …);
+/// [`Csv::missing`] adds to these. [`Csv`] also reads other separators, files without a header, comments, and decimal
 /// commas.
 ///
 /// ```
@@ -29,111 +29,111 @@ use crate::{Categories, Csv, Dataset};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     cells: Arc<Cells>,
-    /// the rows of `cells` that are the table's
+    /// the numbers of the rows of `cells` that this table has
     rows: Vec<u32>,
 }
 
-/// All cells of a file: their texts one behind the other, so that they take little more memory than the file.
+/// All cells of a file. Their texts are stored one behind the other, so they take little more memory than the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Cells {
     pub(crate) source: PathBuf,
     pub(crate) columns: Vec<String>,
-    /// the place of each column
+    /// the index of each column
     pub(crate) places: HashMap<String, usize>,
     pub(crate) text: String,
     /// the place in the text where each cell ends, row by row
     pub(crate) ends: Vec<u32>,
     /// the line of the file that each row begins in
     pub(crate) lines: Vec<u32>,
-    /// the texts that stand for a missing cell, beside an empty one
+    /// the texts that mark a missing cell, beside the usual ones
     pub(crate) missing: Vec<String>,
     pub(crate) decimal_comma: bool,
 }
 
-/// Why a table could not be read, or not be understood as asked.
+/// The error of a table that could not be read, or not be converted as asked.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
     /// The file could not be read.
     #[error("{}: {error}", path.display())]
     File {
-        /// which
+        /// the path of the file
         path: PathBuf,
-        /// why
+        /// the error of the system
         error: std::io::Error,
     },
-    /// It is not CSV.
+    /// The file is not CSV.
     #[error("{}: {error}", path.display())]
     Csv {
-        /// which file
+        /// the path of the file
         path: PathBuf,
-        /// the place, and the reason
+        /// the place and the reason
         error: csv::Error,
     },
     /// Two columns have one name.
     #[error("{}: there are two columns `{column}`", path.display())]
     Twice {
-        /// which file
+        /// the path of the file
         path: PathBuf,
-        /// their name
+        /// the name of both columns
         column: String,
     },
-    /// It is CSV, but hardly what was meant.
+    /// The file is CSV, but its lines differ in length, or it looks as if it needed other settings.
     #[error("{}: {reason}", path.display())]
     Settings {
-        /// which file
+        /// the path of the file
         path: PathBuf,
-        /// the thing that looks odd, and the setting for it
+        /// the part that looks odd, and the setting for it
         reason: String,
     },
     /// There is no such column.
     #[error("{}: there is no column `{column}`; there are {}", path.display(), columns.join(", "))]
     Column {
-        /// which file
+        /// the path of the file
         path: PathBuf,
-        /// that was asked for
+        /// the name that was asked for
         column: String,
-        /// the names of the columns that there are
+        /// the names of the columns of the table
         columns: Vec<String>,
     },
-    /// A cell is not what it should be.
+    /// A cell is missing, or does not hold the kind of value that was asked for.
     #[error("{}, line {line}, column `{column}`: {}", path.display(), match missing {
         true => format!("nothing there (`{value}`); `complete` leaves such rows out"),
         false => format!("`{value}` is not {wanted}"),
     })]
     Cell {
-        /// which file
+        /// the path of the file
         path: PathBuf,
-        /// counted from 1, the header included
+        /// the line of the file, counted from 1, header included
         line: u64,
-        /// which column
+        /// the name of the column
         column: String,
-        /// the text that stands there
+        /// the text of the cell
         value: String,
-        /// whether that means that nothing does
+        /// whether that text marks a missing cell
         missing: bool,
-        /// the kind of value that should stand there
+        /// the kind of value that was asked for
         wanted: String,
     },
 }
 debug_as_display!(TableError);
 
-/// What stands for a missing cell in any file: what pandas takes for it.
+/// The texts that mark a missing cell in any file, after those of pandas.
 const MISSING: [&str; 16] =
     ["", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "Null", "null", "None"];
 
 impl Table {
-    /// Reads a file of comma-separated values, gzipped or not, whose first line names the columns. [`Csv`] reads
-    /// others.
+    /// Reads a file of comma-separated values, gzipped or not, whose first line names the columns. [`Csv`] reads other
+    /// kinds of file.
     ///
     /// # Errors
-    /// If it cannot be read, a line has more or fewer cells than the first, two columns have one name, it is more than
-    /// 1 GiB when unpacked, or it looks as if it had no header or another separator.
+    /// If the file cannot be read, a line has more or fewer cells than the first, two columns have the same name, the
+    /// table is larger than 1 GiB after unpacking, or the file looks as if it had no header or another separator.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, TableError> {
         Csv::new().read(path)
     }
 
-    /// Reads text of comma-separated values; `source` is what errors call it.
+    /// Reads text of comma-separated values. Errors use `source` as the name of the file.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -148,17 +148,17 @@ impl Table {
         Table { cells: Arc::new(cells), rows }
     }
 
-    /// The columns' names.
+    /// The names of the columns.
     pub fn columns(&self) -> &[String] {
         &self.cells.columns
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -171,7 +171,7 @@ impl Table {
         })
     }
 
-    /// A cell of a row of the file.
+    /// The cell of a column in a row; `row` counts the rows of the file.
     fn cell(&self, row: u32, column: usize) -> &str {
         let Cells { text, ends, columns, .. } = &*self.cells;
         let place = row as usize * columns.len() + column;
@@ -179,7 +179,7 @@ impl Table {
         &text[start..ends[place] as usize]
     }
 
-    /// Each row of the file that is the table's, with its cell in a column.
+    /// The table's rows, each as its number in the file and its cell in a column.
     fn column(&self, column: usize) -> impl Iterator<Item = (u32, &str)> {
         self.rows.iter().map(move |&row| (row, self.cell(row, column)))
     }
@@ -199,7 +199,7 @@ impl Table {
         }
     }
 
-    /// The rows in which none of these columns is missing.
+    /// Returns the rows in which no cell of these columns is missing.
     ///
     /// # Errors
     /// If there is no such column.
@@ -210,7 +210,7 @@ impl Table {
         Ok(Table { cells: self.cells.clone(), rows })
     }
 
-    /// How many cells of a column are missing.
+    /// The number of missing cells in a column.
     ///
     /// # Errors
     /// If there is no such column.
@@ -219,7 +219,7 @@ impl Table {
         Ok(self.column(k).filter(|(_, cell)| self.is_missing(cell)).count())
     }
 
-    /// A column's texts.
+    /// The texts of a column.
     ///
     /// # Errors
     /// If there is no such column.
@@ -228,10 +228,11 @@ impl Table {
         Ok(self.column(k).map(|(_, cell)| cell).collect())
     }
 
-    /// A column of numbers; `true` and `false` (`True`, `TRUE`, …) are 1 and 0.
+    /// The numbers of a column; `true` and `false` (`True`, `TRUE`, …) are 1 and 0.
     ///
     /// # Errors
-    /// If there is no such column, or a cell is missing or no finite number: the error names file, line and column.
+    /// If there is no such column, or a cell is missing or is no finite number. The error names the file, the line and
+    /// the column.
     pub fn numbers<T: Float>(&self, column: &str) -> Result<Array1<T>, TableError> {
         let k = self.place(column)?;
         let number = |(row, cell): (u32, &str)| match self.number(cell) {
@@ -245,14 +246,14 @@ impl Table {
         match cell {
             "true" | "True" | "TRUE" => Some(1.0),
             "false" | "False" | "FALSE" => Some(0.0),
-            // a point would stand between thousands
+            // beside a decimal comma, a point would separate thousands
             _ if self.cells.decimal_comma && cell.contains('.') => None,
             _ if self.cells.decimal_comma => cell.replacen(',', ".", 1).parse().ok(),
             _ => cell.parse().ok(),
         }
     }
 
-    /// Columns of numbers, side by side.
+    /// Several columns of numbers, side by side.
     ///
     /// # Errors
     /// As [`numbers`](Self::numbers).
@@ -264,8 +265,8 @@ impl Table {
         Ok(matrix)
     }
 
-    /// A column of categories as whole numbers, and their names: in alphabetical order, or in order of size if all are
-    /// numbers. A test set is to be numbered like the training data: see [`Categories`].
+    /// The categories of a column as whole numbers, and their names: in alphabetical order, or in order of size if all
+    /// names are numbers. A test set must have the numbers of its training data: see [`Categories`].
     ///
     /// # Errors
     /// If there is no such column, or a cell is missing.
@@ -274,7 +275,8 @@ impl Table {
         Ok((categories.places(self, column)?, categories.names().to_vec()))
     }
 
-    /// For each row what `f` makes of its cell in a column; nothing is an error that says what was wanted.
+    /// Applies `f` to each row's cell in a column. `None` is an error, which says what was wanted; so is a missing
+    /// cell, unless `missing` is true.
     pub(crate) fn each<A>(
         &self,
         column: &str,
@@ -290,7 +292,8 @@ impl Table {
         self.column(k).map(one).collect()
     }
 
-    /// A labelled data set: columns of numbers, and a column of categories with their names in order.
+    /// Makes a labelled data set from columns of numbers and a column of categories; also returns the names of the
+    /// categories.
     ///
     /// ```
     /// let columns = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"];
@@ -306,7 +309,8 @@ impl Table {
         Ok((self.dataset_as(columns, label, &categories)?, categories.names().to_vec()))
     }
 
-    /// [`dataset`](Self::dataset) with labels that are known already: those of the training data, for a test set.
+    /// Does the same as [`dataset`](Self::dataset) with categories that are known already: those of the training data,
+    /// for a test set.
     ///
     /// # Errors
     /// If there is no such column, a cell is missing or no number, or a label is none of the categories.
@@ -320,7 +324,8 @@ impl Table {
         Ok(Dataset::new(self.matrix(columns)?, labels, categories.len()).expect("a label for each row, by its name"))
     }
 
-    /// A column of categories as columns of 0 and 1, one for each, and their names in order.
+    /// The categories of a column as columns of 0 and 1, one for each category, and the names of the categories in
+    /// order.
     ///
     /// # Errors
     /// If there is no such column, or a cell is missing.

@@ -1,12 +1,13 @@
-//! Files that were made by others, handed to everything that reads one.
+//! Fuzzing: files that others may have made are handed to everything that reads a file.
 //!
-//! A [`Target`] is a decoder with seeds, which the library itself makes, and inputs that were found to do harm once.
-//! [`mutated`] makes an input of a seed; [`Target::run`] hands it over. Whatever it holds, a decoder may answer or
-//! refuse, but not panic, nor take longer than [`SECONDS`], nor ask for more memory than [`allowed`]. Where a format
-//! has a checksum, it is written anew, so that what stands behind it is reached.
+//! A [`Target`] is a decoder, with seeds (files that the library itself makes) and with inputs that once did harm.
+//! [`mutated`] makes an input from a seed; [`Target::run`] hands it to the decoder. Whatever the input is, the decoder
+//! may accept or refuse it, but must not panic, take longer than [`SECONDS`], or ask for more memory than [`allowed`].
+//! If a format has a checksum, it is corrected, so that the code behind its check is reached.
 //!
-//! `cargo run --release -p fuzz -- all 10` gives each target ten seconds; a failing input is written to a file that is
-//! named. `cargo test -p fuzz` runs seeds, found inputs and some mutations of each.
+//! `cargo run --release -p fuzz -- all 10` gives each target ten seconds. An input that fails is written to a file, and
+//! its path is printed. `cargo test -p fuzz` runs the seeds, the inputs that once did harm, and some mutations of each
+//! target.
 
 pub mod targets;
 
@@ -19,13 +20,13 @@ use rand::{RngExt, SeedableRng};
 pub struct Target {
     /// the name of the target
     pub name: &'static str,
-    /// files that are right
+    /// makes valid files
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// files that did harm once
+    /// makes files that once did harm
     pub found: fn() -> Vec<Vec<u8>>,
-    /// hands over a file
+    /// hands a file to the decoder
     pub run: fn(&[u8]),
-    /// makes the file's checksum right, if it has one
+    /// corrects the checksum of a file, if the format has one
     pub seal: fn(&mut [u8]),
 }
 
@@ -35,18 +36,18 @@ impl std::fmt::Debug for Target {
     }
 }
 
-/// An input may take so long at most, on a slow machine.
+/// The most seconds that an input may take, on a slow machine.
 pub const SECONDS: u64 = 10;
 
-/// Bytes that may be in use at most beside what was before, for an input of so many.
+/// The most bytes that a decoder may have in use beyond those in use before, for an input of `len` bytes.
 pub fn allowed(len: usize) -> usize {
     (16 << 20) + 300 * len
 }
 
-/// Numbers at which sizes, lengths and counts go wrong.
+/// Numbers at which code for sizes, lengths and counts may go wrong.
 const EDGES: [u64; 12] = [0, 1, 2, 127, 128, 250, 251, 255, 65_535, 1 << 31, u32::MAX as u64, u64::MAX];
 
-/// An input made of a seed: a few bytes changed, left out, repeated, put in, cut off.
+/// Makes an input from a seed: a few bytes are changed, removed, repeated, inserted or replaced.
 pub fn mutated(target: &Target, seeds: &[Vec<u8>], number: u64) -> Vec<u8> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(number);
     let mut bytes = seeds[rng.random_range(0..seeds.len())].clone();
@@ -78,7 +79,7 @@ pub fn mutated(target: &Target, seeds: &[Vec<u8>], number: u64) -> Vec<u8> {
             }
             _ => {
                 let number = EDGES[rng.random_range(0..EDGES.len())].to_string();
-                bytes.splice(at..end, number.bytes()); // in texts and headers
+                bytes.splice(at..end, number.bytes()); // for texts and headers
             }
         }
     }
@@ -86,7 +87,7 @@ pub fn mutated(target: &Target, seeds: &[Vec<u8>], number: u64) -> Vec<u8> {
     bytes
 }
 
-/// Bytes, gzipped.
+/// Returns the bytes gzipped.
 pub fn zipped(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory can be written to")

@@ -1,5 +1,5 @@
-//! `cargo run --release -p fuzz -- TARGET SECONDS [FIRST]`: mutations of a target's seeds, or of every target's
-//! (`all`), for so many seconds each. `FIRST` is the number of the first mutation.
+//! `cargo run --release -p fuzz -- TARGET SECONDS [FIRST]` runs mutations of the seeds of a target, or of every target
+//! (`all`), for `SECONDS` seconds each. `FIRST` is the number of the first mutation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -12,10 +12,10 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// What runs now: since when, the target, the input.
+/// The input that runs now: the time of its start, the target, and the bytes.
 static NOW: Mutex<Option<(Instant, &'static str, Vec<u8>)>> = Mutex::new(None);
 
-/// Ends the program with the input that did harm in a file.
+/// Writes the input that did harm to a file, and ends the program.
 fn fail(name: &str, bytes: &[u8], why: &str) -> ! {
     let path =
         std::env::temp_dir().join(format!("gradus-fuzz-{}-{:08x}", name.replace(' ', "-"), crc32fast::hash(bytes)));

@@ -17,14 +17,14 @@ thread_local! {
     static FOLDER: RefCell<TempDir> = RefCell::new(tempfile::tempdir().expect("a folder for temporary files"));
 }
 
-/// A file of some bytes, in a folder of this thread's.
+/// Writes bytes to a file in this thread's folder.
 fn file(name: &str, bytes: &[u8]) -> PathBuf {
     let path = FOLDER.with_borrow(|folder| folder.path().join(name));
     std::fs::write(&path, bytes).expect("temporary files can be written");
     path
 }
 
-/// The bytes that are written by something.
+/// The bytes that `write` writes to a file.
 fn made(name: &str, write: impl FnOnce(&Path)) -> Vec<u8> {
     let path = file(name, &[]);
     write(&path);
@@ -35,7 +35,7 @@ fn model() -> Mlp {
     Mlp::builder([4, 3, 3]).dropout(0.1).seed(1).build()
 }
 
-/// The checksum of a file of our own, made right: magic, version, length, checksum, content.
+/// Corrects the length and the checksum of a file in the format of our own: magic, version, length, checksum, content.
 fn seal(bytes: &mut [u8]) {
     if bytes.len() > 24 {
         let (length, checksum) = ((bytes.len() - 24) as u64, crc32fast::hash(&bytes[24..]));
@@ -62,7 +62,7 @@ fn load_it(name: &str, bytes: &[u8]) {
     let _ = load_partial(&mut into, &path);
 }
 
-/// A run with everything that a checkpoint can hold, which is stopped within its second epoch.
+/// A run whose checkpoints hold everything that they can hold. It stops within its second epoch.
 fn trainer(folder: &Path) -> Trainer<Adam> {
     let trainer = Trainer::new(Adam::new(0.01)).steps(7).batch_size(40).keep_best(true);
     trainer
@@ -82,7 +82,8 @@ fn checkpoints_of_a_run() -> Vec<Vec<u8>> {
     list.iter().map(|(_, path)| std::fs::read(path).expect("a checkpoint")).collect()
 }
 
-/// Each byte of a run's checkpoint at the numbers at which its encoding changes: one of them is each count in it.
+/// Checkpoints of a run in which one byte of the state has a value at which the encoding of numbers changes. Every
+/// count in the state is among these bytes.
 fn lying_runs() -> Vec<Vec<u8>> {
     let seed = checkpoints_of_a_run().pop().expect("a checkpoint");
     let each = |at: usize| {
@@ -94,7 +95,7 @@ fn lying_runs() -> Vec<Vec<u8>> {
             bytes
         })
     };
-    // the run's state stands at the end
+    // the state of the run is at the end
     (seed.len().saturating_sub(260)..seed.len()).flat_map(each).collect()
 }
 
@@ -179,13 +180,13 @@ fn trace(bytes: &[u8]) {
     }
 }
 
-/// All of them.
+/// All targets.
 pub const ALL: [Target; 10] = [
     Target {
         name: "model",
         seeds: || vec![made("a.gradus", |path| save(&model(), path).expect("a file"))],
         found: || {
-            // one leaf, whose path has 4,278,190,079 bytes; whose numbers are as many
+            // one leaf whose path is said to have 4,278,190,079 bytes, and one that is said to have as many numbers
             let long = |content: &[u8]| own_model(content);
             vec![long(b"\x03f32\x01\xfc\xff\xff\xff\xfe"), long(b"\x03f32\x01\x01a\x00\xfc\xff\xff\xff\xfe")]
         },
@@ -250,7 +251,7 @@ pub const ALL: [Target; 10] = [
         name: "disk rows",
         seeds: npy_seeds,
         found: || {
-            // no rows of 2³⁰ numbers each
+            // 0 rows of 2³⁰ numbers each
             let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': (0, {}), }}", 1 << 30);
             vec![[b"\x93NUMPY\x01\x00v\x00", format!("{header:<117}\n").as_bytes()].concat()]
         },

@@ -1,4 +1,4 @@
-//! Why a training run failed, and why a file was not loaded.
+//! The errors of training runs and of loading.
 
 use std::path::{Path, PathBuf};
 
@@ -7,23 +7,23 @@ use gradus_data::FileError;
 
 use crate::{ContainerError, Mismatch};
 
-/// Why a training run failed. The model is as its last step left it; a step along a gradient that is not finite is not
-/// made.
+/// The error of a training run. The model is as its last step left it; a step along a gradient that is not finite is
+/// not made.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum TrainError {
-    /// The loss, or a gradient, became NaN or infinite, and that step was not made; or the step before made a parameter
-    /// so.
+    /// The loss or a gradient became NaN or infinite, and that step was not made; or the last step made a parameter NaN
+    /// or infinite.
     #[error(
         "{cause} at step {step} (epoch {epoch}), with learning rate {lr}: {advice}{}{}",
         report.as_ref().map_or(String::new(), |text| format!("\n  where it began: {text}")),
         checkpoint.as_ref().map_or(String::new(), |path| format!("\n  the last checkpoint: {}", path.display()))
     )]
     Diverged {
-        /// counted from 0
+        /// the step, counted from 0
         step: u64,
-        /// counted from 1
+        /// the epoch, counted from 1
         epoch: u64,
         /// the number that is not finite
         cause: String,
@@ -33,12 +33,12 @@ pub enum TrainError {
         lr: f64,
         /// the first operation that made a number that is not finite, and its line
         report: Option<String>,
-        /// the checkpoint at which the run can be taken up again
+        /// the checkpoint from which the run can go on
         checkpoint: Option<PathBuf>,
     },
     #[error("the training data holds no examples, or fewer than the one batch that is kept")]
     Empty,
-    /// The model cannot be saved, or its best numbers not be given back.
+    /// The model cannot be saved, or cannot be given back the numbers of its best epoch.
     #[error("{reason}")]
     Model {
         /// the fault of the model
@@ -52,12 +52,12 @@ pub enum TrainError {
         folder.display()
     )]
     Occupied { folder: PathBuf, last: String },
-    /// The last checkpoint cannot be read, but the one before may.
+    /// The last checkpoint cannot be read, but there is an older one.
     #[error("{error}\n  without this file, the run goes on from {}", older.display())]
     Damaged {
         /// the fault of the file
         error: Box<LoadError>,
-        /// the one before
+        /// the checkpoint before it
         older: PathBuf,
     },
     #[error("Ctrl-C cannot be listened to: {0}")]
@@ -70,7 +70,8 @@ pub enum TrainError {
 
 debug_as_display!(TrainError);
 
-/// Why a model or a checkpoint was not loaded. What it should have been loaded into is then as it was.
+/// The error of a model or a checkpoint that was not loaded. The model and the optimizer that should have taken it are
+/// then unchanged.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
@@ -91,7 +92,7 @@ pub enum LoadError {
     Optimizer { path: PathBuf, reason: String },
     #[error("{}: saved by a run with other settings{}", path.display(), differences.concat())]
     Settings { path: PathBuf, differences: Vec<String> },
-    /// The model itself is at fault.
+    /// The model cannot take the numbers, or `load_renamed` made two names the same.
     #[error("{}: cannot be loaded: {reason}", path.display())]
     Model { path: PathBuf, reason: String },
     /// `load_partial` found nothing in the file that fits.
@@ -109,7 +110,7 @@ impl LoadError {
         }
     }
 
-    /// That the file at this path is damaged.
+    /// The error that the file at this path is damaged.
     pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
         Self::at(path)(ContainerError::Content { reason: reason.into() })
     }

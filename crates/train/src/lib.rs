@@ -1,7 +1,7 @@
 //! Training loops, metrics, checkpoints, and saved models.
 //!
 //! A loop of your own takes ten lines; [`Trainer`] is the same loop with validation, metrics, progress, shards,
-//! checkpoints and what else one wants of it:
+//! checkpoints and more:
 //!
 //! ```
 //! use gradus_nn::Mlp;
@@ -15,7 +15,7 @@
 //! # Ok::<(), gradus_train::TrainError>(())
 //! ```
 //!
-//! `run/` is the loop and its settings, `learn/` what is learned and measured, `files/` what is saved.
+//! `run/` has the loop and its settings, `learn/` the tasks and metrics, `files/` the checkpoints and saved models.
 
 mod error;
 mod files;

@@ -1,5 +1,5 @@
-//! Weights in and out: what PyTorch saved is loaded and computes the same, and what is saved has PyTorch's names and
-//! shapes.
+//! Exchange of weights with PyTorch: a model that PyTorch saved is loaded and computes the same outputs, and a model
+//! that is saved here has PyTorch's names and shapes.
 //!
 //! `files/make.py` made the files, with PyTorch 2.15.
 
@@ -47,7 +47,7 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(name)
 }
 
-/// How far a model's outputs are from PyTorch's.
+/// The largest difference between a model's outputs and PyTorch's.
 fn error_of(net: &Net) -> f32 {
     let io = read_npz::<f32>(file("pytorch_io.npz")).unwrap();
     let array = |name: &str| io.iter().find(|(n, _)| n == name).unwrap().1.clone();
@@ -67,7 +67,7 @@ fn what_pytorch_saved_computes_what_it_computed() {
         load(&mut net, file(name)).unwrap();
         assert!(error_of(&net) < 1e-6, "{name}: {}", error_of(&net));
     }
-    // half precision, in both of its forms, is widened: outputs agree as far as it goes
+    // both forms of half precision are widened, and the outputs agree as far as this precision allows
     let mut net = Net::new();
     load(&mut net, file("pytorch_half.safetensors")).unwrap();
     let error = error_of(&net);
@@ -109,7 +109,8 @@ fn every_format_brings_every_number_back() {
         load(&mut other, &path).unwrap();
         let bits = |numbers: Vec<f64>| numbers.into_iter().map(f64::to_bits).collect::<Vec<_>>();
         assert_eq!(bits(numbers(&model)), bits(numbers(&other)), "{name}");
-        // the formats of others give way to the model's number type, if it can hold them; our own says no
+        // the formats of others are converted to the model's number type, if it can hold the numbers; our own is
+        // refused
         let mut single = Mlp::builder([3, 4, 2]).build::<f32>();
         let error = load(&mut single, &path).unwrap_err().to_string();
         assert!(error.contains("1e308 is too large for f32") || name == "m.gradus", "{error}");
@@ -181,7 +182,8 @@ fn files_of_others_that_are_damaged_are_errors() {
             let error = load(&mut net, &path).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
         }
-        // the heads and the numbers: no damage may do worse than be loaded, and those of a header are refused
+        // damage anywhere in the heads and the numbers: a file may be loaded or refused, and if refused, changes
+        // nothing
         for place in (0..whole.len()).step_by(11) {
             let mut bytes = whole.clone();
             bytes[place] ^= 0x21;

@@ -1,4 +1,4 @@
-//! A run that is stopped and goes on is the run that was never stopped.
+//! A run that is stopped and resumed gives the same results as a run that was never stopped.
 
 mod common;
 
@@ -21,7 +21,7 @@ fn data() -> Dataset {
     digits().test.subset(&(0..90).collect::<Vec<_>>())
 }
 
-/// A run with everything in it.
+/// A run with every feature at once.
 fn run(checkpoints: Checkpoints) -> (Net, History) {
     let data = data();
     let (train, valid) = data.split(0.8, 1);
@@ -61,7 +61,7 @@ fn a_run_goes_on_exactly_from_any_of_its_steps() {
     }
 }
 
-/// Whatever moves a model can be stopped and taken up again, and what goes around it too.
+/// Every kind of descent can be stopped and resumed, and so can the wrappers around it.
 #[test]
 fn every_kind_of_descent_goes_on_from_a_checkpoint() {
     fn goes_on<D: Descent<f32>>(name: &str, batch: usize, make: impl Fn() -> D) {
@@ -86,7 +86,7 @@ fn every_kind_of_descent_goes_on_from_a_checkpoint() {
     goes_on("SAGA", 30, || Saga::new(0.1, 5));
 }
 
-/// How a call ended is part of what a later call saves: a program that is started again hears of it.
+/// A later call also saves how an earlier call ended, so that a program that is started again learns it.
 #[test]
 fn a_call_that_is_over_after_a_resume_says_how_it_ended() {
     let folder = tempfile::tempdir().unwrap();
@@ -103,7 +103,7 @@ fn a_call_that_is_over_after_a_resume_says_how_it_ended() {
     assert_eq!(program()[0].ended, Ended::Early);
 }
 
-/// A state is not read as that of something else.
+/// A saved state is not read as the state of another kind of optimizer.
 #[test]
 fn a_checkpoint_of_another_kind_of_descent_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -113,7 +113,7 @@ fn a_checkpoint_of_another_kind_of_descent_is_refused() {
     let before = bits(&model);
     let mut other = Trainer::new(Lookahead::new(Adam::new(0.01))).epochs(3).checkpoints(checkpoints());
     let error = other.fit(&mut model, &iris(), None).unwrap_err();
-    // the files are sound: nobody is told to go on without them
+    // the file is sound, so the error must not advise to go on without it
     assert!(matches!(error, TrainError::Load(LoadError::Optimizer { .. })), "{error}");
     let error = error.to_string();
     assert!(error.contains("is OptimizerState<f32>, not LookaheadState<OptimizerState<f32>, f32>"), "{error}");
@@ -169,7 +169,7 @@ fn other_runs_and_other_settings_are_refused_and_nothing_is_changed() {
     assert!(error.to_string().contains("the saved state is of adam"), "{error}");
     assert_eq!(bits(&model), before);
 
-    // a run that is complete is loaded, and ends at once
+    // a run that is complete is loaded and ends at once
     assert_eq!(fit(&mut model, true, 1, 32).unwrap(), 10);
     assert_ne!(bits(&model), before);
 }
@@ -234,7 +234,7 @@ fn every_damage_of_a_checkpoint_is_its_own_error() {
     assert!(error.ends_with("not a saved model: it is a checkpoint"), "{error}");
 }
 
-/// What the children below run: tiny, saved after every step, for ever.
+/// The run of the child processes below: tiny, saved after every step, and without an end for them.
 fn endless(folder: &Path, steps: u64) -> (Mlp, History) {
     let mut model = Mlp::builder([4, 64, 3]).dropout(0.2).seed(1).build::<f32>();
     let mut trainer = Trainer::new(Adam::new(1e-3))
@@ -246,7 +246,7 @@ fn endless(folder: &Path, steps: u64) -> (Mlp, History) {
     (model, history)
 }
 
-/// Not a test: the process that the tests below start.
+/// Not a test, but the process that the tests below start.
 #[test]
 #[ignore = "run by the tests that kill it"]
 fn child() {
@@ -269,13 +269,13 @@ fn last(folder: &Path) -> Option<(u64, PathBuf)> {
     Checkpoints::in_folder(folder).list().unwrap().pop()
 }
 
-/// Files that are not complete yet.
+/// The number of files that are not complete yet.
 fn being_written(folder: &Path) -> usize {
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     names.filter(|name| name.to_string_lossy().starts_with(".gradus-")).count()
 }
 
-/// The model of a run of so many steps that was never stopped.
+/// The model of a run of `steps` steps that was never stopped.
 fn never_stopped(steps: u64) -> Vec<u32> {
     let mut model = Mlp::builder([4, 64, 3]).dropout(0.2).seed(1).build::<f32>();
     Trainer::new(Adam::new(1e-3)).steps(steps).seed(4).fit(&mut model, &iris(), None).unwrap();
@@ -297,7 +297,7 @@ fn a_process_killed_200_times_never_loses_its_last_checkpoint() {
                 assert!(start.elapsed() < Duration::from_secs(60), "the child does nothing");
             }
         };
-        // until it has saved something, and then at any time, or, every other time, while it writes
+        // kill it after it has saved something new: at any time, or, every other time, while it writes
         wait(&|| last(folder.path()).is_some_and(|(now, _)| now > step));
         match kill % 2 {
             0 => std::thread::sleep(Duration::from_micros(kill.wrapping_mul(0x9E37_79B9) % 9000)),
@@ -308,7 +308,7 @@ fn a_process_killed_200_times_never_loses_its_last_checkpoint() {
         half_written += being_written(folder.path());
         let (now, _) = last(folder.path()).expect("a checkpoint is there");
         assert!(now > step, "kill {kill}: step {now} after {step}");
-        let (loaded, history) = endless(folder.path(), now); // complete: only loads
+        let (loaded, history) = endless(folder.path(), now); // the run is complete, so it is only loaded
         assert_eq!(history.steps.len() as u64, now);
         model = loaded;
         step = now;

@@ -1,4 +1,4 @@
-//! What a `Trainer` does, beside saving.
+//! The behaviour of `Trainer`, apart from saving.
 
 mod common;
 
@@ -87,7 +87,7 @@ fn divergence_stops_before_the_step_and_says_where_it_began() {
     assert!(text.contains("smaller learning rate") && text.contains("where it began: "), "{text}");
     assert!(text.contains("tests/common/mod.rs") || text.contains("crates/nn/src"), "names a line: {text}");
 
-    // a loss that is finite, with a gradient that is not: √0
+    // √0: the loss is finite, but its gradient is not
     let mut w = Param::new([0.0f32]);
     let data = (array![1.0f32, 2.0], array![0.0f32, 0.0]);
     let mut trainer = Trainer::new(Sgd::new(0.1))
@@ -182,7 +182,7 @@ fn rare_classes_can_be_drawn_more_often() {
     let data = data.subset(&rare);
     let threes = data.label_counts()[3];
     let drawn = |sampling: Sampling| {
-        // the cost is the share of threes among what is drawn
+        // the cost is the share of threes among the drawn rows
         let mut trainer = Trainer::new(Sgd::new(0.0)).sampling(sampling).epochs(20).cost(
             |w: &Param, t: &Tape, batch: &gradus_data::Batch| {
                 let share = batch.y.iter().filter(|&&y| y == 3).count() as f64 / batch.y.len() as f64;
@@ -238,7 +238,7 @@ fn no_data_is_an_error() {
     assert!(matches!(Trainer::new(Sgd::new(0.1)).fit(&mut model, &none, None), Err(TrainError::Empty)));
     let few = digits().test.subset(&[1, 2]);
     assert!(matches!(Trainer::new(Sgd::new(0.1)).drop_last(true).fit(&mut model, &few, None), Err(TrainError::Empty)));
-    // validation data may be empty: there is no loss then, and no metrics
+    // validation data may be empty: then there is no loss, and there are no metrics
     let history = Trainer::new(Sgd::new(1e-3)).epochs(1).fit(&mut model, &few, Some(&none)).unwrap();
     let valid = history.last().valid.as_ref().unwrap();
     assert!(valid.loss.is_nan() && valid.metrics.is_empty());
@@ -270,7 +270,7 @@ fn evaluating_in_chunks_is_evaluating_at_once() {
 
 #[test]
 fn an_epochs_loss_is_the_mean_over_its_rows() {
-    // frozen, so that every batch is of the same model; 200 rows are six batches of 32 and one of 8
+    // frozen, so that every batch meets the same model; 200 rows are six batches of 32 and one of 8
     let data = small();
     let mut model = Mlp::builder([64, 8, 10]).seed(1).build::<f32>();
     let mut trainer = Trainer::new(Sgd::new(1.0).group("*", |g| g.frozen(true))).epochs(2).shards(3);
@@ -333,7 +333,7 @@ fn images_are_changed_in_training_and_not_in_validation() {
     let losses = |augment: Option<Augment>| {
         let mut model = Mlp::builder([64, 8, 10]).seed(1).build::<f32>();
         let task = augment.map_or(Classify::new(), |augment| Classify::new().augment(augment));
-        // in order and without a step: what differs between the epochs is what was drawn
+        // the rows are in order and the steps have length 0, so epochs differ only in the drawn changes of the images
         let mut trainer = Trainer::new(Sgd::new(0.0)).task(task).sampling(Sampling::InOrder).epochs(2);
         let history = trainer.fit(&mut model, &data, Some(&data)).unwrap();
         (history.epochs[0].train.loss, history.epochs[1].train.loss, history.epochs[0].valid.as_ref().unwrap().loss)
@@ -364,7 +364,7 @@ fn costs_that_weigh_rows_are_the_same_in_parts() {
     for (a, b) in whole.iter().zip(losses(10, 4, 1)).chain(whole.iter().zip(losses(40, 1, 4))) {
         assert!((a - b).abs() < 1e-12, "{a} {b}");
     }
-    // evaluated in any order, and at once
+    // the loss of an evaluation in chunks is the loss of all rows at once
     let model = Mlp::builder([64, 8, 10]).seed(1).build::<f64>();
     let many = digits().test.subset(&(0..300).collect::<Vec<_>>()).cast::<f64>();
     let tape = Tape::inference();
@@ -387,7 +387,7 @@ fn a_batch_of_nothing_but_ignored_labels_does_no_harm() {
 
 #[test]
 fn what_dropout_drew_is_drawn_again_to_explain_a_divergence() {
-    // 1 / (sum of what dropout left), which is infinite only when it left nothing
+    // 1 / (the sum that dropout left), which is infinite only when dropout left nothing
     let data = Array2::<f32>::ones((400, 1));
     let mut explained = 0;
     for seed in 0..10 {
@@ -463,7 +463,7 @@ fn a_metric_of_nothing_cannot_be_watched() {
     assert!(matches!(error, TrainError::Watch { .. }), "{error}");
 }
 
-/// A gradient that is not finite ends the run with whatever moves the model.
+/// A gradient that is not finite ends the run, whichever descent moves the model.
 #[test]
 fn every_kind_of_descent_reports_a_gradient_that_is_not_finite() {
     fn diverges<D: Descent<f32>>(optimizer: D) {

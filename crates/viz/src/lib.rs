@@ -1,6 +1,6 @@
 //! Plots of schedules, descents and training runs, as SVG.
 //!
-//! A [`Plot`] is lines over two axes. It is made by hand, or of what the other crates return:
+//! A [`Plot`] has lines over two axes. You make it by hand, or from the results of the other crates:
 //!
 //! ```
 //! use gradus_optim::{cosine, warmup};

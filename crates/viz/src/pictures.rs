@@ -1,4 +1,4 @@
-//! Plots of what the other crates return.
+//! Plots of the results of the other crates.
 
 use std::borrow::Borrow;
 use std::ops::RangeInclusive;
@@ -12,22 +12,22 @@ use ndarray::Ix1;
 use crate::plot::COLORS;
 use crate::{Plot, Series, Style};
 
-/// Points of the grid along each axis that contours are taken from.
+/// The number of grid points along each axis from which contours are computed.
 const GRID: usize = 161;
-/// How many contours there are.
+/// The number of contours.
 const LEVELS: usize = 18;
 const GREY: (u8, u8, u8) = (150, 150, 150);
 
-/// Steps of a schedule that a plot shows at most.
+/// The most steps of a schedule that a plot shows.
 const POINTS: u64 = 5000;
 
 impl Plot {
-    /// A schedule's factors over its first steps.
+    /// Plots the factors of a schedule over its first steps.
     pub fn schedule(schedule: &Schedule, steps: u64) -> Plot {
         Self::schedules(&[("", schedule)], steps)
     }
 
-    /// Several schedules in one plot, by name.
+    /// Plots several schedules in one picture, with their names.
     pub fn schedules<N: AsRef<str>, S: Borrow<Schedule>>(schedules: &[(N, S)], steps: u64) -> Plot {
         let mut plot = Plot::new("").axes("step", "factor of the learning rate");
         let (mut low, mut high) = (0.0f64, 0.0f64);
@@ -47,10 +47,10 @@ impl Plot {
         }
     }
 
-    /// The cost against the learning rate, with the rate that is suggested.
+    /// Plots the cost against the learning rate, with the suggested rate.
     pub fn range_test(test: &RangeTest) -> Plot {
         let over = |costs: &[f64]| test.rates.iter().copied().zip(costs.iter().copied()).collect::<Vec<_>>();
-        // costs may end far above everything that matters
+        // the last costs may be far above the range that matters
         let low = test.smoothed.iter().copied().fold(f64::INFINITY, f64::min);
         let first = test.smoothed.first().copied().unwrap_or(1.0);
         let (from, to) = (low - 0.3 * (first - low), first + 0.6 * (first - low));
@@ -69,7 +69,7 @@ impl Plot {
         }
     }
 
-    /// Costs over steps, by name, on a logarithmic axis.
+    /// Plots costs over steps, with their names, on a logarithmic axis.
     pub fn costs<N: AsRef<str>, C: AsRef<[T]>, T: Float>(costs: &[(N, C)]) -> Plot {
         costs.iter().fold(Plot::new("").axes("step", "cost").log_y(true), |plot, (name, costs)| {
             let points = costs.as_ref().iter().enumerate().map(|(step, cost)| (step as f64, cost.to_f64()));
@@ -77,7 +77,8 @@ impl Plot {
         })
     }
 
-    /// Contours of a function of two variables over a part of the plane. They are closer where the function is low.
+    /// Plots contours of a function of two variables over a part of the plane. They are closer where the function is
+    /// low.
     ///
     /// ```
     /// use gradus_optim::{Sgd, functions, minimize};
@@ -88,7 +89,7 @@ impl Plot {
     /// ```
     ///
     /// # Panics
-    /// If it is not of two variables, or a range is empty.
+    /// If the function is not of two variables, or a range is empty.
     #[track_caller]
     pub fn contours(
         cost: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>,
@@ -97,7 +98,7 @@ impl Plot {
     ) -> Plot {
         let ((x0, x1), (y0, y1)) = (x.into_inner(), y.into_inner());
         assert!(x0 < x1 && y0 < y1, "Plot::contours: {x0} … {x1}, {y0} … {y1} is no part of a plane");
-        // one step beyond the picture on each side: contours are closed there, along the edge
+        // the grid goes one step beyond the picture on each side, because contours are closed along its edge
         let step = |from: f64, to: f64| (to - from) / (GRID - 3) as f64;
         let (dx, dy) = (step(x0, x1), step(y0, y1));
         let at = |from: f64, step: f64, i: usize| from + step * (i as f64 - 1.0);
@@ -116,7 +117,7 @@ impl Plot {
             .copied()
             .collect();
         levels.dedup();
-        // a grid's values lie in the middle of its cells
+        // the builder takes each value to lie in the middle of a cell of the grid
         let lines = ContourBuilder::new(GRID, GRID, true)
             .x_origin(x0 - 1.5 * dx)
             .y_origin(y0 - 1.5 * dy)
@@ -139,14 +140,15 @@ impl Plot {
     /// Adds the path of a descent in two variables.
     ///
     /// # Panics
-    /// If it is not in two variables.
+    /// If the descent is not in two variables.
     #[track_caller]
     pub fn path(self, name: &str, run: &Minimum<f64, Ix1>) -> Plot {
         assert!(run.at.len() == 2, "Plot::path: `{name}` is a descent in {} variables, not two", run.at.len());
         self.series(name, Style::Dotted, run.path.iter().map(|x| (x[0], x[1])))
     }
 
-    /// [`contours`](Self::contours) of a test function, with its minima and [`path`](Self::path)s of descents by name.
+    /// Plots the [`contours`](Self::contours) of a test function with its minima, and the [`path`](Self::path)s of
+    /// descents with their names.
     ///
     /// # Panics
     /// If the function is not of two variables.
@@ -160,8 +162,8 @@ impl Plot {
         plot.with(Series { name: String::new(), style: Style::Points, points, color: Some((0, 0, 0)) })
     }
 
-    /// A training run: its losses, of each batch and each epoch, each of its metrics, and its learning rates, as plots
-    /// for [`stack`](crate::stack).
+    /// Plots a training run: its losses (of each batch and of each epoch), each of its metrics, and its learning rates.
+    /// Pass the plots to [`stack`](crate::stack).
     pub fn history(history: &History) -> Vec<Plot> {
         let steps = |value: fn(&gradus_train::StepRow) -> f64| {
             history.steps.iter().enumerate().map(move |(i, row)| (i as f64, value(row))).collect::<Vec<_>>()
@@ -208,7 +210,7 @@ mod tests {
         let f = himmelblau();
         let run = minimize(f.cost, f.start(), Sgd::new(0.01), 10);
         let svg = Plot::paths(f, &[("descent", &run)]).svg();
-        assert_eq!(svg.matches("<circle").count(), 11 + 4); // the minima too
+        assert_eq!(svg.matches("<circle").count(), 11 + 4); // the points of the path, and the minima
         assert!(svg.matches("<polyline").count() > 20 && svg.contains("descent"));
         assert!(svg.len() < 200_000, "{} bytes", svg.len());
     }

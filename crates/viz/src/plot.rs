@@ -8,29 +8,29 @@ use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
 
-/// How a [`Series`] is drawn.
+/// The style in which a [`Series`] is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// a line
     Line,
     /// a line with a dot at each point
     Dotted,
-    /// a thin line, of a lighter colour: for what is only behind
+    /// a thin line of a lighter colour, for the background
     Faint,
     /// dots alone
     Points,
 }
 
-/// Points with a name. One without a name is not in the legend.
+/// Points with a name. If the name is empty, the series is not in the legend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     /// the text of the legend
     pub name: String,
-    /// how it is drawn
+    /// the style in which the points are drawn
     pub style: Style,
-    /// x and y; what is not finite is left out, the line goes on behind it
+    /// x and y; points that are not finite are left out, and the line connects the points around them
     pub points: Vec<(f64, f64)>,
-    /// red, green, blue; the next of a list if there is none
+    /// red, green, blue; the next colour of a list if it is `None`
     pub color: Option<(u8, u8, u8)>,
 }
 
@@ -48,7 +48,7 @@ pub struct Plot {
     title: String,
     axes: (String, String),
     log: (bool, bool),
-    /// from, to; what there are points for if nobody said
+    /// from, to; if it is `None`, the range that has points
     ranges: [Option<(f64, f64)>; 2],
     series: Vec<Series>,
     size: (u32, u32),
@@ -59,7 +59,7 @@ pub(crate) const COLORS: [(u8, u8, u8); 7] =
     [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (230, 159, 0), (90, 90, 90)];
 
 impl Plot {
-    /// With a title and no lines yet.
+    /// A plot with a title and no lines yet.
     pub fn new(title: &str) -> Self {
         Plot {
             title: title.to_owned(),
@@ -83,53 +83,53 @@ impl Plot {
         self
     }
 
-    /// Whether the x axis is logarithmic: what is not above 0 is then left out.
+    /// Sets whether the x axis is logarithmic. Numbers that are 0 or less are then left out.
     pub fn log_x(mut self, log: bool) -> Self {
         self.log.0 = log;
         self
     }
 
-    /// Whether the y axis is logarithmic: what is not above 0 is then left out.
+    /// Sets whether the y axis is logarithmic. Numbers that are 0 or less are then left out.
     pub fn log_y(mut self, log: bool) -> Self {
         self.log.1 = log;
         self
     }
 
-    /// Shows this part of the x axis; all that there are points for otherwise.
+    /// Shows this part of the x axis. The default is the range that has points.
     pub fn range_x(mut self, from: f64, to: f64) -> Self {
         self.ranges[0] = Some((from, to));
         self
     }
 
-    /// Shows this part of the y axis; all that there are points for otherwise.
+    /// Shows this part of the y axis. The default is the range that has points.
     pub fn range_y(mut self, from: f64, to: f64) -> Self {
         self.ranges[1] = Some((from, to));
         self
     }
 
-    /// Width and height in pixels; 900 × 420 otherwise.
+    /// Sets the width and the height in pixels. The default is 900 × 420.
     pub fn size(mut self, width: u32, height: u32) -> Self {
         self.size = (width, height);
         self
     }
 
-    /// Adds points.
+    /// Adds a series of points.
     pub fn series(self, name: &str, style: Style, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.with(Series { name: name.to_owned(), style, points: points.into_iter().collect(), color: None })
     }
 
-    /// Adds points, of a colour of one's own.
+    /// Adds a series, which may have a colour of its own.
     pub fn with(mut self, series: Series) -> Self {
         self.series.push(series);
         self
     }
 
-    /// The picture.
+    /// Draws the plot as SVG.
     pub fn svg(&self) -> String {
         stack(std::slice::from_ref(self))
     }
 
-    /// Writes the picture to a file, which is there as a whole or not at all.
+    /// Writes the picture to a file. The file is written as a whole or not at all.
     ///
     /// # Errors
     /// If the system refuses.
@@ -177,7 +177,7 @@ impl Plot {
             let lines = pieces(&shown, [x, y]).filter(|_| *style != Style::Points);
             let drawn = chart.draw_series(lines.map(|part| PathElement::new(part, stroke)))?;
             if !name.is_empty() {
-                // blanks, because the reader's font may be wider than the one measured
+                // blanks, because the reader's font may be wider than the measured one
                 drawn.label(format!("{name}   ")).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], stroke));
             }
         }
@@ -192,7 +192,7 @@ impl Plot {
         Ok(())
     }
 
-    /// The corner that the lines pass through least: the legend covers what is there.
+    /// The corner that the lines pass through least. The legend goes there, since it covers the lines below it.
     fn emptiest_corner(&self, [x, y]: &[Axis; 2]) -> SeriesLabelPosition {
         use SeriesLabelPosition::{LowerLeft, LowerRight, UpperLeft, UpperRight};
         let share =
@@ -219,7 +219,7 @@ impl Plot {
     }
 }
 
-/// Several plots as one picture, one below the other.
+/// Draws several plots as one picture, one below the other.
 pub fn stack(plots: &[Plot]) -> String {
     let (width, height) = plots.iter().fold((0, 0), |(w, h), plot| (w.max(plot.size.0), h + plot.size.1));
     let mut svg = String::new();
@@ -237,7 +237,7 @@ pub fn stack(plots: &[Plot]) -> String {
     svg
 }
 
-/// Writes [`stack`] to a file, which is there as a whole or not at all.
+/// Writes the picture of [`stack`] to a file. The file is written as a whole or not at all.
 ///
 /// # Errors
 /// If the system refuses.
@@ -245,15 +245,15 @@ pub fn save_stack(plots: &[Plot], path: impl AsRef<Path>) -> Result<(), FileErro
     write_atomically(path.as_ref(), stack(plots).as_bytes())
 }
 
-/// The lines through points, cut where they leave the picture by far: a descent that diverges goes off it, and does not
-/// fill the file with coordinates that nothing shows.
+/// The lines through points, cut where they leave the picture by far. A descent that diverges then goes off the
+/// picture, and does not fill the file with coordinates that nothing shows.
 fn pieces<'p>(points: &'p [(f64, f64)], [x, y]: [&'p Axis; 2]) -> impl Iterator<Item = Vec<(f64, f64)>> + 'p {
     let near = |p: &(f64, f64)| x.is_near(p.0) && y.is_near(p.1);
     points.split(move |p| !near(p)).filter(|part| !part.is_empty()).map(<[_]>::to_vec)
 }
 
-/// Those points that lie apart from the one before by more than a 300th of the picture: a descent that comes to rest is
-/// one dot.
+/// The points that are further than a 300th of the picture from the last such point, so that a descent that comes to
+/// rest is one dot.
 fn apart<'p>(points: &'p [(f64, f64)], [x, y]: [&'p Axis; 2]) -> impl Iterator<Item = (f64, f64)> + 'p {
     let mut last = None;
     let close = move |a: (f64, f64), b: (f64, f64)| {
@@ -268,7 +268,7 @@ fn apart<'p>(points: &'p [(f64, f64)], [x, y]: [&'p Axis; 2]) -> impl Iterator<I
     })
 }
 
-/// One axis: what part of it is shown, in powers of ten if it is logarithmic.
+/// One axis: the part that is shown. If the axis is logarithmic, the numbers are powers of ten.
 #[derive(Clone)]
 struct Axis {
     log: bool,
@@ -286,7 +286,7 @@ impl Axis {
             Some((from, to)) => places(&mut [from, to].into_iter()),
             None => {
                 let (from, to) = places(&mut plot.series.iter().flat_map(|s| &s.points).map(of));
-                // a little air, and some width where all points are at one place
+                // a little air around the points, and some width if all points are at one place
                 let air = if to > from { 0.03 * (to - from) } else { 0.05 * from.abs().max(1.0) };
                 (from - air, to + air)
             }
@@ -308,12 +308,12 @@ impl Axis {
         (self.from - width..=self.to + width).contains(&place)
     }
 
-    /// Powers of ten, and twice and five times them, where a logarithmic axis has few.
+    /// Returns whether a logarithmic axis shows so few powers of ten that their double and fivefold are ticks too.
     fn is_close_up(&self) -> bool {
         self.log && self.to - self.from < 1.5
     }
 
-    /// From one tick to the next: 1, 2 or 5 times a power of ten, for about six ticks.
+    /// The distance between two ticks: 1, 2 or 5 times a power of ten, for about six ticks.
     fn step(&self) -> f64 {
         let rough = (self.to - self.from) / 6.0;
         let unit = 10f64.powf(rough.log10().floor());
@@ -321,7 +321,7 @@ impl Axis {
         if self.log { step.max(1.0).round() } else { step }
     }
 
-    /// Round numbers, about six of them.
+    /// The places of the ticks: about six round numbers.
     fn ticks(&self) -> Vec<f64> {
         if self.is_close_up() {
             let decades = self.from.floor() as i32..=self.to.ceil() as i32;
@@ -329,16 +329,16 @@ impl Axis {
             return decades.flat_map(of).filter(|&t| self.contains(t)).collect();
         }
         let step = self.step();
-        let many = (self.to - self.from) / step > 100.0; // between numbers so small that a step rounds to 0
+        let many = (self.to - self.from) / step > 100.0; // between numbers so close that a step rounds to 0
         if many || !step.is_normal() {
             return vec![self.from, self.to];
         }
-        // the ends themselves count, whatever rounding did to them
+        // the tolerance keeps ticks at the very ends, whatever rounding did to them
         let first = (self.from / step - 1e-9).ceil() as i64;
         (first..=(self.to / step + 1e-9).floor() as i64).map(|i| i as f64 * step).collect()
     }
 
-    /// As many digits as tell one tick from the next.
+    /// The label of a tick, with as many digits as distinguish it from the next.
     fn label(&self, place: f64) -> String {
         let value = if self.log { 10f64.powf(place) } else { place };
         // a power of ten, or 2 or 5 times one, has one digit

@@ -41,7 +41,7 @@ fn noise_has_its_deviation_and_limits_hold() {
     Augment::images(20, 20).shift(3.0).rotate(5.0).noise(2.0).apply(&mut zeros, &mut rng(0));
     let std = zeros.mapv(|x| x * x).mean().unwrap().sqrt();
     assert!((std - 2.0).abs() < 0.1, "{std}");
-    // a dot in the middle stays within the limits of its moves, and its weight stays one
+    // a dot in the middle moves no further than the limit, and its numbers still add up to 1
     for step in 0..200 {
         let mut dot = Array2::<f64>::zeros((1, 121));
         dot[[0, 60]] = 1.0;

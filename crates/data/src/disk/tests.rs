@@ -63,7 +63,7 @@ fn files_that_are_cut_or_grown_are_refused_at_once() {
     }
     write_npy(&path, &ndarray::arr0(1.0f32)).unwrap();
     assert!(DiskRows::<f32>::open(&path).unwrap_err().to_string().contains("a single number has no rows"));
-    // cut while it is open: an error of the step that reads it
+    // a file that is cut while it is open is an error when its rows are read
     write_npy(&path, &Array2::<f32>::zeros((4, 3))).unwrap();
     let rows = DiskRows::<f32>::open(&path).unwrap();
     std::fs::write(&path, b"").unwrap();

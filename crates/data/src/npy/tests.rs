@@ -81,7 +81,7 @@ fn what_is_wrong_is_named() {
 
 #[test]
 fn a_small_archive_cannot_ask_for_much_memory() {
-    // zeros pack a thousandfold: three members that say they are 2 GiB of bytes each
+    // zeros pack well, so a small archive could hold this: two members that say they are 1 GiB of bytes each
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bomb.npz");
     let mut archive = ZipWriter::new(File::create(&path).unwrap());

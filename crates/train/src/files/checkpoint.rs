@@ -23,10 +23,10 @@ struct Saved<T: Float, S, E> {
     extra: Typed<E, false>,
 }
 
-/// What is said of a state that is not of this optimizer's kind.
+/// The start of the message about a state of another kind of optimizer; `load_checked` recognises the error by it.
 const OTHER_OPTIMIZER: &str = "the saved state is";
 
-/// Something with the name of its type before it, so that it is not read as something else.
+/// A value with the name of its type before it, so that it is not read as a value of another type.
 #[derive(Serialize)]
 struct Typed<E, const OPTIMIZER: bool> {
     #[serde(with = "gradus_autograd::exact")]
@@ -65,8 +65,8 @@ impl<E, const OPTIMIZER: bool> Typed<E, OPTIMIZER> {
     }
 }
 
-/// The name of a type without the modules that it and its parts are in. What is saved by reference is loaded as its
-/// own.
+/// The name of a type, without the modules of the type and of its parts. References are left out, and `str` and slices
+/// become `String` and `Vec`, because a value that is saved by reference is loaded as an owned value.
 fn type_of<E: ?Sized>() -> String {
     let (mut short, mut word) = (String::new(), String::new());
     for sign in std::any::type_name::<E>().chars().chain([' ']) {
@@ -74,7 +74,7 @@ fn type_of<E: ?Sized>() -> String {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | ':' => word.push(sign),
             _ => {
                 let name = word.rsplit("::").next().unwrap_or_default();
-                // a slice is loaded as a list
+                // a slice is loaded as a `Vec`
                 match (short.rfind('['), sign) {
                     (Some(open), ']') if !short[open..].contains(';') => {
                         short.replace_range(open..=open, "Vec<");
@@ -142,12 +142,12 @@ pub fn save_checkpoint<T: Float, M: Module<T> + ?Sized, D: Descent<T>>(
     container::write(Kind::Checkpoint, &saved, path.as_ref())
 }
 
-/// Loads what [`save_checkpoint`] wrote into a model and an optimizer made with the same settings, and returns what was
-/// saved beside them, which must be asked for by the same type (a `&str` as a `String`, a slice as a `Vec`).
+/// Loads a file of [`save_checkpoint`] into a model and an optimizer that were made with the same settings. Returns the
+/// extra value that was saved with them; its type must be the saved one (`String` for a `&str`, `Vec` for a slice).
 ///
 /// # Errors
-/// If the file is not there, no checkpoint, cut short, damaged, of another format, does not fit model or optimizer, or
-/// what is saved beside them is of another type. Both are then as they were.
+/// If the file is missing, is no checkpoint, is cut short or damaged, has another format, does not fit the model or the
+/// optimizer, or has an extra value of another type. Model and optimizer are then as they were.
 pub fn load_checkpoint<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: DeserializeOwned>(
     path: impl AsRef<Path>,
     model: &mut M,
@@ -156,7 +156,7 @@ pub fn load_checkpoint<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: Deseri
     load_checked(path.as_ref(), model, optimizer, |_, _| Ok(()))
 }
 
-/// The same, with one more look at what was saved before anything is changed.
+/// Does the same as [`load_checkpoint`], but calls `check` on the extra value and the model before anything is changed.
 pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: DeserializeOwned>(
     path: &Path,
     model: &mut M,
@@ -165,7 +165,7 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: De
 ) -> Result<E, LoadError> {
     let content = container::open(Kind::Checkpoint, path).map_err(LoadError::at(path))?;
     let saved: Saved<T, D::State, E> = container::decode(&content, T::NAME).map_err(|error| match error {
-        // the file is sound, and of another optimizer
+        // the file is sound, but of another kind of optimizer
         ContainerError::Content { reason } if reason.contains(OTHER_OPTIMIZER) => {
             LoadError::Optimizer { path: path.into(), reason }
         }
@@ -193,9 +193,8 @@ pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: De
 /// Where a [`Trainer`](crate::Trainer) saves its run, when, and how many of the last checkpoints it keeps.
 ///
 /// The files are called `step-0000001200.checkpoint`. A folder is for one run, and one process at a time: without
-/// [`resume`](Self::resume), a folder that holds checkpoints is an error, and nothing in it is touched. What a
-/// checkpoint does not hold is what the program sets: which parameters are frozen, and what a callback keeps for
-/// itself.
+/// [`resume`](Self::resume), a folder that holds checkpoints is an error, and nothing in it is touched. A checkpoint
+/// does not hold the things that the program sets: which parameters are frozen, and the variables of a callback.
 ///
 /// ```
 /// use gradus_nn::Mlp;
@@ -225,20 +224,20 @@ pub struct Checkpoints {
     resume: bool,
 }
 
-/// Before the step's number in a file's name, and behind it.
+/// The parts of a file's name before and after the number of the step.
 const NAME: (&str, &str) = ("step-", ".checkpoint");
 
 impl Checkpoints {
-    /// At the end of each epoch, the last three kept.
+    /// Saves at the end of each epoch, and keeps the last three checkpoints.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
         Checkpoints { folder: folder.into(), every: None, epochs: 1, keep: 3, resume: false }
     }
 
-    /// At the end of every so many epochs, and of the run, instead of each: a checkpoint waits for the disk, some
-    /// milliseconds, and short epochs are over sooner.
+    /// Saves at the end of the run and of every `epochs`-th epoch, instead of each epoch. A checkpoint waits for the
+    /// disk for some milliseconds, which is longer than a short epoch takes.
     ///
     /// # Panics
-    /// If it is 0.
+    /// If `epochs` is 0.
     #[track_caller]
     pub fn every_epochs(mut self, epochs: u64) -> Self {
         assert!(epochs > 0, "Checkpoints: every 0 epochs");
@@ -246,10 +245,10 @@ impl Checkpoints {
         self
     }
 
-    /// And after every so many steps.
+    /// Also saves a checkpoint after every `steps` steps.
     ///
     /// # Panics
-    /// If it is 0.
+    /// If `steps` is 0.
     #[track_caller]
     pub fn every_steps(mut self, steps: u64) -> Self {
         assert!(steps > 0, "Checkpoints: every 0 steps");
@@ -257,10 +256,10 @@ impl Checkpoints {
         self
     }
 
-    /// How many of the last ones are kept.
+    /// Sets how many of the last checkpoints are kept.
     ///
     /// # Panics
-    /// If it is 0.
+    /// If `count` is 0.
     #[track_caller]
     pub fn keep(mut self, count: usize) -> Self {
         assert!(count > 0, "Checkpoints: 0 are kept");
@@ -268,7 +267,7 @@ impl Checkpoints {
         self
     }
 
-    /// Whether the run goes on from the last checkpoint in the folder, if there is one.
+    /// Sets whether the run goes on from the last checkpoint in the folder, if there is one.
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
         self
@@ -278,7 +277,8 @@ impl Checkpoints {
         self.resume
     }
 
-    /// Whether to save after a step, given how many epochs are complete if it is the last of one.
+    /// Returns whether to save after a step. `epochs` is the number of complete epochs, if the step is the last of an
+    /// epoch.
     pub(crate) fn is_due(&self, step: u64, epochs: Option<u64>) -> bool {
         self.every.is_some_and(|every| step.is_multiple_of(every))
             || epochs.is_some_and(|epochs| epochs.is_multiple_of(self.epochs))
@@ -292,10 +292,10 @@ impl Checkpoints {
         |source| FileError { path: self.folder.clone(), source }
     }
 
-    /// The checkpoints in the folder, the oldest first.
+    /// The checkpoints in the folder, each with its step, the oldest first.
     ///
     /// # Errors
-    /// If the folder is there, but cannot be read.
+    /// If the folder exists, but cannot be read.
     pub fn list(&self) -> Result<Vec<(u64, PathBuf)>, FileError> {
         let entries = match fs::read_dir(&self.folder) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -314,14 +314,14 @@ impl Checkpoints {
         Ok(found)
     }
 
-    /// Makes the folder, and clears it of what a killed run left half-written.
+    /// Makes the folder, and removes the half-written files of killed runs from it.
     pub(crate) fn prepare(&self) -> Result<(), FileError> {
         fs::create_dir_all(&self.folder).map_err(self.failed())?;
         remove_unfinished(&self.folder);
         Ok(())
     }
 
-    /// Saves a step, then removes what is more than are kept.
+    /// Saves the run at a step, then removes the oldest checkpoints if there are more than are kept.
     pub(crate) fn save<T: Float, M: Module<T> + ?Sized, D: Descent<T>>(
         &self,
         step: u64,

@@ -1,5 +1,5 @@
-//! Files of our own: 8 bytes of magic, the format's version (u32), the length of what follows (u64) and its CRC-32
-//! (u32), all little-endian, then the content by bincode.
+//! The file format of this crate: 8 bytes of magic, the version of the format (u32), the length of the content (u64)
+//! and its CRC-32 (u32), all little-endian, then the content, encoded by bincode.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,7 +12,7 @@ use gradus_data::{FileError, write_atomically};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What kind of file it is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
     Model,
@@ -29,7 +29,7 @@ impl Kind {
         }
     }
 
-    /// of the content's format
+    /// The version of the content's format.
     pub(crate) fn version(self) -> u32 {
         match self {
             Kind::Model => 1,
@@ -46,12 +46,12 @@ impl Kind {
 }
 
 pub(crate) const HEAD: usize = 24;
-/// Bytes that a file may take at most.
+/// The most bytes that a file may have.
 pub(crate) const LIMIT: usize = 1 << if usize::BITS > 32 { 32 } else { 27 };
-/// Parameters and buffers that a model may have at most.
+/// The most parameters and buffers that a model may have.
 const MAX_LEAVES: u64 = 1 << 20;
 
-/// Why the content of a file could not be read.
+/// The error of a file whose content could not be read.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs)]
@@ -75,10 +75,10 @@ pub enum ContainerError {
 }
 debug_as_display!(ContainerError);
 
-/// The bytes of a file.
+/// Encodes a content, with the head before it.
 ///
 /// # Errors
-/// If there are more than are ever read.
+/// If there are more bytes than are ever read.
 pub(crate) fn seal(kind: Kind, content: &impl Serialize, path: &Path) -> Result<Vec<u8>, FileError> {
     let mut bytes = vec![0; HEAD];
     let length = bincode::serde::encode_into_std_write(content, &mut bytes, config::standard());
@@ -95,12 +95,12 @@ pub(crate) fn seal(kind: Kind, content: &impl Serialize, path: &Path) -> Result<
     Ok(bytes)
 }
 
-/// Writes a file. A crash leaves the old one or the new one.
+/// Writes a file. A crash leaves the old file or the new one.
 pub(crate) fn write(kind: Kind, content: &impl Serialize, path: &Path) -> Result<(), FileError> {
     write_atomically(path, &seal(kind, content, path)?)
 }
 
-/// The content behind the head, its length and checksum checked.
+/// Reads a file, checks its head, length and checksum, and returns the content after the head.
 pub(crate) fn open(kind: Kind, path: &Path) -> Result<Vec<u8>, ContainerError> {
     let mut file = File::open(path)?;
     let mut head = Vec::new();
@@ -134,8 +134,8 @@ pub(crate) fn open(kind: Kind, path: &Path) -> Result<Vec<u8>, ContainerError> {
     Ok(content)
 }
 
-/// Reads a content that begins with a model's [`Leaves`](crate::files::leaves::Leaves): number type and count are
-/// checked before any number is read.
+/// Decodes a content that begins with a model's [`Leaves`](crate::files::leaves::Leaves). The number type and the count
+/// of the leaves are checked before any number is read.
 pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str) -> Result<C, ContainerError> {
     let damaged = |reason: String| ContainerError::Content { reason };
     let ((found, leaves), _): ((String, u64), usize) =
@@ -154,10 +154,11 @@ pub(crate) fn decode<C: DeserializeOwned>(content: &[u8], scalar: &'static str) 
     }
 }
 
-/// Decodes with a limit that follows from the content's size. What is saved by this crate asks for no memory by a
-/// length that lies: lists grow with what is there, and texts are lent before they are copied (`autograd::exact`). A
-/// `String` in what a user saves beside a model is allocated by its length, which this bounds. (Bincode counts 8 bytes
-/// for a whole number that takes one, and its limit is known when compiled: each costs code.)
+/// Decodes with a memory limit that follows from the size of the content. The types of this crate ask for no memory if
+/// a length lies: lists grow with the entries that are there, and texts are borrowed before they are copied
+/// (`autograd::exact`). But a `String` in the extra value of a user is allocated by its stated length, which the limit
+/// bounds. (The limit is 8 times the size or more, because bincode counts 8 bytes for a whole number that takes one. It
+/// must be known at compile time, and each value costs code, so there are few.)
 fn within<C: DeserializeOwned>(content: &[u8]) -> Result<(C, usize), DecodeError> {
     macro_rules! limited {
         ($($bits:literal)*) => {

@@ -1,4 +1,4 @@
-//! A model's numbers by path, and how they fit another model.
+//! The numbers of a model by path, and how they fit another model.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(crate) struct Leaves<T: Float> {
-    /// of its numbers; stands first, so that it is checked before they are read
+    /// the type of the numbers; it stands first, so that it is checked before they are read
     #[serde(with = "gradus_autograd::exact")]
     pub(crate) scalar: String,
     pub(crate) leaves: Vec<SavedLeaf<T>>,
@@ -26,7 +26,7 @@ pub(crate) struct SavedLeaf<T: Float> {
     pub(crate) numbers: Vec<T>,
 }
 
-/// How saved numbers differ from a model.
+/// The differences between saved numbers and a model.
 #[must_use = "it tells what was not loaded"]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mismatch {
@@ -34,12 +34,12 @@ pub struct Mismatch {
     pub missing: Vec<String>,
     /// paths that are in the file, but not in the model
     pub unexpected: Vec<String>,
-    /// in both: path, shape in the file, shape in the model
+    /// paths that are in both, but with other shapes: the path, the shape in the file, the shape in the model
     pub shapes: Vec<(String, Vec<usize>, Vec<usize>)>,
 }
 
 impl Mismatch {
-    /// Whether everything fits.
+    /// Returns whether everything fits.
     pub fn is_empty(&self) -> bool {
         *self == Mismatch::default()
     }
@@ -60,13 +60,13 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// The first path that stands twice.
+/// The first path that occurs a second time.
 pub(crate) fn twice<'a>(paths: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut seen = HashSet::new();
     paths.into_iter().find(|path| !seen.insert(*path))
 }
 
-/// What keeps a model from being saved or loaded: two leaves of one path.
+/// The reason why a model cannot be saved or loaded, if there is one: two of its leaves have the same path.
 pub(crate) fn unfit<T: Float, M: Module<T> + ?Sized>(model: &M) -> Option<String> {
     let leaves = model.leaves();
     let path = twice(leaves.iter().map(|(path, _)| &**path))?;
@@ -107,7 +107,8 @@ impl<T: Float> Leaves<T> {
         mismatch
     }
 
-    /// What is wrong in itself: numbers that are not as many as the shape says, or two leaves of one path.
+    /// Describes a flaw of the saved numbers in themselves, if there is one: a leaf with more or fewer numbers than its
+    /// shape says, or two leaves of one path.
     pub(crate) fn flaw(&self) -> Option<String> {
         if let Some(path) = twice(self.leaves.iter().map(|leaf| &*leaf.path)) {
             return Some(format!("it holds {path} twice"));
@@ -117,7 +118,7 @@ impl<T: Float> Leaves<T> {
         Some(format!("{} has {} numbers for shape {:?}", short.path, short.numbers.len(), short.shape))
     }
 
-    /// Writes what fits into a model. Returns how many leaves that were.
+    /// Copies the saved leaves whose path and shape fit into a model. Returns the number of these leaves.
     ///
     /// # Errors
     /// If the model's `visit_mut` does not go to the same leaves as its `visit`. Nothing is written then.

@@ -1,5 +1,5 @@
-//! What is saved: checkpoints of a run, models, and other libraries' files. `container.rs` is the format of our own,
-//! `leaves.rs` a model's numbers by path.
+//! Files: checkpoints of a run, saved models, and the files of other libraries. `container.rs` has the format of our
+//! own, `leaves.rs` the numbers of a model by path.
 
 pub(crate) mod checkpoint;
 pub(crate) mod container;

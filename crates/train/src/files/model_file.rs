@@ -1,4 +1,4 @@
-//! Saved models: in a format of our own, as safetensors, or as NumPy's archive.
+//! Saved models: in a format of our own, as safetensors, or as a NumPy archive.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -15,9 +15,9 @@ use crate::files::safetensors_file;
 
 /// Saves a model's parameters and buffers. A crash leaves the old file or the new one.
 ///
-/// The name says the format, in small letters or capitals. `.safetensors` and `.npz` are read by other programs, with
-/// PyTorch's names and layouts for the layers that both have; any other name is the format of our own, with version,
-/// length and checksum.
+/// The extension of the file's name, in small letters or capitals, chooses the format. `.safetensors` and `.npz` are
+/// read by other programs, with PyTorch's names and layouts for the layers that both libraries have. Any other
+/// extension stands for the format of our own, with version, length and checksum.
 ///
 /// ```
 /// use gradus_autograd::Module;
@@ -55,19 +55,19 @@ pub fn save<T: Float, M: Module<T> + ?Sized>(model: &M, path: impl AsRef<Path>) 
     }
 }
 
-/// How a file's name ends, in small letters.
+/// The extension of a file's name, in small letters.
 fn extension(path: &Path) -> Option<String> {
     Some(path.extension()?.to_str()?.to_ascii_lowercase())
 }
 
-/// Loads what [`save`] wrote, or PyTorch or NumPy, into a model of the same architecture. The content says the format.
+/// Loads a file of [`save`], PyTorch or NumPy into a model of the same architecture. The content tells the format.
 ///
-/// Numbers of another type become the model's, but for the format of our own, which says so. `num_batches_tracked`,
-/// which PyTorch's batch normalisation counts and does not use, is passed over.
+/// Numbers of another type are converted to the model's type, except in the format of our own, where another type is an
+/// error. `num_batches_tracked`, which PyTorch's batch normalisation counts but does not use, is skipped.
 ///
 /// # Errors
-/// If the file is not there, not a model, damaged, or does not fit: then every path that is missing, unexpected or of
-/// another shape is listed, and the model is as it was.
+/// If the file is missing, is not a model, is damaged, or does not fit the model: then every path that is missing,
+/// unexpected or of another shape is listed. The model is then as it was.
 pub fn load<T: Float, M: Module<T> + ?Sized>(model: &mut M, path: impl AsRef<Path>) -> Result<(), LoadError> {
     let path = path.as_ref();
     let saved = read::<T>(path)?;
@@ -78,14 +78,14 @@ pub fn load<T: Float, M: Module<T> + ?Sized>(model: &mut M, path: impl AsRef<Pat
     write(&saved, model, path).map(drop)
 }
 
-/// Writes what fits into a model that can take it. Returns how much that was.
+/// Copies the leaves that fit into a model, if it can take them. Returns the number of these leaves.
 fn write<T: Float, M: Module<T> + ?Sized>(saved: &Leaves<T>, model: &mut M, path: &Path) -> Result<usize, LoadError> {
     let fault = |reason| LoadError::Model { path: path.into(), reason };
     unfit(model).map_or(Ok(()), |reason| Err(fault(reason)))?;
     saved.write_to(model).map_err(fault)
 }
 
-/// Loads what fits of a file, and returns what does not: for a model whose last layer is another, say.
+/// Loads the part of a file that fits the model, and returns the differences: for a model with another last layer, say.
 ///
 /// ```
 /// use gradus_nn::Mlp;
@@ -101,7 +101,7 @@ fn write<T: Float, M: Module<T> + ?Sized>(saved: &Leaves<T>, model: &mut M, path
 /// ```
 ///
 /// # Errors
-/// If the file is not there, not a model, or damaged, or if nothing in it fits. The model is then as it was.
+/// If the file is missing, is not a model, or is damaged, or if nothing in it fits. The model is then as it was.
 pub fn load_partial<T: Float, M: Module<T> + ?Sized>(
     model: &mut M,
     path: impl AsRef<Path>,
@@ -109,8 +109,8 @@ pub fn load_partial<T: Float, M: Module<T> + ?Sized>(
     load_renamed(model, path, |name| Some(name.to_owned()))
 }
 
-/// [`load_partial`] of a file whose names are others: `rename` is given each name of the file and returns the model's
-/// path, or nothing for what is to be left out.
+/// Does the same as [`load_partial`] for a file with other names: `rename` gets each name in the file and returns the
+/// path in the model, or `None` if the numbers are to be left out.
 ///
 /// ```
 /// use gradus_nn::{Linear, rng};
@@ -127,7 +127,7 @@ pub fn load_partial<T: Float, M: Module<T> + ?Sized>(
 /// ```
 ///
 /// # Errors
-/// As [`load_partial`], and if two names become one.
+/// As [`load_partial`], and if two names become the same.
 pub fn load_renamed<T: Float, M: Module<T> + ?Sized>(
     model: &mut M,
     path: impl AsRef<Path>,
@@ -150,14 +150,14 @@ pub fn load_renamed<T: Float, M: Module<T> + ?Sized>(
     Ok(mismatch)
 }
 
-/// What stands before every name of a file that would be the model's without it.
+/// The prefix before every name in the file without which the names would be the model's, if there is one.
 fn prefix(mismatch: &Mismatch) -> Option<&str> {
     let (first, own) = (mismatch.unexpected.first()?, mismatch.missing.iter());
     let before = own.filter_map(|own| first.strip_suffix(&**own)).max_by_key(|before| before.len())?;
     mismatch.unexpected.iter().all(|name| name.starts_with(before)).then_some(before).filter(|p| !p.is_empty())
 }
 
-/// What a file holds, in whichever format.
+/// Reads the leaves of a file in any of the formats.
 fn read<T: Float>(path: &Path) -> Result<Leaves<T>, LoadError> {
     let failed = |source| FileError { path: path.into(), source };
     let mut start = Vec::new();

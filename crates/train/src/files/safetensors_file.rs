@@ -10,8 +10,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use crate::LoadError;
 use crate::files::leaves::{Leaves, SavedLeaf};
 
-/// A count of PyTorch's batch normalisation that nothing depends on (unless its momentum is `None`). It is an integer,
-/// and PyTorch does without it when it loads.
+/// Returns whether a path is that of the count in PyTorch's batch normalisation. Nothing depends on this count (unless
+/// the momentum is `None`). It is an integer, and PyTorch loads a model without it.
 pub(crate) fn is_passed_over(path: &str) -> bool {
     path == "num_batches_tracked" || path.ends_with(".num_batches_tracked")
 }
@@ -67,11 +67,11 @@ pub(crate) fn read<T: Float>(bytes: &[u8], path: &Path) -> Result<Leaves<T>, Loa
         }
         leaves.push(SavedLeaf { path: name.to_owned(), shape: tensor.shape().to_vec(), numbers });
     }
-    leaves.sort_by(|a, b| a.path.cmp(&b.path)); // the file's order is a hash map's
+    leaves.sort_by(|a, b| a.path.cmp(&b.path)); // the file has the order of a hash map
     Ok(Leaves { scalar: T::NAME.into(), leaves })
 }
 
-/// The first number that is finite in the file and not any more as T.
+/// The first number that is finite in the file but not as `T`.
 fn too_large<T: Float>(bytes: &[u8], numbers: &[T]) -> Option<f64> {
     let wide = bytes.as_chunks::<8>().0.iter().map(|&b| f64::from_le_bytes(b));
     wide.zip(numbers).find(|(wide, x)| wide.is_finite() && !x.is_finite()).map(|(wide, _)| wide)

@@ -1,17 +1,17 @@
-//! Which classes a model takes for which, and what follows for each.
+//! The confusion of classes by a model, and the scores that follow from it for each class.
 
 use std::fmt;
 
 use ndarray::Array2;
 
-/// How a class fared.
+/// The counts of one class.
 #[derive(Clone, Copy)]
 pub(super) struct Class {
-    /// the examples of the class that were taken for it
+    /// the number of examples of the class that were taken for it
     pub(super) hits: f64,
-    /// the examples that were taken for it
+    /// the number of examples that were taken for the class
     pub(super) predicted: f64,
-    /// the examples of it
+    /// the number of examples of the class
     pub(super) actual: f64,
 }
 
@@ -30,8 +30,8 @@ impl Class {
     }
 }
 
-/// Of two classes, what `of` says of class 1; of more, its mean over those that occur, in labels or predictions, as
-/// scikit-learn has it. NaN if none does.
+/// The score `of` over all classes. With two classes, it is that of class 1; with more, the mean over the classes that
+/// occur in labels or predictions, as in scikit-learn. NaN if no class occurs.
 pub(super) fn overall(classes: &[Class], of: fn(Class) -> f64) -> f64 {
     if let [no, yes] = classes {
         return if no.occurs() || yes.occurs() { of(*yes) } else { f64::NAN };
@@ -44,7 +44,7 @@ pub(super) fn share(part: f64, whole: f64) -> f64 {
     if whole == 0.0 { 0.0 } else { part / whole }
 }
 
-/// How often class i was taken for class j, and what follows from it.
+/// Counts of how often class i was taken for class j, and the scores that follow from them.
 ///
 /// ```
 /// use gradus_train::Confusion;
@@ -54,9 +54,9 @@ pub(super) fn share(part: f64, whole: f64) -> f64 {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
-    /// row: the label; column: the prediction
+    /// the counts; the row is the label, the column the prediction
     pub matrix: Array2<usize>,
-    /// of each label, how many were taken for no class, because an output was NaN
+    /// for each label, the number of examples that were taken for no class, because an output was NaN
     pub undecided: Vec<usize>,
 }
 
@@ -64,14 +64,14 @@ impl Confusion {
     /// Counts predictions by label.
     ///
     /// # Panics
-    /// If there are not as many of both, or one is no class.
+    /// If there are not as many predictions as labels, or a prediction or a label is not below `classes`.
     #[track_caller]
     pub fn new(predictions: &[usize], labels: &[usize], classes: usize) -> Self {
         let decisions: Vec<Option<usize>> = predictions.iter().copied().map(Some).collect();
         Self::of(&decisions, labels, classes)
     }
 
-    /// The same, of predictions of which some were none.
+    /// Does the same for decisions, which are `None` where there was no prediction.
     #[track_caller]
     pub(crate) fn of(decisions: &[Option<usize>], labels: &[usize], classes: usize) -> Self {
         let (p, y) = (decisions.len(), labels.len());
@@ -99,30 +99,31 @@ impl Confusion {
         }
     }
 
-    /// The share of right predictions; NaN of none.
+    /// The share of right predictions; NaN if there are no examples.
     pub fn accuracy(&self) -> f64 {
         let all = self.matrix.sum() + self.undecided.iter().sum::<usize>();
         self.matrix.diag().sum() as f64 / all as f64
     }
 
-    /// Of those taken for a class, the share that is of it: TP / (TP + FP); 0 if none was.
+    /// The share of the examples taken for a class that are of this class: TP / (TP + FP); 0 if no example was taken
+    /// for it.
     pub fn precision(&self, class: usize) -> f64 {
         self.class(class).precision()
     }
 
-    /// Of those of a class, the share that was taken for it: TP / (TP + FN); 0 if there are none.
+    /// The share of the examples of a class that were taken for it: TP / (TP + FN); 0 if the class has no examples.
     pub fn recall(&self, class: usize) -> f64 {
         self.class(class).recall()
     }
 
-    /// The harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN); 0 if there is nothing to share.
+    /// The harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN); 0 if all three counts are 0.
     pub fn f1(&self, class: usize) -> f64 {
         self.class(class).f1()
     }
 }
 
 impl fmt::Display for Confusion {
-    /// A row a label, a column a prediction; a dot for 0.
+    /// Writes a row for each label and a column for each prediction, with a dot for 0.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let classes = self.matrix.nrows();
         let undecided = self.undecided.iter().any(|&n| n > 0);

@@ -1,4 +1,4 @@
-//! What a model makes of a data set.
+//! The predictions and scores of a model on a data set.
 
 use gradus_autograd::{Float, Tape, Var};
 use gradus_data::{Dataset, Examples, FileError, RowBatches};
@@ -11,28 +11,28 @@ use crate::learn::metrics::largest;
 use crate::run::shards::parallel;
 use crate::{Classify, Metric, Task};
 
-/// What outputs are compared with.
+/// The values that outputs are compared with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets<T: Float> {
     /// a class for each example
     Labels(Vec<usize>),
     /// numbers, of the shape of the outputs
     Numbers(ArrayD<T>),
-    /// nothing: there are no metrics
+    /// no targets, so there are no metrics
     None,
 }
 
-/// Outputs of a model beside what they should be.
+/// The outputs of a model, with their targets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions<T: Float = f32> {
-    /// along the first axis, the examples
+    /// the outputs; the examples are along the first axis
     pub outputs: ArrayD<T>,
     /// the targets, as many as there are outputs
     pub targets: Targets<T>,
 }
 
 impl<T: Float> Predictions<T> {
-    /// Outputs beside their targets; `None` if there are no targets.
+    /// Outputs with their targets; `None` if there are no targets.
     pub fn new(outputs: Var<'_, T>, targets: Targets<T>) -> Option<Self> {
         let targets = match targets {
             Targets::None => return None,
@@ -50,7 +50,7 @@ impl<T: Float> Predictions<T> {
     /// The labels.
     ///
     /// # Panics
-    /// If the targets are none.
+    /// If the targets are not labels.
     #[track_caller]
     pub fn labels(&self) -> &[usize] {
         match &self.targets {
@@ -75,7 +75,7 @@ impl<T: Float> Predictions<T> {
         }
     }
 
-    /// Outputs for each label or row: the length of the last axis.
+    /// The number of outputs for each label or row: the length of the last axis, or 1 if it is the only axis.
     pub(crate) fn columns(&self) -> usize {
         match self.outputs.shape() {
             [] | [_] => 1,
@@ -83,14 +83,14 @@ impl<T: Float> Predictions<T> {
         }
     }
 
-    /// The class that is predicted for each row of the last axis: the one with the largest logit, the first of those
-    /// that tie; for one logit a row, 1 if it is above 0. A row that holds NaN is class 0 here; metrics count it as
-    /// wrong, whatever its label.
+    /// The class that is predicted for each row of the last axis: the class with the largest logit, or the first of
+    /// those that tie. If a row has one logit, the class is 1 if the logit is above 0, and else 0. A row that holds NaN
+    /// is class 0 here; metrics count it as wrong, whatever its label.
     pub fn classes(&self) -> Vec<usize> {
         self.decisions().into_iter().map(|class| class.unwrap_or(0)).collect()
     }
 
-    /// [`classes`](Self::classes), nothing for a row that holds NaN.
+    /// Does the same as [`classes`](Self::classes), but gives `None` for a row that holds NaN.
     pub(crate) fn decisions(&self) -> Vec<Option<usize>> {
         let one = |x: &T| (!x.to_f64().is_nan()).then(|| usize::from(x.to_f64() > 0.0));
         match self.columns() {
@@ -99,7 +99,7 @@ impl<T: Float> Predictions<T> {
         }
     }
 
-    /// The labels, one for each prediction.
+    /// The labels, after a check that there is one for each prediction.
     #[track_caller]
     pub(crate) fn matched_labels(&self) -> &[usize] {
         let (labels, rows) = (self.labels(), self.numbers().len() / self.columns().max(1));
@@ -112,28 +112,28 @@ impl<T: Float> Predictions<T> {
         labels
     }
 
-    /// The share of right predictions; NaN of none.
+    /// The share of right predictions; NaN if there are no predictions.
     ///
     /// # Panics
-    /// If the targets are no labels, or not as many as predictions.
+    /// If the targets are not labels, or there are not as many labels as predictions.
     #[track_caller]
     pub fn accuracy(&self) -> f64 {
         Metric::accuracy().of(self)
     }
 
-    /// Which class was taken for which.
+    /// The counts of which class was taken for which.
     ///
     /// # Panics
-    /// If the targets are no labels.
+    /// If the targets are not labels, or there are not as many labels as predictions.
     #[track_caller]
     pub fn confusion(&self) -> Confusion {
         Confusion::of(&self.decisions(), self.matched_labels(), self.columns().max(2))
     }
 
-    /// Predictions of batches one after the other.
+    /// Joins the predictions of several batches, one after the other.
     ///
     /// # Panics
-    /// If the outputs of a batch are of another shape, or have no axis for its examples.
+    /// If the outputs of two batches differ in shape beyond the first axis, or have no axis for the examples.
     #[track_caller]
     pub(crate) fn concat(parts: Vec<Self>) -> Self {
         let Some(first) = parts.first() else {
@@ -165,16 +165,16 @@ impl<T: Float> Predictions<T> {
 /// A mean cost, and metrics with their names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    /// mean cost
+    /// the mean cost
     #[serde(with = "gradus_autograd::exact")]
     pub loss: f64,
-    /// in the task's order
+    /// the metrics with their names, in the task's order
     #[serde(with = "gradus_autograd::exact")]
     pub metrics: Vec<(String, f64)>,
 }
 
 impl Scores {
-    /// A metric, or `loss`, by its name.
+    /// Returns a metric, or `loss`, by its name.
     pub fn get(&self, name: &str) -> Option<f64> {
         if name == "loss" {
             return Some(self.loss);
@@ -183,12 +183,12 @@ impl Scores {
     }
 }
 
-/// What a model does on a data set.
+/// The results of a model on a data set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation<T: Float = f32> {
-    /// cost and metrics
+    /// the cost and the metrics
     pub scores: Scores,
-    /// all of its outputs
+    /// the outputs for all examples, with their targets
     pub predictions: Predictions<T>,
 }
 
@@ -201,14 +201,14 @@ impl<T: Float> Evaluation<T> {
     /// The share of right predictions.
     ///
     /// # Panics
-    /// If the targets are no labels.
+    /// If the targets are not labels.
     #[track_caller]
     pub fn accuracy(&self) -> f64 {
         self.predictions.accuracy()
     }
 }
 
-/// Examples that are run at once.
+/// The number of examples that are run at once.
 const CHUNK: usize = 256;
 
 /// Runs a classifier over a data set, 256 examples at a time, on an inference tape.
@@ -229,14 +229,13 @@ pub fn evaluate<T: Float, M: Forward<T> + ?Sized>(model: &M, data: &Dataset<T>) 
     evaluate_task(model, &Classify::new(), data).expect("data in memory can be read")
 }
 
-/// Runs a model over a data set as a task says, 256 examples at a time, on an inference tape. The loss of no data is
-/// NaN.
+/// Runs a model over a data set by a task, 256 examples at a time, on an inference tape. Without data, the loss is NaN.
 ///
 /// # Errors
 /// If the data cannot be read.
 ///
 /// # Panics
-/// If model, task and data do not fit.
+/// If the model, the task and the data do not fit together.
 #[track_caller]
 pub fn evaluate_task<T: Float, M: Sync + ?Sized, E: Examples>(
     model: &M,
@@ -246,7 +245,8 @@ pub fn evaluate_task<T: Float, M: Sync + ?Sized, E: Examples>(
     run(&mut [Tape::inference()], None, model, task, data)
 }
 
-/// The same, as many chunks side by side as there are tapes. What a chunk computes does not depend on them.
+/// Does the same, with as many chunks side by side as there are tapes. The results of a chunk do not depend on their
+/// number.
 pub(crate) fn run<T: Float, M: Sync + ?Sized, E: Examples>(
     tapes: &mut [Tape<T>],
     pool: Option<&rayon::ThreadPool>,

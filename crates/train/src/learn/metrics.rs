@@ -1,4 +1,4 @@
-//! How good predictions are: plain functions, and [`Metric`]s that a training run computes.
+//! Measures of predictions: plain functions, and [`Metric`]s that a training run computes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use gradus_optim::Goal;
 use super::confusion::{Class, overall};
 use crate::Predictions;
 
-/// The place of the largest number of each row, the first of those that tie; nothing for a row that holds NaN.
+/// The place of the largest number of each row, the first of those that tie; `None` for a row that holds NaN.
 pub(crate) fn largest<T: Float>(numbers: &[T], columns: usize) -> Vec<Option<usize>> {
     let rows = numbers.chunks_exact(columns.max(1));
     let place = |row: &[T]| {
@@ -19,9 +19,9 @@ pub(crate) fn largest<T: Float>(numbers: &[T], columns: usize) -> Vec<Option<usi
     rows.map(place).collect()
 }
 
-/// The area under the receiver's curve: how likely a positive example has a larger score than a negative one, a tie
-/// counting half. NaN if all are of one kind. Time n log n (Mann and Whitney 1947,
-/// <https://doi.org/10.1214/aoms/1177730491>).
+/// The area under the receiver operating characteristic: the probability that a positive example has a larger score
+/// than a negative one, where a tie counts half. NaN if all examples are of one kind. Takes time n log n (Mann and
+/// Whitney 1947, <https://doi.org/10.1214/aoms/1177730491>).
 ///
 /// ```
 /// use gradus_train::auc;
@@ -29,7 +29,7 @@ pub(crate) fn largest<T: Float>(numbers: &[T], columns: usize) -> Vec<Option<usi
 /// ```
 ///
 /// # Panics
-/// If there are not as many scores as answers.
+/// If `scores` and `positive` differ in length.
 #[track_caller]
 pub fn auc(scores: &[f64], positive: &[bool]) -> f64 {
     let (s, p) = (scores.len(), positive.len());
@@ -49,7 +49,8 @@ pub fn auc(scores: &[f64], positive: &[bool]) -> f64 {
     wins / (below * (scores.len() as f64 - below))
 }
 
-/// What a training run computes beside the cost: a name, the way it is to go, and a function of predictions.
+/// A number that a training run computes beside the cost: its name, whether it should rise or fall, and a function of
+/// predictions.
 ///
 /// ```
 /// use gradus_optim::Goal;
@@ -77,7 +78,7 @@ type Value = dyn Fn(&[f64]) -> f64 + Send + Sync;
 enum How<T: Float> {
     /// a function of all predictions at once
     Of(Arc<Of<T>>),
-    /// a function of numbers that are counted batch by batch, and joined
+    /// a function of numbers that are counted for each batch and then joined
     Counted { count: Arc<Count<T>>, join: fn(&mut Vec<f64>, &[f64]), value: Arc<Value> },
 }
 
@@ -87,7 +88,7 @@ impl<T: Float> fmt::Debug for Metric<T> {
     }
 }
 
-/// Number by number.
+/// Adds `more` to `all`, number by number.
 fn sum(all: &mut Vec<f64>, more: &[f64]) {
     all.resize(all.len().max(more.len()), 0.0);
     all.iter_mut().zip(more).for_each(|(sum, x)| *sum += x);
@@ -102,19 +103,21 @@ fn ratio(sums: &[f64]) -> f64 {
 }
 
 impl<T: Float> Metric<T> {
-    /// One of your own. The training column of a log is then the mean over an epoch's batches, each counting as much as
-    /// in the cost; for one that can be counted over the whole epoch, see [`counted`](Self::counted).
+    /// A metric of your own. In the training column of a log, it is the mean over an epoch's batches, with the weights
+    /// that these have in the cost. For a metric that can be counted over the whole epoch, see
+    /// [`counted`](Self::counted).
     ///
     /// # Panics
-    /// If the name is that of another column of a log: `loss`, `epoch`, `step`, `lr`, `seconds`, or one that begins
-    /// with `valid_`.
+    /// If a log has another column of this name: `loss`, `epoch`, `step`, `lr`, `seconds`, or a name that begins with
+    /// `valid_`.
     #[track_caller]
     pub fn new(name: &str, goal: Goal, of: impl Fn(&Predictions<T>) -> f64 + Send + Sync + 'static) -> Self {
         Self::with(name, goal, How::Of(Arc::new(of)))
     }
 
-    /// One of your own that follows from sums: `count` makes numbers of a batch, which are added up over an epoch, and
-    /// `value` the metric of their sums. So it does not depend on the size of the batches.
+    /// A metric of your own that follows from sums: `count` computes numbers from a batch, which are added up over an
+    /// epoch, and `value` computes the metric from their sums. So the metric does not depend on the size of the
+    /// batches.
     ///
     /// ```
     /// use gradus_optim::Goal;
@@ -147,20 +150,20 @@ impl<T: Float> Metric<T> {
         Metric { name: name.to_owned(), goal, how }
     }
 
-    /// What it is called in logs.
+    /// The name of the metric in logs.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Which way it is to go.
+    /// Whether the metric should rise or fall.
     pub fn goal(&self) -> Goal {
         self.goal
     }
 
-    /// Its value.
+    /// Computes the metric.
     ///
     /// # Panics
-    /// If it is of labels and the targets are numbers, or the reverse.
+    /// If the metric is of labels and the targets are numbers, or the reverse.
     #[track_caller]
     pub fn of(&self, predictions: &Predictions<T>) -> f64 {
         match &self.how {
@@ -169,7 +172,7 @@ impl<T: Float> Metric<T> {
         }
     }
 
-    /// Takes note of a batch that counts so much.
+    /// Adds a batch of the given weight to the tally.
     #[track_caller]
     pub(crate) fn add(&self, tally: &mut Vec<f64>, predictions: &Predictions<T>, weight: f64) {
         match &self.how {
@@ -181,7 +184,7 @@ impl<T: Float> Metric<T> {
         }
     }
 
-    /// Its value for all batches that were taken note of.
+    /// The value of the metric for all batches in the tally.
     pub(crate) fn total(&self, tally: &[f64]) -> f64 {
         match &self.how {
             How::Of(_) => ratio(tally),
@@ -199,8 +202,8 @@ impl<T: Float> Metric<T> {
         Metric::counted("accuracy", Goal::Maximize, count, ratio)
     }
 
-    /// `top_k`: the share of examples whose class is among the k with the largest logits. A tie at the k-th place
-    /// counts as among them only if it stands before. A row that holds NaN never counts. One logit a row stands for two
+    /// `top_k`: the share of examples whose class is among the k classes with the largest logits. Of classes with the
+    /// same logit, the first comes first. A row that holds NaN is never a hit. One logit per row stands for two
     /// classes.
     pub fn top_k(k: usize) -> Self {
         let count = move |p: &Predictions<T>| {
@@ -228,20 +231,20 @@ impl<T: Float> Metric<T> {
         Metric::counted(&format!("top_{k}"), Goal::Maximize, count, ratio)
     }
 
-    /// `precision`: of two classes, that of class 1; of more, the mean over the classes that occur in labels or
-    /// predictions. See [`Confusion::precision`].
+    /// `precision`: with two classes, the precision of class 1; with more, the mean over the classes that occur in
+    /// labels or predictions. See [`Confusion::precision`].
     pub fn precision() -> Self {
         Self::of_classes("precision", Class::precision)
     }
 
-    /// `recall`: of two classes, that of class 1; of more, the mean over the classes that occur in labels or
+    /// `recall`: with two classes, the recall of class 1; with more, the mean over the classes that occur in labels or
     /// predictions. See [`Confusion::recall`].
     pub fn recall() -> Self {
         Self::of_classes("recall", Class::recall)
     }
 
-    /// `f1`: of two classes, that of class 1; of more, the mean over the classes that occur in labels or predictions,
-    /// as scikit-learn's `f1_score` with `average="macro"`. See [`Confusion::f1`].
+    /// `f1`: with two classes, the score of class 1; with more, the mean over the classes that occur in labels or
+    /// predictions, as in scikit-learn's `f1_score` with `average="macro"`. See [`Confusion::f1`].
     pub fn f1() -> Self {
         Self::of_classes("f1", Class::f1)
     }
@@ -262,8 +265,8 @@ impl<T: Float> Metric<T> {
         Metric::counted(name, Goal::Maximize, count, value)
     }
 
-    /// `auc`: [`auc`] of class 1 among two classes. It follows from the order of all scores, not from sums: the
-    /// training column of a log is the mean over an epoch's batches, those left out that hold one class only.
+    /// `auc`: [`auc`] of class 1, for two classes. It follows from the order of all scores, not from sums. So the
+    /// training column of a log has the mean over an epoch's batches, without the batches that hold only one class.
     pub fn auc() -> Self {
         Metric::new("auc", Goal::Maximize, |p| {
             let score = |row: &[T]| match row {
@@ -295,8 +298,8 @@ impl<T: Float> Metric<T> {
     }
 
     /// `r2`: 1 − Σ (y − ŷ)² / Σ (y − ȳ)², the share of the variance that is explained; the mean over the columns if
-    /// there are several. Of targets that are all the same it is 1 if they are met and else 0, and of fewer than two
-    /// rows NaN, as scikit-learn's `r2_score` has it.
+    /// there are several. As in scikit-learn's `r2_score`, targets that are all the same give 1 if they are met and
+    /// else 0, and fewer than two rows give NaN.
     pub fn r2() -> Self {
         let count = |p: &Predictions<T>| {
             let (outputs, targets, columns) = (p.numbers(), p.target_numbers(), p.columns().max(1));
@@ -329,8 +332,9 @@ impl<T: Float> Metric<T> {
     }
 }
 
-/// Joins, column by column, a count, a mean, and sums of squares around it (T. Chan, G. Golub, R. LeVeque, *Algorithms
-/// for computing the sample variance*, The American Statistician 37, 1983), and adds the sums behind them.
+/// Joins the sums of two parts of the data, column by column: the count, the mean and the sum of squares around it (T.
+/// Chan, G. Golub, R. LeVeque, *Algorithms for computing the sample variance*, The American Statistician 37, 1983), and
+/// the sum of squared errors, which is simply added.
 fn join_moments(all: &mut Vec<f64>, more: &[f64]) {
     all.resize(all.len().max(more.len()), 0.0);
     for (sums, &[n, mean, squares, left]) in all.as_chunks_mut::<4>().0.iter_mut().zip(more.as_chunks::<4>().0) {

@@ -1,4 +1,4 @@
-//! What is learned, and how it is measured.
+//! Tasks, and the measurement of what a model has learned.
 
 pub(crate) mod confusion;
 pub(crate) mod evaluate;

@@ -1,4 +1,4 @@
-//! What is learned: how a model is run on a batch, what it costs, and what beside the cost is looked at.
+//! Tasks: how a model is run on a batch, the cost of the batch, and the metrics beside the cost.
 
 use gradus_autograd::{Float, Module, Tape, Var};
 use gradus_data::{Augment, Batch};
@@ -8,47 +8,47 @@ use rand::Rng;
 
 use crate::{Metric, Predictions, Targets};
 
-/// What a [`Trainer`](crate::Trainer) teaches a model: [`Classify`], [`ClassifyBinary`], [`Regress`], or one of your
-/// own. For a cost alone, [`Trainer::cost`](crate::Trainer::cost) takes a closure.
+/// The task that a [`Trainer`](crate::Trainer) teaches a model: [`Classify`], [`ClassifyBinary`], [`Regress`], or a
+/// task of your own. For a cost alone, [`Trainer::cost`](crate::Trainer::cost) takes a closure.
 pub trait Task<T: Float, M: ?Sized, B>: Sync {
-    /// The outputs of a model for a batch, and their mean cost over the batch.
+    /// Returns the outputs of a model for a batch, and their mean cost over the batch.
     fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &B) -> (Var<'t, T>, Var<'t, T>);
 
-    /// What the outputs are compared with by metrics.
+    /// Returns the targets that metrics compare the outputs with.
     fn targets(&self, _: &B) -> Targets<T> {
         Targets::None
     }
 
-    /// The weight of this batch's mean cost when it is averaged with those of other batches: of the parts of a step, or
-    /// of the batches of an epoch. It is the divisor of the mean, that is the number of rows, or the sum of the class
+    /// The weight of this batch's mean cost when it is averaged with the costs of other batches, which are parts of a
+    /// step or batches of an epoch. The weight is the divisor of the mean: the number of rows, or the sum of the class
     /// weights of the labels that are not ignored.
     fn weight(&self, _: &B, rows: usize) -> f64 {
         rows as f64
     }
 
-    /// Outputs beside targets, if metrics have something to compare.
+    /// Returns the outputs with their targets, or `None` if metrics have nothing to compare.
     fn predictions(&self, outputs: Var<'_, T>, batch: &B) -> Option<Predictions<T>> {
         Predictions::new(outputs, self.targets(batch))
     }
 
-    /// What is computed beside the cost.
+    /// The metrics that are computed beside the cost.
     fn metrics(&self) -> &[Metric<T>] {
         &[]
     }
 
-    /// Changes a batch before a training step sees it, by random numbers that depend on nothing but seed, step and
+    /// Changes a batch before a training step sees it. The random numbers depend only on the seed, the step and the
     /// shard.
     fn augment(&self, _: &mut B, _: &mut dyn Rng) {}
 }
 
-/// Batches of inputs with labels: of a [`Dataset`](gradus_data::Dataset), or of an array of any shape (images,
-/// sequences) beside a `Vec<usize>`.
+/// A batch of inputs with labels: of a [`Dataset`](gradus_data::Dataset), or an array of any shape (images, sequences)
+/// beside a `Vec<usize>`.
 pub trait Labelled<T: Float> {
-    /// The inputs on a tape.
+    /// Puts the inputs on a tape.
     fn input<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T>;
     /// The labels.
     fn labels(&self) -> &[usize];
-    /// Changes the inputs, taken as images, a row each.
+    /// Changes the inputs, which are taken as images, a row each.
     fn augment(&mut self, augment: Augment, rng: &mut dyn Rng);
 }
 
@@ -82,8 +82,9 @@ impl<T: Float, D: Dimension> Labelled<T> for (Array<T, D>, Vec<usize>) {
     }
 }
 
-/// Labelled examples ([`Dataset`](gradus_data::Dataset), or any that are [`Labelled`]), a logit for each class,
-/// cross-entropy. The metric is the accuracy, until others are added. Rows whose label the cost ignores count nowhere.
+/// Classifies labelled examples ([`Dataset`](gradus_data::Dataset), or any others that are [`Labelled`]) by a logit for
+/// each class; the cost is the cross-entropy. The metric is the accuracy, to which others can be added. Rows whose
+/// label the cost ignores count neither in the cost nor in the metrics.
 ///
 /// ```
 /// use gradus_data::Augment;
@@ -108,13 +109,13 @@ impl<T: Float> Default for Classify<T> {
 }
 
 impl<T: Float> Classify<T> {
-    /// With plain cross-entropy and the accuracy.
+    /// A task with plain cross-entropy and the accuracy.
     pub fn new() -> Self {
         Classify { cost: loss::CrossEntropy::new(), metrics: vec![Metric::accuracy()], augment: None }
     }
 
-    /// Sets the cost: with weights of the classes, smoothing, an ignored label. It takes the mean, whatever its
-    /// reduction says.
+    /// Sets the cost: cross-entropy with class weights, smoothing or an ignored label. The mean is taken, whatever
+    /// reduction the given cost has.
     pub fn cost(mut self, cost: loss::CrossEntropy) -> Self {
         self.cost = cost.reduction(Reduction::Mean);
         self
@@ -166,8 +167,8 @@ impl<T: Float, M: Forward<T> + ?Sized, B: Labelled<T>> Task<T, M, B> for Classif
     }
 }
 
-/// Labelled examples of two classes, one logit each (`P(1) = σ(logit)`), binary cross-entropy. The metrics are accuracy
-/// and AUC, until others are added.
+/// Classifies labelled examples of two classes by one logit each (`P(1) = σ(logit)`); the cost is the binary
+/// cross-entropy. The metrics are accuracy and AUC, to which others can be added.
 ///
 /// ```
 /// use gradus_data::moons;
@@ -192,7 +193,7 @@ impl<T: Float> Default for ClassifyBinary<T> {
 }
 
 impl<T: Float> ClassifyBinary<T> {
-    /// With accuracy and AUC.
+    /// A task with accuracy and AUC.
     pub fn new() -> Self {
         ClassifyBinary { metrics: vec![Metric::accuracy(), Metric::auc()] }
     }
@@ -206,7 +207,7 @@ impl<T: Float> ClassifyBinary<T> {
 
 impl<T: Float, M: Forward<T> + ?Sized, B: Labelled<T>> Task<T, M, B> for ClassifyBinary<T> {
     /// # Panics
-    /// If the model does not give one number an example, or a label is neither 0 nor 1.
+    /// If the model does not give one number for each example, or a label is neither 0 nor 1.
     #[track_caller]
     fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &B) -> (Var<'t, T>, Var<'t, T>) {
         let (logits, labels) = (model.forward(batch.input(tape)), batch.labels());
@@ -232,8 +233,8 @@ impl<T: Float, M: Forward<T> + ?Sized, B: Labelled<T>> Task<T, M, B> for Classif
     }
 }
 
-/// Pairs of arrays, inputs and numbers to be met; mean squared error until another cost is set. The metrics are `mae`
-/// and `r2`, until others are added.
+/// Learns from pairs of arrays: the inputs, and the numbers that the outputs should be. The cost is the mean squared
+/// error, unless another is set. The metrics are `mae` and `r2`, to which others can be added.
 ///
 /// ```
 /// use gradus_nn::{Linear, Reduction, loss, rng};
@@ -268,13 +269,13 @@ impl<T: Float> Default for Regress<T> {
 }
 
 impl<T: Float> Regress<T> {
-    /// With the mean squared error, `mae` and `r2`.
+    /// A task with the mean squared error, `mae` and `r2`.
     pub fn new() -> Self {
         let metrics = vec![Metric::mae(), Metric::r2()];
         Regress { cost: Box::new(|y, target| loss::mse(y, target, Reduction::Mean)), metrics }
     }
 
-    /// Sets the cost, a mean over the batch, of outputs and targets.
+    /// Sets the cost: a function of outputs and targets that returns the mean over the batch.
     pub fn cost(mut self, cost: impl for<'t> Fn(Var<'t, T>, Var<'t, T>) -> Var<'t, T> + Send + Sync + 'static) -> Self {
         self.cost = Box::new(cost);
         self
@@ -312,7 +313,7 @@ impl<T: Float, M: Forward<T> + ?Sized, D: Dimension, E: Dimension> Task<T, M, (A
     }
 }
 
-/// A cost of your own, without metrics. Made by [`Trainer::cost`](crate::Trainer::cost).
+/// A task that is only a cost of your own, without metrics. [`Trainer::cost`](crate::Trainer::cost) makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct CostOf<F>(pub(crate) F);
 

@@ -1,4 +1,4 @@
-//! What the user calls: a run from its beginning, or from where the last one ended.
+//! The calls that train: a run from its beginning, or from where the last one ended.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +11,7 @@ use crate::run::state::State;
 use crate::run::trainer::Last;
 use crate::{Epoch, History, Task, TrainError, Trainer};
 
-/// What a callback sees, after each step.
+/// The things that a callback can see and change after each step.
 #[derive(Debug)]
 pub struct AfterStep<'a, M, D> {
     /// the model after the step
@@ -24,22 +24,23 @@ pub struct AfterStep<'a, M, D> {
     pub epoch: Option<&'a Epoch>,
 }
 
-/// What an earlier call left.
+/// The state that earlier calls left.
 pub(crate) struct Call<T: Float> {
     pub(crate) before: Option<State<T>>,
-    /// how many calls there were
+    /// the number of earlier calls
     pub(crate) calls: u64,
 }
 
 impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     /// Trains the model, for the [`epochs`](Trainer::epochs) or [`steps`](Trainer::steps) that were set.
     ///
-    /// A second call with the same model goes on where the first one ended, for as many more: optimizer, schedule,
-    /// random numbers and the count of epochs go on, so that two fits of 3 epochs are one of 6, bit for bit (Keras does
-    /// so too), unless [`keep_best`](Trainer::keep_best) gave the model the numbers of an earlier epoch in between. On
-    /// other data it goes on with a new epoch, and nothing that was best before counts. Another model, a clone also,
-    /// begins anew, so that the folds of a cross-validation do not learn from each other; so does a call after an
-    /// error, and [`start_anew`](Trainer::start_anew) asks for it.
+    /// A second call with the same model goes on where the first one ended, for as many epochs or steps again. The
+    /// optimizer, the schedule, the random numbers and the count of epochs go on, so that two fits of 3 epochs are the
+    /// same as one of 6, bit for bit (as in Keras), unless [`keep_best`](Trainer::keep_best) gave the model the numbers
+    /// of an earlier epoch in between. With other data, the second call starts a new epoch, and no best epoch from
+    /// before counts. With another model, even a clone, the call begins anew, so that the folds of a cross-validation
+    /// do not learn from each other. A call also begins anew after an error, and after
+    /// [`start_anew`](Trainer::start_anew).
     ///
     /// ```
     /// use gradus_nn::Mlp;
@@ -78,8 +79,8 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         self.fit_with(model, train, valid, |_| ControlFlow::Continue(()))
     }
 
-    /// [`fit`](Self::fit), and calls back after each step, with model and optimizer, to look at or to change; `Break`
-    /// ends the run.
+    /// Does the same as [`fit`](Self::fit), and calls `callback` after each step with the model and the optimizer,
+    /// which it may change. `Break` ends the run.
     ///
     /// ```
     /// use std::ops::ControlFlow;

@@ -1,8 +1,8 @@
-//! The settings that a run keeps.
+//! The settings that cannot change when a run goes on.
 
 use serde::{Deserialize, Serialize};
 
-/// The settings that a run cannot change when it goes on, since they set its numbers: their names and values.
+/// The settings that determine a run's numbers, so they cannot change when the run goes on: their names and values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fixed(#[serde(with = "gradus_autograd::exact")] Vec<(String, String)>);
 
@@ -15,7 +15,7 @@ impl Fixed {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
-    /// What is other than in a saved run, a line each.
+    /// Lists the settings that differ from those of a saved run, a line each.
     pub(crate) fn differences(&self, saved: &Self) -> Vec<String> {
         let others = saved.0.iter().filter(|(name, _)| self.get(name).is_none());
         let names = self.0.iter().chain(others).map(|(name, _)| name);

@@ -1,4 +1,4 @@
-//! How a training run went, and its log files.
+//! The history of a training run, and its log files.
 
 use std::path::{Path, PathBuf};
 
@@ -12,16 +12,16 @@ use crate::Scores;
 pub struct Epoch {
     /// the number of the epoch, counted from 1
     pub epoch: u64,
-    /// steps made since the run began
+    /// the number of steps made since the run began
     pub step: u64,
-    /// the mean scores of its batches, each before its step
+    /// the mean scores of its batches, each measured before the step
     pub train: Scores,
     /// the scores on the validation data, after the epoch
     pub valid: Option<Scores>,
     /// the learning rate of its last step
     #[serde(with = "gradus_autograd::exact")]
     pub lr: f64,
-    /// the time that it took, validation included
+    /// the time that the epoch took, validation included
     #[serde(with = "gradus_autograd::exact")]
     pub seconds: f64,
 }
@@ -37,7 +37,7 @@ pub struct StepRow {
     pub lr: f64,
 }
 
-/// Why a training run ended.
+/// The reason why a training run ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Ended {
     /// all epochs or steps were made
@@ -45,34 +45,34 @@ pub enum Ended {
     Finished,
     /// the metric that is watched got no better for too long
     Early,
-    /// the callback said so
+    /// the callback returned `Break`
     Callback,
-    /// Ctrl-C; where it was saved, if anywhere
+    /// Ctrl-C, or a request to end the process, stopped the run
     Interrupted {
-        /// the last checkpoint
+        /// the last checkpoint, if the run was saved
         #[serde(with = "gradus_autograd::exact")]
         checkpoint: Option<PathBuf>,
     },
 }
 
-/// How a training run went.
+/// The history of a training run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
-    /// a row an epoch
+    /// a row for each epoch
     pub epochs: Vec<Epoch>,
-    /// a row a step
+    /// a row for each step
     pub steps: Vec<StepRow>,
-    /// the epoch whose model was kept, from 1, if the best one is
+    /// the epoch whose model was kept as the best, counted from 1, if the best is kept
     pub best: Option<u64>,
-    /// why it ended
+    /// the reason why the run ended
     pub ended: Ended,
-    /// what should be known of it: that what was to decide is no number, say
+    /// remarks that a user should read: that the watched metric is no number, say
     #[serde(default, with = "gradus_autograd::exact")]
     pub notes: Vec<String>,
 }
 
 impl History {
-    /// What was added since there were so many epochs, steps and notes.
+    /// The part that was added after the given numbers of epochs, steps and notes.
     pub(crate) fn since(&self, [epochs, steps, notes]: [usize; 3]) -> Self {
         History {
             epochs: self.epochs[epochs.min(self.epochs.len())..].to_vec(),
@@ -86,7 +86,7 @@ impl History {
     /// The last epoch.
     ///
     /// # Panics
-    /// If there was none: no epochs were asked for, or the run was stopped in the first.
+    /// If there is none: no epochs were asked for, or the run was stopped in the first.
     #[track_caller]
     pub fn last(&self) -> &Epoch {
         self.epochs.last().expect("History::last: there is no epoch yet")
@@ -123,12 +123,12 @@ impl History {
         (columns, rows)
     }
 
-    /// Writes a row an epoch: JSON lines if the name ends in `.jsonl`, else comma-separated values. A process that is
-    /// killed leaves the old file or the new one. A number that is not there or not finite is empty in CSV and `null`
-    /// in JSON.
+    /// Writes a row for each epoch: JSON lines if the name ends in `.jsonl`, else comma-separated values. A process
+    /// that is killed leaves the old file or the new one. A number that is missing or not finite is empty in CSV and
+    /// `null` in JSON.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
         let path = path.as_ref();
         let (columns, rows) = self.table();

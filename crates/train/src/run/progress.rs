@@ -1,4 +1,4 @@
-//! What a run shows while it works: a bar on a terminal, plain lines elsewhere.
+//! The display of a run while it works: a bar on a terminal, plain lines elsewhere.
 
 use std::fmt::Write;
 use std::io::{IsTerminal, stderr};
@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{Epoch, Scores};
 
-/// Time between two lines within an epoch, where there is no terminal.
+/// The time between two lines within an epoch, where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Progress {
@@ -25,12 +25,12 @@ impl Progress {
         Progress { shown, bar: ProgressBar::hidden(), last: None, of: String::new(), steps: 0 }
     }
 
-    /// Shows `/10`, say, behind the number of an epoch.
+    /// Sets the total that is shown after the number of an epoch: `/10`, say.
     pub(crate) fn set_total(&mut self, epochs: u64) {
         self.of = format!("/{epochs}");
     }
 
-    /// An epoch begins, or goes on after so many of its steps.
+    /// Begins an epoch of `steps` steps, `done` of which have been made already.
     pub(crate) fn begin(&mut self, epoch: u64, done: usize, steps: usize) {
         self.steps = steps;
         if !self.shown {
@@ -47,7 +47,7 @@ impl Progress {
         }
     }
 
-    /// A step is made.
+    /// Shows that a step was made.
     pub(crate) fn step(&mut self, epoch: u64, done: usize, loss: f64) {
         if !self.shown {
             return;
@@ -60,7 +60,7 @@ impl Progress {
         }
     }
 
-    /// An epoch is over.
+    /// Shows the row of an epoch that is over.
     pub(crate) fn end(&mut self, row: &Epoch) {
         self.bar.finish_and_clear();
         if self.shown {
@@ -68,7 +68,7 @@ impl Progress {
         }
     }
 
-    /// Something that should be seen, whether or not progress is.
+    /// Shows a text, whether or not progress is shown.
     pub(crate) fn say(&self, text: &str) {
         self.bar.finish_and_clear();
         eprintln!("{text}");

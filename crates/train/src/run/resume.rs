@@ -20,7 +20,7 @@ pub(crate) fn check_folder(checkpoints: &Checkpoints, steps: u64) -> Result<(), 
     }
 }
 
-/// Where the last saved run in the folder stands, if there is one.
+/// Loads the last checkpoint in the folder, if there is one. Returns the state of the saved run and the path.
 pub(crate) fn last<T: Float, M: Module<T>, D: Descent<T>>(
     checkpoints: &Checkpoints,
     new: &State<T>,
@@ -44,7 +44,8 @@ pub(crate) fn last<T: Float, M: Module<T>, D: Descent<T>>(
     });
     match (saved, all.pop()) {
         (Ok(saved), _) => Ok(Some((saved, path))),
-        // the file of a run with another number type is whole, as are those that fit no model, optimizer or settings
+        // a file with another number type is not damaged, nor is one that does not fit the model, the optimizer or the
+        // settings
         (Err(error @ LoadError::Container { error: ContainerError::Scalar { .. }, .. }), _) => Err(error.into()),
         (Err(error @ (LoadError::Container { .. } | LoadError::File(_))), Some((_, older))) => {
             Err(TrainError::Damaged { error: Box::new(error), older })
@@ -53,7 +54,7 @@ pub(crate) fn last<T: Float, M: Module<T>, D: Descent<T>>(
     }
 }
 
-/// What is said when a run was interrupted.
+/// The message for a run that was interrupted.
 pub(crate) fn how_to_go_on(step: u64, checkpoint: Option<&Path>) -> String {
     match checkpoint {
         Some(path) => {

@@ -21,7 +21,7 @@ use crate::run::state::{State, first_not_finite};
 use crate::run::step::{Step, diverged, explain, gradients};
 use crate::{Ended, Epoch, History, Scores, StepRow, Task, TrainError};
 
-/// A run: what it works on, where it stands, and what it works with.
+/// A run: its settings, the model and the data, its state, and the tools that it works with.
 pub(crate) struct Run<'a, D, T: Float, M, E, K> {
     settings: &'a Settings,
     task: &'a K,
@@ -29,11 +29,11 @@ pub(crate) struct Run<'a, D, T: Float, M, E, K> {
     optimizer: &'a mut D,
     train: &'a E,
     valid: Option<&'a E>,
-    /// which way the metric that is watched is to go
+    /// whether the watched metric should rise or fall
     goal: Goal,
     steps_per_epoch: u64,
     state: State<T>,
-    /// rows of the history that stood there before: epochs, steps, notes
+    /// the numbers of epochs, steps and notes that the history had before
     rows_before: [usize; 3],
     ended: Option<Ended>,
     last_checkpoint: Option<PathBuf>,
@@ -44,7 +44,7 @@ pub(crate) struct Run<'a, D, T: Float, M, E, K> {
 }
 
 impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Batch>> Run<'a, D, T, M, E, K> {
-    /// Looks at everything that can be wrong before the first step, and goes on where a saved run, or an earlier call,
+    /// Checks everything that can be wrong before the first step, and goes on where an earlier call or a saved run
     /// ended.
     #[track_caller]
     pub(crate) fn prepare(
@@ -86,7 +86,7 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         Ok(run)
     }
 
-    /// Goes on with what an earlier call left, or with the last checkpoint.
+    /// Takes over the state of an earlier call, or of the last checkpoint.
     fn go_on(&mut self, Call { before, calls }: Call<T>) -> Result<(), TrainError> {
         let goes_on = before.is_some();
         if let Some(before) = before {
@@ -117,23 +117,23 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         Ok(())
     }
 
-    /// Whether it was resumed from within a later call of the program than this one, which is over then.
+    /// Returns whether the run was resumed from a checkpoint of a later call of `fit`; this call is over then.
     pub(crate) fn is_past(&self, calls: u64) -> bool {
         self.state.calls > calls
     }
 
-    /// What a call that is over gives back.
+    /// Returns the history and the state of a call that is over.
     pub(crate) fn leave(self) -> (History, State<T>) {
         (self.state.history.since(self.rows_before), self.state)
     }
 
-    /// Makes the steps that are left, epoch by epoch.
+    /// Makes the remaining steps, epoch by epoch.
     #[track_caller]
     pub(crate) fn run(
         &mut self,
         mut callback: impl FnMut(AfterStep<'_, M, D>) -> ControlFlow<()>,
     ) -> Result<(), TrainError> {
-        self.write_logs(&self.state.history)?; // a folder that is not there is known now
+        self.write_logs(&self.state.history)?; // so that a missing folder is an error now
         self.ended = self.is_asked_to_stop().then_some(Ended::Interrupted { checkpoint: None });
         while !self.is_over() {
             self.epoch(&mut callback)?;
@@ -141,7 +141,7 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         Ok(())
     }
 
-    /// The steps of one epoch, whose batches are read here or, ahead, on a thread of their own.
+    /// Makes the steps of one epoch. The batches are read here, or ahead on a thread of their own.
     #[track_caller]
     fn epoch(&mut self, callback: &mut impl FnMut(AfterStep<'_, M, D>) -> ControlFlow<()>) -> Result<(), TrainError> {
         let Run { settings, task, train, .. } = *self;
@@ -159,7 +159,8 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
             for step in steps {
                 let lr = self.optimizer.lr();
                 self.step(&step?, lr)?;
-                // the model is looked at once a step: before its last step counts, or before it is saved
+                // the model is checked at most once a step: here, before its last step counts, or below, before it is
+                // saved
                 let looked_at = self.state.batch == self.steps_per_epoch || self.state.is_complete(self.settings);
                 if looked_at {
                     self.check_model(lr)?;
@@ -180,7 +181,7 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         })
     }
 
-    /// One step of the optimizer, unless something is not finite.
+    /// Makes one step of the optimizer, unless a number is not finite.
     #[track_caller]
     fn step(&mut self, step: &Step<E::Batch>, lr: f64) -> Result<(), TrainError> {
         let Run { settings, task, .. } = *self;
@@ -212,7 +213,8 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         Ok(())
     }
 
-    /// If the step was the last of its epoch, the epoch's row: what was measured, and what follows from it.
+    /// If the step was the last of its epoch, validates, does what follows from the scores, and returns the epoch's
+    /// row.
     #[track_caller]
     fn end_of_epoch(&mut self, start: Instant) -> Result<Option<Epoch>, TrainError> {
         let complete = self.state.batch == self.steps_per_epoch;
@@ -240,7 +242,7 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         };
     }
 
-    /// Saves the run, if it is time: a model that is not finite never, so that it pushes no good checkpoint out.
+    /// Saves the run, if it is time. A model that is not finite is never saved, so it pushes no good checkpoint out.
     fn save(&mut self, lr: f64, row: Option<&Epoch>, looked_at: bool) -> Result<(), TrainError> {
         let (over, step) = (self.is_over(), self.state.step());
         let checkpoints = self.settings.checkpoints.as_ref();
@@ -254,7 +256,8 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         Ok(())
     }
 
-    /// The end of the run: the row of an epoch that was not completed, the best model, and why it ended.
+    /// Ends the run: adds the row of an epoch that was not completed, restores the best model, and notes why the run
+    /// ended.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Result<(History, State<T>), TrainError> {
         let within_epoch = self.ended.is_none() && self.state.batch > 0;
@@ -278,8 +281,8 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         Ok((history, self.state))
     }
 
-    /// Where the run stands after an epoch that its steps do not complete. It is not in the checkpoint: a run of more
-    /// steps goes on as if there had been no such end.
+    /// The state of the run after an epoch that its steps do not complete. This state is not in the checkpoint: a run
+    /// of more steps goes on as if there had been no such end.
     #[track_caller]
     fn partial_epoch(&mut self) -> Result<State<T>, TrainError> {
         let mut end = self.state.clone();
@@ -319,7 +322,7 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
     }
 }
 
-/// Refuses batches that change where the optimizer keeps a gradient for each.
+/// Refuses batches that are not the same in every epoch if the optimizer keeps a gradient for each batch.
 #[track_caller]
 fn fixed_batches<T: Float>(settings: &Settings, optimizer: &impl Descent<T>, steps_per_epoch: u64) {
     if let Some(terms) = optimizer.terms() {

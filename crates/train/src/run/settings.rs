@@ -1,4 +1,4 @@
-//! The settings of a training run that do not depend on optimizer and task, and what follows from them.
+//! The settings of a training run that do not depend on optimizer and task, and the values that follow from them.
 
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ pub(crate) struct Settings {
     pub(crate) ctrl_c: bool,
 }
 
-/// How long a run is.
+/// The length of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Length {
     Epochs(u64),
@@ -65,8 +65,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What sets a run's numbers, by name: a run that goes on must have the same. Whatever does so is listed here, and
-    /// nowhere else.
+    /// The settings that determine a run's numbers, by name: a run that goes on must have the same. All of them are
+    /// listed here, and nowhere else.
     pub(crate) fn fixed(&self, rows: usize, valid: Option<usize>) -> Fixed {
         fn checksum(settings: &impl serde::Serialize) -> String {
             let bytes = bincode::serde::encode_to_vec(settings, bincode::config::standard());
@@ -90,10 +90,10 @@ impl Settings {
         RowBatches::new(order, self.batch_size.saturating_mul(self.accumulate)).drop_last(self.drop_last)
     }
 
-    /// How many steps an epoch of so many examples has.
+    /// The number of steps in an epoch of `examples` examples.
     ///
     /// # Errors
-    /// If it has none.
+    /// If there are none.
     pub(crate) fn steps_per_epoch(&self, examples: usize) -> Result<u64, TrainError> {
         match self.batches((0..examples).collect()).len() {
             0 => Err(TrainError::Empty),
@@ -101,20 +101,20 @@ impl Settings {
         }
     }
 
-    /// Whether anything follows from the metric that is watched.
+    /// Returns whether anything depends on the watched metric.
     pub(crate) fn decides(&self) -> bool {
         self.keep_best || self.stopping.is_some() || self.plateau.is_some() || self.watch.is_some()
     }
 
-    /// The metric that is watched.
+    /// The name of the watched metric.
     pub(crate) fn watched(&self) -> &str {
         self.watch.as_deref().unwrap_or("loss")
     }
 
-    /// Which way the metric that is watched is to go.
+    /// Whether the watched metric should rise or fall.
     ///
     /// # Panics
-    /// If two metrics have one name.
+    /// If two metrics have the same name.
     #[track_caller]
     pub(crate) fn goal<T: Float>(&self, metrics: &[Metric<T>]) -> Result<Goal, TrainError> {
         let names: Vec<&str> = metrics.iter().map(Metric::name).collect();

@@ -1,4 +1,4 @@
-//! Work in fixed shards: their number sets the results, the number of threads only the speed.
+//! Work in fixed shards: the number of shards determines the results, the number of threads only the speed.
 //!
 //! Splitting by thread could not be reproducible, since floating-point sums depend on how they are split. So a batch is
 //! split into a fixed number of shards, each with its own tape and random stream, and their gradients are added in
@@ -37,10 +37,10 @@ pub struct Shards<T: Float = f32> {
 }
 
 impl<T: Float> Shards<T> {
-    /// So many shards on so many threads, with the random streams of a seed.
+    /// Makes `shards` shards on up to `threads` threads, with the random streams of `seed`.
     ///
     /// # Panics
-    /// If a count is 0, or the system gives no threads.
+    /// If a count is 0, or the system cannot start the threads.
     #[track_caller]
     pub fn new(shards: usize, threads: usize, seed: u64) -> Self {
         assert!(shards > 0 && threads > 0, "Shards: {shards} shards on {threads} threads; there must be at least one");
@@ -55,34 +55,34 @@ impl<T: Float> Shards<T> {
         Shards { tapes: (0..shards).map(tape).collect(), pool }
     }
 
-    /// Tells every tape the paths of a model's parameters: messages then name the layer.
+    /// Tells every tape the paths of a model's parameters, so that messages name the layer.
     pub fn name_parameters<M: Module<T> + ?Sized>(&self, model: &M) {
         self.tapes.iter().for_each(|tape| tape.name_parameters(model));
     }
 
-    /// How often the tapes have been cleared: what their random streams depend on beside seed and shard.
+    /// The number of times that the tapes have been cleared. Their random streams depend on it, beside seed and shard.
     pub fn step(&self) -> u64 {
         self.tapes[0].stream().step
     }
 
-    /// Goes on with the random streams of another step.
+    /// Sets the random streams to those of another step.
     pub fn set_step(&mut self, step: u64) {
         self.tapes.iter_mut().for_each(|tape| tape.set_stream(Stream { step, ..tape.stream() }));
     }
 
-    /// How many there are.
+    /// The number of shards.
     pub(crate) fn count(&self) -> usize {
         self.tapes.len()
     }
 
-    /// The threads, if there are more than one.
+    /// The pool of threads, if there is more than one thread.
     pub(crate) fn pool(&self) -> Option<&ThreadPool> {
         self.pool.as_ref()
     }
 
-    /// The gradients of a cost that is a sum over rows: each shard computes its part of `0..rows`, and values and
-    /// gradients are added in shard order. `cost` is given a tape and its range of rows, and returns its part and
-    /// something beside it.
+    /// Computes the gradients of a cost that is a sum over rows. Each shard computes its part of `0..rows`, and values
+    /// and gradients are added in shard order. `cost` gets a tape and a range of rows; it returns the cost of these
+    /// rows and an extra value.
     pub fn gradients<A: Send>(
         &mut self,
         rows: usize,
@@ -91,11 +91,11 @@ impl<T: Float> Shards<T> {
         self.gradients_of(&ranges(rows, self.tapes.len()), |tape, range| cost(tape, range.clone()))
     }
 
-    /// The gradients of a sum of costs, one for each part, of which there are no more than shards; added in their
-    /// order.
+    /// Computes the gradients of a sum of costs, one for each part. They are added in the order of the parts. There
+    /// must be no more parts than shards.
     ///
     /// # Panics
-    /// If there are no parts, or more than shards.
+    /// If there are no parts, or more parts than shards.
     #[track_caller]
     pub fn gradients_of<P: Sync, A: Send>(
         &mut self,
@@ -124,8 +124,8 @@ impl<T: Float> Shards<T> {
     }
 }
 
-/// `0..rows` in as many ranges as there are shards, of sizes that differ by at most one; fewer if there are fewer rows.
-/// None is empty: layers that look at a whole batch could not say what nothing means.
+/// Divides `0..rows` into as many ranges as there are shards, of sizes that differ by at most one; fewer if there are
+/// fewer rows. No range is empty, because a layer that looks at a whole batch has no result for an empty one.
 pub(crate) fn ranges(rows: usize, shards: usize) -> Vec<Range<usize>> {
     let count = shards.min(rows.max(1));
     (0..count).map(|k| k * rows / count..(k + 1) * rows / count).collect()

@@ -1,4 +1,4 @@
-//! Ctrl-C.
+//! Stopping a run by Ctrl-C.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 static LISTENS: OnceLock<Result<(), String>> = OnceLock::new();
 
-/// A run that listens, as long as it is there.
+/// A run that listens for Ctrl-C, as long as this value lives.
 pub(crate) struct Listening(());
 
 impl Drop for Listening {
@@ -16,8 +16,8 @@ impl Drop for Listening {
     }
 }
 
-/// From now on, Ctrl-C (or a request to end the process) asks the runs that listen to stop, and those that begin after
-/// it. The second one ends the process, and so does the first while no run listens.
+/// From now on, Ctrl-C (or a request to end the process) asks all runs that listen to stop, also those that begin
+/// later. The second Ctrl-C ends the process, and so does the first while no run listens.
 ///
 /// # Errors
 /// If the program has a handler of its own.
@@ -33,7 +33,7 @@ pub(crate) fn listen() -> Result<Listening, String> {
     Ok(Listening(()))
 }
 
-/// Whether it was asked to stop.
+/// Returns whether the runs were asked to stop.
 pub(crate) fn is_asked_to_stop() -> bool {
     STOP.load(Ordering::SeqCst)
 }

@@ -1,4 +1,4 @@
-//! Where a training run stands: what a checkpoint holds beside model and optimizer.
+//! The state of a training run: all that a checkpoint holds beside model and optimizer.
 
 use gradus_autograd::{Float, Leaf, Module, Visitor};
 use gradus_optim::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
@@ -9,33 +9,33 @@ use crate::run::fixed::Fixed;
 use crate::run::settings::{Length, Settings};
 use crate::{Epoch, History, Metric, Predictions, Scores, StepRow, TrainError};
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(crate) struct State<T: Float> {
     pub(crate) fixed: Fixed,
-    /// whole epochs made
+    /// the number of whole epochs made
     pub(crate) epoch: u64,
-    /// steps made in the next one
+    /// the number of steps made in the epoch after these
     pub(crate) batch: u64,
-    /// steps of the random streams
+    /// the number of steps of the random streams
     pub(crate) passes: u64,
     sums: Sums,
     pub(crate) history: History,
     pub(crate) stopping: Option<EarlyStopping>,
     pub(crate) plateau: Option<ReduceOnPlateau>,
     best: Option<Best<T>>,
-    /// whether it stopped early
+    /// whether the run stopped early
     pub(crate) over: bool,
-    /// how many calls of `fit` ended before this one
+    /// the number of calls of `fit` that ended before this one
     pub(crate) calls: u64,
-    /// epochs and steps that were made when this call began
+    /// the numbers of epochs and steps that were made when this call began
     pub(crate) begun: [u64; 2],
-    /// whether it was noted that what is watched is no number
+    /// whether the history has the note that the watched metric is no number
     pub(crate) noted: bool,
 }
 
-/// What is added up over an epoch.
+/// The sums over an epoch.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Sums {
     weight: f64,
@@ -55,7 +55,7 @@ struct Best<T: Float> {
 }
 
 impl<T: Float> State<T> {
-    /// Before the first step, on so many rows of training and validation data.
+    /// The state before the first step, with the numbers of rows of the training and the validation data.
     pub(crate) fn new(settings: &Settings, goal: Goal, rows: usize, valid: Option<usize>) -> Self {
         let fixed = settings.fixed(rows, valid);
         let stopping = settings.stopping.clone().map(|stopping| stopping.goal(goal));
@@ -81,7 +81,7 @@ impl<T: Float> State<T> {
         self.history.steps.len() as u64
     }
 
-    /// A step was made, whose mean counts so much in the epoch's.
+    /// Adds a step whose mean cost has the given weight in the epoch's mean.
     pub(crate) fn add(&mut self, row: StepRow, weight: f64, seen: Option<&Predictions<T>>, metrics: &[Metric<T>]) {
         self.history.steps.push(row);
         self.batch += 1;
@@ -101,7 +101,7 @@ impl<T: Float> State<T> {
         self.sums.seconds += seconds;
     }
 
-    /// The epoch so far as a row.
+    /// The row of the epoch so far.
     pub(crate) fn row(&self, valid: Option<Scores>, metrics: &[Metric<T>]) -> Epoch {
         let Sums { weight, loss, metrics: sums, seconds } = &self.sums;
         let value =
@@ -116,12 +116,12 @@ impl<T: Float> State<T> {
         }
     }
 
-    /// The next epoch begins.
+    /// Begins the next epoch.
     pub(crate) fn advance(&mut self) {
         (self.epoch, self.batch, self.sums) = (self.epoch + 1, 0, Sums::default());
     }
 
-    /// Whether the run is over, by what was made since its call began.
+    /// Returns whether the run is over, by the epochs or steps that were made since its call began.
     pub(crate) fn is_complete(&self, settings: &Settings) -> bool {
         let [epochs_before, steps_before] = self.begun;
         self.over
@@ -131,11 +131,11 @@ impl<T: Float> State<T> {
             }
     }
 
-    /// Takes note of an epoch: what follows from the metric that is watched, and whether the model is the best so far.
-    /// Returns the factor of the learning rate, if it is steered.
+    /// Records an epoch: does what follows from the watched metric, and keeps the model if it is the best so far.
+    /// Returns the factor of the learning rate, if `reduce_on_plateau` is set.
     ///
     /// # Errors
-    /// If the epoch has no such metric.
+    /// If the epoch lacks the watched metric.
     pub(crate) fn observe<M: Module<T> + ?Sized>(
         &mut self,
         settings: &Settings,
@@ -145,7 +145,7 @@ impl<T: Float> State<T> {
     ) -> Result<Option<f64>, TrainError> {
         let (watched, name) = (epoch.valid.as_ref().unwrap_or(&epoch.train), settings.watched());
         let Some(value) = watched.get(name) else {
-            // there is such a metric, but nothing that it could be computed of
+            // the task has this metric, but there was nothing to compute it from
             return Err(TrainError::Watch { name: name.to_owned(), known: vec!["loss".to_owned()] });
         };
         self.history.epochs.push(epoch.clone());
@@ -168,7 +168,7 @@ impl<T: Float> State<T> {
         Ok(self.plateau.as_mut().map(|plateau| plateau.observe(value)))
     }
 
-    /// What to note at the end of a run whose best model was to be kept, but that had none.
+    /// The note at the end of a run that was to keep its best model but had none.
     pub(crate) fn without_best(&self, settings: &Settings) -> Option<String> {
         let name = settings.watched();
         (settings.keep_best && self.best.is_none() && !self.history.epochs.is_empty())
@@ -178,13 +178,13 @@ impl<T: Float> State<T> {
     /// Gives a model the numbers of the best epoch, if they were kept.
     ///
     /// # Errors
-    /// If the model does not let them be written.
+    /// If the numbers cannot be written into the model.
     pub(crate) fn restore_best<M: Module<T> + ?Sized>(&self, model: &mut M) -> Result<(), TrainError> {
         let written = self.best.as_ref().map_or(Ok(0), |best| best.model.write_to(model));
         written.map(drop).map_err(|reason| TrainError::Model { reason })
     }
 
-    /// What is wrong in itself, in a state that no run saved.
+    /// Describes a flaw of a loaded state that no run could have saved, if there is one.
     pub(crate) fn flaw<M: Module<T> + ?Sized>(&self, new: &Self, steps_per_epoch: u64, model: &M) -> Option<String> {
         const MANY: u64 = 1 << 53; // more than any run counts, so that counting on is safe
         if self.batch >= steps_per_epoch {
@@ -211,11 +211,11 @@ impl<T: Float> State<T> {
         })
     }
 
-    /// Goes on in another call, the one after so many: with these settings, and the whole epochs that were made. What
-    /// was best on other data, or by other settings, is none any more.
+    /// The state in which another call of `fit`, the one after `calls` calls, goes on: with the settings of `new`, and
+    /// the epochs that were made. The best model is dropped if the data or the settings are others.
     pub(crate) fn go_on(self, new: Self, calls: u64) -> Self {
         if self.calls >= calls && self.fixed == new.fixed {
-            return self; // it was resumed from within that call, or a later one
+            return self; // it was resumed from a checkpoint of that call, or of a later one
         }
         let same = self.fixed == new.fixed;
         let begun = u64::from(!same && self.batch > 0); // an epoch of other data is not completed
@@ -243,8 +243,8 @@ impl<T: Float> State<T> {
     }
 }
 
-/// The first parameter of a model, of those that are not frozen, that holds a number that is not finite, and that
-/// number. (A buffer may be meant to: a mask, say.)
+/// The first parameter that is not frozen and holds a number that is not finite, with that number. (Buffers are not
+/// checked, because they may hold such numbers on purpose: a mask, say.)
 pub(crate) fn first_not_finite<T: Float, M: Module<T> + ?Sized>(model: &M) -> Option<(String, f64)> {
     let mut found = None;
     model.visit(&mut Visitor::new(&mut |path, leaf| {

@@ -1,4 +1,4 @@
-//! One step: its rows, read in parts; its cost and gradients; and what is said if it cannot be made.
+//! One step: its rows, read in parts; its cost and gradients; and the error if it cannot be made.
 
 use std::path::{Path, PathBuf};
 
@@ -13,15 +13,15 @@ use crate::{Predictions, Task, TrainError};
 /// A part of a step, for one shard.
 pub(crate) struct Part<B> {
     pub(crate) batch: B,
-    /// what its mean counts in the step's
+    /// the weight of this part's mean cost in the mean cost of the step
     pub(crate) weight: f64,
 }
 
-/// A step.
+/// A step, with its data.
 pub(crate) struct Step<B> {
     /// the weight of all its parts together
     pub(crate) weight: f64,
-    /// its parts, which are computed side by side, wave by wave
+    /// the waves, which are computed one after the other; the parts of a wave are computed side by side
     pub(crate) waves: Vec<Vec<Part<B>>>,
 }
 
@@ -37,7 +37,7 @@ impl<B> Step<B> {
         let mut shard = 0;
         let mut part = |rows_of_it: &[usize]| {
             let mut batch = examples.pick(rows_of_it)?;
-            // another seed than the tapes': what changes images is not what dropout draws
+            // the seed is not that of the tapes, so that augmentation and dropout do not draw the same numbers
             task.augment(&mut batch, &mut Stream { seed: !settings.seed, step, shard }.rng());
             shard += 1;
             let weight = task.weight(&batch, rows_of_it.len());
@@ -52,7 +52,7 @@ impl<B> Step<B> {
     }
 }
 
-/// The mean cost of a step, what metrics look at, and the gradients.
+/// Computes the mean cost of a step, the predictions for the metrics, and the gradients.
 pub(crate) fn gradients<T: Float, M: Module<T>, B: Send + Sync>(
     shards: &mut Shards<T>,
     task: &impl Task<T, M, B>,
@@ -84,7 +84,7 @@ pub(crate) fn diverged<T: Float>(
     report: Option<String>,
     checkpoint: Option<PathBuf>,
 ) -> TrainError {
-    // parameters were finite when they were last looked at, so a leaf that is not is most likely what went in
+    // parameters were finite at the last check, so a leaf that is not finite now is most likely an input
     let advice = if report.as_ref().is_some_and(|text| text.starts_with("a leaf made")) {
         "the data hold it; look for what is missing or too large"
     } else {
@@ -93,7 +93,7 @@ pub(crate) fn diverged<T: Float>(
     TrainError::Diverged { step: state.step(), epoch: state.epoch + 1, cause, advice, lr, report, checkpoint }
 }
 
-/// The first operation of a step that made a number that is not finite.
+/// Describes the first operation of a step that made a number that is not finite.
 pub(crate) fn explain<T: Float, M: Module<T>, B>(
     task: &impl Task<T, M, B>,
     model: &M,
@@ -111,7 +111,8 @@ pub(crate) fn explain<T: Float, M: Module<T>, B>(
     })
 }
 
-/// A report without the lines of this crate: where a built-in task calls the layers says nothing to a user.
+/// Removes the source lines of this crate from a report: the place where a built-in task calls a layer tells a user
+/// nothing.
 fn without_own_lines(mut report: String) -> String {
     let own = Path::new(file!()).ancestors().nth(2).map_or(String::new(), |folder| format!(" ({}", folder.display()));
     while let Some(start) = report.find(&own).filter(|_| own.len() > 2) {

@@ -1,4 +1,4 @@
-//! What trains a model: its settings.
+//! The trainer of a model, and its settings.
 
 use std::fmt;
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::run::settings::{Length, Settings};
 use crate::run::state::State;
 use crate::{Checkpoints, Classify};
 
-/// Trains a model on mini-batches, shuffled afresh each epoch: a classifier with cross-entropy, or whatever a
-/// [`task`](Self::task) or a [`cost`](Self::cost) says.
+/// Trains a model on mini-batches, shuffled afresh each epoch: a classifier with cross-entropy, or anything else that a
+/// [`task`](Self::task) or a [`cost`](Self::cost) describes.
 ///
-/// What it does is this loop, which you may as well write yourself; the rest is what one adds to it in time.
+/// It runs the following loop, which you may as well write yourself; the settings add what one comes to need beside it.
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -35,7 +35,7 @@ use crate::{Checkpoints, Classify};
 /// assert!(gradus_train::evaluate(&model, &digits.test).accuracy() > 0.8);
 /// ```
 pub struct Trainer<D, T: Float = f32, K = Classify<T>> {
-    /// as it was given: a run of a new model begins with a copy of it
+    /// the optimizer as it was given; a run of a new model begins with a copy of it
     pub(crate) optimizer: D,
     /// the optimizer and the state as the last run left them
     pub(crate) last: Option<Last<D, T>>,
@@ -43,14 +43,14 @@ pub struct Trainer<D, T: Float = f32, K = Classify<T>> {
     pub(crate) settings: Settings,
 }
 
-/// What a run left.
+/// The things that a run left.
 pub(crate) struct Last<D, T: Float> {
     pub(crate) optimizer: D,
-    /// where it stands; nothing after an error
+    /// the state of the run; `None` after an error
     pub(crate) state: Option<State<T>>,
     /// the identities of the model's parameters
     pub(crate) model: Vec<ParamId>,
-    /// how often it was trained
+    /// the number of times that the model was trained
     pub(crate) calls: u64,
 }
 
@@ -61,21 +61,21 @@ impl<D, T: Float, K> fmt::Debug for Trainer<D, T, K> {
 }
 
 impl<D: Descent<T>, T: Float> Trainer<D, T> {
-    /// A classifier's, with an optimizer or any other [`Descent`], 10 epochs, batches of 32, seed 0, one shard, one
-    /// thread, nothing shown or saved.
+    /// A trainer of a classifier, with an optimizer or any other [`Descent`]: 10 epochs, batches of 32, seed 0, one
+    /// shard, one thread, nothing shown or saved.
     pub fn new(optimizer: D) -> Self {
         Trainer { optimizer, last: None, task: Classify::new(), settings: Settings::default() }
     }
 }
 
-/// What is learned.
+/// Settings of the task.
 impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
-    /// Another task than plain classification: see [`Task`](crate::Task).
+    /// Sets another task than plain classification: see [`Task`](crate::Task).
     pub fn task<L>(self, task: L) -> Trainer<D, T, L> {
         Trainer { optimizer: self.optimizer, last: self.last, task, settings: self.settings }
     }
 
-    /// A cost of your own: the mean over a batch.
+    /// Sets a cost of your own, which must be the mean over a batch.
     ///
     /// ```
     /// use gradus_autograd::Param;
@@ -100,28 +100,28 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     }
 }
 
-/// How long, on which batches, with how many threads.
+/// Settings of the length of a run, its batches and its threads.
 impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
         self
     }
 
-    /// How often the training data is gone through by each [`fit`](Self::fit).
+    /// Sets how many times each [`fit`](Self::fit) goes through the training data.
     pub fn epochs(self, epochs: u64) -> Self {
         self.with(|o| o.length = Length::Epochs(epochs))
     }
 
-    /// How many steps are made, instead of a number of epochs. An epoch that they do not complete has a row too, of
-    /// what was made of it.
+    /// Sets how many steps each [`fit`](Self::fit) makes, instead of a number of epochs. An epoch that these steps do
+    /// not complete has a row too, for its part that was made.
     pub fn steps(self, steps: u64) -> Self {
         self.with(|o| o.length = Length::Steps(steps))
     }
 
-    /// How many examples a step takes.
+    /// Sets how many examples a step takes.
     ///
     /// # Panics
-    /// If it is 0.
+    /// If `size` is 0.
     #[track_caller]
     pub fn batch_size(self, size: usize) -> Self {
         assert!(size > 0, "Trainer: a batch size of 0");
@@ -132,104 +132,108 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     /// like in the memory of a small one. The cost is then the mean over all of them.
     ///
     /// # Panics
-    /// If it is 0.
+    /// If `batches` is 0.
     #[track_caller]
     pub fn accumulate(self, batches: usize) -> Self {
         assert!(batches > 0, "Trainer: 0 batches are accumulated");
         self.with(|o| o.accumulate = batches)
     }
 
-    /// Whether the last batch of an epoch is left out if it is smaller than the others.
+    /// Sets whether the last batch of an epoch is left out if it is smaller than the others.
     pub fn drop_last(self, drop_last: bool) -> Self {
         self.with(|o| o.drop_last = drop_last)
     }
 
-    /// How the rows of an epoch are drawn; [`Sampling::Shuffled`] if not set.
+    /// Sets how the rows of an epoch are drawn. The default is [`Sampling::Shuffled`].
     pub fn sampling(self, sampling: Sampling) -> Self {
         self.with(|o| o.sampling = sampling)
     }
 
-    /// Fixes the order of the examples, what dropout draws, and how images are changed.
+    /// Sets the seed, which fixes the order of the examples, the draws of dropout, and the changes of images.
     pub fn seed(self, seed: u64) -> Self {
         self.with(|o| o.seed = seed)
     }
 
-    /// Into how many parts a batch is split. They are computed apart and added in order, so their number changes
-    /// results in the last bits (and what dropout draws, and the batches that batch normalisation sees).
+    /// Sets into how many parts a batch is split. The parts are computed separately and added in order, so their number
+    /// changes the results in the last bits. It also changes the draws of dropout, and the batches that batch
+    /// normalisation sees.
     ///
     /// # Panics
-    /// If it is 0.
+    /// If `shards` is 0.
     #[track_caller]
     pub fn shards(self, shards: usize) -> Self {
         assert!(shards > 0, "Trainer: 0 shards");
         self.with(|o| o.shards = shards)
     }
 
-    /// How many threads work on the shards. Changes nothing but the speed; more than shards are of no use.
+    /// Sets how many threads work on the shards. This changes only the speed; more threads than shards are of no use.
     ///
     /// # Panics
-    /// If it is 0.
+    /// If `threads` is 0.
     #[track_caller]
     pub fn threads(self, threads: usize) -> Self {
         assert!(threads > 0, "Trainer: 0 threads");
         self.with(|o| o.threads = threads)
     }
 
-    /// Reads, and changes, so many batches ahead, on a thread of their own: for data from a disk.
+    /// Reads and augments up to `batches` batches ahead, on a thread of their own: for data from a disk.
     pub fn prefetch(self, batches: usize) -> Self {
         self.with(|o| o.prefetch = batches)
     }
 
-    /// A schedule of the learning rate that moves on with each epoch, instead of the optimizer's own, which moves on
-    /// with each step.
+    /// Sets a schedule of the learning rate that moves on with each epoch. It replaces the optimizer's own schedule,
+    /// which moves on with each step.
     pub fn schedule_by_epoch(self, schedule: Schedule) -> Self {
         self.with(|o| o.schedule = Some(schedule))
     }
 }
 
-/// What is looked at, kept, shown and saved.
+/// Settings of the things that are watched, kept, shown and saved.
 impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
-    /// The metric that decides what is best, when to stop, and when the learning rate falls: `loss`, if not set, or a
-    /// metric's name; on the validation data, if there is any.
+    /// Sets the metric that decides which epoch is the best, when to stop, and when the learning rate falls: the name
+    /// of a metric, or `loss`, which is the default. It is measured on the validation data, if there is any.
     pub fn watch(self, metric: &str) -> Self {
         self.with(|o| o.watch = Some(metric.to_owned()))
     }
 
-    /// Ends the run when the metric that is [watched](Self::watch) gets no better. Its goal is the metric's.
+    /// Ends the run when the [watched](Self::watch) metric gets no better. Whether it should rise or fall follows from
+    /// the metric.
     pub fn early_stopping(self, stopping: EarlyStopping) -> Self {
         self.with(|o| o.stopping = Some(stopping))
     }
 
-    /// Lowers the learning rate when the metric that is [watched](Self::watch) gets no better. Its goal is the
-    /// metric's.
+    /// Lowers the learning rate when the [watched](Self::watch) metric gets no better. Whether it should rise or fall
+    /// follows from the metric.
     pub fn reduce_on_plateau(self, plateau: ReduceOnPlateau) -> Self {
         self.with(|o| o.plateau = Some(plateau))
     }
 
-    /// Whether the model gets back, in the end, the numbers that it had after its best epoch, by the metric that is
-    /// [watched](Self::watch).
+    /// Sets whether the model gets back, at the end, the numbers that it had after its best epoch by the
+    /// [watched](Self::watch) metric.
     pub fn keep_best(self, keep_best: bool) -> Self {
         self.with(|o| o.keep_best = keep_best)
     }
 
-    /// Whether to show a bar for each epoch on a terminal, and a line for each everywhere, on the error stream.
+    /// Sets whether to show progress on the error stream: a bar for each epoch on a terminal, and a line for each epoch
+    /// everywhere.
     pub fn progress(self, progress: bool) -> Self {
         self.with(|o| o.progress = progress)
     }
 
-    /// Writes a row an epoch into a file: JSON lines if its name ends in `.jsonl`, else comma-separated values. More
-    /// than one may be asked for.
+    /// Writes a row for each epoch into a file: JSON lines if its name ends in `.jsonl`, else comma-separated values.
+    /// Call this several times for several files.
     pub fn log(self, path: impl AsRef<Path>) -> Self {
         self.with(|o| o.logs.push(path.as_ref().to_owned()))
     }
 
-    /// Saves the run as it goes, and takes it up again.
+    /// Saves the run as it goes, and goes on with a saved run.
     pub fn checkpoints(self, checkpoints: Checkpoints) -> Self {
         self.with(|o| o.checkpoints = Some(checkpoints))
     }
 
-    /// Whether Ctrl-C (or a request to end the process) lets the step finish, saves, and ends the run with
-    /// [`Ended::Interrupted`](crate::Ended::Interrupted). The second one ends the process at once.
+    /// Sets whether Ctrl-C (or a request to end the process) ends the run with
+    /// [`Ended::Interrupted`](crate::Ended::Interrupted), after the step is finished and the run is saved. The second
+    /// Ctrl-C ends the process at once.
     pub fn stop_on_ctrl_c(self, stop: bool) -> Self {
         self.with(|o| o.ctrl_c = stop)
     }
@@ -239,8 +243,8 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         self.last.as_ref().map_or(&self.optimizer, |last| &last.optimizer)
     }
 
-    /// Lets the next [`fit`](Self::fit) begin anew, with the optimizer as it was given and from epoch 1, though it be
-    /// of the model that was trained last.
+    /// Makes the next [`fit`](Self::fit) begin anew, with the optimizer as it was given and from epoch 1, even with the
+    /// model that was trained last.
     pub fn start_anew(&mut self) {
         self.last = None;
     }

@@ -1,4 +1,4 @@
-//! What the tests of training share.
+//! Code that the tests of training share.
 
 use gradus_autograd::{Module, Param, Var};
 use gradus_derive::Module;
@@ -39,12 +39,12 @@ impl Forward for Net {
     }
 }
 
-/// All numbers of a model, bit for bit.
+/// The bits of all numbers of a model.
 pub(crate) fn bits(model: &impl Module) -> Vec<u32> {
     model.leaves().iter().flat_map(|(_, leaf)| leaf.data().iter().map(|x| x.to_bits()).collect::<Vec<_>>()).collect()
 }
 
-/// A history without what no two runs have in common.
+/// A history without the times, which differ between any two runs.
 pub(crate) fn timeless(mut history: History) -> History {
     history.epochs.iter_mut().for_each(|row| row.seconds = 0.0);
     history

@@ -7,7 +7,7 @@ fn labelled(outputs: ArrayD<f64>, labels: &[usize]) -> Predictions<f64> {
     Predictions { outputs, targets: Targets::Labels(labels.to_vec()) }
 }
 
-/// Against scikit-learn 1.5: `precision_score`, `recall_score`, `f1_score` (macro), `top_k_accuracy_score`.
+/// Compares with scikit-learn 1.5: `precision_score`, `recall_score`, `f1_score` (macro), `top_k_accuracy_score`.
 #[test]
 fn of_classes() {
     let logits =
