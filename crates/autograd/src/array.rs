@@ -1,11 +1,11 @@
-//! What can be put on a tape or into a parameter: `ndarray` arrays, slices, numbers.
+//! The types that can be put on a tape or into a parameter: `ndarray` arrays, slices, numbers.
 
 use ndarray::{ArrayBase, Data, Dimension};
 
 use crate::Float;
 use crate::shape::Shape;
 
-/// Something with a shape and numbers: an `ndarray` array or view, owned or borrowed, a `Vec`, an array, a number.
+/// A value with a shape and numbers: an `ndarray` array or view, owned or borrowed, a `Vec`, an array, a number.
 ///
 /// ```
 /// use gradus_autograd::Tape;

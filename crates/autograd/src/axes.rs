@@ -4,7 +4,7 @@ use std::ops::RangeFull;
 
 use crate::Shape;
 
-/// One axis (`1`, `-1`), several (`[0, 2]`), or all (`..`), which a reduction drops, or [`kept`] ones.
+/// One axis (`1`, `-1`), several axes (`[0, 2]`), or all axes (`..`). A reduction drops them, unless they are [`kept`].
 ///
 /// ```
 /// use gradus_autograd::{Tape, kept};
@@ -21,15 +21,15 @@ pub trait Axes {
     fn list(&self, name: &str, shape: &[usize]) -> Shape;
     #[doc(hidden)]
     fn show(&self) -> String;
-    /// Whether a reduction leaves them there, with size 1.
+    /// Whether a reduction keeps these axes, with size 1, instead of dropping them.
     #[doc(hidden)]
     fn keeps(&self) -> bool {
         false
     }
 }
 
-/// Axes that a reduction leaves there, with size 1, so that its result broadcasts against what was reduced (NumPy's and
-/// PyTorch's `keepdim`).
+/// Axes that a reduction keeps, with size 1, so that its result broadcasts against the array that was reduced (NumPy's
+/// and PyTorch's `keepdim`).
 ///
 /// ```
 /// use gradus_autograd::{Tape, kept};
@@ -41,7 +41,7 @@ pub fn kept<A: Axes>(axes: A) -> Kept<A> {
     Kept(axes)
 }
 
-/// Axes that a reduction leaves there: see [`kept`].
+/// Axes that a reduction keeps: see [`kept`].
 #[derive(Clone, Copy, Debug)]
 pub struct Kept<A>(A);
 
@@ -103,7 +103,7 @@ impl Axes for RangeFull {
     }
 }
 
-/// An axis counted from the first.
+/// Converts an axis, which may be negative, to an axis counted from the first.
 #[track_caller]
 pub(crate) fn axis_of(name: &str, axis: isize, shape: &[usize]) -> usize {
     let place = if axis < 0 { axis + shape.len() as isize } else { axis };

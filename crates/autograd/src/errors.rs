@@ -1,6 +1,7 @@
-//! How the errors of all crates show themselves.
+//! How the errors of all crates are printed.
 
-/// Makes the `Debug` of an error its `Display`: `unwrap`, and a `main` that returns the error, then say what is wrong.
+/// Makes `Debug` print the same text as `Display`, so that `unwrap` and a `main` that returns the error say what is
+/// wrong.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! debug_as_display {

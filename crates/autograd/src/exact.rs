@@ -1,8 +1,8 @@
-//! Numbers that come back from JSON as they went in: `#[serde(with = "gradus_autograd::exact")]`.
+//! Serialises numbers so that they come back from JSON unchanged: `#[serde(with = "gradus_autograd::exact")]`.
 //!
 //! JSON has no infinities and no NaN, and `serde_json` writes `null` for them, which does not read back as a number.
-//! Here they are the texts `"inf"`, `"-inf"` and `"NaN"`. In formats for machines, such as bincode, numbers are
-//! themselves.
+//! This module writes the texts `"inf"`, `"-inf"` and `"NaN"` instead. In formats for machines, such as bincode, it
+//! writes plain numbers.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,25 +12,25 @@ use std::path::PathBuf;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What [`serialize`] writes.
+/// Writes a value. In JSON, numbers that are not finite become texts.
 pub fn serialize<A: Exact, S: Serializer>(value: &A, serializer: S) -> Result<S::Ok, S::Error> {
     value.save(serializer)
 }
 
-/// Reads what [`serialize`] wrote.
+/// Reads a value that [`serialize`] wrote.
 pub fn deserialize<'de, A: Exact, D: Deserializer<'de>>(deserializer: D) -> Result<A, D::Error> {
     A::load(deserializer)
 }
 
-/// Numbers, and what is made of them.
+/// The types that [`serialize`] writes: numbers, texts and paths, and options, lists and pairs of them.
 pub trait Exact: Sized {
-    /// Writes it.
+    /// Writes the value.
     fn save<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
-    /// Reads it.
+    /// Reads a value.
     fn load<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 }
 
-/// Writes what it refers to.
+/// A reference to a value, which is serialised by `Exact::save`.
 struct Saved<'a, A>(&'a A);
 impl<A: Exact> Serialize for Saved<'_, A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -38,7 +38,7 @@ impl<A: Exact> Serialize for Saved<'_, A> {
     }
 }
 
-/// Reads what it holds.
+/// A value that is deserialised by `Exact::load`.
 struct Loaded<A>(A);
 impl<'de, A: Exact> Deserialize<'de> for Loaded<A> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -102,7 +102,8 @@ impl Exact for String {
     fn save<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.serialize(serializer)
     }
-    /// A length that lies asks for no memory: the text is borrowed before it is copied, where the format can lend it.
+    /// Reads a text. Where the format can lend the text, it is borrowed before it is copied, so that a wrong length in
+    /// the input does not make the program allocate memory for it.
     fn load<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
         struct Text;
         impl Visitor<'_> for Text {

@@ -6,12 +6,12 @@ use std::hash::BuildHasherDefault;
 use crate::Float;
 use crate::id_hasher::IdHasher;
 
-/// Numbers added to one place before what their rounding lost is kept.
+/// The largest count of numbers that are added to one place by plain addition. With more, rounding errors are tracked.
 const PLAIN: usize = 512;
 
-/// A sum, and what its last rounding added to it, which is taken from the next number (W. Kahan, *Further remarks on
-/// reducing truncation errors*, Communications of the ACM 8, 1965). The error of a long sum is that of two
-/// roundings of the sum of the absolute values.
+/// A sum, and the error that its last rounding added to it, which is subtracted from the next number (W. Kahan,
+/// *Further remarks on reducing truncation errors*, Communications of the ACM 8, 1965). The error of a long sum is that
+/// of rounding the sum of the absolute values twice.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Exact<T> {
     pub(crate) sum: T,
@@ -32,8 +32,9 @@ impl<T: Float> Exact<T> {
     }
 }
 
-/// Adds runs of numbers of `part` to places of `whole`, one after the other: `runs` calls its argument with the
-/// position in the part, the position in the whole, and the length. `most` is how many can go to one place.
+/// Adds runs of numbers of `part` to places of `whole`, one run after the other. For each run, `runs` calls its
+/// argument with the position in the part, the position in the whole, and the length. `most` is an upper bound on how
+/// many numbers go to one place.
 pub(crate) fn add_in_order<T: Float>(
     whole: &mut [T],
     part: &[T],

@@ -1,8 +1,8 @@
-//! A hash for identities that are counted up.
+//! A hasher for identities, which are counted up.
 
 use std::hash::Hasher;
 
-/// Identities are counted up, so they are their own hash.
+/// Hashes an identity by one multiplication. Identities are counted up, so this is enough to spread them.
 #[derive(Default)]
 pub(crate) struct IdHasher(u64);
 
@@ -17,7 +17,7 @@ impl Hasher for IdHasher {
         self.write_u64(id as u64);
     }
     fn write_u64(&mut self, id: u64) {
-        // the table takes its buckets from the low bits and its tags from the high ones
+        // the hash table takes its buckets from the low bits and its tags from the high bits
         self.0 = id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 }

@@ -1,8 +1,9 @@
 //! Reverse-mode automatic differentiation of tensor operations, on a tape, to any order.
 //!
-//! A [`Tape`] records operations in the order in which they ran. Because that order puts every operation after what it
-//! needs, gradients are swept back through the record in one loop, from the cost to the leaves: each operation is
-//! handed the gradient of the cost by its output and adds, by the chain rule, what that means for its inputs.
+//! A [`Tape`] records operations in the order in which they ran. In that order, every operation comes after the
+//! operations whose results it uses. So one loop back through the record, from the cost to the leaves, computes all
+//! gradients. Each operation is handed the gradient of the cost by its output, and by the chain rule it adds its part
+//! to the gradients of its inputs.
 //!
 //! ```
 //! use gradus_autograd::Tape;
@@ -16,16 +17,18 @@
 //!
 //! # To read the crate
 //!
-//! `engine/tape.rs` (the record), `var.rs` (its handles), `operation.rs` (what an operation is), `sweep.rs` (the chain
-//! rule) and `gradients.rs` (what a sweep returns) are under 1,500 lines, comments included. They are how
-//! backpropagation works here, and a learner can stop there. Who wants to know more goes on with:
+//! `engine/tape.rs` (the record), `var.rs` (its handles), `operation.rs` (the definition of an operation), `sweep.rs`
+//! (the chain rule) and `gradients.rs` (the result of a sweep) are under 1,500 lines, comments included. They show how
+//! backpropagation works here, and a learner can stop there. A reader who wants to know more goes on with:
 //!
-//! - `calculus/`, what a rule of differentiation is written in, and then any family of operations in `ops/`;
-//! - `engine/tensor.rs` and `value.rs`, what rules compute with, and the rest of `engine/`;
-//! - `model/`, what a model is made of, and `tools/`, what is built on the engine.
+//! - `calculus/`, the numbers in which a rule of differentiation is written, and then any family of operations in
+//!   `ops/`;
+//! - `engine/tensor.rs` and `value.rs`, the tensors that rules compute with, and the rest of `engine/`;
+//! - `model/`, the parts of a model, and `tools/`, the functions that are built on the engine.
 //!
-//! `kernels/` and `memory/` are about speed, and the rest reads without them. Each file imports from its own floor or
-//! from those below: `shape` and `view`, `calculus`, `kernels`, `scalar`, `memory`, `model`, `engine`, `ops`, `tools`.
+//! `kernels/` and `memory/` are about speed, and the rest can be read without them. Each file imports from its own
+//! layer or from lower layers. The layers, from the lowest, are: `shape` and `view`, `calculus`, `kernels`, `scalar`,
+//! `memory`, `model`, `engine`, `ops`, `tools`.
 
 mod array;
 mod axes;
@@ -76,7 +79,7 @@ pub use tools::explain::{Input, Numbers, Step, Trace, explain};
 pub use tools::gradcheck::{GradCheckError, gradcheck};
 pub use view::{Output, View};
 
-/// The elementwise operations as functions, for `.map(tanh)` and its kind.
+/// The elementwise operations as functions, for calls such as `.map(tanh)`.
 ///
 /// ```
 /// use gradus_autograd::{Tape, functions::tanh};
@@ -92,7 +95,7 @@ pub mod functions {
     pub use crate::ops::trigonometric::*;
 }
 
-/// Parts that the other crates of the workspace need, and that are not for users.
+/// Items that the other crates of the workspace need and that are not for users.
 #[doc(hidden)]
 pub mod internal {
     pub use crate::debug_as_display;

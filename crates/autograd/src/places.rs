@@ -1,4 +1,4 @@
-//! Some places of an array: where a slice, or an index, reads and writes.
+//! Sets of places in an array, which a slice or an index reads from and writes to.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::kernels::strided::Strided;
 use crate::shape::{Shape, offset, strides};
 use crate::view::View;
 
-/// Where a slice reads along one axis: `len` places from `start`, `step` apart.
+/// The places that a slice reads along one axis: `len` places from `start` on, `step` apart.
 #[derive(Clone, Copy, Debug)]
 #[doc(hidden)]
 pub struct Range {
@@ -19,25 +19,26 @@ pub struct Range {
     pub(crate) len: usize,
 }
 
-/// Some places of an array, in an order and a shape. `most` is how often one is named at most, as far as is known.
+/// Some places of an array, in an order and a shape. `most` is a known upper bound on how often the same place is
+/// named.
 #[derive(Clone, Debug)]
 #[doc(hidden)]
 pub enum Places {
-    /// one range an axis
+    /// one range for each axis
     Ranges(SmallVec<[Range; 4]>),
-    /// `y[…, j, …]` at `x[…, index[j], …]` along an axis
+    /// number `y[…, j, …]` of the part is at `x[…, index[j], …]` of the whole, with j on the axis
     Along { axis: usize, index: Arc<[usize]>, most: usize },
-    /// one number for each index along an axis: for axis 0 of two, `y[i][j]` at `x[index[i][j]][j]`
+    /// one number for each index along an axis: for axis 0 of two axes, `y[i][j]` is at `x[index[i][j]][j]`
     Each { axis: usize, shape: Shape, index: Arc<[usize]>, most: usize },
 }
 
-/// `outer × size × inner` of a shape around an axis.
+/// A shape as `outer × size × inner`: the axes before an axis, the axis itself, and the axes after it.
 fn around(shape: &[usize], axis: usize) -> [usize; 3] {
     [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()]
 }
 
 impl Places {
-    /// What messages call taking these places.
+    /// The name in messages of the operation that takes these places.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Places::Ranges(_) => "slice",
@@ -46,7 +47,7 @@ impl Places {
         }
     }
 
-    /// The shape of the part, or why there are no such places in an array of shape `whole`.
+    /// The shape of the part, or the reason why an array of shape `whole` does not have these places.
     pub(crate) fn shape(&self, whole: &[usize]) -> Result<Shape, String> {
         match self {
             Places::Ranges(ranges) => Ok(ranges.iter().map(|r| r.len).collect()),
@@ -78,7 +79,7 @@ impl Places {
         }
     }
 
-    /// How often a place may be named.
+    /// An upper bound on how often the same place is named.
     fn most(&self) -> usize {
         match self {
             Places::Ranges(_) => 1,
@@ -86,8 +87,8 @@ impl Places {
         }
     }
 
-    /// Calls `f(position in the part, position in the whole, length)` for each run of numbers that stand side by side
-    /// in both. For places that may repeat.
+    /// Calls `f(position in the part, position in the whole, length)` for each run of numbers that are contiguous in
+    /// both. It is for places that may repeat; ranges are read through strides.
     fn runs(&self, whole: &[usize], mut f: impl FnMut(usize, usize, usize)) {
         match self {
             Places::Ranges(_) => unreachable!("ranges go through strides"),

@@ -52,26 +52,27 @@ pub trait Float:
     fn sqrt(self) -> Self;
     /// |x|
     fn abs(self) -> Self;
-    /// Neither infinite nor NaN.
+    /// Whether the number is neither infinite nor NaN.
     fn is_finite(self) -> bool {
         self.to_f64().is_finite()
     }
 }
 
-/// What the loops of this crate need of a number type. It seals [`Float`]: nobody outside this crate can name it.
+/// The items that the loops of this crate need of a number type. This trait seals [`Float`]: code outside this crate
+/// cannot name it.
 pub trait Element: Copy + 'static {
-    /// The numbers as slices of the type that they are, for loops compiled once for each.
+    /// The numbers as a slice of their concrete type, for loops that are compiled once for each type.
     fn typed(numbers: &[Self]) -> Typed<&[f32], &[f64]>;
     fn typed_mut(numbers: &mut [Self]) -> Typed<&mut [f32], &mut [f64]>;
-    /// 64 numbers that a rule computes with together.
+    /// A block of 64 numbers that a rule computes with together.
     type Block: AnyBlock<Self>;
-    /// One number of a loop, with the arithmetic that it may use.
+    /// One number of a loop; `MODE` says which arithmetic it may use.
     type Lane<const MODE: u8>: AnyLane<T = Self>;
     fn kernels() -> &'static Kernels<Self>;
     fn loops<R, const N: usize>(compiled: &'static Compiled<R, N>) -> &'static Loops<R, Self, N>;
 }
 
-/// One of two: what is there for `f32`, or for `f64`.
+/// A value for one of the two number types: an `A` for `f32`, or a `B` for `f64`.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Typed<A, B> {

@@ -1,4 +1,4 @@
-//! Shapes, and how shapes that differ stand beside each other: aligned at their last axes, sizes of 1 repeated, as in
+//! Shapes, and how arrays of different shapes are combined: aligned at their last axes, with sizes of 1 repeated, as in
 //! numpy.
 
 use smallvec::SmallVec;
@@ -6,10 +6,10 @@ use smallvec::SmallVec;
 /// The sizes of an array's axes.
 pub type Shape = SmallVec<[usize; 4]>;
 
-/// How many numbers an array of this shape holds.
+/// The number of elements of an array of this shape.
 ///
 /// # Panics
-/// If they do not fit into memory, so that no size computed from a shape wraps around.
+/// If that many numbers do not fit into memory, so that no size that is computed from a shape wraps around.
 #[track_caller]
 pub(crate) fn count(shape: &[usize]) -> usize {
     match shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)).filter(|&n| n <= isize::MAX as usize / 16) {
@@ -49,7 +49,7 @@ pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Shape, String>
     Ok(shape)
 }
 
-/// Why an array of shape `from` cannot be repeated to shape `to`, if it cannot.
+/// Checks that an array of shape `from` can be repeated to shape `to`; the error says why it cannot.
 pub(crate) fn check_broadcast(from: &[usize], to: &[usize]) -> Result<(), String> {
     match broadcast_shape(from, to) {
         Ok(shape) if *shape == *to => Ok(()),
@@ -63,7 +63,7 @@ pub(crate) fn broadcast_axes(narrow: &[usize], wide: &[usize]) -> Shape {
     (0..wide.len()).filter(|&k| k < skip || (narrow[k - skip] == 1 && wide[k] != 1)).collect()
 }
 
-/// How far apart in memory, in numbers, the neighbours along each axis lie.
+/// The distance in memory, counted in numbers, between neighbours along each axis.
 pub(crate) type Strides = SmallVec<[isize; 4]>;
 
 /// Strides that read an array of shape `narrow` as if it had shape `wide`.
@@ -82,7 +82,7 @@ pub(crate) fn strides(shape: &[usize]) -> Strides {
     strides
 }
 
-/// The index of a number by its position, counted row by row: `(axis, index)` from the last axis to the first.
+/// Converts a position, counted row by row, to an index: yields `(axis, index)` from the last axis to the first.
 #[inline]
 pub(crate) fn index_of(position: usize, shape: &[usize]) -> impl Iterator<Item = (usize, usize)> {
     let mut rest = position;
@@ -93,7 +93,7 @@ pub(crate) fn index_of(position: usize, shape: &[usize]) -> impl Iterator<Item =
     })
 }
 
-/// Where the number at a position of an array of this shape lies in memory with these strides.
+/// The offset in memory of the number at a position of an array with this shape and these strides.
 #[inline]
 pub(crate) fn offset(position: usize, shape: &[usize], strides: &[isize]) -> isize {
     index_of(position, shape).map(|(axis, index)| index as isize * strides[axis]).sum()

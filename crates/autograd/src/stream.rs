@@ -3,8 +3,8 @@
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
-/// Which random stream a tape draws from: a pure function of these three integers, so saving them is all that
-/// resuming needs.
+/// The random stream that a tape draws from. It is a pure function of these three integers, so to resume a run it is
+/// enough to save them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Stream {
     /// chosen by the user, one for a whole training run
@@ -16,7 +16,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The generator of these three integers.
+    /// Returns the generator that these three integers determine.
     ///
     /// ```
     /// use gradus_autograd::Stream;
@@ -36,7 +36,7 @@ impl Stream {
     }
 }
 
-/// The generator that draws the order of the rows of an epoch: the mini-batches of `optim` and of `data` are made by it
+/// The generator that draws the order of the rows of an epoch. The mini-batches of `optim` and of `data` depend on it
 /// alone.
 #[doc(hidden)]
 pub fn epoch_rng(seed: u64, epoch: u64) -> Xoshiro256PlusPlus {

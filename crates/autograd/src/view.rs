@@ -1,8 +1,8 @@
-//! Arrays as an operation is handed them: the numbers in a row, and the shape.
+//! The form in which an operation is handed arrays: a slice of the numbers, row by row, and the shape.
 
 use ndarray::{ArrayViewD, ArrayViewMutD};
 
-/// An array handed to an operation: contiguous, row by row.
+/// An array that an operation reads. The numbers are contiguous, row by row.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a, T> {
     padded: &'a [T],
@@ -24,19 +24,19 @@ impl<'a, T> View<'a, T> {
     pub fn data(&self) -> &'a [T] {
         &self.padded[..self.shape.iter().product()]
     }
-    /// The numbers and the padding behind them, for loops without tails.
+    /// The numbers and the padding after them, for loops that run over whole blocks only.
     #[inline]
     pub(crate) fn padded(&self) -> &'a [T] {
         self.padded
     }
-    /// The same as an `ndarray` view.
+    /// The same array as an `ndarray` view.
     pub fn array(&self) -> ArrayViewD<'a, T> {
         ArrayViewD::from_shape(self.shape, self.data()).expect("as many numbers as the shape says")
     }
 }
 
-/// The array that an operation writes, every number of it: contiguous, row by row. What stands there before is NaN in
-/// debug builds, and numbers of earlier steps in release builds.
+/// The array that an operation writes. The numbers are contiguous, row by row, and the operation must write every one
+/// of them: before, they are NaN in debug builds, and numbers of earlier steps in release builds.
 #[derive(Debug)]
 pub struct Output<'a, T> {
     padded: &'a mut [T],
@@ -63,7 +63,7 @@ impl<'a, T> Output<'a, T> {
     pub(crate) fn padded(&mut self) -> &mut [T] {
         self.padded
     }
-    /// The same as an `ndarray` view.
+    /// The same array as an `ndarray` view.
     pub fn array(&mut self) -> ArrayViewMutD<'_, T> {
         let shape = self.shape;
         ArrayViewMutD::from_shape(shape, self.data()).expect("as many numbers as the shape says")

@@ -1,11 +1,11 @@
-//! Dual numbers: a value, and how fast it changes when something else does.
+//! Dual numbers: a value, and how fast it changes when other numbers change.
 
 use super::rule::{Num, Real, Rule};
 
-/// A number with its derivatives by N others; `None` is a derivative of 0 that is never computed.
+/// A number with its derivatives by N other numbers; `None` is a derivative of 0 that is never computed.
 ///
 /// `(a + a′ε) (b + b′ε) = ab + (ab′ + a′b) ε`, since ε² = 0: arithmetic on such numbers carries the chain rule along
-/// (Clifford 1873). Functions take their derivatives from their own rules. K may be dual again: that gives second
+/// (Clifford 1873). Functions take their derivatives from their own rules. K may itself be dual, which gives second
 /// derivatives.
 #[derive(Clone, Copy, Debug)]
 pub struct Dual<K, const N: usize> {

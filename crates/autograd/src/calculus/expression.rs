@@ -1,14 +1,14 @@
-//! Elementwise functions of a user's, whose derivatives nobody writes.
+//! Elementwise functions that users write without writing their derivatives.
 
 use super::{Dual, Num, Real};
 
-/// What [`fused!`](crate::fused) makes of a function: an expression over any kind of number.
+/// An expression over any kind of number, which [`fused!`](crate::fused) makes of a function.
 pub trait Expression<const N: usize>: Copy + Send + Sync + 'static {
-    /// What messages call it.
+    /// The name of the expression in messages.
     const NAME: &'static str;
-    /// Whether the crate that the expression stands in is compiled with optimisation.
+    /// Whether the crate that contains the expression is compiled with optimisation.
     const OPTIMISED: bool;
-    /// The expression. `#[inline(always)]`, or loops over it will not vectorise.
+    /// Computes the expression. It must be `#[inline(always)]`, or loops over it will not vectorise.
     fn value<K: Real>(self, x: [Num<K>; N]) -> Num<K>;
 
     /// The value with its derivatives by the inputs that are `wanted`.

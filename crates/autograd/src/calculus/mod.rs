@@ -1,4 +1,4 @@
-//! What a rule of differentiation is written in: numbers of any kind, functions of them, and dual numbers.
+//! The parts of a rule of differentiation: numbers of any kind, functions of them, and dual numbers.
 //!
 //! Nothing here knows of arrays, tapes or loops. A rule such as `1 - y * y` is written once, over [`Num<K>`], and the
 //! kind of number K decides what it does:

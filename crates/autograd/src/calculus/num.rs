@@ -48,11 +48,12 @@ impl<K: Real> Neg for Num<K> {
     }
 }
 
-/// What may stand beside a number of a rule: another one, or an `f64` or `i32`, which stays a literal.
+/// The types that may stand beside a number of a rule: another such number, or an `f64` or `i32`, which stays a
+/// literal.
 pub trait IntoNum<K: Real>: Copy {
-    /// As a number of the same kind as `like`.
+    /// Converts to a number of the same kind as `like`.
     fn into_num(self, like: Num<K>) -> Num<K>;
-    /// The literal that it is, if it is one.
+    /// The value, if this is a literal.
     fn as_literal(self) -> Option<f64> {
         None
     }
@@ -81,9 +82,9 @@ macro_rules! literals {
 }
 literals!(f64 i32);
 
-/// The functions of one and two numbers are added by the rows that define them.
+/// The rows that define the functions of one and two numbers add these functions as methods.
 impl<K: Real> Num<K> {
-    /// The number c, to stand where a number of the rule is asked for.
+    /// The number c as a number of the rule, for places where a literal is not accepted.
     #[inline(always)]
     pub fn literal(self, c: f64) -> Self {
         Num(self.0.literal(c))
@@ -119,7 +120,7 @@ impl<K: Real> Num<K> {
     pub fn eq(self, other: impl IntoNum<K>) -> Self {
         Num(self.0.eq(other.into_num(self).0))
     }
-    /// `yes` where this is not 0, else `no`. Both are computed; see [`where_`](crate::where_) for the trap in that.
+    /// `yes` where this is not 0, else `no`. Both are computed, which can be a trap: see [`where_`](crate::where_).
     #[inline(always)]
     pub fn choose(self, yes: impl IntoNum<K>, no: impl IntoNum<K>) -> Self {
         Num(self.0.choose(yes.into_num(self).0, no.into_num(self).0))
@@ -127,7 +128,7 @@ impl<K: Real> Num<K> {
 }
 
 impl<K: Numeric> Num<K> {
-    /// Applies one of the kind's own functions: what the rule of that function is made of.
+    /// Applies a function that the kind of number K has itself; the rule of that function is made of it.
     #[inline(always)]
     pub(crate) fn by(self, function: impl FnOnce(K) -> K) -> Self {
         Num(function(self.0))

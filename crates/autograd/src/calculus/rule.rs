@@ -33,9 +33,9 @@ pub trait Real: Copy {
     fn choose(self, yes: Self, no: Self) -> Self;
 }
 
-/// The functions of one number that everything else is made of. A new one is named here, defined in
-/// `kernels/math/single.rs` and `double.rs`, and made an operation by a row in `ops/`. The trigonometric ones are those
-/// whose polynomials hold up to a limit only.
+/// The functions of one number that all other functions are made of. A new function is named here, defined in
+/// `kernels/math/single.rs` and `double.rs`, and made an operation by a row in `ops/`. The trigonometric functions are
+/// those whose polynomials are accurate only up to a limit.
 macro_rules! primitives {
     ($callback:ident! $($arguments:tt)*) => {
         $callback! { $($arguments)* [exp exp_m1 ln ln_1p tanh erf] trigonometric [sin cos] }
@@ -45,8 +45,8 @@ pub(crate) use primitives;
 
 macro_rules! numeric {
     ([$($function:ident)*] trigonometric [$($trigonometric:ident)*]) => {
-        /// A kind of number that computes, and so has the functions that everything else is made of. The other kinds
-        /// need no list of functions: each function's rule tells them its derivative.
+        /// A kind of number that computes, and so has the functions that all other functions are made of. The other
+        /// kinds need no list of functions: the rule of each function gives them its derivative.
         #[allow(missing_docs)]
         pub trait Numeric: Real {
             fn abs(self) -> Self;
@@ -71,7 +71,7 @@ pub struct Num<K>(pub K);
 /// An elementwise function of N numbers: its formula and its derivatives, each written once.
 #[doc(hidden)]
 pub trait Rule<const N: usize>: Copy + Send + Sync + 'static {
-    /// What messages call it.
+    /// The name of the function in messages.
     const NAME: &'static str;
     /// The largest |x| for which the polynomials that `value` calls keep their accuracy.
     const LIMIT: f64 = f64::INFINITY;
@@ -83,7 +83,7 @@ pub trait Rule<const N: usize>: Copy + Send + Sync + 'static {
     fn constant_slope(self) -> Option<f64> {
         None
     }
-    /// The loops that run it over arrays.
+    /// The loops that run the rule over arrays.
     fn loops() -> &'static Compiled<Self, N>;
 }
 
@@ -94,8 +94,8 @@ pub struct Compiled<R, const N: usize> {
     pub(crate) f64: Loops<R, f64, N>,
 }
 
-/// Numbers, and how fast they move: `None` if they stand still, which is not the same as moving by 0 where a derivative
-/// is infinite or NaN.
+/// Numbers and their tangents, which say how fast they move; `None` if they stand still. A tangent of 0 is not the
+/// same, because its product with an infinite or NaN derivative is NaN.
 pub(crate) type Moving<'a, T> = (&'a [T], Option<&'a [T]>);
 
 /// The loops of a rule for one number type. `i` is the number of an operand.
@@ -107,8 +107,8 @@ pub struct Loops<R, T, const N: usize> {
     pub(crate) value_beside: fn(R, usize, [&[T]; N], &mut [T]),
     /// `g ← g · ∂f/∂xᵢ`, given x and y
     pub(crate) chain: Chain<R, T, N>,
-    /// `g ← g · f′` and `dg ← dg · f′ + g · df′` with `f′ = ∂f/∂xᵢ`, given how x and y move. The last argument says
-    /// whether g moved at first: if it did not, dg holds nothing yet.
+    /// `g ← g · f′` and `dg ← dg · f′ + g · df′` with `f′ = ∂f/∂xᵢ`, given x, y and their tangents. The last argument
+    /// says whether g moved before the call: if it did not, dg holds nothing yet.
     pub(crate) chain_moving: ChainMoving<R, T, N>,
 }
 

@@ -1,4 +1,4 @@
-//! What rules do with arrays.
+//! The operations of rules on arrays.
 
 use std::panic::Location;
 
@@ -144,7 +144,8 @@ impl<'s, T: Float> Sweep<T> for Value<'s, T> {
         sum
     }
 
-    /// Of one number everywhere, that number: a part of the gradient of a sum costs nothing.
+    /// Takes a part. If one number stands everywhere in the whole, it stands everywhere in the part, and nothing is
+    /// copied: a part of the gradient of a sum costs nothing.
     fn take(&self, places: &Places) -> Self {
         let shape = places.shape(self.shape).unwrap_or_else(|e| panic!("in a derivative: {e}"));
         let shape = self.pool.shape(&shape);

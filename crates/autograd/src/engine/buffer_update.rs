@@ -1,12 +1,12 @@
-//! Buffers on a tape: they move with the data, and the tape records where to.
+//! Buffers on a tape: the data moves them, and the tape records toward which values.
 
 use crate::Float;
 use crate::engine::var::Var;
 use crate::model::param::{Buffer, Update};
 
 impl<T: Float> Buffer<T> {
-    /// Records that the step should do `buffer ← (1 − rate) · buffer + rate · value`. The next `backward` on the tape
-    /// carries it, once.
+    /// Records that the step should do `buffer ← (1 − rate) · buffer + rate · value`. The gradients of the next
+    /// `backward` on the tape carry this update, once.
     ///
     /// # Panics
     /// If the shapes differ.

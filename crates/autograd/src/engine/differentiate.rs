@@ -1,4 +1,4 @@
-//! What a variable can be asked for: its gradients, recorded gradients, and products with its Jacobian and Hessian.
+//! The derivatives of a variable: its gradients, recorded gradients, and products with its Jacobian and Hessian.
 
 use std::panic::Location;
 
@@ -12,7 +12,7 @@ use crate::engine::tape::Mode;
 use crate::engine::var::Var;
 
 impl<'t, T: Float> Var<'t, T> {
-    /// The gradients of this number by all leaves, as values.
+    /// Computes the gradients of this number by all leaves, as values.
     ///
     /// # Panics
     /// If this is not a single number, or the tape is for inference and has no [`var`](crate::Tape::var).
@@ -28,9 +28,9 @@ impl<'t, T: Float> Var<'t, T> {
         sweep::backward(self.tape(), self.index())
     }
 
-    /// The gradients of `Σ gradient ⊙ this` by all leaves: [`backward`](Self::backward) from an array of any shape,
-    /// given the gradient that arrives at it from elsewhere. For several such outputs, add up `(output *
-    /// &gradient).sum()` and sweep back from that.
+    /// Computes the gradients of `Σ gradient ⊙ this` by all leaves. It is [`backward`](Self::backward) from an array of
+    /// any shape, given the gradient that arrives at the array from elsewhere. For several such outputs, add up
+    /// `(output * &gradient).sum()` and sweep back from that.
     ///
     /// # Panics
     /// If the gradient is not of this variable's shape, or the tape is for inference and has no
@@ -50,8 +50,8 @@ impl<'t, T: Float> Var<'t, T> {
         (self * self.tape().constant(gradient)).sum().backward()
     }
 
-    /// The gradients of this number by the given variables, recorded on the tape: use them in a cost, differentiate
-    /// them again. Zeros where nothing flows.
+    /// Computes the gradients of this number by the given variables and records them on the tape, so that you can use
+    /// them in a cost or differentiate them again. A gradient is 0 everywhere if nothing flows to its variable.
     ///
     /// # Panics
     /// If this is not a single number, or one of `inputs` is a constant.
@@ -69,7 +69,7 @@ impl<'t, T: Float> Var<'t, T> {
         std::array::from_fn(|i| gradients[i])
     }
 
-    /// [`grad`](Self::grad) by as many variables as the slice holds.
+    /// Like [`grad`](Self::grad), for a slice of variables.
     #[track_caller]
     pub fn grad_many(self, inputs: &[Self]) -> Vec<Self> {
         self.check_scalar("grad");
@@ -92,7 +92,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// `(cost.grad([x])[0] * v).sum().grad([x])`.
     ///
     /// # Panics
-    /// If this is not a single number, a direction is not of its leaf's shape, or it is for no leaf.
+    /// If this is not a single number, or a direction does not have its leaf's shape or is for a variable that is not a
+    /// leaf.
     ///
     /// ```
     /// use ndarray::array;
@@ -112,13 +113,13 @@ impl<'t, T: Float> Var<'t, T> {
         sweep::hvp(self.tape(), self.index(), self.placed("hvp", directions).into_iter())
     }
 
-    /// How this moves when the leaves move along the given directions: the Jacobian times the directions, `Σ ∂this/∂xⱼ
-    /// dⱼ`, in this variable's shape. Leaves without a direction stand still.
+    /// Jacobian-vector product: how this variable moves when the leaves move along the given directions, the Jacobian
+    /// times the directions, `Σ ∂this/∂xⱼ dⱼ`, in this variable's shape. Leaves without a direction stand still.
     ///
-    /// It is forward-mode differentiation, over the same record: one sweep, from the leaves on.
+    /// It is forward-mode differentiation over the same record: one sweep, which starts at the leaves.
     ///
     /// # Panics
-    /// If a direction is not of its leaf's shape, or it is for no leaf.
+    /// If a direction does not have its leaf's shape, or is for a variable that is not a leaf.
     ///
     /// ```
     /// use ndarray::array;
@@ -133,7 +134,7 @@ impl<'t, T: Float> Var<'t, T> {
         sweep::jvp(self.tape(), self.index(), placed.into_iter()).unwrap_or_else(|| ArrayD::zeros(self.shape()))
     }
 
-    /// Directions by the nodes of their leaves.
+    /// Checks the directions and pairs each with the node of its leaf.
     #[track_caller]
     fn placed<L: Differentiable<T>, A: IntoArray<T>>(
         self,

@@ -1,4 +1,5 @@
-//! Arrays that carry how fast they move: what the rules run over in the sweep that computes Hessian-vector products.
+//! Arrays that carry a tangent, which says how fast they move. Rules run over them in the sweep that computes
+//! Hessian-vector products.
 
 use std::panic::Location;
 
@@ -12,16 +13,17 @@ use crate::engine::value::{Value, ValueContext};
 use crate::places::Places;
 use crate::view::{Output, View};
 
-/// An array and its derivative along the direction asked for; `None` where it does not move.
+/// An array and its derivative along the direction that was asked for; `None` if the array does not move.
 ///
-/// It is [`Dual`](crate::calculus::Dual) for arrays: rules that run over it give a gradient and how fast that moves.
+/// It is [`Dual`](crate::calculus::Dual) for arrays: rules that run over it compute a gradient and how fast the
+/// gradient moves.
 #[derive(Clone)]
 pub(crate) struct DualValue<'s, T: Float> {
     pub(crate) value: Value<'s, T>,
     pub(crate) tangent: Option<Value<'s, T>>,
 }
 
-/// Where the sweep over dual values reads: the tape, and how fast its nodes move.
+/// The context of the sweep over dual values: the tape, and the tangents of its nodes.
 pub(crate) struct DualContext<'s, T: Float> {
     pub(crate) values: ValueContext<'s, T>,
     pub(crate) tangents: &'s [Option<Value<'s, T>>],
@@ -105,7 +107,7 @@ impl<'s, T: Float> Sweep<T> for DualValue<'s, T> {
                 tangent = Some(Value::add_product(tangent, [a, b], transposed, context.values, node));
             }
         }
-        // nobody looks at the gradient of a leaf here, only at how it moves
+        // the gradient of a leaf is not needed in this sweep, only how it moves
         let value = match sum {
             None if context.values.is_leaf(node) => Value::load(context.values, node).zeros(),
             sum if context.values.is_leaf(node) => sum.expect("the other case is above"),

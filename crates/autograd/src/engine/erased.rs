@@ -1,4 +1,4 @@
-//! Operations with their types forgotten, as a tape keeps them.
+//! Operations without their types, as a tape keeps them.
 //!
 //! This file, `tape.rs` and `var.rs` import each other, and must: a tape keeps operations, one of an operation's sweeps
 //! records variables, and a variable is a handle of its tape.
@@ -9,9 +9,9 @@ use crate::engine::operation::{Jvp, Operation, Vjp};
 use crate::engine::value::Value;
 use crate::engine::var::Var;
 
-/// An operation with its type forgotten, as the tape keeps it: one rule, three sweeps.
+/// An operation without its type, as the tape keeps it. Its one rule `vjp` serves three sweeps.
 pub(crate) trait AnyOperation<T: Float>: Send {
-    /// [`Operation::name`], under a name of its own
+    /// [`Operation::name`], as a method with another name
     fn title(&self) -> &'static str;
     #[cfg(test)]
     fn type_name(&self) -> &'static str {

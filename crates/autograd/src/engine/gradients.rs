@@ -1,4 +1,4 @@
-//! The gradients of a cost: what a sweep returns.
+//! The gradients of a cost, which a sweep returns.
 
 use std::cell::Cell;
 
@@ -29,7 +29,7 @@ use crate::view::View;
 pub struct Gradients<T: Float = f32> {
     generation: u64,
     updates: Vec<Update<T>>,
-    /// the nodes whose gradients the sweep kept, though they are no leaves
+    /// the nodes other than leaves whose gradients the sweep kept
     kept: Vec<u32>,
     /// `None` only while being dropped
     workspace: Option<Workspace<T>>,
@@ -54,12 +54,12 @@ impl<T: Float> Drop for Gradients<T> {
     }
 }
 
-/// What a gradient can be asked for: a variable or a parameter.
+/// Something whose gradient can be asked for: a variable or a parameter.
 pub trait Differentiable<T: Float> {
-    /// Its gradient, zeros where nothing flows.
+    /// The gradient; zeros if nothing flows to it.
     #[doc(hidden)]
     fn gradient_in(&self, gradients: &Gradients<T>) -> ArrayD<T>;
-    /// Its node on a tape, and its shape. A parameter that the tape has not seen has no node.
+    /// The node on a tape, and the shape. A parameter that the tape has not seen has no node.
     #[doc(hidden)]
     fn leaf_on(&self, tape: &Tape<T>) -> (Option<u32>, Shape);
 }
@@ -111,7 +111,8 @@ impl<T: Float> Differentiable<T> for &Param<T> {
 }
 
 impl<T: Float> Gradients<T> {
-    /// With the moves of buffers that the tape recorded since they were last taken, and the gradients that were kept.
+    /// The gradients of a sweep, together with the updates of buffers that the tape recorded since they were last
+    /// taken, and the nodes whose gradients were kept.
     pub(crate) fn new(tape: &Tape<T>, workspace: Workspace<T>) -> Self {
         let mut gradients = Self::without_updates(tape, workspace);
         gradients.updates = tape.take_updates();
@@ -139,7 +140,7 @@ impl<T: Float> Gradients<T> {
     }
 
     fn entry(&self, param: ParamId) -> Option<&Entry> {
-        // parameters are mostly asked for in the order in which they were used: look on from the last one found
+        // parameters are mostly asked for in the order in which they were used: search on from the entry found last
         let entries = &self.workspace().entries;
         let start = self.last_found.get().min(entries.len());
         let place = (start..entries.len()).chain(0..start).find(|&i| entries[i].param == Some(param))?;
@@ -147,11 +148,11 @@ impl<T: Float> Gradients<T> {
         Some(&entries[place])
     }
 
-    /// The gradient by a variable or a parameter (`&model.weight`); zeros where nothing flows.
+    /// The gradient by a variable or a parameter (`&model.weight`); zeros if nothing flows to it.
     ///
     /// # Panics
-    /// For a variable of another tape or an earlier step, a constant, or an intermediate variable whose gradient was
-    /// not kept ([`Var::keep_gradient`]).
+    /// If `of` is a variable of another tape or an earlier step, a constant, or an intermediate variable whose gradient
+    /// was not kept ([`Var::keep_gradient`]).
     #[track_caller]
     pub fn wrt(&self, of: impl Differentiable<T>) -> ArrayD<T> {
         of.gradient_in(self)
@@ -162,20 +163,20 @@ impl<T: Float> Gradients<T> {
         self.entry(param.id()).map(|e| self.array(e))
     }
 
-    /// The numbers of [`get`](Self::get) with the padding behind them, for loops without tails.
+    /// The numbers of [`get`](Self::get) with the padding after them, for loops that run over whole blocks only.
     #[doc(hidden)]
     pub fn padded(&self, param: &Param<T>) -> Option<&[T]> {
         self.entry(param.id()).map(|e| &self.workspace().pool.kept(e.numbers)[..padded(param.len())])
     }
 
-    /// How many numbers the sweep wrote arrays of, blocks that were used again counted each time: a measure of its work
-    /// that does not depend on the machine.
+    /// The count of numbers in all arrays that the sweep wrote; a block that was reused counts each time. It measures
+    /// the work of the sweep independently of the machine.
     #[doc(hidden)]
     pub fn numbers_written(&self) -> usize {
         self.workspace().pool.handed_out()
     }
 
-    /// How many parameters have a gradient.
+    /// The number of parameters that have a gradient.
     pub fn param_count(&self) -> usize {
         self.param_ids().count()
     }
@@ -185,8 +186,8 @@ impl<T: Float> Gradients<T> {
         self.workspace().entries.iter().filter_map(|e| e.param)
     }
 
-    /// Changes the gradient of a parameter in place; false if it has none. For noise, penalties, or averages of one's
-    /// own.
+    /// Changes the gradient of a parameter in place; returns false if it has none. Use it for noise, penalties, or
+    /// averages of your own.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};
@@ -211,9 +212,9 @@ impl<T: Float> Gradients<T> {
         }
     }
 
-    /// Adds the gradients of another sweep: of another batch, whose gradients add up to one step's, of another shard,
-    /// or of another cost on the same tape. Gradients of parameters are added from any tape, those of variables only
-    /// from their own, before it was cleared. Moves of buffers are appended.
+    /// Adds the gradients of another sweep: of another batch that belongs to the same step, of another shard, or of
+    /// another cost on the same tape. Gradients by parameters are added from any tape. Gradients by variables are added
+    /// only if both sweeps ran on the same tape and it was not cleared in between. Updates of buffers are appended.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -225,7 +226,7 @@ impl<T: Float> Gradients<T> {
     pub fn add(&mut self, other: &Self) {
         let one_tape = self.generation == other.generation;
         let Workspace { pool, entries, .. } = self.workspace.as_mut().expect("there until dropped");
-        let mut next = 0; // both are mostly in one order: look on from the last one found
+        let mut next = 0; // both are mostly in the same order: search on from the entry found last
         for theirs in other.workspace().entries.iter().filter(|e| e.param.is_some() || one_tape) {
             let numbers = other.workspace().pool.kept(theirs.numbers);
             let same = |e: &Entry| e.param == theirs.param && (e.param.is_some() || e.node == theirs.node);
@@ -250,7 +251,7 @@ impl<T: Float> Gradients<T> {
         self.updates.extend(other.updates.iter().cloned());
     }
 
-    /// Carries out the moves of a buffer that the forward pass recorded, in their order. Returns how many.
+    /// Carries out the updates of a buffer that the forward pass recorded, in their order. Returns how many there were.
     pub fn update_buffer(&self, buffer: &mut Buffer<T>) -> usize {
         let id = buffer.id();
         let moves = self.updates.iter().filter(|u| u.buffer == id);

@@ -1,12 +1,15 @@
 //! The engine: a tape records operations, and a sweep goes back over them.
 //!
-//! To read it: `tape.rs` (the record), `var.rs` (its handles), `operation.rs` (what an operation is), `sweep.rs` (the
-//! chain rule) and `gradients.rs` (what a sweep returns). A learner can stop there. The other files are about:
+//! Start with `tape.rs` (the record), `var.rs` (its handles), `operation.rs` (the definition of an operation),
+//! `sweep.rs` (the chain rule) and `gradients.rs` (the result of a sweep). A learner can stop there. The other files
+//! are about:
 //!
 //! - the kinds of tensors that rules compute with: `tensor.rs`, `value.rs` and `array_rules.rs`, `dual_value.rs`;
-//! - how a user asks: `modes.rs`, `step.rs`, `differentiate.rs`, `operand.rs`, `buffer_update.rs`;
-//! - what the sweep calls: `erased.rs` (operations whose types the tape has forgotten), `workspace.rs` (memory that is
-//!   used again), `watch.rs` (what looks at a sweep), `transpose.rs` (a rule that is derived from another).
+//! - the methods and arguments that a user meets: `modes.rs`, `step.rs`, `differentiate.rs`, `operand.rs`,
+//!   `buffer_update.rs`;
+//! - the parts that a sweep uses: `erased.rs` (operations without their types), `workspace.rs` (memory that is reused),
+//!   `watch.rs` (observers of a sweep), `transpose.rs` (a forward-mode rule that is derived from the reverse-mode
+//!   rule).
 
 mod array_rules;
 mod buffer_update;

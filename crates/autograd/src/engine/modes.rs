@@ -23,7 +23,7 @@ impl<T: Float> Default for Tape<T> {
 }
 
 impl<T: Float> Tape<T> {
-    /// An empty tape for mathematics, of whichever number type is asked for.
+    /// An empty tape for mathematics, of either number type.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -33,17 +33,18 @@ impl<T: Float> Tape<T> {
         Self::with_mode(Mode::Mathematics, 0)
     }
 
-    /// An empty tape for training; `seed` fixes what dropout and its kind draw.
+    /// An empty tape for training; `seed` determines the random numbers of dropout and similar layers.
     ///
-    /// Make one for a run and keep it: random numbers move on when it is cleared, as [`gradients`](Self::gradients)
-    /// does in each step. A tape made anew in each step with the same seed draws the same masks each time; if it must
-    /// be, give it the step with [`set_stream`](Self::set_stream).
+    /// Make one tape for a run and keep it: the random numbers move on when the tape is cleared, which
+    /// [`gradients`](Self::gradients) does in each step. A tape that is made anew in each step with the same seed draws
+    /// the same masks each time. If that cannot be avoided, set the step with [`set_stream`](Self::set_stream).
     pub fn training(seed: u64) -> Self {
         Self::with_mode(Mode::Training, seed)
     }
 
     /// An empty tape for inference: parameters are constants, dropout passes everything on. Clear it between
-    /// predictions, or let [`value_of`](Self::value_of) do it: what is computed stays on it, and it grows.
+    /// predictions, or let [`value_of`](Self::value_of) do it: everything that is computed stays on the tape, so it
+    /// grows.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};

@@ -1,4 +1,4 @@
-//! What may stand beside a variable: another one, a number, a parameter, a buffer, an array.
+//! The types that may stand beside a variable: another variable, a number, a parameter, a buffer, an array.
 
 use ndarray::{ArrayBase, Data, Dimension};
 
@@ -29,11 +29,11 @@ pub enum Operand<'t, T: Float> {
             `&`"
 )]
 pub trait IntoVar<'t, T: Float>: Sized {
-    /// As an operand: numbers stay numbers.
+    /// Converts to an operand. Numbers stay numbers.
     #[track_caller]
     fn operand(self, tape: &'t Tape<T>) -> Operand<'t, T>;
 
-    /// As a variable.
+    /// Converts to a variable.
     #[track_caller]
     fn into_var(self, tape: &'t Tape<T>) -> Var<'t, T> {
         match self.operand(tape) {

@@ -1,4 +1,4 @@
-//! What an operation is: how it computes its output, and how a gradient flows back through it.
+//! The definition of an operation: how it computes its output, and how a gradient flows back through it.
 //!
 //! This file, `tensor.rs` and `value.rs` import each other, and must: a rule is written over any tensor, a tensor
 //! applies operations, and the forward-mode rule of an operation computes with the arrays of `value.rs`.
@@ -12,7 +12,8 @@ use crate::places::Places;
 use crate::shape::Shape;
 use crate::view::{Output, View};
 
-/// An operation on tensors, with its derivative. The operations of this crate implement this trait; so can yours.
+/// An operation on tensors, with its derivative. The operations of this crate implement this trait, and so can your
+/// own.
 ///
 /// `vjp` (vector-Jacobian product) is written once, over any [`Tensor`]. On arrays it computes gradients. On variables
 /// it records how they are computed, so that they can be differentiated again, to any order. On arrays that carry a
@@ -43,40 +44,42 @@ use crate::view::{Output, View};
 /// assert_eq!(dx.sum().backward().wrt(x), array![6.0, 12.0].into_dyn());
 /// ```
 ///
-/// Check a new one with [`gradcheck`](crate::gradcheck).
+/// Check a new operation with [`gradcheck`](crate::gradcheck).
 pub trait Operation<T: Float>: Sized + Send + 'static {
-    /// What messages call it.
+    /// The name of the operation in messages.
     fn name(&self) -> &'static str;
-    /// The shape of the output for inputs of these shapes, or why they do not fit: a sentence that names them.
+    /// Returns the shape of the output for inputs of these shapes. If they do not fit, returns a sentence that names
+    /// the shapes and says why.
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String>;
     /// Writes the output.
     fn forward(&self, inputs: &[View<'_, T>], output: Output<'_, T>);
     /// Adds to each input its gradient, given the output's: `cx.add(i, || …)`.
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>);
-    /// How the output moves when the inputs do: the Jacobian times the tangents of the inputs, or `None` if the output
-    /// stands still. Hessian-vector products and forward mode need it. The default derives it from
+    /// Returns how the output moves when the inputs move: the Jacobian times the tangents of the inputs, or `None` if
+    /// the output stands still. Hessian-vector products and forward mode need it. The default derives it from
     /// [`vjp`](Self::vjp), its transpose.
     ///
-    /// A rule of its own is faster. For most operations it is one call, of [`Jvp::linear`] or [`Jvp::multilinear`].
+    /// A hand-written rule is faster. For most operations it is a single call of [`Jvp::linear`] or
+    /// [`Jvp::multilinear`].
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
         cx.transposed(self)
     }
 }
 
-/// What [`Operation::vjp`] works with: the inputs, the output, the gradient that arrives at the output, and where to
-/// add the gradients of the inputs.
+/// The context of [`Operation::vjp`]: it holds the inputs, the output and the gradient that arrives at the output, and
+/// it takes the gradients of the inputs.
 pub struct Vjp<'a, T: Float, V: Tensor<T>> {
     context: V::Context,
     node: u32,
     inputs: &'a [u32],
-    /// one for each node of the tape, as far as the sweep has added it up
+    /// the gradient of each node of the tape, as far as the sweep has added it up
     gradients: &'a [RefCell<Option<V::Sum>>],
-    /// the nodes whose gradients somebody needs; `None` if all that are differentiated are
+    /// whether the gradient of each node is needed; `None` if those of all differentiated nodes are
     wanted: Option<&'a [bool]>,
     /// bit i is set once the rule has called `none`, or one of the methods that add, for input i; inputs from the 64th
     /// on are not tracked
     covered: Cell<u64>,
-    /// whether the rule gives numbers in a sweep that needs its derivative
+    /// whether the rule gave numbers only, in a sweep that needs their derivative
     only_numbers: Cell<bool>,
 }
 
@@ -98,7 +101,7 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     pub fn input(&self, i: usize) -> V {
         V::load(self.context, self.inputs[i])
     }
-    /// How many inputs there are.
+    /// The number of inputs.
     pub fn inputs(&self) -> usize {
         self.inputs.len()
     }
@@ -120,7 +123,7 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         let sum = self.gradients[self.node as usize].borrow_mut().take().expect(TAKEN);
         V::total(sum, self.context, self.node)
     }
-    /// Whether somebody needs the gradient of input `i`.
+    /// Whether the gradient of input `i` is needed.
     #[inline]
     pub fn wants(&self, i: usize) -> bool {
         let input = self.inputs[i];
@@ -133,8 +136,8 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         self.covered.set(self.covered.get() | 1 << i.min(63));
     }
 
-    /// Adds to the gradient of input `i`. The closure runs only if somebody needs that gradient. A gradient in a shape
-    /// to which the input was broadcast is summed back to the input's own shape.
+    /// Adds to the gradient of input `i`. The closure runs only if that gradient is needed. A gradient in a shape to
+    /// which the input was broadcast is summed back to the input's own shape.
     #[inline]
     pub fn add(&self, i: usize, gradient: impl FnOnce() -> V) {
         self.cover(i);
@@ -151,14 +154,15 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         let mut sum = self.gradients[self.inputs[i] as usize].borrow_mut();
         *sum = Some(add(sum.take()));
     }
-    /// Says that the gradient of input `i` is 0 everywhere, as that of a comparison is. If a rule neither adds to an
-    /// input nor says this of it, and somebody needs the input's gradient, the sweep panics: a missing rule is never a
-    /// zero.
+    /// Says that the gradient of input `i` is 0 everywhere, as for an operand of a comparison. If a rule neither adds
+    /// to an input nor calls this method for it, and the input's gradient is needed, the sweep panics: a missing rule
+    /// is never taken for a gradient of 0.
     pub fn none(&self, i: usize) {
         self.cover(i);
     }
-    /// Adds the matrix product `a · b`, each operand transposed first where asked, to the gradient of input `i`:
-    /// straight into the sum that is already there, if there is one. `operands` runs only if somebody needs it.
+    /// Adds the matrix product `a · b` to the gradient of input `i`: straight into the sum that is already there, if
+    /// there is one. `transposed` says which operands are transposed first. `operands` runs only if the gradient is
+    /// needed.
     pub fn add_product(&self, i: usize, transposed: [bool; 2], operands: impl FnOnce() -> [V; 2]) {
         self.cover(i);
         if self.wants(i) {
@@ -166,7 +170,7 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
             self.update(i, |sum| V::add_product(sum, operands, transposed, self.context, self.inputs[i]));
         }
     }
-    /// Adds to the gradient of input `i` at some of its places: where they are, without an array of the input's size.
+    /// Adds to the gradient of input `i` at some of its places, directly, without an array of the input's size.
     pub(crate) fn add_at(&self, i: usize, places: &Places, gradient: impl FnOnce() -> V) {
         self.cover(i);
         if self.wants(i) {
@@ -174,9 +178,9 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
             self.update(i, |sum| V::add_at(sum, places, part, self.context, self.inputs[i]));
         }
     }
-    /// Adds to the gradient of input `i` the numbers that `compute` writes, in the input's shape, given the inputs, the
-    /// output and the gradient that arrives, in that order. It is for rules that cannot be written over [`Tensor`]: the
-    /// gradient is right, but it cannot be differentiated again.
+    /// Adds to the gradient of input `i` the numbers that `compute` writes, in the input's shape. `compute` is given
+    /// the inputs, the output and the gradient that arrives, in that order. This method is for rules that cannot be
+    /// written over [`Tensor`]: the gradient is right, but it cannot be differentiated again.
     ///
     /// # Panics
     /// When a derivative of the gradient is asked for, by [`Var::grad`](crate::Var::grad) or
@@ -193,8 +197,8 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         }
     }
 
-    /// Panics if the rule has left out an input that somebody needs, or has given numbers in a sweep that needs its
-    /// derivative.
+    /// Panics if the rule has left out an input whose gradient is needed, or has given numbers only, in a sweep that
+    /// needs their derivative.
     #[inline]
     pub(crate) fn check(&self, name: &str) {
         let all = (1u64 << self.inputs.len().min(63)) - 1;
@@ -222,7 +226,8 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     }
 }
 
-/// What [`Operation::jvp`] works with: inputs, output, and how fast each input moves.
+/// The context of [`Operation::jvp`]: the inputs, the output, and the tangent of each input, which says how fast it
+/// moves.
 pub struct Jvp<'a, 's, T: Float> {
     pub(super) inputs: &'a [Value<'s, T>],
     pub(super) tangents: &'a [Option<Value<'s, T>>],
@@ -246,11 +251,11 @@ impl<'a, 's, T: Float> Jvp<'a, 's, T> {
     pub fn output(&self) -> Value<'s, T> {
         self.output.clone()
     }
-    /// How fast input `i` moves, in its shape; `None` if it stands still.
+    /// The tangent of input `i`, in its shape; `None` if the input stands still.
     pub fn tangent(&self, i: usize) -> Option<Value<'s, T>> {
         self.tangents[i].clone()
     }
-    /// The sum of what several inputs contribute, in the output's shape.
+    /// The sum of the contributions of several inputs, in the output's shape; `None` if there are none.
     pub fn sum(&self, terms: impl Iterator<Item = Value<'s, T>>) -> Option<Value<'s, T>> {
         let shape = self.output.shape();
         terms.map(|term| term.broadcast_to(shape)).reduce(Value::accumulate)

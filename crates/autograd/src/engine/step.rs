@@ -1,4 +1,4 @@
-//! A tape in a loop: one step after the other, in memory that is used again.
+//! A tape in a loop: one step after the other, in memory that is reused.
 
 use ndarray::ArrayD;
 
@@ -7,22 +7,22 @@ use crate::engine::gradients::Gradients;
 use crate::engine::tape::Tape;
 use crate::engine::var::Var;
 
-/// What a tape holds, in bytes: see [`Tape::memory`]. Parameters are shared with it, not held by it.
+/// The memory of a tape, in bytes: see [`Tape::memory`]. Parameters are not counted: the tape only shares them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// values of the operations on the tape, with the gaps between them
     pub values: usize,
-    /// room for values, in use or for the next step
+    /// memory for values, in use or kept for the next step
     pub reserved: usize,
-    /// the record itself: operations, shapes, what went in
+    /// the record itself: operations, shapes, inputs
     pub operations: usize,
-    /// room for gradients, of sweeps whose [`Gradients`] were dropped
+    /// memory for gradients, of sweeps whose [`Gradients`] were dropped
     pub gradients: usize,
 }
 
 impl<T: Float> Tape<T> {
-    /// One step of a training loop: records what the closure computes, sweeps back from the cost that it returns, and
-    /// lets go of everything on the tape. Returns the cost's value and the gradients.
+    /// Runs one step of a training loop: records the operations of the closure, sweeps back from the cost that it
+    /// returns, and clears the tape. Returns the cost's value and the gradients.
     ///
     /// No variable can leave the closure:
     ///
@@ -55,7 +55,7 @@ impl<T: Float> Tape<T> {
         (value, gradients)
     }
 
-    /// [`gradients`](Tape::gradients) of a closure that returns something beside the cost: `(cost, extra)`.
+    /// Like [`gradients`](Tape::gradients), for a closure that returns another value beside the cost: `(cost, extra)`.
     ///
     /// ```
     /// use gradus_autograd::Tape;
@@ -82,8 +82,8 @@ impl<T: Float> Tape<T> {
         (value, extra, gradients)
     }
 
-    /// The value of what the closure computes, as an array; the tape is cleared before and after. It is the form for
-    /// predictions, one after the other: a tape that is never cleared grows with each.
+    /// Returns the value of the variable that the closure computes, as an array. The tape is cleared before and after.
+    /// Use it for predictions, one after the other: a tape that is never cleared grows with each prediction.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};
@@ -104,7 +104,7 @@ impl<T: Float> Tape<T> {
         value
     }
 
-    /// What the tape holds, in bytes. Memory is not given back but used again: after the first steps of a training loop
+    /// The memory of the tape, in bytes. Memory is not given back but reused: after the first steps of a training loop
     /// it no longer grows.
     ///
     /// Every value stays readable until the tape is cleared, whether a rule needs it or not; to store less, see

@@ -24,16 +24,16 @@ use crate::engine::watch::{Observer, Sum, Watch};
 use crate::engine::workspace::{Entry, Workspace};
 use crate::memory::Recycled;
 
-/// The reverse loop. `sums` has a place for each node up to `output`: the gradient of the node as far as it has been
-/// added up, `None` while nothing has arrived. The gradient of the output itself must already stand there.
+/// The reverse loop. `sums` holds, for each node up to `output`, the gradient of the node as far as it has been added
+/// up, or `None` while nothing has arrived. The gradient of the output itself must already be there.
 ///
-/// Only nodes that were recorded later, and so have a higher index, use a node. When the loop reaches the node, all of
-/// them have added their parts, and its gradient is complete. Its operation now does the same for the nodes that it was
-/// computed from: by its rule `vjp`, it adds to each of their sums.
+/// A node is used only by nodes that were recorded later and therefore have a higher index. When the loop reaches a
+/// node, all of these have added their parts, so the gradient of the node is complete. Now the operation of the node
+/// adds, by its rule `vjp`, to the sums of the nodes that it was computed from.
 ///
-/// `wanted` says which nodes' gradients somebody needs; `None` means those of all that are differentiated. `observer`
-/// (see `watch.rs`) looks on: it is told when the gradient of a node that has an operation is complete, and when it has
-/// been passed on.
+/// `wanted` says for each node whether its gradient is needed; `None` means that the gradients of all differentiated
+/// nodes are needed. `observer` (see `watch.rs`) is told when the gradient of a node that has an operation is complete,
+/// and when it has been passed on.
 fn reverse<T: Float, V: Tensor<T>>(
     tape: &Tape<T>,
     output: u32,
@@ -52,7 +52,7 @@ fn reverse<T: Float, V: Tensor<T>>(
         {
             observer.complete(index, sum);
             vjp(operation, &Vjp::new(context, (index, node.inputs), sums, wanted));
-            sum.take(); // nobody needs it any more: its memory goes back to the pool, for the next
+            sum.take(); // no longer needed: its memory goes back to the pool
             observer.passed_on(index, node.inputs, sums);
         }
     }
@@ -86,9 +86,9 @@ pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
 
 /// The derivative of the gradient along `directions`, by all leaves: the Hessian times the directions.
 ///
-/// Dual numbers carry a derivative along with each value. So the sweep goes forward, to find how each node moves when
-/// the leaves move along the directions, and back over arrays that carry their derivative. What arrives at a leaf then
-/// carries the derivative of its gradient.
+/// Dual numbers carry a derivative along with each value. First the sweep goes forward, to find how each node moves
+/// when the leaves move along the directions. Then it goes back over arrays that carry their derivative, so the
+/// gradient that arrives at a leaf carries its derivative too.
 pub(crate) fn hvp<T: Float>(
     tape: &Tape<T>,
     output: u32,
@@ -113,7 +113,7 @@ pub(crate) fn hvp<T: Float>(
     Gradients::without_updates(tape, Workspace { pool, entries, sums })
 }
 
-/// How node `output` moves when the leaves move along `directions`; `None` if it stands still.
+/// Returns how node `output` moves when the leaves move along `directions`; `None` if it stands still.
 pub(crate) fn jvp<T: Float>(
     tape: &Tape<T>,
     output: u32,
@@ -128,7 +128,7 @@ pub(crate) fn jvp<T: Float>(
     moved
 }
 
-/// The forward loop: how each node up to `output` moves when the leaves move along `directions`.
+/// The forward loop: returns how each node up to `output` moves when the leaves move along `directions`.
 fn forward<'s, T: Float>(
     tape: &Tape<T>,
     values: ValueContext<'s, T>,
@@ -163,7 +163,7 @@ pub(crate) fn grad<'t, T: Float>(
     for input in inputs.iter().filter(|input| input.index() <= output.index()) {
         asked[input.index() as usize] = true;
     }
-    // what does not lead from an input to the output is not recorded
+    // the gradient of a node is recorded only if the node depends on one of the inputs
     let mut wanted = asked.clone();
     for index in 0..=output.index() {
         wanted[index as usize] |= tape.nodes().node(index).inputs.iter().any(|&i| wanted[i as usize]);
@@ -176,7 +176,7 @@ pub(crate) fn grad<'t, T: Float>(
             seed(&mut sums, output.index(), one.into());
             let vjp = |operation: &dyn AnyOperation<T>, cx: &Vjp<'_, T, Var<'t, T>>| operation.vjp_vars(cx);
             reverse(tape, output.index(), &sums, tape, Some(&wanted), vjp, &mut recorder);
-            // the loop passed over the nodes that nothing wanted stands behind
+            // the loop skipped the nodes that do not depend on a wanted node, such as leaves
             (0..).zip(&sums).for_each(|(node, sum)| recorder.complete(node, sum));
         }
         let zeros = |input: &Var<'t, T>| tape.constant_with(input.shape(), |_| {});
@@ -185,7 +185,7 @@ pub(crate) fn grad<'t, T: Float>(
     })
 }
 
-/// Stores the gradient of each node that is asked for, as soon as it is complete.
+/// Stores the gradient of each node that was asked for, as soon as the gradient is complete.
 struct Recorder<'t, T: Float> {
     tape: &'t Tape<T>,
     /// whether the gradient of a node is asked for

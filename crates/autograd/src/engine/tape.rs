@@ -1,7 +1,7 @@
 //! The tape: operations in the order in which they ran.
 //!
-//! It records, and it holds what a step needs beside the record: the mode, random numbers, memory for sweeps.
-//! `sweep.rs` goes back over the record, and `step.rs` is the form for training loops.
+//! Beside the record, the tape holds the other things that a step needs: the mode, random numbers, memory for sweeps.
+//! `sweep.rs` goes back over the record, and `step.rs` has the methods for training loops.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
@@ -25,15 +25,15 @@ use crate::shape::count;
 use crate::stream::Stream;
 use crate::view::{Output, View};
 
-/// What a tape is for. Layers such as dropout act by it.
+/// The purpose of a tape. Layers such as dropout behave according to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Plain differentiation. Layers that differ between training and inference panic and name the fix.
     Mathematics,
-    /// Dropout drops, statistics move.
+    /// Dropout drops numbers, and running statistics are updated.
     Training,
-    /// Parameters are constants, so nothing is stored for derivatives by them; dropout passes everything on. What is
-    /// made with [`Tape::var`] is differentiated here too: how an answer depends on its input.
+    /// Parameters are constants, so nothing is stored for derivatives by them; dropout passes everything on. Variables
+    /// made with [`Tape::var`] are differentiated here too, to show how a prediction depends on its input.
     Inference,
 }
 
@@ -41,15 +41,15 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detect {
     Off,
-    /// It does, and stops the program.
+    /// Panics at the first such number.
     Panic,
-    /// It does, and unwinds to `Tape::find_anomaly`.
+    /// Unwinds to `Tape::find_anomaly` at the first such number.
     Report,
 }
 
-/// A record of operations, in the order in which they ran, that gradients are swept back through.
+/// A record of operations in the order in which they ran, through which gradients are swept back.
 ///
-/// Two ways to use it. By hand, for mathematics and to see how it works:
+/// There are two ways to use it. The first is by hand, for mathematics and to see how it works:
 ///
 /// ```
 /// use gradus_autograd::Tape;
@@ -61,8 +61,8 @@ pub(crate) enum Detect {
 /// assert_eq!(dx, array![2.0, 4.0, 6.0].into_dyn());
 /// ```
 ///
-/// And [`gradients`](Tape::gradients), for a training loop: it clears, records and sweeps, and no variable can
-/// outlive its step.
+/// The second is [`gradients`](Tape::gradients), for a training loop. It clears, records and sweeps, and no variable
+/// can outlive its step.
 ///
 /// A tape belongs to one thread at a time. `T` is `f32` with [`Tape::new`]; for `f64`, use
 /// `Tape::<f64>::mathematics()`.
@@ -119,7 +119,7 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    /// What the tape is for.
+    /// The purpose of the tape.
     pub fn mode(&self) -> Mode {
         self.mode
     }
@@ -135,12 +135,12 @@ impl<T: Float> Tape<T> {
         *self.rng.get_mut() = None;
     }
 
-    /// The random numbers of this step.
+    /// The random generator of this step.
     pub fn rng(&self) -> RefMut<'_, Xoshiro256PlusPlus> {
         RefMut::map(self.rng.borrow_mut(), |rng| rng.get_or_insert_with(|| self.stream.rng()))
     }
 
-    /// How many operations and leaves are on the tape.
+    /// The number of operations and leaves on the tape.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -152,7 +152,7 @@ impl<T: Float> Tape<T> {
 
     /// Takes everything off the tape and moves on to the next step of the random stream.
     ///
-    /// Variables end here: using one afterwards does not compile.
+    /// Variables cannot outlive this call: using one afterwards does not compile.
     ///
     /// ```compile_fail,E0502
     /// let mut tape = gradus_autograd::Tape::new();
@@ -174,7 +174,7 @@ impl<T: Float> Tape<T> {
 
     // ------------------------------------------------------------------ leaves
 
-    /// A leaf that gradients are wanted for.
+    /// A leaf that is differentiated: its gradient can be asked for.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -194,7 +194,7 @@ impl<T: Float> Tape<T> {
         self.leaf(&value.shape(), |out| value.write(out), false)
     }
 
-    /// A constant of the given shape, written by `fill` (row by row), which is handed zeros.
+    /// A constant of the given shape. `fill` is handed zeros and writes the numbers, row by row.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -210,7 +210,7 @@ impl<T: Float> Tape<T> {
         self.leaf(shape, zeroed, false)
     }
 
-    /// A leaf that `fill` writes whole.
+    /// A leaf; `fill` must write all of its numbers.
     #[track_caller]
     fn leaf(&self, shape: &[usize], fill: impl FnOnce(&mut [T]), differentiated: bool) -> Var<'_, T> {
         let len = count(shape);
@@ -236,10 +236,10 @@ impl<T: Float> Tape<T> {
         Var::new(self, index)
     }
 
-    /// A parameter as a variable, without copying it. However often it is used it is one node, unless its value was
-    /// changed in between. A frozen parameter is a constant.
+    /// The parameter as a variable, without a copy. All its uses share one node, unless its value was changed in
+    /// between. A frozen parameter is a constant.
     ///
-    /// Rarely called: `x.matmul(&self.weight)` does it.
+    /// You rarely need to call it: `x.matmul(&self.weight)` does.
     #[track_caller]
     pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
         let (id, address) = (param.id(), param.address());
@@ -261,7 +261,7 @@ impl<T: Float> Tape<T> {
         var
     }
 
-    /// A buffer's value as a constant, without copying it.
+    /// The value of a buffer as a constant, without a copy.
     #[track_caller]
     pub fn buffer(&self, buffer: &Buffer<T>) -> Var<'_, T> {
         let inner = buffer.inner();
@@ -274,7 +274,7 @@ impl<T: Float> Tape<T> {
 
     // -------------------------------------------------------------- operations
 
-    /// Applies an operation, one of your own perhaps: see [`Operation`].
+    /// Applies an operation, which may be one of your own: see [`Operation`].
     ///
     /// # Panics
     /// If the shapes do not fit, or a variable is from another tape.
@@ -285,7 +285,7 @@ impl<T: Float> Tape<T> {
         self.record(operation, &inputs, &views, &views.each_ref().map(View::shape))
     }
 
-    /// [`apply`](Self::apply) to as many variables as the slice holds.
+    /// Like [`apply`](Self::apply), for a slice of variables.
     #[track_caller]
     pub fn apply_many<'t, O: Operation<T>>(&'t self, operation: O, inputs: &[Var<'t, T>]) -> Var<'t, T> {
         self.check_tapes(operation.name(), inputs);
@@ -311,8 +311,8 @@ impl<T: Float> Tape<T> {
         self.push(operation, indices, numbers, shape)
     }
 
-    /// Checks the shapes, and gives the output's. If an input has this shape, its slice is reused, so that equal shapes
-    /// can be recognised by their address.
+    /// Checks the shapes and returns the shape of the output. If an input has this shape, its slice is reused, so that
+    /// equal shapes can be recognised by their address.
     #[track_caller]
     pub(crate) fn output_shape<'t, O: Operation<T>>(
         &'t self,
@@ -326,7 +326,7 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    /// Applies an operation whose output is its input's numbers in another shape.
+    /// Applies an operation whose output has the numbers of its input in another shape; both share the memory.
     #[track_caller]
     pub(crate) fn alias<'t, O: Operation<T>>(&'t self, operation: O, x: Var<'t, T>, shape: &[usize]) -> Var<'t, T> {
         let node = self.nodes.node(x.index());
@@ -334,14 +334,14 @@ impl<T: Float> Tape<T> {
         self.push(operation, inputs, node.value.padded(), self.nodes.shape(shape))
     }
 
-    /// The numbers of a variable, cut off from what made them.
+    /// A constant with the numbers of a variable, without a connection to the operation that made them.
     #[track_caller]
     pub(crate) fn detached<'t>(&'t self, x: Var<'t, T>) -> Var<'t, T> {
         let value = self.nodes.node(x.index()).value;
         self.push_leaf(value.padded(), value.shape(), false)
     }
 
-    /// Appends a node; with inputs, if it is differentiated.
+    /// Appends a node. It has inputs only if it is differentiated.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn push<'t, O: Operation<T>>(
@@ -384,7 +384,7 @@ impl<T: Float> Tape<T> {
     pub(crate) fn set_detects(&self, detects: Detect) {
         self.detects.set(detects);
     }
-    /// The parameter that a node is the value of.
+    /// The parameter whose value a node is.
     pub(crate) fn param_at(&self, node: u32) -> Option<ParamId> {
         self.params.borrow().iter().find(|(_, (_, index))| *index == node).map(|(id, _)| *id)
     }
@@ -394,7 +394,7 @@ impl<T: Float> Tape<T> {
     pub(crate) fn nodes(&self) -> &Nodes<T> {
         &self.nodes
     }
-    /// The operation that made a node; `None` for a leaf and for whatever is not differentiated.
+    /// The operation that made a node; `None` for a leaf and for a node that is not differentiated.
     #[inline]
     pub(crate) fn operation(&self, node: &Node<'_, T>) -> Option<&dyn AnyOperation<T>> {
         node.operation.map(|place| self.operations.get(place))
@@ -409,7 +409,7 @@ impl<T: Float> Tape<T> {
     pub(crate) fn leaves(&self) -> Ref<'_, Vec<(u32, Option<ParamId>)>> {
         self.leaves.borrow()
     }
-    /// The node of a parameter that is differentiated, at its present value.
+    /// The node of a parameter at its present value, if it is on the tape and differentiated.
     pub(crate) fn leaf_of(&self, param: ParamId) -> Option<u32> {
         let (_, node) = *self.params.borrow().get(&param)?;
         let leaves = self.leaves.borrow();
@@ -418,7 +418,7 @@ impl<T: Float> Tape<T> {
     pub(crate) fn kept(&self) -> RefMut<'_, Vec<u32>> {
         self.kept.borrow_mut()
     }
-    /// The moves of buffers since they were last taken, so that none is made twice.
+    /// Takes the updates of buffers that were recorded since the last call, so that none is carried out twice.
     pub(crate) fn take_updates(&self) -> Vec<Update<T>> {
         self.updates.take()
     }
@@ -426,7 +426,7 @@ impl<T: Float> Tape<T> {
         &self.workspaces
     }
 
-    /// Runs `f`, whose operations are recorded as if the caller's line had written them.
+    /// Runs `f` and records its operations as if they were written at `location`, or at the location of an outer call.
     pub(crate) fn at<R>(&self, location: &'static Location<'static>, f: impl FnOnce() -> R) -> R {
         struct Restore<'a>(&'a Cell<Option<&'static Location<'static>>>, Option<&'static Location<'static>>);
         impl Drop for Restore<'_> {

@@ -1,4 +1,4 @@
-//! What the rules of differentiation are written over.
+//! The tensors over which the rules of differentiation are written.
 //!
 //! There are three kinds of tensors, one for each sweep: [`Value`](crate::Value), an array, where gradients are
 //! computed; [`Var`](crate::Var), where they are recorded, to be differentiated again; and `DualValue`, an array that
@@ -13,10 +13,10 @@ use crate::places::Places;
 use crate::shape::{broadcast_axes, broadcast_shape};
 use crate::view::{Output, View};
 
-/// An array ([`Value`](crate::Value)) or a variable ([`Var`](crate::Var)): what [`Operation::vjp`] computes with.
+/// An array ([`Value`](crate::Value)) or a variable ([`Var`](crate::Var)), with which [`Operation::vjp`] computes.
 ///
-/// Arithmetic broadcasts as everywhere in the crate. Some operations are methods, of [`TensorFunctions`]; the others
-/// are there by [`Tensor::apply`].
+/// Arithmetic broadcasts as everywhere in the crate. Some operations are methods of [`TensorFunctions`]; the others are
+/// applied by [`Tensor::apply`].
 pub trait Tensor<T: Float>:
     Sweep<T>
     + TensorFunctions<T>
@@ -35,21 +35,21 @@ pub trait Tensor<T: Float>:
     fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self;
     /// The sizes of the axes.
     fn shape(&self) -> &[usize];
-    /// A constant of the given shape, written by `fill`, which is handed zeros.
+    /// A constant of the given shape. `fill` is handed zeros and writes the numbers.
     fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self;
     /// The same numbers in another shape.
     fn reshape(self, shape: &[usize]) -> Self;
-    /// Repeated along new leading axes and along axes of size 1.
+    /// Repeats the numbers along new leading axes and along axes of size 1.
     fn broadcast_to(self, shape: &[usize]) -> Self;
 }
 
 /// Operations on tensors, as methods. Every [`Tensor`] has them.
 pub trait TensorFunctions<T: Float>: Sized {
-    /// Summed over `axes`, which keep size 1.
+    /// The sum over `axes`, which keep size 1.
     fn sum_keep(&self, axes: &[usize]) -> Self;
-    /// Axis `k` of the result is axis `axes[k]` of this.
+    /// Puts the axes in another order: axis `k` of the result is axis `axes[k]` of this tensor.
     fn permute(&self, axes: &[usize]) -> Self;
-    /// Matrix product over the last two axes, each operand transposed first where asked.
+    /// The matrix product over the last two axes; `transposed` says which operands are transposed first.
     fn matmul(&self, other: &Self, transposed: [bool; 2]) -> Self;
     /// eˣ
     fn exp(&self) -> Self;
@@ -57,27 +57,28 @@ pub trait TensorFunctions<T: Float>: Sized {
     fn ln(&self) -> Self;
 }
 
-/// What a sweep asks of the tensors that it computes with. It seals [`Tensor`]: nobody outside this crate can name it.
+/// The functions that a sweep needs of the tensors that it computes with. This trait seals [`Tensor`]: code outside
+/// this crate cannot name it.
 ///
-/// A node of the tape is told by its number, and `Context` is where its tensors are found.
+/// A node of the tape is given by its number, and `Context` is the place where a sweep finds its tensors.
 pub trait Sweep<T: Float>: Sized {
-    /// Where a sweep reads the nodes of the tape.
+    /// The place where a sweep reads the nodes of the tape.
     type Context: Copy;
-    /// Gradients of one node that are being added up.
+    /// The gradient of one node while it is being added up.
     type Sum: From<Self>;
 
-    /// The value of a node. [`Vjp::input`](crate::Vjp::input) and `output` are this.
+    /// The value of a node. [`Vjp::input`](crate::Vjp::input) and `output` return it.
     fn load(context: Self::Context, node: u32) -> Self;
-    /// Whether a differentiated leaf went into a node.
+    /// Whether a node is a differentiated leaf, or was computed from one.
     fn is_differentiated(context: Self::Context, node: u32) -> bool;
     /// The line of the program that made a node.
     fn location(context: Self::Context, node: u32) -> &'static std::panic::Location<'static>;
-    /// [`sum_to`] the shape of a node.
+    /// Sums a gradient to the shape of a node, as [`sum_to`] does.
     fn sum_to_node(self, context: Self::Context, node: u32) -> Self;
 
     /// Adds a gradient to a sum.
     fn accumulate(sum: Self::Sum, term: Self) -> Self::Sum;
-    /// `sum + a · b`, each operand transposed first where asked, in the shape of a node.
+    /// Returns `sum + a · b` in the shape of a node; `transposed` says which operands are transposed first.
     fn add_product(
         sum: Option<Self::Sum>,
         operands: [Self; 2],
@@ -85,14 +86,14 @@ pub trait Sweep<T: Float>: Sized {
         context: Self::Context,
         node: u32,
     ) -> Self::Sum;
-    /// Adds to a sum in the shape of a node at some of its places.
+    /// Adds `part` to a sum in the shape of a node, at some of its places.
     fn add_at(sum: Option<Self::Sum>, places: &Places, part: Self, context: Self::Context, node: u32) -> Self::Sum;
-    /// The whole of a sum in the shape of a node.
+    /// The complete gradient from a sum, in the shape of a node.
     fn total(sum: Self::Sum, context: Self::Context, node: u32) -> Self;
 
     /// The numbers at some places.
     fn take(&self, places: &Places) -> Self;
-    /// An array that `compute` writes, given the numbers of others; `None` where derivatives are recorded.
+    /// An array that `compute` writes, given the numbers of `arrays`; `None` in sweeps that need its derivative.
     fn numbers(
         context: Self::Context,
         arrays: &[Self],
@@ -102,7 +103,7 @@ pub trait Sweep<T: Float>: Sized {
     /// `g · ∂f/∂xᵢ` of an elementwise function.
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self;
     /// `g · ∂f/∂xᵢ` of a fused expression, whose derivative `slope` was kept. `moving` is the loop for arrays that
-    /// move.
+    /// carry a tangent.
     fn chain_fused<R: Expression<N>, const N: usize>(
         rule: R,
         i: usize,
@@ -114,16 +115,16 @@ pub trait Sweep<T: Float>: Sized {
 }
 
 /// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where f′ is the derivative of a fused expression by input `i`. The arrays
-/// are the inputs, g, and how those of them move that do.
+/// are the inputs, g, and the tangents of those of them that move; the flags say which of them move.
 pub(crate) type FusedLoop<R, T> = fn(R, usize, (&[View<'_, T>], &[bool]), &[usize], [&mut [T]; 2]);
 
-/// What undoes broadcasting: the sum over all places that a number was repeated to.
+/// Undoes broadcasting: sums over all places that a number was repeated to.
 pub(crate) fn sum_to<T: Float, V: Tensor<T>>(x: V, shape: &[usize]) -> V {
     if x.shape() == shape {
         return x;
     }
     if broadcast_shape(x.shape(), shape).is_ok_and(|wide| *wide == *shape) {
-        return x.broadcast_to(shape); // a rule may give one number for many
+        return x.broadcast_to(shape); // a rule may give one number for many places
     }
     let axes = broadcast_axes(shape, x.shape());
     if axes.is_empty() { x.reshape(shape) } else { x.sum_keep(&axes).reshape(shape) }

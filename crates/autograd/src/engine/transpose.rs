@@ -10,8 +10,9 @@ use crate::engine::value::Value;
 use crate::engine::var::Var;
 
 impl<'s, T: Float> Jvp<'_, 's, T> {
-    /// The rule of any operation, derived from [`Operation::vjp`]. That computes `Jᵀ g` for a gradient g, and `J t` is
-    /// the derivative of the number `⟨Jᵀ g, t⟩` by g: so the rule is recorded on a tape of its own, and swept.
+    /// The forward-mode rule of any operation, derived from [`Operation::vjp`]. That rule computes `Jᵀ g` for a
+    /// gradient g, and `J t` is the derivative of the number `⟨Jᵀ g, t⟩` by g. So the rule is recorded on a tape of its
+    /// own, and a sweep over that tape gives the derivative.
     pub fn transposed<O: Operation<T>>(&self, operation: &O) -> Option<Value<'s, T>> {
         let tape = Tape::mathematics();
         let inputs: Vec<Var<'_, T>> = self.inputs.iter().map(|x| tape.var(x.array())).collect();

@@ -1,5 +1,5 @@
-//! Arrays in the sweep that computes gradients, and in those that compute how they move. `array_rules.rs` has what
-//! rules do with them.
+//! The arrays of the sweep that computes gradients, and of the sweeps that compute how arrays move. `array_rules.rs`
+//! has the operations of rules on them.
 
 use std::ops::Range;
 
@@ -32,10 +32,10 @@ pub(super) enum Source<'s, T: Float> {
     Uniform(T),
 }
 
-/// An array, and how fast it moves; `None` if it stands still.
+/// An array and its tangent, which says how fast it moves; `None` if it stands still.
 type WithTangent<'s, T> = (Value<'s, T>, Option<Value<'s, T>>);
 
-/// Numbers copied at a time before a loop runs over them: few enough to stay in the first-level cache.
+/// The count of numbers that are copied before a loop runs over them: few enough to stay in the first-level cache.
 const COPY: usize = 2048;
 
 impl<'s, T: Float> Value<'s, T> {
@@ -51,7 +51,7 @@ impl<'s, T: Float> Value<'s, T> {
         self.shape.iter().product()
     }
 
-    /// A block of the pool, written by `fill`, padding included.
+    /// A new array in a block of the pool; `fill` writes the block, padding included.
     pub(super) fn fresh(shape: &'s [usize], pool: &'s Pool<T>, fill: impl FnOnce(&mut [T])) -> Self {
         let count = count(shape);
         let len = padded(count);
@@ -93,15 +93,15 @@ impl<'s, T: Float> Value<'s, T> {
         views: &[View<'_, T>],
     ) -> Self {
         let shape = operation.shape(shapes).unwrap_or_else(|e| panic!("in a derivative: {}: {e}", operation.name()));
-        // a shape that is there already needs no place of its own
+        // if an input has this shape, its slice is reused
         let shape = shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| pool.shape(&shape));
         Self::fresh(shape, pool, |out| operation.forward(views, Output::new(out, shape)))
     }
 
-    /// [`sum_to`] the shape of a node. From here on all gradients of that shape share one slice, so that equal shapes
-    /// are recognised by their address.
+    /// Sums the array to the shape of a node, as [`sum_to`] does. From then on all gradients of that shape share one
+    /// slice, so that equal shapes are recognised by their address.
     pub(super) fn sum_to_shape(self, shape: &'s [usize]) -> Self {
-        // the gradient of something that was repeated for every row, such as a bias
+        // the gradient of a vector that was repeated for every row, such as a bias
         if let (&[rows, columns], &[n]) = (self.shape, shape)
             && columns == n
             && n > 1
@@ -115,17 +115,17 @@ impl<'s, T: Float> Value<'s, T> {
         Value { shape, ..sum_to(self, shape) }
     }
 
-    /// Zeros in the shape of this.
+    /// Zeros in the shape of this array.
     pub(crate) fn zeros(&self) -> Self {
         Value::uniform(T::default(), self.shape, self.pool)
     }
 
-    /// A copy as an array.
+    /// A copy as an `ndarray` array.
     pub(crate) fn array(&self) -> ArrayD<T> {
         self.clone().dense().view().array().to_owned()
     }
 
-    /// The same numbers in a block that nobody else has, for [`write`](Self::write).
+    /// The same numbers in a block that no other value shares, for [`write`](Self::write).
     pub(crate) fn owned(self) -> Self {
         let mut value = self.dense();
         if let Source::Pool(slot) = &mut value.source
@@ -145,7 +145,7 @@ impl<'s, T: Float> Value<'s, T> {
         }
     }
 
-    /// Two new arrays in the shape of this, written by `fill`.
+    /// Two new arrays in the shape of this array, written by `fill`.
     pub(crate) fn pair(&self, fill: impl FnOnce(&[usize], [&mut [T]; 2])) -> [Self; 2] {
         let len = self.len();
         let [mut a, mut b] = [0, 1].map(|_| Self::fresh(self.shape, self.pool, |_| {}));
@@ -153,7 +153,7 @@ impl<'s, T: Float> Value<'s, T> {
         [a, b]
     }
 
-    /// Changes a gradient g and how fast it moves, given how x and y move, by one of a rule's loops.
+    /// Applies one of a rule's loops to a gradient g and its tangent, given x, y and their tangents.
     pub(crate) fn chain_moving<const N: usize>(
         (g, dg): WithTangent<'s, T>,
         (x, y): ([WithTangent<'s, T>; N], WithTangent<'s, T>),
@@ -180,7 +180,7 @@ impl<'s, T: Float> Value<'s, T> {
         [g, dg]
     }
 
-    /// The numbers, padded, unless there is just one.
+    /// The padded numbers; if one number stands everywhere, that number as the error.
     pub(super) fn padded(&self) -> Result<&[T], T> {
         let len = padded(self.len());
         match &self.source {
@@ -190,7 +190,7 @@ impl<'s, T: Float> Value<'s, T> {
         }
     }
 
-    /// This, with its numbers written out.
+    /// The same array with its numbers written out, also if one number stands everywhere.
     pub(crate) fn dense(self) -> Self {
         match self.source {
             Source::Uniform(number) => Self::fresh(self.shape, self.pool, |out| out.fill(number)),
@@ -198,8 +198,8 @@ impl<'s, T: Float> Value<'s, T> {
         }
     }
 
-    /// Changes every number by a loop over blocks, `f(start, block)`: in place if nobody else reads this, else on a
-    /// copy.
+    /// Changes every number by a loop over blocks, `f(start, block)`: in place if no other value shares the block, else
+    /// on a copy.
     pub(super) fn mapped(mut self, f: impl Fn(usize, &mut [T]) + Sync) -> Self {
         let len = padded(self.len());
         if let Source::Pool(slot) = &mut self.source
@@ -233,7 +233,8 @@ impl<'s, T: Float> Value<'s, T> {
         self.mapped(|_, x| run(x, c))
     }
 
-    /// Adds an array of the same shape, if nobody else reads this.
+    /// Adds an array of the same shape in place, if no other value shares this block and the numbers of both are
+    /// written out. Returns whether it did.
     pub(super) fn add_in_place(&mut self, other: &Self) -> bool {
         if let Source::Pool(slot) = &mut self.source
             && let Ok(numbers) = other.padded()
@@ -253,7 +254,7 @@ impl<'s, T: Float> Value<'s, T> {
         }
     }
 
-    /// Gives up the block, to be read and changed after the sweep: one that nobody else has.
+    /// Hands over a block that no other value shares, to be read and changed after the sweep, and the shape.
     pub(crate) fn keep(self) -> (Kept, Shape) {
         let shape = self.shape;
         match self.owned().source {
@@ -263,7 +264,7 @@ impl<'s, T: Float> Value<'s, T> {
     }
 }
 
-/// Where the sweep over values reads: a tape, and the pool that its gradients come from.
+/// The context of the sweep over values: the nodes of a tape, and the pool that its gradients are stored in.
 #[doc(hidden)]
 pub struct ValueContext<'s, T: Float> {
     pub(super) nodes: &'s Frozen<'s, T>,

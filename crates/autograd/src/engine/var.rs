@@ -9,9 +9,10 @@ use crate::Float;
 use crate::engine::operation::Operation;
 use crate::engine::tape::Tape;
 
-/// A value on a tape, with what it was computed from.
+/// A value on a tape, with the record of how it was computed.
 ///
-/// It is a handle of two words and `Copy`, so formulas read as formulas. `'t` is the tape's life.
+/// It is a handle of two words and `Copy`, so formulas can be written as in mathematics. `'t` is the lifetime of the
+/// borrowed tape.
 #[derive(Clone, Copy)]
 pub struct Var<'t, T: Float = f32> {
     tape: &'t Tape<T>,
@@ -30,13 +31,13 @@ impl<'t, T: Float> Var<'t, T> {
         Var { tape, index }
     }
 
-    /// Its tape.
+    /// The tape of the variable.
     #[inline]
     pub fn tape(self) -> &'t Tape<T> {
         self.tape
     }
 
-    /// Its place on the tape: operations count up in the order in which they ran.
+    /// The place on the tape. Operations and leaves are counted in the order in which they were recorded.
     #[inline]
     pub fn index(self) -> u32 {
         self.index
@@ -47,17 +48,17 @@ impl<'t, T: Float> Var<'t, T> {
         self.tape.nodes().node(self.index).value.shape()
     }
 
-    /// How many axes there are.
+    /// The number of axes.
     pub fn ndim(self) -> usize {
         self.shape().len()
     }
 
-    /// How many numbers there are.
+    /// The number of elements.
     pub fn len(self) -> usize {
         self.shape().iter().product()
     }
 
-    /// Whether there are no numbers.
+    /// Whether there are no elements.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
@@ -72,10 +73,10 @@ impl<'t, T: Float> Var<'t, T> {
         self.tape.nodes().node(self.index).value.data()
     }
 
-    /// The one number of a variable that holds one.
+    /// The number of a variable that holds exactly one number.
     ///
     /// # Panics
-    /// If there is not exactly one.
+    /// If it does not hold exactly one number.
     #[track_caller]
     pub fn item(self) -> T {
         assert!(
@@ -87,7 +88,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.data()[0]
     }
 
-    /// Whether a differentiated leaf went into it.
+    /// Whether it is a differentiated leaf, or was computed from one.
     pub fn is_differentiated(self) -> bool {
         self.tape.nodes().is_differentiated(self.index)
     }

@@ -1,4 +1,4 @@
-//! What looks at a sweep: it keeps gradients that are asked for, and stops at numbers that are not finite.
+//! Observers of a sweep, which keep the gradients that were asked for, and stop at numbers that are not finite.
 
 use std::cell::RefCell;
 
@@ -10,11 +10,11 @@ use crate::engine::workspace::Entry;
 /// The gradient of a node, as far as it has been added up; `None` while nothing has arrived.
 pub(crate) type Sum<S> = RefCell<Option<S>>;
 
-/// Something that looks at a reverse loop.
+/// An observer of a reverse loop.
 pub(crate) trait Observer<S> {
-    /// The gradient of a node is complete.
+    /// Called when the gradient of a node is complete.
     fn complete(&mut self, _node: u32, _sum: &Sum<S>) {}
-    /// A node has added to the sums of its inputs.
+    /// Called when a node has added to the sums of its inputs.
     fn passed_on(&mut self, _node: u32, _inputs: &[u32], _sums: &[Sum<S>]) {}
 }
 impl<S> Observer<S> for () {}
@@ -25,7 +25,7 @@ pub(crate) struct Watch<'a, T: Float> {
     tape: &'a Tape<T>,
     kept: Vec<u32>,
     entries: &'a mut Vec<Entry>,
-    /// the gradient that is being passed on, in words, if anomalies are detected
+    /// a description of the gradient that is being passed on, if the tape detects anomalies
     arrived: Option<String>,
 }
 

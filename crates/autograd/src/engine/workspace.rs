@@ -32,7 +32,7 @@ impl Entry {
     }
 }
 
-/// The workspaces of a tape that nobody uses at the moment.
+/// The workspaces of a tape that are not in use at the moment.
 pub(crate) struct Workspaces<T: Float>(Arc<Mutex<Vec<Workspace<T>>>>);
 
 impl<T: Float> Clone for Workspaces<T> {
@@ -46,7 +46,7 @@ impl<T: Float> Workspaces<T> {
         Workspaces(Arc::default())
     }
 
-    /// A workspace with nothing in it.
+    /// Takes a workspace and empties it; makes a new one if all are in use.
     pub(crate) fn borrow(&self) -> Workspace<T> {
         let new = || Workspace { pool: Pool::new(), entries: Vec::new(), sums: Recycled::new() };
         let mut workspace = self.lock().pop().unwrap_or_else(new);
@@ -59,7 +59,7 @@ impl<T: Float> Workspaces<T> {
         self.lock().push(workspace);
     }
 
-    /// Bytes that wait for the next sweep.
+    /// The bytes that are kept for the next sweep.
     pub(crate) fn bytes(&self) -> usize {
         self.lock().iter().map(|workspace| workspace.pool.bytes()).sum()
     }

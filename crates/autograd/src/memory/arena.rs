@@ -7,9 +7,9 @@ use std::ptr::NonNull;
 use crate::Float;
 use crate::kernels::PAD;
 
-/// In bytes: a line of the cache, and the widest vector.
+/// The alignment of a block, in bytes: the size of a cache line, and of the widest vector.
 pub(super) const ALIGN: usize = 64;
-/// Numbers in the first chunk of an arena.
+/// The count of numbers in the first chunk of an arena.
 const FIRST_CHUNK: usize = 4096;
 
 /// `len` rounded up to whole blocks; at least one.
@@ -18,8 +18,8 @@ pub(crate) fn padded(len: usize) -> usize {
     len.max(1).next_multiple_of(PAD)
 }
 
-/// Makes ready a block for `len` numbers that may hold those of an earlier step: zeros in its padding, and in debug
-/// builds NaN before it, so that whoever reads a number before writing it shows.
+/// Prepares a block for `len` numbers that may still hold numbers of an earlier step: writes zeros to its padding and,
+/// in debug builds, NaN before it, so that code that reads a number before writing it is noticed.
 #[inline]
 pub(crate) fn unwritten<T: Float>(block: &mut [T], len: usize) {
     let last = block.len() - PAD;
@@ -80,11 +80,11 @@ impl<T> RawBlock<T> {
     }
 }
 
-/// Bump-allocated blocks of numbers. Chunks never move; they are zeroed when they are made, so that every number,
-/// the padding too, is initialised (a block that is used again holds whatever stood there).
+/// Bump-allocated blocks of numbers. Chunks never move; they are zeroed when they are made, so that every number, the
+/// padding too, is initialised (a block that is reused holds its old numbers).
 pub(super) struct Arena<T> {
     chunks: RefCell<Vec<RawBlock<T>>>,
-    /// behind the chunk that blocks come from
+    /// the index after the chunk that blocks come from
     open: Cell<usize>,
     next: Cell<NonNull<T>>,
     left: Cell<usize>,
@@ -109,7 +109,7 @@ impl<T: Float> Arena<T> {
         RawBlock { start, len }
     }
 
-    /// Opens the next chunk that holds `len` numbers, a new one if there is none.
+    /// Opens the next chunk that has room for `len` numbers, or a new one if there is none.
     #[cold]
     fn grow(&self, len: usize) {
         while let Some(&chunk) = self.chunks.borrow().get(self.open.get()) {
@@ -134,7 +134,7 @@ impl<T: Float> Arena<T> {
         self.enter(chunk);
     }
 
-    /// Takes every block back. The next round walks through the same chunks.
+    /// Takes back every block. The next round of blocks comes from the same chunks.
     pub(super) fn reset(&mut self) {
         self.open.set(0);
         self.left.set(0);

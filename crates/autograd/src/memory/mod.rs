@@ -1,12 +1,12 @@
-//! Where numbers live: memory that only grows until it is cleared, so that what it holds never moves.
+//! The memory that holds numbers. It only grows until it is cleared, so the numbers in it never move.
 //!
-//! Nodes of a tape are only ever appended, and clearing needs `&mut`. A value can therefore be read through `&self`
-//! for as long as the tape is borrowed, without a copy or a guard. Apart from vector instructions, all of the crate's
-//! `unsafe` stands in this folder, which knows nothing of operations:
+//! Nodes of a tape are only ever appended, and clearing needs `&mut`. A value can therefore be read through `&self` for
+//! as long as the tape is borrowed, without a copy or a guard. Apart from vector instructions, all `unsafe` code of the
+//! crate is in this folder, which knows nothing of operations:
 //!
 //! - `arena.rs`: blocks of numbers, 64-byte aligned, padded to whole multiples of 16 numbers, always initialised;
-//! - `pool.rs`: an arena whose blocks are counted and used again, for gradients;
-//! - `shared.rs`: a block of its own, for a parameter;
+//! - `pool.rs`: an arena whose blocks are reference-counted and reused, for gradients;
+//! - `shared.rs`: a separate block, for a parameter;
 //! - `recycled.rs`: the memory of a vector, kept from one sweep to the next;
 //! - `nodes.rs`: the entries of a tape, with their shapes;
 //! - `operations.rs`: the operations of a tape, whose types this folder does not know.

@@ -1,4 +1,4 @@
-//! The entries of a tape: what came out of each operation, and what went in.
+//! The entries of a tape: the output and the inputs of each operation.
 
 use std::cell::{Ref, RefCell};
 use std::panic::Location;
@@ -12,7 +12,7 @@ use super::shared::Shared;
 use crate::Float;
 use crate::view::View;
 
-/// The operation of a node that has none.
+/// The stored value of `operation` for a node that has no operation.
 const NONE: u32 = u32::MAX;
 
 /// One entry of the tape, as it is stored. The pointers are into the arenas of [`Nodes`] or into a [`Shared`].
@@ -43,7 +43,7 @@ impl<T: Float> Stored<T> {
     }
 }
 
-/// The nodes of a tape while none is appended.
+/// The nodes of a tape, borrowed so that none can be appended.
 pub(crate) struct Frozen<'t, T: Float>(Ref<'t, Vec<Stored<T>>>);
 
 impl<T: Float> Frozen<'_, T> {
@@ -59,18 +59,18 @@ impl<T: Float> Frozen<'_, T> {
     }
 }
 
-/// One entry of the tape: an operation, what went in, and what came out.
+/// One entry of the tape: an operation, its inputs, and its output.
 pub(crate) struct Node<'t, T: Float> {
     pub(crate) value: View<'t, T>,
     pub(crate) inputs: &'t [u32],
-    /// its place in the list of operations; `None` for leaves and for whatever is not differentiated
+    /// its place in the list of operations; `None` for leaves and for nodes that are not differentiated
     pub(crate) operation: Option<u32>,
-    /// whether a differentiated leaf went into it
+    /// whether it is a differentiated leaf, or was computed from one
     pub(crate) differentiated: bool,
     pub(crate) location: &'static Location<'static>,
 }
 
-/// The nodes of a tape. They are appended through `&self` and taken back together through `&mut self`.
+/// The nodes of a tape. They are appended through `&self` and removed together through `&mut self`.
 pub(crate) struct Nodes<T: Float> {
     list: RefCell<Vec<Stored<T>>>,
     numbers: Arena<T>,
@@ -98,7 +98,7 @@ impl<T: Float> Nodes<T> {
         self.list.borrow().len()
     }
 
-    /// A padded block for `len` numbers, to be written. Nobody else has it.
+    /// A new padded block for `len` numbers, which the caller writes.
     #[allow(clippy::mut_from_ref)]
     #[inline]
     pub(crate) fn alloc(&self, len: usize) -> &mut [T] {
@@ -112,7 +112,7 @@ impl<T: Float> Nodes<T> {
         self.objects.alloc_slice_copy(shape)
     }
 
-    /// Holds on to a shared buffer until the nodes are cleared, and reads it.
+    /// Keeps a shared buffer until the nodes are cleared, and returns its numbers.
     pub(crate) fn share(&self, buffer: Arc<Shared<T>>) -> &[T] {
         // SAFETY: the `Arc` stays in the list until `clear(&mut self)`, and while there is more than one `Arc`,
         // nobody can borrow the buffer mutably.
@@ -131,10 +131,10 @@ impl<T: Float> Nodes<T> {
 
     /// Appends a node and returns its index.
     ///
-    /// The parts of `node` come from this `Nodes` (from `alloc`, `share`, `shape`, `inputs` or another
-    /// node): [`Tape`](crate::Tape) is the only caller, and keeps to that.
-    // Inlined: passed through memory, the struct would be read back in other widths than it was written, and the load
-    // would wait for the store.
+    /// The parts of `node` come from this `Nodes` (from `alloc`, `share`, `shape`, `inputs` or another node):
+    /// [`Tape`](crate::Tape) is the only caller, and ensures this.
+    // Inlined: if the struct were passed through memory, it would be read back in other widths than it was written in,
+    // and the load would wait for the store.
     #[inline(always)]
     pub(crate) fn push(&self, node: NewNode<'_, T>) -> u32 {
         let mut list = self.list.borrow_mut();
@@ -162,17 +162,17 @@ impl<T: Float> Nodes<T> {
         self.list.borrow()[index as usize].differentiated
     }
 
-    /// All nodes, to be read while none is appended.
+    /// All nodes, borrowed so that none can be appended.
     pub(crate) fn frozen(&self) -> Frozen<'_, T> {
         Frozen(self.list.borrow())
     }
 
-    /// Bytes held for values, and those of them in use.
+    /// The bytes held for values, and the bytes of them that are in use.
     pub(crate) fn bytes(&self) -> (usize, usize) {
         (self.numbers.bytes(), self.numbers.used())
     }
 
-    /// Bytes held for shapes and inputs.
+    /// The bytes held for shapes, inputs and the list of nodes.
     pub(crate) fn object_bytes(&self) -> usize {
         self.objects.allocated_bytes() + self.list.borrow().capacity() * size_of::<Stored<T>>()
     }

@@ -1,11 +1,12 @@
-//! The operations of a tape, with their types forgotten: each stays where it is until all are dropped together.
+//! The operations of a tape, without their types. Each stays where it is until all are dropped together.
 
 use std::cell::RefCell;
 use std::ptr::NonNull;
 
 use bumpalo::Bump;
 
-/// Operations, each an `O` such as `dyn AnyOperation`. They are kept through `&self` and dropped through `&mut self`.
+/// Operations, each an `O` such as `dyn AnyOperation`. They are added through `&self` and dropped together through
+/// `&mut self`.
 pub(crate) struct Operations<O: ?Sized> {
     list: RefCell<Vec<NonNull<O>>>,
     objects: Bump,
@@ -18,7 +19,7 @@ impl<O: ?Sized> Operations<O> {
         Operations { list: RefCell::default(), objects: Bump::new(), owners: RefCell::default() }
     }
 
-    /// Keeps an operation and returns its place. `erase` forgets its type.
+    /// Keeps an operation and returns its place. `erase` converts it to an `O`, without its type.
     #[inline]
     pub(crate) fn keep<P: 'static>(&self, operation: P, erase: fn(&mut P) -> &mut O) -> u32 {
         let stored = NonNull::from(erase(self.objects.alloc(operation)));
@@ -43,7 +44,7 @@ impl<O: ?Sized> Operations<O> {
 
     pub(crate) fn clear(&mut self) {
         self.list.get_mut().clear();
-        self.drop_owners(); // last but for their own memory: an operation of a user's may panic here
+        self.drop_owners(); // late, when only their own memory is left to clear: a user's operation may panic here
         self.objects.reset();
     }
 

@@ -1,4 +1,4 @@
-//! Blocks that are counted, and used again once nobody has them.
+//! Blocks that are reference-counted, and reused once no slot refers to them.
 
 use std::cell::{Cell, RefCell};
 
@@ -15,7 +15,8 @@ pub(crate) struct Pool<T: Float> {
     /// free blocks by size class
     free: RefCell<Vec<Vec<u32>>>,
     shapes: Bump,
-    /// numbers handed out since the pool was reset: what a sweep has to write, which tests look at
+    /// the count of numbers handed out since the pool was reset: the numbers that a sweep has to write, which tests
+    /// check
     handed_out: Cell<usize>,
 }
 
@@ -24,7 +25,8 @@ struct Counted<T> {
     slots: Cell<u32>,
 }
 
-/// The size class of a padded length, four to each power of two, and the length of that class' blocks.
+/// The size class of a padded length, and the length of the blocks of that class. There are four classes for each power
+/// of two.
 pub(super) fn size_class(len: usize) -> (usize, usize) {
     let lines = len / PAD;
     if lines <= 8 {
@@ -46,7 +48,7 @@ impl<T: Float> Pool<T> {
         }
     }
 
-    /// A block for `len` numbers, whatever stands in it.
+    /// A block for `len` numbers, which may hold old numbers.
     pub(crate) fn alloc(&self, len: usize) -> Slot<'_, T> {
         let (class, len) = size_class(padded(len));
         self.handed_out.set(self.handed_out.get() + len);
@@ -73,7 +75,7 @@ impl<T: Float> Pool<T> {
         self.handed_out.get()
     }
 
-    /// Takes every block back.
+    /// Takes back every block.
     pub(crate) fn reset(&mut self) {
         self.handed_out.set(0);
         self.blocks.get_mut().clear();
@@ -82,7 +84,7 @@ impl<T: Float> Pool<T> {
         self.shapes.reset();
     }
 
-    /// Keeps a slot's block, which nobody else has, until the pool is reset. [`Pool::kept`] reads it.
+    /// Keeps the block of a slot, the only slot of that block, until the pool is reset. [`Pool::kept`] reads it.
     pub(crate) fn keep(slot: Slot<'_, T>) -> Kept {
         let kept = Kept(slot.index);
         std::mem::forget(slot); // the count stays above 0, so the block is never free

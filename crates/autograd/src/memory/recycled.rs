@@ -1,6 +1,6 @@
 //! The memory of a vector, kept from one sweep to the next.
 
-/// The memory of a vector whose elements live as long as one sweep, kept between sweeps without any of them.
+/// The memory of a vector whose elements live as long as one sweep. Between sweeps it is kept without elements.
 pub(crate) struct Recycled<A>(Vec<A>);
 
 // SAFETY: the vector is always empty, so nothing of type A changes threads.
@@ -11,12 +11,12 @@ impl<A> Recycled<A> {
         Recycled(Vec::new())
     }
 
-    /// Drops what the vector holds and keeps its memory.
+    /// Drops the elements of the vector and keeps its memory.
     pub(crate) fn from_vec<B>(vec: Vec<B>) -> Self {
         Recycled(Self::convert(vec))
     }
 
-    /// An empty vector in that memory, of the same type but for lifetimes.
+    /// An empty vector in that memory. Its type is the same except for lifetimes.
     pub(crate) fn into_vec<B>(self) -> Vec<B> {
         Recycled::<B>::convert(self.0)
     }

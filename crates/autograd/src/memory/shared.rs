@@ -3,7 +3,7 @@
 use super::arena::{RawBlock, padded};
 use crate::Float;
 
-/// A padded block of its own, for a parameter. Tapes that use it hold an `Arc` of it.
+/// A separate padded block, for a parameter. Tapes that use it hold an `Arc` of it.
 pub(crate) struct Shared<T> {
     pub(super) block: RawBlock<T>,
 }

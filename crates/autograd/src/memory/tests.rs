@@ -1,4 +1,4 @@
-//! Run under valgrind in `.ci/run`.
+//! These tests run under valgrind in `.ci/run`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a model is: parameters and buffers with paths.
+//! The structure of a model: parameters and buffers with paths.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use crate::{Buffer, Float, Param};
 /// A leaf of a module.
 #[derive(Debug)]
 pub enum Leaf<'a, T: Float> {
-    /// learned
+    /// an array that is learned
     Param(&'a Param<T>),
-    /// not learned
+    /// an array that is not learned
     Buffer(&'a Buffer<T>),
 }
 
-/// A leaf of a module, to be changed.
+/// A leaf of a module, borrowed so that it can be changed.
 #[derive(Debug)]
 pub enum LeafMut<'a, T: Float> {
-    /// learned
+    /// an array that is learned
     Param(&'a mut Param<T>),
-    /// not learned
+    /// an array that is not learned
     Buffer(&'a mut Buffer<T>),
 }
 
@@ -56,7 +56,7 @@ impl<T: Float> LeafMut<'_, T> {
     }
 }
 
-/// Where a leaf is in a module, such as `layers.0.weight`. Written out only when asked for (`to_string`).
+/// The path of a leaf in a module, such as `layers.0.weight`. It becomes a text only when asked for (`to_string`).
 #[derive(Clone, Copy, Debug)]
 pub struct Path<'p> {
     outer: Option<&'p Path<'p>>,
@@ -121,14 +121,14 @@ impl<'v, L> Visitor<'v, L> {
 }
 
 impl<'a, T: Float> Visitor<'_, Leaf<'a, T>> {
-    /// Walks a part of the module under its name or place.
+    /// Walks through a part of the module, under its name or its place in a list.
     pub fn field<'s, M: Module<T> + ?Sized>(&mut self, name: impl Into<Segment<'s>>, part: &'a M) {
         self.within(name.into(), |v| part.visit(v));
     }
 }
 
 impl<'a, T: Float> Visitor<'_, LeafMut<'a, T>> {
-    /// Walks a part of the module under its name or place.
+    /// Walks through a part of the module, under its name or its place in a list.
     pub fn field_mut<'s, M: Module<T> + ?Sized>(&mut self, name: impl Into<Segment<'s>>, part: &'a mut M) {
         self.within(name.into(), |v| part.visit_mut(v));
     }
@@ -136,7 +136,7 @@ impl<'a, T: Float> Visitor<'_, LeafMut<'a, T>> {
 
 /// A model, or a part of one: plain data with parameters and buffers in it.
 ///
-/// `#[derive(Module)]` writes it for a struct of modules. By hand it is a walk over the fields:
+/// `#[derive(Module)]` implements this trait for a struct of modules. By hand, walk over the fields:
 ///
 /// ```
 /// use gradus_autograd::{Leaf, LeafMut, Module, Param, Visitor};
@@ -185,13 +185,13 @@ pub trait Module<T: Float = f32>: Send + Sync {
         params
     }
 
-    /// How many numbers the parameters hold.
+    /// The number of elements of all parameters.
     fn param_count(&self) -> usize {
         self.params().iter().map(|(_, p)| p.len()).sum()
     }
 
-    /// Freezes the parameters whose path fits `pattern` (`*` stands for anything), or thaws them. Returns how many
-    /// fit.
+    /// Freezes the parameters whose path fits `pattern` (`*` stands for anything), or unfreezes them. Returns how many
+    /// parameters fit.
     fn set_frozen(&mut self, pattern: &str, frozen: bool) -> usize {
         let mut count = 0;
         self.visit_mut(&mut Visitor::new(&mut |path, leaf| {

@@ -12,7 +12,7 @@ use crate::memory::Shared;
 use crate::shape::{Shape, count};
 use crate::view::View;
 
-/// The identity of a parameter or buffer. No two have the same; a clone gets its own.
+/// The identity of a parameter or buffer. No two have the same identity; a clone gets a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ParamId(u64);
 
@@ -49,7 +49,7 @@ pub struct Param<T: Float = f32> {
 }
 
 impl<T: Float> Param<T> {
-    /// A parameter with the given value at the start.
+    /// A parameter with the given initial value.
     pub fn new(value: impl IntoArray<T>) -> Self {
         Self::with(&value.shape(), |out| value.write(out))
     }
@@ -67,7 +67,7 @@ impl<T: Float> Param<T> {
         Param { id: ParamId::new(), value: Arc::new(value), spare: None, shape: shape.into(), frozen: false }
     }
 
-    /// Its identity.
+    /// The identity.
     pub fn id(&self) -> ParamId {
         self.id
     }
@@ -77,12 +77,12 @@ impl<T: Float> Param<T> {
         &self.shape
     }
 
-    /// How many numbers it holds.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether it holds no numbers.
+    /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -108,13 +108,13 @@ impl<T: Float> Param<T> {
         self.update(|numbers| value.write(numbers));
     }
 
-    /// Changes the numbers, row by row, in place if no tape shares them, else in other memory.
+    /// Changes the numbers, row by row: in place if no tape shares them, else in a copy.
     pub fn update<R>(&mut self, change: impl FnOnce(&mut [T]) -> R) -> R {
         let len = self.len();
         self.update_padded(|numbers| change(&mut numbers[..len]))
     }
 
-    /// [`update`](Self::update) with the padding behind the numbers, for loops without tails.
+    /// Like [`update`](Self::update), with the padding after the numbers, for loops that run over whole blocks only.
     #[doc(hidden)]
     pub fn update_padded<R>(&mut self, change: impl FnOnce(&mut [T]) -> R) -> R {
         if Arc::get_mut(&mut self.value).is_none() {
@@ -129,12 +129,12 @@ impl<T: Float> Param<T> {
         change(Arc::get_mut(&mut self.value).expect("the only owner").write())
     }
 
-    /// A frozen parameter is a constant on every tape and gets no gradient.
+    /// Freezes or unfreezes the parameter. A frozen parameter is a constant on every tape and gets no gradient.
     pub fn set_frozen(&mut self, frozen: bool) {
         self.frozen = frozen;
     }
 
-    /// Whether it is frozen.
+    /// Whether the parameter is frozen.
     pub fn is_frozen(&self) -> bool {
         self.frozen
     }
@@ -143,7 +143,7 @@ impl<T: Float> Param<T> {
         Arc::clone(&self.value)
     }
 
-    /// Where the value is: with the identity, this tells a value from a later one.
+    /// The address of the value. Together with the identity, it distinguishes a value from a later one.
     pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.value) as usize
     }
@@ -163,7 +163,7 @@ impl<T: Float> fmt::Debug for Param<T> {
     }
 }
 
-/// A move of a buffer toward a value: `buffer ← (1 − rate) · buffer + rate · value`.
+/// An update that moves a buffer toward a value: `buffer ← (1 − rate) · buffer + rate · value`.
 #[derive(Clone, Debug)]
 pub(crate) struct Update<T> {
     pub(crate) buffer: ParamId,
@@ -171,10 +171,10 @@ pub(crate) struct Update<T> {
     pub(crate) value: Vec<T>,
 }
 
-/// An array that is not learned but moves with the data, such as a running mean.
+/// An array that is not learned but updated from the data, such as a running mean.
 ///
-/// `forward` only reads it and says, with [`move_toward`](Buffer::move_toward), where it should go; the optimizer's
-/// step carries that out. So a forward pass changes nothing, and results do not depend on threads.
+/// `forward` only reads the buffer and records, with [`move_toward`](Buffer::move_toward), how it should move; the
+/// optimizer's step carries this out. So a forward pass changes nothing, and results do not depend on threads.
 ///
 /// ```
 /// use gradus_autograd::{Buffer, Tape};
@@ -194,11 +194,11 @@ pub(crate) struct Update<T> {
 pub struct Buffer<T: Float = f32>(Param<T>);
 
 impl<T: Float> Buffer<T> {
-    /// A buffer with the given value at the start.
+    /// A buffer with the given initial value.
     pub fn new(value: impl IntoArray<T>) -> Self {
         Buffer(Param::new(value))
     }
-    /// Its identity.
+    /// The identity.
     pub fn id(&self) -> ParamId {
         self.0.id()
     }

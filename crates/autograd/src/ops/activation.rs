@@ -1,14 +1,14 @@
-//! The functions between a network's layers.
+//! Activation functions, which stand between the layers of a network.
 
 use crate::calculus::{Num, Real};
 use crate::ops::elementwise::elementwise;
 
-/// `selu`'s constants, which make a deep network of normal weights normalise itself (Klambauer et al. 2017,
-/// <https://arxiv.org/abs/1706.02515>).
+/// The constants of `selu`, with which a deep network of normally distributed weights normalises itself (Klambauer et
+/// al. 2017, <https://arxiv.org/abs/1706.02515>).
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 
-/// σ(x), σ(−x): each with all its digits where it is tiny, and so are their derivatives.
+/// σ(x) and σ(−x). Each has all its digits where it is tiny, and so have their derivatives.
 #[inline(always)]
 fn logistic<K: Real>(x: Num<K>) -> [Num<K>; 2] {
     let positive = x.gt(0.0);
@@ -17,19 +17,20 @@ fn logistic<K: Real>(x: Num<K>) -> [Num<K>; 2] {
     [positive.choose(one, t) / total, positive.choose(t, one) / total]
 }
 
-/// x where it matters beside what falls off like e^−|x|: 0 far out, so that ∞ times 0 is never formed.
+/// x, but 0 where |x| is above [`FAR`]. It is for products with functions that fall off like e^−|x|, so that ∞ times 0
+/// is never formed.
 #[inline(always)]
 fn near<K: Real>(x: Num<K>) -> Num<K> {
     x.abs().gt(FAR).choose(0.0, x)
 }
 
-/// [`near`] on the negative side alone.
+/// Like [`near`], but on the negative side only.
 #[inline(always)]
 fn not_far_below<K: Real>(x: Num<K>) -> Num<K> {
     x.lt(-FAR).choose(0.0, x)
 }
 
-/// `tanh(ln(1 + eˣ))` and its derivative, by t = e^−|x|: with all digits where they are tiny.
+/// `tanh(ln(1 + eˣ))` and its derivative, computed from t = e^−|x|: both have all digits where they are tiny.
 #[inline(always)]
 fn mish_gate<K: Real>(x: Num<K>) -> [Num<K>; 2] {
     let positive = x.gt(0.0);
@@ -62,8 +63,8 @@ elementwise! {
     /// assert_eq!(x.relu().sum().backward().wrt(x), ndarray::array![0.0, 0.0, 1.0].into_dyn());
     /// ```
     relu: Relu(x) -> y { value: x.lt(0.0).choose(0.0, x), derivative: y.gt(0.0), check: [-1.5, 0.7, 2.0] }
-    /// `y = x` where x > 0, else `negative_slope · x`, whose derivative is `negative_slope` at 0 too. PyTorch's
-    /// default slope is 0.01.
+    /// `y = x` where x > 0, else `negative_slope · x`; the derivative at 0 is `negative_slope`. PyTorch's default slope
+    /// is 0.01.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -129,7 +130,7 @@ elementwise! {
         },
         check: [-3.0, -0.5, 0.0, 0.7, 2.0],
     }
-    /// [`gelu`](Self::gelu)'s approximation `y = x (1 + tanh u) / 2 = x σ(2u)`, `u = √(2/π) (x + 0.044715 x³)`.
+    /// The approximation of [`gelu`](Self::gelu) `y = x (1 + tanh u) / 2 = x σ(2u)`, `u = √(2/π) (x + 0.044715 x³)`.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -150,7 +151,7 @@ elementwise! {
         },
         check: [-3.0, -0.5, 0.0, 0.7, 2.0],
     }
-    /// Also called swish: `y = x σ(x)`, `dy/dx = σ(x) (1 + x (1 − σ(x)))` (Elfwing et al. 2017,
+    /// Sigmoid linear unit, also called swish: `y = x σ(x)`, `dy/dx = σ(x) (1 + x (1 − σ(x)))` (Elfwing et al. 2017,
     /// <https://arxiv.org/abs/1702.03118>).
     ///
     /// ```
@@ -168,8 +169,8 @@ elementwise! {
         },
         check: [-3.0, -0.5, 0.0, 0.7, 2.0],
     }
-    /// A smooth [`relu`](Self::relu): `y = ln(1 + eˣ)`, `dy/dx = σ(x)`. Computed as `max(x, 0) + ln(1 + e^(−|x|))`,
-    /// so it overflows nowhere (PyTorch switches to `y = x` at 20 instead).
+    /// A smooth [`relu`](Self::relu): `y = ln(1 + eˣ)`, `dy/dx = σ(x)`. Computed as `max(x, 0) + ln(1 + e^(−|x|))`, so
+    /// that it never overflows (PyTorch switches to `y = x` at 20 instead).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -183,7 +184,7 @@ elementwise! {
         derivative: logistic(x)[0],
         check: [-800.0, -2.0, 0.0, 1.5, 800.0],
     }
-    /// The logarithm of [`sigmoid`](Self::sigmoid): `y = −ln(1 + e⁻ˣ)`, `dy/dx = σ(−x)`. Finite where the sigmoid
+    /// The logarithm of [`sigmoid`](Self::sigmoid): `y = −ln(1 + e⁻ˣ)`, `dy/dx = σ(−x)`. It is finite where the sigmoid
     /// underflows.
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! How a kernel runs along some axes of an array.
+//! Running a kernel along some axes of an array.
 
 use crate::Float;
 use crate::shape::Shape;
@@ -11,7 +11,7 @@ pub(crate) fn reduced(shape: &[usize], axes: &[usize]) -> Shape {
     shape
 }
 
-/// The reduction seen as `outer × n × inner`, if its axes are neighbours.
+/// The sizes `outer × n × inner` of a reduction, if its axes are neighbours.
 fn neighbours(shape: &[usize], axes: &[usize]) -> Option<[usize; 3]> {
     let (first, last) = (axes.iter().min().copied().unwrap_or(0), axes.iter().max().map_or(0, |k| k + 1));
     (first..last)
@@ -19,7 +19,7 @@ fn neighbours(shape: &[usize], axes: &[usize]) -> Option<[usize; 3]> {
         .then(|| [shape[..first].iter().product(), shape[first..last].iter().product(), shape[last..].iter().product()])
 }
 
-/// Runs a kernel over the middle of `outer × n × inner`, axis by axis if the axes are not neighbours.
+/// Runs a kernel over the middle of `outer × n × inner`, or axis by axis if the axes are not neighbours.
 pub(crate) fn reduce<T: Float>(kernel: fn(&[T], [usize; 3], &mut [T]), x: View<'_, T>, axes: &[usize], out: &mut [T]) {
     if let Some(layout) = neighbours(x.shape(), axes) {
         return kernel(x.data(), layout, out);

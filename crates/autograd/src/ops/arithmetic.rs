@@ -5,7 +5,7 @@ use crate::shape::broadcast_shape;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, View, Vjp};
 
 elementwise! {
-    /// The reciprocal: `y = 1 / x`, `dy/dx = −y²`. Infinite at 0.
+    /// The reciprocal: `y = 1 / x`, `dy/dx = −y²`. It is infinite at 0.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -53,8 +53,8 @@ macro_rules! between {
         })*
     };
 }
-// Between arrays, the gradients are written with operations rather than element by element: that of a sum is the
-// incoming gradient itself, and the others broadcast without writing the repeated operand out.
+// Between arrays, the gradients are written with operations rather than element by element: the gradient of a sum is
+// the incoming gradient itself, and the other rules broadcast without writing out the repeated operand.
 between! {
     "add" Add |cx| cx.grad(), cx.grad();
         cx.sum([cx.tangent(0), cx.tangent(1)].into_iter().flatten());

@@ -1,4 +1,4 @@
-//! Mirrored, padded, diagonal and triangular arrays: slices and choices put together.
+//! Mirrored, padded, diagonal and triangular arrays: combinations of slices and choices.
 
 use smallvec::SmallVec;
 
@@ -8,13 +8,13 @@ use crate::ops::places::Put;
 use crate::places::{Places, Range};
 use crate::{Float, Shape, Var};
 
-/// Zeros of a shape, with a part at the places that the ranges name.
+/// The operation that makes zeros of shape `whole` with its input at the places that the ranges name.
 fn put(ranges: SmallVec<[Range; 4]>, whole: Shape) -> Put {
     Put { places: SmallVec::from_iter([Places::Ranges(ranges)]), whole }
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// In the opposite order along one or more axes.
+    /// Reverses the order along one or more axes.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -30,10 +30,10 @@ impl<'t, T: Float> Var<'t, T> {
         self.ranges(shape.iter().enumerate().map(range).collect())
     }
 
-    /// With `value` put around it: `widths[k]` is how many places before and behind on axis k.
+    /// Puts `value` around the array: `widths[k]` is the number of places before and after it on axis k.
     ///
     /// # Panics
-    /// If there is not one pair an axis.
+    /// If there is not one pair for each axis.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -54,11 +54,11 @@ impl<'t, T: Float> Var<'t, T> {
         where_(ones.unary(put(ranges(), shape)), placed, value)
     }
 
-    /// Of a matrix, the diagonal that lies `offset` above the main one (below it, if negative); of a vector, the square
-    /// matrix with it there and zeros elsewhere.
+    /// For a matrix, returns the diagonal that lies `offset` places above the main diagonal (below it, if negative).
+    /// For a vector, returns the square matrix with the vector on that diagonal and zeros elsewhere.
     ///
     /// # Panics
-    /// With other than one or two axes.
+    /// If there are other than one or two axes.
     ///
     /// ```
     /// use ndarray::array;
@@ -88,10 +88,11 @@ impl<'t, T: Float> Var<'t, T> {
         }
     }
 
-    /// The lower triangle of a matrix (of each, in a batch): zeros more than `diagonal` places above the main diagonal.
+    /// The lower triangle of a matrix, or of each matrix in a batch. Numbers more than `diagonal` places above the main
+    /// diagonal become 0.
     ///
     /// # Panics
-    /// With fewer than two axes.
+    /// If there are fewer than two axes.
     ///
     /// ```
     /// use ndarray::array;
@@ -104,11 +105,11 @@ impl<'t, T: Float> Var<'t, T> {
         self.triangle("tril", |row, column| column - row <= diagonal)
     }
 
-    /// The upper triangle of a matrix (of each, in a batch): zeros below the diagonal that lies `diagonal` above the
-    /// main one.
+    /// The upper triangle of a matrix, or of each matrix in a batch. Numbers below the diagonal that lies `diagonal`
+    /// places above the main diagonal become 0.
     ///
     /// # Panics
-    /// With fewer than two axes.
+    /// If there are fewer than two axes.
     ///
     /// ```
     /// use ndarray::array;

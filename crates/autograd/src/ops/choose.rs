@@ -1,4 +1,4 @@
-//! Choosing between numbers: the larger, the smaller, by a condition; and comparing them.
+//! Choosing between numbers (the larger, the smaller, by a condition), and comparing numbers.
 
 use crate::calculus::Numeric;
 use crate::ops::elementwise::elementwise;
@@ -6,7 +6,7 @@ use crate::shape::broadcast_shape;
 use crate::{Float, IntoVar, Jvp, Operand, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 elementwise! {
-    /// `y = |x|`, `dy/dx = sign x`, 0 at 0.
+    /// `y = |x|`, `dy/dx = sign x`, which is 0 at 0.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -24,7 +24,7 @@ elementwise! {
         value: x.eq(x).choose(x.gt(0.0) - x.lt(0.0), x), derivative: x.literal(0.0), check: [-1.5, 0.7]
     }
     /// `y = min(max(x, low), high)`, `dy/dx = 1` strictly between the bounds, 0 at them and outside (PyTorch since
-    /// 2.14). NaN stays NaN. For one bound give the other as ±∞, or use [`maximum`](Self::maximum).
+    /// 2.14). NaN stays NaN. If you need only one bound, give ±∞ as the other, or use [`maximum`](Self::maximum).
     ///
     /// With −1 and 1 it is the activation that PyTorch calls `hardtanh`, with 0 and 6 `relu6`.
     ///
@@ -42,7 +42,8 @@ elementwise! {
         derivative: x.gt(low) * x.lt(high),
         check: (-0.5, 1.0) [-1.5, 0.7, 2.0],
     }
-    /// The larger of two, element by element. Where they are equal, each gets half the gradient. NaN where either is.
+    /// The larger of two numbers, element by element. Where they are equal, each gets half the gradient. The result is
+    /// NaN where either number is.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -54,7 +55,8 @@ elementwise! {
         derivative: a.gt(b) + a.eq(b) * 0.5; b.gt(a) + a.eq(b) * 0.5,
         check: [[1.0, 2.0], [2.0, -1.0]],
     }
-    /// The smaller of two, element by element. Where they are equal, each gets half the gradient. NaN where either is.
+    /// The smaller of two numbers, element by element. Where they are equal, each gets half the gradient. The result is
+    /// NaN where either number is.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -163,7 +165,7 @@ impl<T: Float> Operation<T> for Where {
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
         if cx.tangent(1).is_none() && cx.tangent(2).is_none() {
-            return None; // the condition may move, which changes nothing
+            return None; // the condition may move, but this changes nothing
         }
         let moved = |i: usize| cx.tangent(i).unwrap_or_else(|| cx.input(i).zeros());
         Some(Value::run(self, &[&cx.input(0), &moved(1), &moved(2)]))
@@ -171,7 +173,7 @@ impl<T: Float> Operation<T> for Where {
 }
 
 /// `a` where `condition` is not 0, else `b`, element by element, broadcasting. The condition, usually a comparison, is
-/// not differentiated; what was not chosen gets exactly 0.
+/// not differentiated; an operand gets a gradient of exactly 0 where it was not chosen.
 ///
 /// A trap: `where_(x.gt(0.0), x.sqrt(), 0.0 * x)` has gradient NaN at 0, since the derivative of the root there is
 /// infinite and 0 · ∞ is NaN. Make the argument safe first, then choose: `where_(x.gt(0.0), where_(x.gt(0.0), x,

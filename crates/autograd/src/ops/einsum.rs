@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::{Float, Shape, Var};
 
-/// An operand on its way, with the label of each axis.
+/// An operand or an intermediate result, with the label of each axis.
 struct Labelled<'t, T: Float> {
     x: Var<'t, T>,
     labels: Vec<char>,
@@ -12,11 +12,11 @@ struct Labelled<'t, T: Float> {
 
 /// Sums of products over named axes, as numpy's: `einsum("ij,jk->ik", &[a, b])` is a matrix product.
 ///
-/// Each operand's axes get a letter. Axes of one letter run together; a letter that the result lacks is summed over. A
-/// letter twice in one operand takes its diagonal. Without `->` the result has the letters that occur once, in
-/// alphabetical order. `...` stands for any further axes, aligned at the last and broadcast; axes of one
-/// letter do not, 1 and 3 are a mistake there. Operands are contracted
-/// from left to right, by matrix products where two share a summed axis.
+/// Each axis of an operand gets a letter. Axes with the same letter share one index; a letter that the result lacks is
+/// summed over. A letter that occurs twice in one operand takes its diagonal. Without `->` the result has the letters
+/// that occur once, in alphabetical order. `...` stands for any further axes, which are aligned at the last axis and
+/// broadcast. Axes with the same letter do not broadcast: sizes 1 and 3 are a mistake there. Operands are contracted
+/// from left to right, by matrix products where two operands share a summed axis.
 ///
 /// Its derivatives are those of the products, sums and permutations that it is made of.
 ///
@@ -50,13 +50,13 @@ pub fn einsum<'t, T: Float>(equation: &str, operands: &[Var<'t, T>]) -> Var<'t, 
     done.summed(&plan.result).ordered(&plan.result).x
 }
 
-/// What an equation asks for: a label for each axis of each operand, and those of the result.
+/// The content of an equation: a label for each axis of each operand, and the labels of the result.
 struct Plan {
     operands: Vec<Vec<char>>,
     result: Vec<char>,
 }
 
-/// The label of the i-th axis from the last that `...` stands for.
+/// The label of the i-th axis, counted from the last, of the axes that `...` stands for.
 fn further(i: usize) -> char {
     char::from_u32(0xE000 + i as u32).expect("a private character")
 }
@@ -121,7 +121,7 @@ impl Plan {
     }
 }
 
-/// The labels of a term, in which `...` stands for so many axes.
+/// The labels of a term, in which `...` stands for `more` axes.
 fn spell(term: &str, more: usize) -> Result<Vec<char>, String> {
     let (before, behind) = term.split_once("...").unwrap_or((term, ""));
     let dots = term.contains("...").then(|| (0..more).rev().map(further)).into_iter().flatten();
@@ -137,7 +137,7 @@ impl<'t, T: Float> Labelled<'t, T> {
         self.labels.iter().position(|&l| l == label)
     }
 
-    /// With each label once: of two axes with one label, the diagonal.
+    /// Makes each label occur once: takes the diagonal of two axes with the same label.
     #[track_caller]
     fn diagonals(mut self) -> Self {
         while let Some((second, first)) =
@@ -156,7 +156,7 @@ impl<'t, T: Float> Labelled<'t, T> {
         self
     }
 
-    /// Without the axes that nobody wants.
+    /// Sums over the axes whose labels are not kept.
     #[track_caller]
     fn summed(mut self, kept: &[char]) -> Self {
         let gone: Vec<isize> =
@@ -168,7 +168,7 @@ impl<'t, T: Float> Labelled<'t, T> {
         self
     }
 
-    /// With the axes in the given order, those it lacks with size 1.
+    /// Puts the axes in the given order; axes that are missing get size 1.
     #[track_caller]
     fn ordered(self, labels: &[char]) -> Self {
         let order: Vec<isize> = labels.iter().filter_map(|&l| self.axis(l)).map(|k| k as isize).collect();
@@ -179,7 +179,7 @@ impl<'t, T: Float> Labelled<'t, T> {
         Labelled { x, labels: labels.to_vec() }
     }
 
-    /// The product of two, summed over the labels of both that are not kept.
+    /// The product of two operands, summed over all labels that are not kept.
     #[track_caller]
     fn contract(self, other: Self, kept: &[char]) -> Self {
         let shared = |l: &char| self.labels.contains(l) && other.labels.contains(l);
@@ -212,7 +212,7 @@ impl<'t, T: Float> Labelled<'t, T> {
     }
 }
 
-/// Both with the same sizes at the labels, of which either may be 1.
+/// Gives both operands the same sizes at the labels, where either may have size 1.
 #[track_caller]
 fn equal_sizes<'t, T: Float>(
     a: Labelled<'t, T>,

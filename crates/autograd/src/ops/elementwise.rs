@@ -1,4 +1,4 @@
-//! How an elementwise rule becomes an operation, and the macro that makes rules of rows.
+//! How an elementwise rule becomes an operation, and the macro that makes rules from the rows of a table.
 //!
 //! ```text
 //! /// Hyperbolic tangent: `y = tanh x`, `dy/dx = 1 − y²`.
@@ -7,9 +7,10 @@
 //!
 //! makes the method `Var::tanh`, the function `tanh`, the method of [`Num`](crate::Num), the rule, and an entry of the
 //! table that the gradient checks walk. A function of two numbers has `(a, b) -> y`, its derivatives by a and by b with
-//! a semicolon between them, and points `[a, b]`. Settings follow the numbers, with the values they are checked at:
-//! `elu: Elu(x; alpha) -> y { …, check: (0.7) [-1.0, 2.0] }`. `linear: c` instead of `derivative` says that the
-//! derivative is the number c. Rows behind the word `operators` have no methods: the operators apply them.
+//! a semicolon between them, and points `[a, b]`. Settings follow the numbers, and `check` starts with the values at
+//! which they are checked: `elu: Elu(x; alpha) -> y { …, check: (0.7) [-1.0, 2.0] }`. `linear: c` instead of
+//! `derivative` says that the derivative is the number c. Rows after the word `operators` have no methods: the
+//! operators apply them.
 
 use crate::calculus::Rule;
 use crate::engine::tensor::Sweep;
@@ -163,7 +164,7 @@ impl<T: Float, R: Rule<N>, const N: usize> Operation<T> for Elementwise<R, N> {
 }
 
 impl<T: Float> Tape<T> {
-    /// [`apply`](Self::apply) for a rule. One of one number needs no look at shapes.
+    /// Like [`apply`](Self::apply), for a rule. A rule of one number needs no check of shapes.
     #[track_caller]
     pub(crate) fn elementwise<'t, R: Rule<N>, const N: usize>(&'t self, rule: R, x: [Var<'t, T>; N]) -> Var<'t, T> {
         if N > 1 {
@@ -202,7 +203,8 @@ pub(crate) fn forward<T: Float, R: Rule<N>, const N: usize>(
             });
         }
     }
-    // row by row along the last axis, where each operand runs along or, at most one of them, stays
+    // row by row along the last axis: each operand runs along the row, except at most one, which is one number for the
+    // row
     let strides = inputs.each_ref().map(|x| broadcast_strides(x.shape(), shape));
     let (&length, outer) = shape.split_last().expect("shapes that differ have an axis");
     let stays = strides.each_ref().map(|strides| length > 1 && strides[outer.len()] == 0);
@@ -218,7 +220,7 @@ pub(crate) fn forward<T: Float, R: Rule<N>, const N: usize>(
     }
 }
 
-/// Check points as one array for each operand.
+/// Converts check points to one array for each operand.
 #[cfg(test)]
 pub(crate) fn columns<P: Point>(points: &[P]) -> Vec<ndarray::ArrayD<f64>> {
     let column = |i| points.iter().map(|point| point.number(i)).collect::<ndarray::Array1<f64>>().into_dyn();

@@ -5,7 +5,7 @@ use crate::ops::elementwise::elementwise;
 use crate::{Float, IntoVar, Operand, Var};
 
 elementwise! {
-    /// `y = eˣ`, `dy/dx = y`. Overflows to infinity past 88 (`f32`) or 709 (`f64`).
+    /// `y = eˣ`, `dy/dx = y`. It overflows to infinity past 88 (`f32`) or 709 (`f64`).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -24,7 +24,7 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 2.718282).abs() < 1e-6);
     /// ```
     exp_m1: ExpM1(x) -> y { value: x.by(Numeric::exp_m1), derivative: x.exp(), check: [-3.0, 0.0, 1e-6, 2.0] }
-    /// The natural logarithm: `y = ln x`, `dy/dx = 1/x`. −∞ at 0, NaN below.
+    /// The natural logarithm: `y = ln x`, `dy/dx = 1/x`. It is −∞ at 0 and NaN below.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -42,7 +42,7 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 0.500000).abs() < 1e-6);
     /// ```
     ln_1p: Ln1p(x) -> y { value: x.by(Numeric::ln_1p), derivative: 1 / (x + 1), check: [-0.7, 0.0, 1e-6, 30.0] }
-    /// `y = √x`, `dy/dx = 1/(2y)`: infinite at 0. NaN below.
+    /// `y = √x`, `dy/dx = 1/(2y)`, which is infinite at 0. The root is NaN below 0.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -52,7 +52,7 @@ elementwise! {
     /// assert!((y.backward().wrt(x)[[]] - 0.353553).abs() < 1e-6);
     /// ```
     sqrt: Sqrt(x) -> y { value: x.by(Numeric::sqrt), derivative: 0.5 / y, check: [0.2, 1.0, 9.0] }
-    /// `y = 1/√x`, `dy/dx = −y³/2`. Infinite at 0, NaN below.
+    /// `y = 1/√x`, `dy/dx = −y³/2`. It is infinite at 0 and NaN below.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -108,7 +108,7 @@ elementwise! { operators
     /// `y = aᵇ`, `∂y/∂a = b aᵇ⁻¹`, `∂y/∂b = y ln a`.
     pow_var: Pow(a, b) -> y {
         value: Num(a.0.pow(b.0)),
-        // 0⁰⁻¹ must not be formed: it is infinite, and b times it NaN
+        // 0⁰⁻¹ must not be formed: it is infinite, and b times it is NaN
         derivative: b * (b.eq(0.0) * a.eq(0.0)).choose(1.0, a).pow(b - 1);
         {
             // 0ᵇ is 0 for every b ≥ 0 (0⁰ is 1), so its logarithm must not be formed
@@ -134,7 +134,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// `y = aᵇ`, with a number, a variable, a parameter or an array as exponent: `∂y/∂a = b aᵇ⁻¹`,
     /// `∂y/∂b = y ln a`.
     ///
-    /// With b = 0 the value is 1 and the gradient to the base 0, also at base 0. The gradient to the exponent is 0
+    /// With b = 0 the value is 1 and the gradient by the base is 0, also at base 0. The gradient by the exponent is 0
     /// where the base is 0 and the exponent is not negative (PyTorch does the same), and NaN for negative bases.
     ///
     /// ```

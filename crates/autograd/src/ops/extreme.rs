@@ -1,4 +1,5 @@
-//! The largest and the smallest: over several axes, where ties share, or along one, with their places.
+//! The largest and the smallest number: over several axes, where ties share the gradient, or along one axis, together
+//! with their places.
 
 use ndarray::{ArrayD, Axis};
 
@@ -29,7 +30,7 @@ macro_rules! extremes {
                 reduce(T::kernels().$kernel, inputs[0], &self.axes, output.data());
             }
             fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
-                // all elements that tie share: the mask of the extremes over their count
+                // all elements that tie share the gradient: the mask of the extremes divided by their count
                 cx.add(0, || {
                     let (x, y) = (cx.input(0), cx.output());
                     let ties = V::apply(Ties {}, &[&x, &y]);
@@ -47,7 +48,7 @@ extremes! {
     Amin "amin" min;
 }
 
-/// 1 where x equals y, which broadcasts, or both are NaN, else 0. Its derivative is 0 everywhere.
+/// 1 where x equals y or both are NaN, else 0; y broadcasts. Its derivative is 0 everywhere.
 #[derive(Debug)]
 pub(crate) struct Ties {}
 
@@ -80,16 +81,16 @@ impl<T: Float> Operation<T> for Ties {
 pub(crate) fn larger<T: Float>(a: T, b: T) -> bool {
     a > b || (a.to_f64().is_nan() && !b.to_f64().is_nan())
 }
-/// Whether a goes before b when the smallest comes first, NaN before all.
+/// Whether a goes before b when the smallest comes first. NaN goes before all numbers.
 fn smaller<T: Float>(a: T, b: T) -> bool {
     a < b || (a.to_f64().is_nan() && !b.to_f64().is_nan())
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// The largest of all numbers. Numbers that tie share the gradient. NaN if one is NaN.
+    /// The largest of all numbers. Numbers that tie share the gradient. The result is NaN if one of them is.
     ///
     /// # Panics
-    /// If there are none.
+    /// If there are no numbers.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -101,7 +102,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.amax_axis(..)
     }
 
-    /// The largest over one or more axes, which disappear unless they are [`kept`](crate::kept()).
+    /// The largest number over one or more axes, which disappear unless they are [`kept`](crate::kept()).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -114,10 +115,10 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(Amax { axes: list.clone() }).reduced(&list, axes.keeps())
     }
 
-    /// The smallest of all numbers. Numbers that tie share the gradient. NaN if one is NaN.
+    /// The smallest of all numbers. Numbers that tie share the gradient. The result is NaN if one of them is.
     ///
     /// # Panics
-    /// If there are none.
+    /// If there are no numbers.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -129,7 +130,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.amin_axis(..)
     }
 
-    /// The smallest over one or more axes, which disappear unless they are [`kept`](crate::kept()).
+    /// The smallest number over one or more axes, which disappear unless they are [`kept`](crate::kept()).
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -142,7 +143,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(Amin { axes: list.clone() }).reduced(&list, axes.keeps())
     }
 
-    /// Where the largest number along an axis stands, the first if several tie (NaN counts as the largest). Places are
+    /// The place of the largest number along an axis, the first if several tie (NaN counts as the largest). Places are
     /// whole numbers, not variables: they have no derivative.
     ///
     /// # Panics
@@ -159,7 +160,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.places("argmax", axis_of("argmax", axis, self.shape()), larger)
     }
 
-    /// Where the smallest number along an axis stands, the first if several tie.
+    /// The place of the smallest number along an axis, the first if several tie.
     ///
     /// # Panics
     /// If the axis is empty.
@@ -174,8 +175,8 @@ impl<'t, T: Float> Var<'t, T> {
         self.places("argmin", axis_of("argmin", axis, self.shape()), smaller)
     }
 
-    /// The largest along an axis, which disappears, and its place. All of the gradient goes to that place, the first if
-    /// several tie; [`amax_axis`](Self::amax_axis) shares it among them.
+    /// The largest number along an axis, which disappears, and its place, the first if several tie. All of the gradient
+    /// goes to that place; [`amax_axis`](Self::amax_axis) shares it among all numbers that tie.
     ///
     /// # Panics
     /// If the axis is empty.
@@ -194,7 +195,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.picked(axis, self.places("max", axis, larger))
     }
 
-    /// The smallest along an axis, which disappears, and its place. All of the gradient goes to that place.
+    /// The smallest number along an axis, which disappears, and its place. All of the gradient goes to that place.
     ///
     /// # Panics
     /// If the axis is empty.
@@ -226,9 +227,9 @@ impl<'t, T: Float> Var<'t, T> {
         (self.gather_most(axis, &index, 1).squeeze(axis as isize), places)
     }
 
-    /// The numbers along an axis in order, the smallest first or, with `descending`, the largest, and the place that
-    /// each came from. Equal numbers keep their order; NaN counts as the largest. The gradient goes back to where
-    /// each number came from.
+    /// Sorts the numbers along an axis, the smallest first or, with `descending`, the largest first. Returns them and
+    /// the place that each came from. Equal numbers keep their order; NaN counts as the largest. The gradient of each
+    /// number goes back to its place.
     ///
     /// ```
     /// use ndarray::array;
@@ -243,10 +244,11 @@ impl<'t, T: Float> Var<'t, T> {
         self.ordered(axis, self.shape()[axis], descending)
     }
 
-    /// The `k` largest numbers along an axis, the largest first, and their places. For the smallest, negate twice.
+    /// The `k` largest numbers along an axis, the largest first, and their places. For the smallest, negate the numbers
+    /// before and after.
     ///
     /// # Panics
-    /// If the axis has fewer than `k`.
+    /// If the axis has fewer than `k` numbers.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();

@@ -1,4 +1,4 @@
-//! Elementwise functions of a user's, each run as one operation: [`fused!`](crate::fused).
+//! Elementwise functions that users write, each run as one operation: [`fused!`](crate::fused).
 
 use smallvec::SmallVec;
 
@@ -35,16 +35,19 @@ use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, Value, Var, View
 /// ```
 ///
 /// The function may use `let`, `if` on settings, every elementwise function that a [`Var`](crate::Var) has, operators,
-/// and `f64` and `i32` literals. Arguments before the semicolon are variables (the first) or whatever can become one
-/// (the others); they broadcast. Arguments behind it are numbers that are not differentiated.
+/// and `f64` and `i32` literals. Of the arguments before the semicolon, the first is a variable, and the others are
+/// values that can become variables; they broadcast. Arguments after the semicolon are numbers that are not
+/// differentiated.
 ///
-/// Written with ordinary operations, each of them passes over memory once forward and once back. Fused, forward runs
-/// the expression over [dual numbers](https://en.wikipedia.org/wiki/Dual_number), which carry their derivatives along,
-/// and keeps those in the same pass; back is one multiplication. Nobody writes a derivative, and there is one of any
-/// order: where a derivative is recorded, to be differentiated again, the same expression runs over variables. Peers
-/// that compile (`torch.compile`, `jax.jit`) do the like; in those that don't, such an operation needs a derivative
-/// written by hand. It computes 64 numbers at a time with loops compiled in this crate, so it is fast in debug builds
-/// too, as long as dependencies are optimised there.
+/// If the function is written with ordinary operations, each of them passes over memory once forward and once back. The
+/// forward pass of a fused function runs the expression over [dual numbers](https://en.wikipedia.org/wiki/Dual_number),
+/// which carry their derivatives along, and keeps the derivatives in the same pass; the way back is one multiplication.
+/// Nobody writes a derivative, and there are derivatives of any order: where a derivative is recorded, to be
+/// differentiated again, the same expression runs over variables. Frameworks that compile (`torch.compile`, `jax.jit`)
+/// do the same; in the others, such an operation needs a derivative that is written by hand.
+///
+/// In debug builds the expression computes 64 numbers at a time with loops that are compiled in this crate, so it is
+/// fast there too, as long as dependencies are optimised.
 #[macro_export]
 macro_rules! fused {
     ($(
@@ -80,11 +83,11 @@ macro_rules! fused {
     };
 }
 
-/// The operation of a rule. Its inputs are the rule's own N and behind them, where forward kept them, the derivatives
-/// by those of them that are differentiated.
+/// The operation of a rule. Its inputs are the N inputs of the rule and, after them, the derivatives that forward kept:
+/// one for each input that is differentiated.
 struct Fused<R, const N: usize> {
     rule: R,
-    /// the inputs whose derivatives are kept
+    /// whether the derivative by each input is kept
     kept: [bool; N],
 }
 
@@ -93,7 +96,8 @@ fn broadcast(shapes: &[&[usize]]) -> Result<Shape, String> {
 }
 
 impl<T: Float> Tape<T> {
-    /// Applies what [`fused!`](crate::fused) made of a function, and keeps its derivatives if they may be asked for.
+    /// Applies an expression that [`fused!`](crate::fused) made of a function, and keeps its derivatives by the inputs
+    /// that are differentiated.
     #[doc(hidden)]
     #[track_caller]
     pub fn fused<'t, R: Expression<N>, const N: usize>(&'t self, rule: R, inputs: [Var<'t, T>; N]) -> Var<'t, T> {
@@ -107,9 +111,9 @@ impl<T: Float> Tape<T> {
         })
     }
 
-    /// [`apply`](Self::apply) for an operation that computes arrays in its output's shape beside it and keeps them for
-    /// its rule, which finds them behind its inputs. `run` is given the inputs, the shape, and slices to write the
-    /// output and `kept` arrays to.
+    /// Like [`apply`](Self::apply), for an operation that also computes `kept` arrays in the shape of its output and
+    /// keeps them for its rule, which finds them after its inputs. `run` is given the inputs, the shape, and the slices
+    /// to write: the output and then the `kept` arrays.
     #[track_caller]
     fn apply_keeping<'t, O: Operation<T>>(
         &'t self,
@@ -159,7 +163,7 @@ impl<T: Float, R: Expression<N>, const N: usize> Operation<T> for Fused<R, N> {
 }
 
 impl<R, const N: usize> Fused<R, N> {
-    /// The inputs whose derivatives were kept, and which inputs those are.
+    /// Each input of the rule whose derivative was kept, with the input that is this derivative.
     fn slopes(&self) -> impl Iterator<Item = (usize, usize)> {
         (0..N).filter(|&i| self.kept[i]).zip(N..)
     }
@@ -241,8 +245,8 @@ mod tests {
         assert!(evaluate::<f64, true>(&a, &b) == evaluate::<f64, false>(&a, &b));
     }
 
-    /// Far out, the polynomial of the sine does not hold. A number past its range must not slip through, not even
-    /// where only a comparison looks at it.
+    /// For large numbers, the polynomial of the sine is not accurate. A number past its range must not slip through,
+    /// not even where only a comparison reads it.
     #[test]
     fn expressions_hold_past_the_range_of_the_polynomials() {
         let [a, b] = inputs(373.0);

@@ -1,4 +1,4 @@
-//! The loops that run a fused expression over arrays: forward with its derivatives, and how those move.
+//! The loops that run a fused expression over arrays: forward with its derivatives, and for second-order derivatives.
 
 use smallvec::SmallVec;
 
@@ -15,11 +15,11 @@ use crate::scalar::Element;
 use crate::shape::{Strides, broadcast_strides, offset};
 use crate::view::View;
 
-/// An input as it is read: broadcast to the output's shape.
+/// Reads an input as if it were broadcast to the output's shape.
 struct Reader<'a, T> {
     numbers: &'a [T],
     shape: &'a [usize],
-    /// unless the numbers are read straight through
+    /// `None` if the numbers are read straight through
     strides: Option<Strides>,
 }
 
@@ -28,7 +28,7 @@ impl<'a, T: Float> Reader<'a, T> {
         let strides = (x.shape() != shape).then(|| broadcast_strides(x.shape(), shape));
         Reader { numbers: x.data(), shape, strides }
     }
-    /// Copies the numbers that stand at `start` and behind it in the output.
+    /// Copies the numbers that stand at `start` and after it in the output.
     fn read(&self, start: usize, out: &mut [T]) {
         match (&self.strides, self.numbers) {
             (None, numbers) => out.copy_from_slice(&numbers[start..start + out.len()]),
@@ -51,9 +51,9 @@ impl<'a, T: Float> Reader<'a, T> {
     }
 }
 
-/// Numbers of an output that a thread must have to itself before a second one is woken.
+/// The count of numbers of an output that one thread must have before a second thread is woken.
 const GRAIN: usize = 1 << 13;
-/// Numbers computed before they are written out: few enough for the first-level cache.
+/// The count of numbers that are computed before they are written out: few enough for the first-level cache.
 const CHUNK: usize = 256;
 
 /// A chunk of a rule's inputs, its values, and its derivatives.
@@ -101,7 +101,7 @@ pub(crate) fn run<T: Float, R: Expression<N>, const N: usize>(
     });
 }
 
-/// Computes a chunk, and says whether a number was past the range of a polynomial.
+/// Computes a chunk, and returns whether a number was past the range of a polynomial.
 #[inline(always)]
 fn compute<L: AnyLane<T: Float>, R: Expression<N>, const N: usize>(
     rule: R,
@@ -134,8 +134,8 @@ fn compute_one<L: AnyLane<T: Float>, R: Expression<N>, const N: usize>(
     past
 }
 
-/// Computes the numbers of a chunk that are past the range of a polynomial again, with lane P. That is decided for each
-/// by itself, so that it does not depend on its neighbours, and with them on where an array is cut for threads.
+/// Computes the numbers of a chunk that are past the range of a polynomial again, with lane P. This is decided for each
+/// number by itself. Otherwise a result would depend on its neighbours, and so on where an array is cut for threads.
 #[inline(always)]
 fn compute_past<L: AnyLane<T: Float>, P: AnyLane<T = L::T>, R: Expression<N>, const N: usize>(
     rule: R,
@@ -149,7 +149,7 @@ fn compute_past<L: AnyLane<T: Float>, P: AnyLane<T = L::T>, R: Expression<N>, co
     }
 }
 
-/// Writes what `f` makes of each block of the inputs, one array to each slice of `outs`.
+/// Applies `f` to each block of the inputs and writes its results, one array to each slice of `outs`.
 fn each_block<T: Float>(
     inputs: &[View<'_, T>],
     shape: &[usize],
@@ -175,7 +175,7 @@ fn each_block<T: Float>(
 type Blocks<T> = SmallVec<[<T as Element>::Block; 4]>;
 
 /// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where f′ is the derivative by input `i`. The arrays are the inputs, g,
-/// and how those of them move that do.
+/// and the tangents of those of them that move; the flags say which of them move.
 pub(crate) fn second_order<T: Float, R: Expression<N>, const N: usize>(
     rule: R,
     i: usize,

@@ -10,10 +10,10 @@ use crate::places::Places;
 use crate::{Float, IntoVar, Shape, Var};
 
 impl<'t, T: Float> Var<'t, T> {
-    /// The places `index` of an axis, in that order. A place named twice gets both gradients.
+    /// Takes the places `index` of an axis, in that order. A place that is named twice gets the sum of both gradients.
     ///
     /// # Panics
-    /// If an index is outside.
+    /// If an index is out of range.
     ///
     /// ```
     /// use ndarray::array;
@@ -29,11 +29,11 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(Take { places: Places::Along { axis, index: index.into(), most: index.len() } })
     }
 
-    /// One number for each index along an axis: for axis 1 of three, `y[i][j][k] = x[i][index[i][j][k]][k]`. Places
-    /// read twice get both gradients.
+    /// Takes one number for each index along an axis: for axis 1 of three axes, `y[i][j][k] = x[i][index[i][j][k]][k]`.
+    /// A place that is read twice gets the sum of both gradients.
     ///
     /// # Panics
-    /// If an index is outside, or the shapes do not fit.
+    /// If an index is out of range, or the shapes do not fit.
     ///
     /// ```
     /// use ndarray::array;
@@ -53,7 +53,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.gather_most(axis, index, most)
     }
 
-    /// [`gather`](Self::gather) of places of which each is named at most so many times.
+    /// Like [`gather`](Self::gather), for places that are each named at most `most` times.
     #[track_caller]
     pub(crate) fn gather_most<S: ndarray::Data<Elem = usize>, D: ndarray::Dimension>(
         self,
@@ -65,12 +65,12 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(Take { places: Places::Each { axis, shape, index, most } })
     }
 
-    /// This, with each number of `source` added at the place where [`gather`](Self::gather) would read it: for axis 0
-    /// of two, `y[index[i][j]][j] += source[i][j]`. A place named twice gets both. Of a source that is larger than the
-    /// index, the leading part is taken.
+    /// Adds each number of `source` to this array, at the place where [`gather`](Self::gather) would read it: for axis
+    /// 0 of two axes, `y[index[i][j]][j] += source[i][j]`. A place that is named twice gets both numbers. If the source
+    /// is larger than the index, its leading part is used.
     ///
     /// # Panics
-    /// If an index is outside, or the shapes do not fit.
+    /// If an index is out of range, or the shapes do not fit.
     ///
     /// ```
     /// use ndarray::array;
@@ -109,11 +109,11 @@ impl<'t, T: Float> Var<'t, T> {
         self.tape().apply(put, [part, self])
     }
 
-    /// Rows of this table (V × D), one for each whole number of an array of any shape, whose shape the result has,
-    /// with D behind it. The gradients of a row that is read several times add up.
+    /// Looks up rows of this table (V × D), one for each whole number of an array of any shape. The shape of the result
+    /// is the shape of that array, followed by D. The gradients of a row that is read several times add up.
     ///
     /// # Panics
-    /// If this is not a matrix, or an index has no row.
+    /// If this is not a matrix, or there is no row for an index.
     ///
     /// ```
     /// use ndarray::array;

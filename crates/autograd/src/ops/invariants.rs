@@ -1,12 +1,12 @@
-//! What holds for every operation in the table, whatever it computes: whichever sweep, whatever its operands are, on
-//! whatever tape, on however many threads.
+//! Properties that hold for every operation in the table, whatever it computes: for every sweep, every kind of operand,
+//! every tape, and every number of threads.
 
 use ndarray::{ArrayD, IxDyn};
 
 use crate::ops::{Check, Run, checks, numbers};
 use crate::{Float, Param, Tape, Var, with_threads};
 
-/// What an operand of an operation may be.
+/// The roles that an operand of an operation may have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Role {
     /// a leaf that is differentiated, and moves
@@ -32,13 +32,13 @@ fn cast<T: Float>(x: &ArrayD<f64>) -> ArrayD<T> {
     x.mapv(T::from_f64)
 }
 
-/// A direction or weights in the shape of an array.
+/// Fixed numbers of the given shape, for a direction or for weights.
 fn along<T: Float>(shape: &[usize], seed: f64) -> ArrayD<T> {
     cast(&numbers(shape, seed))
 }
 
-/// The gradients of an operation with operands in these roles by each operand that is a leaf that moves: by all three
-/// sweeps, and second derivatives along fixed directions, by two.
+/// The value of an operation with operands in these roles, and its derivatives by each operand that moves: first
+/// derivatives by all three sweeps, and second derivatives along fixed directions by two sweeps.
 struct Derivatives<T: Float> {
     value: ArrayD<T>,
     backward: Vec<ArrayD<T>>,
@@ -106,7 +106,7 @@ fn tape_for<T: Float>(roles: &[Role]) -> Tape<T> {
     if roles.contains(&Role::Inference) { Tape::inference() } else { Tape::training(0) }
 }
 
-/// Whether two numbers are the same but for rounding, NaN and infinities included.
+/// Whether two numbers are the same except for rounding, NaN and infinities included.
 fn alike(a: f64, b: f64, size: f64) -> bool {
     a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-11 * size.max(a.abs())
 }
@@ -116,7 +116,7 @@ fn assert_alike(a: &ArrayD<f64>, b: &ArrayD<f64>, what: impl Fn() -> String) {
     assert!(a.iter().zip(b).all(|(&a, &b)| alike(a, b, size)), "{}:\n{a}\n{b}", what());
 }
 
-/// An operand that is a constant, frozen, or stands still changes no derivative by the others; and the sweeps agree.
+/// If an operand is a constant, is frozen, or stands still, no derivative by the others changes; and the sweeps agree.
 #[test]
 fn sweeps_agree_whatever_the_operands_are() {
     for Check { name, inputs, run, .. } in checks() {
@@ -145,16 +145,16 @@ fn sweeps_agree_whatever_the_operands_are() {
     }
 }
 
-/// Numbers at which rules divide by 0, multiply 0 by ∞, take logarithms of what is negative.
+/// Numbers at which rules divide by 0, multiply 0 by ∞, or take logarithms of negative numbers.
 const EDGES: [f64; 15] =
     [f64::NEG_INFINITY, -1e30, -2.0, -1.0, -0.5, -0.0, 0.0, 1e-30, 0.5, 1.0, 2.0, 3.0, 1e30, f64::INFINITY, f64::NAN];
 
 /// Where one sweep gives a number, no other gives NaN or another number: at every pair of edges, with the other operand
 /// constant, standing still, or moving too.
 ///
-/// Left out is how the derivatives of a power by base and exponent move together where the base is 0: there they are
-/// conventions, each its own. Where an operand is infinite, the recorded sweep may give NaN for them, but no other
-/// number.
+/// Second derivatives of a power whose base and exponent both move are left out where the base is 0: there the
+/// derivatives are conventions, each of its own. Where an operand is infinite, the recorded sweep may give NaN for
+/// these second derivatives, but no other number.
 #[test]
 fn sweeps_agree_at_the_edges_of_elementwise_functions() {
     let mut wrong = Vec::new();
@@ -193,7 +193,7 @@ fn sweeps_agree_at_the_edges_of_elementwise_functions() {
     assert!(wrong.is_empty(), "{} places:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// A tape whose memory, and that of its sweeps, was used before and holds NaN.
+/// A tape that was used before, so that its memory and the memory of its sweeps hold NaN.
 fn used<T: Float>() -> Tape<T> {
     let mut tape = Tape::mathematics();
     for _ in 0..2 {
@@ -225,7 +225,8 @@ fn numbers_of_earlier_steps_are_never_read() {
     }
 }
 
-/// Sizes that are no multiple of a block, and numbers beyond the range of every polynomial among others within it.
+/// The sizes are not multiples of a block, and numbers beyond the range of every polynomial stand among numbers within
+/// it.
 #[test]
 fn the_number_of_threads_changes_no_bit_of_any_elementwise_function() {
     fn differing<T: Float>(run: &Run<T>, operands: usize, n: usize) -> bool {
@@ -242,7 +243,7 @@ fn the_number_of_threads_changes_no_bit_of_any_elementwise_function() {
         let roles = vec![Role::Leaf; operands];
         let bits = |threads| {
             with_threads(threads, || {
-                // NaN has many bits, of which no operation says which it gives
+                // NaN has many bit patterns, and no operation specifies which of them it gives
                 let derivatives = Derivatives::on(&Tape::mathematics(), run, &at, &roles);
                 derivatives
                     .bits()

@@ -1,4 +1,4 @@
-//! Arrays put together.
+//! Joining arrays.
 
 use crate::axes::axis_of;
 use crate::places::{Places, Range};
@@ -63,10 +63,10 @@ impl<T: Float> Operation<T> for Concat {
     }
 }
 
-/// The variables one after the other along an axis.
+/// Joins the variables, one after the other, along an axis.
 ///
 /// # Panics
-/// If there are none, or their other axes differ.
+/// If there are no variables, or their other axes differ.
 ///
 /// ```
 /// use gradus_autograd::{Tape, concat};
@@ -81,10 +81,10 @@ pub fn concat<'t, T: Float>(parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
     parts[0].tape().apply_many(Concat { axis }, parts)
 }
 
-/// The variables, all of one shape, side by side along a new axis.
+/// Puts the variables, which all have one shape, side by side along a new axis.
 ///
 /// # Panics
-/// If there are none, or their shapes differ.
+/// If there are no variables, or their shapes differ.
 ///
 /// ```
 /// use gradus_autograd::{Tape, stack};

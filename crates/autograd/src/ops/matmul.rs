@@ -18,7 +18,8 @@ fn parts(shape: &[usize], transposed: bool) -> (&[usize], usize, usize) {
 }
 
 impl MatMul {
-    /// Multiplies matrix by matrix. A right operand that is one matrix for the whole batch takes all rows at once.
+    /// Multiplies matrix by matrix. If the right operand is one matrix for the whole batch, one product takes all rows
+    /// at once.
     fn run<T: Float>(&self, a: View<'_, T>, b: View<'_, T>, shape: &[usize], c: &mut [T]) {
         let [a_transposed, b_transposed] = self.transposed;
         let (a_batch, m, k) = parts(a.shape(), a_transposed);
@@ -172,9 +173,9 @@ impl<T: Float> Operation<T> for LinearOperation {
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// The matrix product. Two vectors give their dot product, a 0-dimensional variable; a vector on the left is a row,
-    /// on the right a column, whose axis is dropped from the result. Axes before the last two are batches and
-    /// broadcast.
+    /// The matrix product. Two vectors give their dot product, a 0-dimensional variable. A vector on the left counts as
+    /// a row, a vector on the right as a column, and the axis of size 1 is dropped from the result. Axes before the
+    /// last two are batches and broadcast.
     ///
     /// # Panics
     /// If the inner sizes differ, the batches do not broadcast, or an operand has no axis.
@@ -217,7 +218,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// The dot product of two vectors, `Σ aᵢ bᵢ`, a 0-dimensional variable.
     ///
     /// # Panics
-    /// If they are not vectors of one length.
+    /// If they are not two vectors of the same length.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -235,7 +236,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// The outer product of two vectors: `yᵢⱼ = aᵢ bⱼ`.
     ///
     /// # Panics
-    /// If they are not vectors.
+    /// If they are not two vectors.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -250,8 +251,8 @@ impl<'t, T: Float> Var<'t, T> {
         self.unsqueeze(1) * other
     }
 
-    /// `x Wᵀ + b` for a weight of outputs × inputs and a bias of outputs, over the last axis: what a fully connected
-    /// layer computes, in one operation (PyTorch's `linear`).
+    /// Computes `x Wᵀ + b` over the last axis, for a weight of outputs × inputs and a bias of outputs: the function of
+    /// a fully connected layer, in one operation (PyTorch's `linear`).
     ///
     /// # Panics
     /// If the sizes do not fit.

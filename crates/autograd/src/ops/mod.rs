@@ -1,5 +1,5 @@
-//! The operations, a family a file. Adding one means a row or a struct in one of these files: its documentation, its
-//! rule and its check points stand there together. A new file is named in the list below, once.
+//! The operations, one family in each file. To add an operation, write a row or a struct in one of these files: its
+//! documentation, its rule and its check points stand there together. A new file is named in the list below, once.
 
 #[cfg(test)]
 use ndarray::ArrayD;
@@ -7,7 +7,7 @@ use ndarray::ArrayD;
 #[cfg(test)]
 use crate::Var;
 
-/// A [`Check`]: the function is written once, and compiled for both number types.
+/// Makes a [`Check`]: the function is written once, and compiled for both number types.
 #[cfg(test)]
 macro_rules! check {
     ($name:expr, $inputs:expr, $run:expr $(,)?) => {
@@ -83,7 +83,8 @@ pub(crate) struct Check {
     pub(crate) run: Run<f64>,
     /// the same in single precision
     pub(crate) run_f32: Run<f32>,
-    /// whether each number of the output is made of one number of each input: then any arrays will do
+    /// whether each number of the output depends on one number of each input: then the function takes arrays of any
+    /// shape
     pub(crate) each: bool,
 }
 

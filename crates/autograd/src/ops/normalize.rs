@@ -1,4 +1,4 @@
-//! Normalisation: numbers moved to mean 0 and variance 1.
+//! Normalisation: numbers are shifted and scaled to mean 0 and variance 1.
 
 use crate::ops::elementwise::Elementwise;
 use crate::ops::exponential::PowNumber;
@@ -39,7 +39,7 @@ impl<T: Float> Operation<T> for Standardize {
             (T::kernels().sum)(x, [1, n, 1], &mut mean);
             let mean = mean[0] / T::from_f64(n as f64);
             y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - mean);
-            // the mean was rounded; what is left of it would pass for variance
+            // the mean was rounded; the small mean that remains would count as variance
             let rest: f64 = y.iter().map(|y| y.to_f64()).sum::<f64>() / n as f64;
             y.iter_mut().for_each(|y| *y -= T::from_f64(rest));
             let squares: f64 = y.iter().map(|y| y.to_f64() * y.to_f64()).sum();
@@ -55,12 +55,12 @@ impl<T: Float> Operation<T> for Standardize {
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// Layer normalisation (Ba et al. 2016, <https://arxiv.org/abs/1607.06450>): over the last `axes` axes together,
-    /// `y = (x − mean)/√(variance + eps)`, the variance with divisor n. PyTorch's default `eps` is 10⁻⁵. Scale and move
-    /// it by plain arithmetic: `x.layer_norm(1, 1e-5) * &weight + &bias`.
+    /// Layer normalisation (Ba et al. 2016, <https://arxiv.org/abs/1607.06450>): `y = (x − mean)/√(variance + eps)`
+    /// over the last `axes` axes together, where the variance has divisor n. PyTorch's default `eps` is 10⁻⁵. Scale and
+    /// shift the result by plain arithmetic: `x.layer_norm(1, 1e-5) * &weight + &bias`.
     ///
     /// # Panics
-    /// If there are not so many axes.
+    /// If there are fewer than `axes` axes.
     ///
     /// ```
     /// use ndarray::array;
@@ -78,14 +78,15 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// Batch normalisation by the statistics of the batch itself (Ioffe, Szegedy 2015,
-    /// <https://arxiv.org/abs/1502.03167>): for each channel (axis 1) over all other axes,
-    /// `y = (x − mean)/√(variance + eps)`, the variance with divisor n. Scale and move it by plain arithmetic.
+    /// <https://arxiv.org/abs/1502.03167>): `y = (x − mean)/√(variance + eps)` for each channel (axis 1), over all
+    /// other axes, where the variance has divisor n. Scale and shift the result by plain arithmetic.
     ///
-    /// With running statistics instead, as for inference, it is `(x − mean) * (variance + eps).rsqrt()`. Arrays of one
-    /// number a channel broadcast along the last axis: for images, give them as `weight.reshape([-1, 1, 1])`.
+    /// Batch normalisation by running statistics instead, as for inference, is `(x − mean) * (variance + eps).rsqrt()`.
+    /// Arrays with one number for each channel broadcast along the last axis: for images, give them as
+    /// `weight.reshape([-1, 1, 1])`.
     ///
     /// # Panics
-    /// With fewer than two axes.
+    /// If there are fewer than two axes.
     ///
     /// ```
     /// use ndarray::array;
@@ -138,7 +139,7 @@ mod tests {
         assert_eq!(equal.layer_norm(1, 1e-5).data(), [0.0; 3]);
     }
 
-    /// Numbers far from 0 in single precision: a variance by the mean of the squares would lose everything.
+    /// Numbers far from 0 in single precision: a variance computed from the mean of the squares would lose all digits.
     #[test]
     fn a_large_mean_does_not_swallow_the_variance() {
         let tape = Tape::new();

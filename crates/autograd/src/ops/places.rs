@@ -1,8 +1,9 @@
-//! Taking the numbers at some places of an array, and adding numbers at some places of one: each is the other's
-//! transpose.
+//! Taking the numbers at some places of an array, and adding numbers at some places of an array. Each operation is the
+//! transpose of the other.
 //!
-//! The gradient of a part is added where it lands ([`Vjp::add_at`]), never as an array of the whole's size: a loop over
-//! the parts of a long sequence takes time that grows with the sequence, not with its square.
+//! The gradient of a part is added directly at its places ([`Vjp::add_at`]), never as an array of the size of the
+//! whole. So a loop over the parts of a long sequence takes time that grows with the length of the sequence, not with
+//! the square of the length.
 
 use smallvec::SmallVec;
 
@@ -34,7 +35,8 @@ impl<T: Float> Operation<T> for Take {
     }
 }
 
-/// An array of shape `whole`: zeros, or the input behind the parts if there is one, with each part added at its places.
+/// An array of shape `whole` with each part added at its places. It starts as zeros, or as the input after the parts if
+/// there is one.
 #[derive(Debug)]
 pub(crate) struct Put {
     pub(crate) places: SmallVec<[Places; 1]>,

@@ -33,8 +33,8 @@ impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     }
 }
 
-/// Gradients that are being added up while they are recorded. What belongs to parts waits until the whole is asked for:
-/// then one operation puts all of it in place.
+/// The gradient of a variable while it is added up and recorded. Gradients of parts wait until the whole is asked for:
+/// then one operation puts all of them in place.
 #[derive(Debug)]
 pub struct Recorded<'t, T: Float> {
     whole: Option<Var<'t, T>>,

@@ -48,12 +48,13 @@ impl<T: Float> Operation<T> for Sum {
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// The sum of all numbers, as a 0-dimensional variable. 0 if there are none.
+    /// The sum of all numbers, as a 0-dimensional variable. It is 0 if there are no numbers.
     ///
     /// Numbers are added in blocks of up to 512, and the blocks in pairs, pairs of pairs and so on. So the error of n
     /// numbers grows with the logarithm of n: 10⁷ numbers of `f32` that are all 0.1 are added with a relative error
-    /// below 10⁻⁵. Products of vectors and matrices add so too (in blocks of up to 4096), and so do gradients that many
-    /// rows add into one. What a variable gets from many operations, one after the other, is added one by one.
+    /// below 10⁻⁵. Products of vectors and matrices add in the same way (in blocks of up to 4096), and so do gradients
+    /// that many rows add into one. But the gradients that a variable gets from many operations, one after the other,
+    /// are added one by one.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -78,7 +79,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(Sum { axes: axes.list("sum", self.shape()), keep: axes.keeps(), divisor: 1.0 })
     }
 
-    /// The mean of all numbers. NaN if there are none.
+    /// The mean of all numbers. It is NaN if there are no numbers.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -108,8 +109,9 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(Sum { axes, keep, divisor: count as f64 })
     }
 
-    /// The variance of all numbers: `Σ (x − mean)² / (n − correction)`. With correction 1, PyTorch's default, it is
-    /// the unbiased estimate from a sample; with 0 the mean square deviation, 0 for a single number.
+    /// The variance of all numbers: `Σ (x − mean)² / (n − correction)`. With correction 1, PyTorch's default, it is the
+    /// unbiased estimate from a sample. With correction 0 it is the mean square deviation, which is 0 for a single
+    /// number.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -137,7 +139,7 @@ impl<'t, T: Float> Var<'t, T> {
     fn var_list(self, axes: &[usize], correction: f64, keep: bool) -> Self {
         let count: usize = axes.iter().map(|&axis| self.shape()[axis]).product();
         let deviation = self - self.mean_list(axes.into(), true);
-        // the mean was rounded; what is left of it would pass for variance
+        // the mean was rounded; the small mean that remains would count as variance
         let deviation = deviation - deviation.mean_list(axes.into(), true);
         let divisor = (count as f64 - correction).max(0.0);
         deviation.square().unary(Sum { axes: axes.into(), keep, divisor })
@@ -178,13 +180,13 @@ impl<'t, T: Float> Var<'t, T> {
         std.reduced(axes, keep)
     }
 
-    /// For each part that is reduced, the power of two next to its largest number (its smallest, for p < 0), for large
-    /// p that number itself: divided by it, no number's p-th power overflows, and none that matters underflows. Nothing
-    /// if there is no need of it.
+    /// The divisor for each part that is reduced: the power of two next to its largest number (its smallest, for p < 0)
+    /// or, for large p, that number itself. After the division, no number's p-th power overflows, and none that matters
+    /// underflows. `None` if no division is needed.
     fn scale(self, axes: &[usize], p: f64) -> Option<Self> {
         let shape = reduced(self.shape(), axes);
         if self.is_empty() || p.abs() < 1.0 {
-            return None; // a root of a number is always within the range
+            return None; // for |p| < 1 the powers are roots, which are always within the range
         }
         let x = self.detach();
         let extreme = |x: Self, kernel| {
@@ -200,10 +202,10 @@ impl<'t, T: Float> Var<'t, T> {
         };
         let farthest = if T::NAME == "f32" { 120.0 } else { 1000.0 };
         let power = |size: &f64| match size.is_normal() && T::from_f64(*size).is_finite() {
-            // so large a power leaves the range though its base be between 1 and 2
+            // such a large power leaves the range even if its base is between 1 and 2
             true if p.abs() > 8.0 => *size,
             true => size.log2().floor().clamp(-farthest, farthest).exp2(),
-            false => 1.0, // nothing, or already infinite or NaN
+            false => 1.0, // 0 or too small, or already infinite or NaN
         };
         let powers: Vec<f64> = sizes.iter().map(power).collect();
         let squares_fit = p == 2.0 && powers.iter().all(|power| (1e-12..=1e12).contains(power));
@@ -221,8 +223,8 @@ impl<'t, T: Float> Var<'t, T> {
         where_(zero, if p > 0.0 { 0.0 } else { f64::INFINITY }, if p == 2.0 { safe.sqrt() } else { safe.pow(1.0 / p) })
     }
 
-    /// The product of all numbers, 1 if there are none. Its gradient by each is the product of the others, right with
-    /// zeros among them too.
+    /// The product of all numbers, 1 if there are no numbers. Its gradient by each number is the product of the others,
+    /// which is right even if some of them are 0.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -247,8 +249,8 @@ impl<'t, T: Float> Var<'t, T> {
         self.prod_list(&list).reduced(&list, axes.keeps())
     }
 
-    /// Halves of an axis are multiplied until one number is left: every derivative is then that of a plain product, and
-    /// none divides by x.
+    /// Multiplies the two halves of an axis until one number is left. So every derivative is that of a plain product,
+    /// and none divides by x.
     #[track_caller]
     fn prod_list(self, axes: &[usize]) -> Self {
         axes.iter().fold(self, |mut x, &axis| {
@@ -267,9 +269,9 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// The p-norm of all numbers: `(Σ |x|ᵖ)^(1/p)`; for p = ∞ the largest |x|, for −∞ the smallest.
     ///
-    /// It neither overflows nor underflows where the result fits, though powers of the numbers may (PyTorch's does).
-    /// Where the norm is 0, and at zeros for p = 1, the gradient is 0 (a subgradient, PyTorch's). For p = ±∞, numbers
-    /// that tie share it.
+    /// It neither overflows nor underflows where the result fits, though powers of the numbers may (PyTorch's norm
+    /// does). Where the norm is 0, and at zeros for p = 1, the gradient is 0 (a subgradient, as in PyTorch). If p is
+    /// ±∞, numbers that tie share the gradient.
     ///
     /// # Panics
     /// If p is 0 or NaN.

@@ -1,4 +1,4 @@
-//! Sums that run along an axis.
+//! Running sums along an axis.
 
 use crate::axes::axis_of;
 use crate::exact_sum::Exact;
@@ -48,8 +48,8 @@ impl<T: Float> Operation<T> for CumSum {
 impl<'t, T: Float> Var<'t, T> {
     /// The running sum along an axis: `yᵢ = x₀ + … + xᵢ`. The gradient runs back: `dxⱼ = Σ gᵢ` over all i ≥ j.
     ///
-    /// The error of each number is that of two roundings of the sum of |x|, however long it is: what rounding adds is
-    /// taken off again (W. Kahan's sum). PyTorch's error grows with i.
+    /// The error of each number is that of two roundings of the sum of |x|, however long the sum is: the error that
+    /// rounding adds is subtracted again (W. Kahan's sum). PyTorch's error grows with i.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();

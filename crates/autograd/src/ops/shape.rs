@@ -5,7 +5,7 @@ use crate::kernels::strided::Strided;
 use crate::shape::{Strides, broadcast_strides, check_broadcast, strides};
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
-/// `y = x`, repeated. Its gradient is the sum over the repetitions, which the engine takes.
+/// `y = x`, repeated. Its gradient is the sum over the repetitions, which the engine computes.
 #[derive(Debug)]
 pub(crate) struct BroadcastTo {
     pub(crate) shape: Shape,
@@ -57,7 +57,7 @@ impl<T: Float> Operation<T> for Reshape {
     }
 }
 
-/// `y` has axis `axes[k]` of x as axis k.
+/// Axis k of `y` is axis `axes[k]` of x.
 #[derive(Debug)]
 pub(crate) struct Permute {
     pub(crate) axes: Shape,
@@ -87,10 +87,11 @@ impl<T: Float> Operation<T> for Permute {
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// The same numbers, row by row, in another shape. One size may be −1: what the others leave. Copies nothing.
+    /// The same numbers, row by row, in another shape. One size may be −1: it is computed from the others. No numbers
+    /// are copied.
     ///
     /// # Panics
-    /// If the sizes hold another count of numbers.
+    /// If the new shape holds another number of elements.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -108,7 +109,7 @@ impl<'t, T: Float> Var<'t, T> {
         }
     }
 
-    /// All axes as one.
+    /// Joins all axes into one.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -120,7 +121,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.reshape([self.len()])
     }
 
-    /// Repeated along new leading axes and along axes of size 1, as numpy broadcasts.
+    /// Repeats the numbers along new leading axes and along axes of size 1, as numpy broadcasts.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -136,7 +137,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(BroadcastTo { shape: shape.into() })
     }
 
-    /// The axes in another order: axis k of the result is axis `axes[k]` of this.
+    /// Puts the axes in another order: axis k of the result is axis `axes[k]` of this variable.
     ///
     /// # Panics
     /// If `axes` does not name each axis once.
@@ -160,7 +161,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(Permute { axes })
     }
 
-    /// Two axes exchanged.
+    /// Exchanges two axes.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -175,10 +176,10 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(Permute { axes })
     }
 
-    /// The transpose of a matrix (of each, in a batch): the last two axes exchanged.
+    /// The transpose of a matrix, or of each matrix in a batch: exchanges the last two axes.
     ///
     /// # Panics
-    /// With fewer than two axes.
+    /// If there are fewer than two axes.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -191,7 +192,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.transpose(-2, -1)
     }
 
-    /// With an axis of size 1 put in.
+    /// Inserts an axis of size 1.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -207,7 +208,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.tape().alias(Reshape { shape: shape.clone() }, self, &shape)
     }
 
-    /// Without an axis of size 1.
+    /// Removes an axis of size 1.
     ///
     /// # Panics
     /// If its size is not 1.
@@ -226,12 +227,12 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
-/// Whether an array of this shape holds so many numbers.
+/// Whether an array of this shape holds `len` numbers.
 fn holds(shape: &[usize], len: usize) -> bool {
     shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)) == Some(len)
 }
 
-/// Sizes for [`Var::reshape`]: of `i32`, one of which may be −1, or of `usize`.
+/// Sizes for [`Var::reshape`]: `i32` numbers, of which one may be −1, or `usize` numbers.
 pub trait Sizes {
     #[doc(hidden)]
     fn resolve(&self, len: usize) -> Option<Shape>;

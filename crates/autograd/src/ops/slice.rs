@@ -9,7 +9,7 @@ use crate::ops::shape::Reshape;
 use crate::places::{Places, Range};
 use crate::{Float, Shape, Var};
 
-/// An index of a slice counted from the first place, at most `limit`.
+/// Converts an index of a slice, which may be negative, to a place counted from the first. It must be at most `limit`.
 #[track_caller]
 fn place(i: isize, size: usize, limit: usize, axis: usize, shape: &[usize]) -> usize {
     let place = if i < 0 { i + size as isize } else { i };
@@ -17,7 +17,7 @@ fn place(i: isize, size: usize, limit: usize, axis: usize, shape: &[usize]) -> u
     place as usize
 }
 
-/// A place in an array: one index an axis from the first on, fewer than there are axes if a whole part is meant.
+/// A place in an array: one index for each axis, from the first axis on. Fewer indices than axes name a whole part.
 pub trait Place {
     /// The indices.
     fn indices(&self) -> &[usize];
@@ -34,7 +34,7 @@ impl<const N: usize> Place for [usize; N] {
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// The part that ranges name, one an axis.
+    /// The part that the ranges name, one range for each axis.
     #[track_caller]
     pub(crate) fn ranges(self, ranges: SmallVec<[Range; 4]>) -> Self {
         self.unary(Take { places: Places::Ranges(ranges) })
@@ -44,7 +44,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// axis), `NewAxis`.
     ///
     /// # Panics
-    /// If an index is outside.
+    /// If an index is out of range.
     ///
     /// ```
     /// use ndarray::{array, s};
@@ -92,10 +92,10 @@ impl<'t, T: Float> Var<'t, T> {
         }
     }
 
-    /// `len` places of an axis from `start` on.
+    /// Takes `len` places of an axis, from `start` on.
     ///
     /// # Panics
-    /// If they are not all there.
+    /// If the axis does not have all of these places.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -121,7 +121,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// The number, or the part, at an index: `w.at(0)`, `x.at([1, 2])`. Each index drops its axis.
     ///
     /// # Panics
-    /// If it is outside.
+    /// If the index is out of range.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();

@@ -1,4 +1,4 @@
-//! Softmax and its logarithm, log-sum-exp, and the cross-entropy that holds them.
+//! Softmax and its logarithm, log-sum-exp, and the cross-entropy, which contains them.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use crate::axes::{Axes, axis_of};
 use crate::ops::along::reduced;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, TensorFunctions, Value, Var, View, Vjp};
 
-/// Calls `f(row of x, row of y)` for each row along an axis; a row whose numbers lie apart is copied together and back.
+/// Calls `f(row of x, row of y)` for each row along an axis; a row whose numbers are not contiguous is copied to a
+/// buffer and back.
 fn rows<T: Float>(shape: &[usize], axis: usize, x: &[T], y: &mut [T], mut f: impl FnMut(&[T], &mut [T])) {
     let (n, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
     if n == 0 || inner == 0 {
@@ -70,7 +71,7 @@ impl<T: Float> Operation<T> for LogSoftmax {
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
         rows(inputs[0].shape(), self.axis, inputs[0].data(), output.data(), |x, y| {
             let (max, log) = (T::kernels().log_sum_exp)(x);
-            // the largest first: it is exact, and log may be far smaller
+            // the largest is subtracted first: that is exact, and log may be far smaller
             y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - max) - log);
         });
     }
@@ -98,7 +99,7 @@ impl<T: Float> Operation<T> for LogSumExp {
         Ok(reduced(inputs[0], &self.axes))
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-        // the reduced axes last: then each result is of one run of numbers
+        // the reduced axes come last: then each result is computed from one run of numbers
         let shape = inputs[0].shape();
         let kept = (0..shape.len()).filter(|k| !self.axes.contains(k));
         let order: Vec<usize> = kept.chain(self.axes.iter().copied()).collect();
@@ -111,7 +112,7 @@ impl<T: Float> Operation<T> for LogSumExp {
         }
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
-        // g ⊙ softmax: one over several axes is that of a flat row, e^(x − y)
+        // g ⊙ softmax: a softmax over several axes is that of a flat row, e^(x − y)
         cx.add(0, || cx.grad() * (cx.input(0) - cx.output()).exp());
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
@@ -173,8 +174,8 @@ impl CrossEntropy {
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// `yᵢ = e^xᵢ / Σ e^xⱼ` along an axis: positive numbers that sum to 1. The largest is taken out first, so nothing
-    /// overflows; −∞ has probability 0.
+    /// `yᵢ = e^xᵢ / Σ e^xⱼ` along an axis: positive numbers that sum to 1. The largest number is subtracted first, so
+    /// nothing overflows; −∞ has probability 0.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -186,7 +187,8 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(Softmax { axis: axis_of("softmax", axis, self.shape()) })
     }
 
-    /// The logarithm of [`softmax`](Self::softmax), `yᵢ = xᵢ − ln Σ e^xⱼ`, finite where that underflows.
+    /// The logarithm of [`softmax`](Self::softmax), `yᵢ = xᵢ − ln Σ e^xⱼ`, which is finite where the softmax
+    /// underflows.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -198,7 +200,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.unary(LogSoftmax { axis: axis_of("log_softmax", axis, self.shape()) })
     }
 
-    /// `ln Σ eˣ` over all numbers. The largest is taken out first, so nothing overflows.
+    /// `ln Σ eˣ` over all numbers. The largest number is subtracted first, so nothing overflows.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();
@@ -224,11 +226,12 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// The cross-entropy of each row of logits (examples × classes) against its label: `ln Σⱼ e^xᵢⱼ − xᵢₗ`, one number
-    /// a row, from the logits in one operation. A model's last layer therefore needs no softmax; with one, the cost
-    /// would take it twice, and lose what the logarithm cannot give back where it underflows.
+    /// for each row, computed from the logits in one operation. So a model's last layer needs no softmax. With a
+    /// softmax there, the cost would apply it twice, and where it underflows, the logarithm could not recover the
+    /// result.
     ///
     /// # Panics
-    /// If there are not as many labels as rows, or one is no class; the message names row and label.
+    /// If there are not as many labels as rows, or a label is not a class; the message names the row and the label.
     ///
     /// ```
     /// use ndarray::array;

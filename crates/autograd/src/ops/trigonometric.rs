@@ -6,14 +6,14 @@ use crate::calculus::{Num, Numeric, Real};
 use crate::kernels::math::TRIGONOMETRIC_LIMIT;
 use crate::ops::elementwise::elementwise;
 
-/// 1 − x², with all its digits near ±1, and so its derivative near 0.
+/// 1 − x². It has all its digits near ±1, and its derivative has them near 0.
 #[inline(always)]
 fn one_less_square<K: Real>(x: Num<K>) -> Num<K> {
     let between = x.abs().gt(0.5) * x.abs().lt(1.0);
     between.choose((1 - x) * (x + 1), 1 - x * x)
 }
 
-/// Whether |x| is above 1, and then 1/x, else x: numbers whose square does not overflow.
+/// Returns whether |x| is above 1, and 1/x if it is, else x: a number whose square does not overflow.
 #[inline(always)]
 fn folded<K: Real>(x: Num<K>) -> (Num<K>, Num<K>) {
     let far = x.abs().gt(1.0);
@@ -55,7 +55,8 @@ elementwise! {
     tan: Tan(x) -> y {
         value: x.sin() / x.cos(), derivative: y * y + 1, limit: TRIGONOMETRIC_LIMIT, check: [-1.0, 0.0, 0.7, 2.0]
     }
-    /// The inverse of the sine: `y = asin x` in −π/2 … π/2, `dy/dx = 1/√(1 − x²)`, infinite at ±1. NaN outside −1 … 1.
+    /// The inverse of the sine: `y = asin x` in −π/2 … π/2, `dy/dx = 1/√(1 − x²)`, which is infinite at ±1. It is NaN
+    /// if |x| is above 1.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -69,7 +70,8 @@ elementwise! {
         derivative: 1 / one_less_square(x).sqrt(),
         check: [-0.9, 0.0, 1e-6, 0.7],
     }
-    /// The inverse of the cosine: `y = acos x` in 0 … π, `dy/dx = −1/√(1 − x²)`, infinite at ±1. NaN outside −1 … 1.
+    /// The inverse of the cosine: `y = acos x` in 0 … π, `dy/dx = −1/√(1 − x²)`, which is infinite at ±1. It is NaN if
+    /// |x| is above 1.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -85,8 +87,8 @@ elementwise! {
     }
     /// The inverse of the tangent: `y = atan x` in −π/2 … π/2, `dy/dx = 1/(1 + x²)`.
     ///
-    /// Below tan π/8 by a quotient of polynomials that meets (atan r − r)/r³ at eight Chebyshev points; beyond, by its
-    /// symmetries.
+    /// Below tan π/8 it is computed by a quotient of polynomials that equals (atan r − r)/r³ at eight Chebyshev points;
+    /// beyond, by the symmetries of the function.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -132,7 +134,7 @@ elementwise! {
         value: {
             let a = x.abs();
             let (e, half) = (a.exp_m1(), (a * 0.5).exp());
-            let near = (e + e / (e + 1)) * 0.5; // all digits of a small x
+            let near = (e + e / (e + 1)) * 0.5; // this keeps all digits of a small x
             let y = a.gt(1.0).choose(half * 0.5 * half - 0.5 / half / half, near); // eᵃ overflows before y does
             x.lt(0.0).choose(-y, y)
         },
@@ -168,7 +170,7 @@ elementwise! {
     asinh: Asinh(x) -> y {
         value: {
             let a = x.abs();
-            let near = (a + a * a / ((a * a + 1).sqrt() + 1)).ln_1p(); // all digits of a small x
+            let near = (a + a * a / ((a * a + 1).sqrt() + 1)).ln_1p(); // this keeps all digits of a small x
             let y = a.gt(1e9).choose(a.ln() + LN_2, near); // a² may overflow
             x.lt(0.0).choose(-y, y)
         },
@@ -178,8 +180,8 @@ elementwise! {
         },
         check: [-3.0, 0.0, 1e-6, 0.7, 2.0],
     }
-    /// The inverse of the hyperbolic cosine: `y = ln(x + √(x² − 1)) ≥ 0`, `dy/dx = 1/√(x² − 1)`, infinite at 1. NaN
-    /// below 1.
+    /// The inverse of the hyperbolic cosine: `y = ln(x + √(x² − 1)) ≥ 0`, `dy/dx = 1/√(x² − 1)`, infinite at 1. It is
+    /// NaN below 1.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -191,13 +193,14 @@ elementwise! {
     acosh: Acosh(x) -> y {
         value: {
             let t = x - 1;
-            // two roots, since the product of two negative numbers has one
+            // two roots: the product of two negative numbers would have a root, and below −1 the result must be NaN
             x.gt(1e9).choose(x.ln() + LN_2, (t + t.sqrt() * (t + 2).sqrt()).ln_1p())
         },
         derivative: 1 / ((x - 1).sqrt() * (x + 1).sqrt()),
         check: [1.1, 2.0, 30.0],
     }
-    /// The inverse of the hyperbolic tangent: `y = ½ ln((1 + x)/(1 − x))`, `dy/dx = 1/(1 − x²)`. ±∞ at ±1, NaN beyond.
+    /// The inverse of the hyperbolic tangent: `y = ½ ln((1 + x)/(1 − x))`, `dy/dx = 1/(1 − x²)`. It is ±∞ at ±1 and NaN
+    /// beyond.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::<f64>::mathematics();
@@ -234,7 +237,8 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
 mod tests {
     use crate::{Float, Tape};
 
-    /// Functions that are put together of others, against the standard library: relative error in units of 2⁻⁵².
+    /// Compares functions that are made of other functions with the standard library. The relative error is in units of
+    /// 2⁻⁵².
     #[test]
     fn compound_functions_keep_their_digits() {
         type Case = (&'static str, fn(crate::Var<'_, f64>) -> crate::Var<'_, f64>, fn(f64) -> f64, [f64; 2], f64);

@@ -11,22 +11,24 @@ use crate::shape::index_of;
 use crate::view::View;
 use crate::{Float, Tape, Var};
 
-/// What unwinds to [`Tape::find_anomaly`].
+/// The payload of a panic that unwinds to [`Tape::find_anomaly`].
 struct Anomaly(String);
 
-/// Models whose names a tape knows.
+/// The number of models whose names a tape knows.
 const MODELS: usize = 16;
 
 impl<T: Float> Tape<T> {
-    /// Stops with an explanation at the first number that is not finite, in a leaf, in the result of an operation, or
-    /// in a gradient on the way back: which operation and which line of the program it was, what went in, and, for a
-    /// model that was [named](Self::name_parameters), in which layer.
+    /// Makes the tape panic at the first number that is not finite, in a leaf, in the result of an operation, or in a
+    /// gradient on the way back. The message names the operation, the line of the program and the operands and, for a
+    /// model that was [named](Self::name_parameters), the layer.
     ///
-    /// It reads every number once more, so turn it on to look for a mistake, not in every run. Masks that are meant to
-    /// be infinite stop it too; 10³⁰ serves as well. Leaves without axes, which literals become, are not looked at.
+    /// The check reads every number once more, so turn it on to look for a mistake, not in every run. Masks that are
+    /// infinite on purpose cause a panic too; use 10³⁰ in them instead. Leaves without axes, which literals become, are
+    /// not checked.
     ///
     /// # Panics
-    /// From then on, at the line of the operation, or of the `backward`, that meets a number that is not finite.
+    /// This call does not panic. From then on, an operation or a `backward` that meets a number that is not finite
+    /// does, at its line.
     ///
     /// ```should_panic
     /// let tape = gradus_autograd::Tape::new();
@@ -38,9 +40,10 @@ impl<T: Float> Tape<T> {
         self.set_detects(Detect::Panic);
     }
 
-    /// Records a cost, sweeps back, and returns what [`detect_anomaly`](Self::detect_anomaly) would stop with, and at
-    /// which line; `None` if every number is finite, or the program was built to abort on panics. The tape is empty
-    /// afterwards. An empty tape keeps its random stream, so that a step can be looked at again.
+    /// Records a cost, sweeps back, and returns the message with which [`detect_anomaly`](Self::detect_anomaly) would
+    /// panic, and the line; `None` if every number is finite, or the program was built to abort on panics. The tape is
+    /// empty afterwards. A tape that is already empty at the call keeps its random stream, so that a step can be
+    /// examined again.
     ///
     /// ```
     /// let found = gradus_autograd::Tape::new().find_anomaly(|t| (t.var([1.0, 0.0]).ln()).sum()).unwrap();
@@ -55,7 +58,7 @@ impl<T: Float> Tape<T> {
             return None; // nothing can be unwound to
         }
         if !self.is_empty() {
-            self.clear(); // an empty tape keeps its random stream
+            self.clear(); // an empty tape is not cleared, so that it keeps its random stream
         }
         let before = self.detects();
         self.set_detects(Detect::Report);
@@ -71,19 +74,19 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    /// Stops because of a number that is not finite.
+    /// Panics because of a number that is not finite.
     #[cold]
     #[track_caller]
     fn anomaly(&self, explanation: String) -> ! {
         if self.detects() == Detect::Report {
-            // past the panic hook, which would print: this one is caught
+            // this does not call the panic hook, which would print a message: this panic is caught
             resume_unwind(Box::new(Anomaly(format!("{explanation} ({})", Location::caller()))))
         }
         panic!("anomaly: {explanation}")
     }
 
-    /// Tells the tape the paths of a model's parameters, which it then uses in messages. Once is enough: they stay when
-    /// the tape is cleared. Those of the last 16 models are known.
+    /// Tells the tape the paths of a model's parameters, which it then uses in messages. One call is enough: the paths
+    /// stay when the tape is cleared. A tape knows the paths of the last 16 models.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};
@@ -110,7 +113,7 @@ impl<T: Float> Tape<T> {
         models.push(names);
     }
 
-    /// The path of the parameter that a node is, if it is one with a name.
+    /// The path of the parameter whose value a node is, if there is one and it has a name.
     pub(crate) fn name_of(&self, node: u32) -> Option<String> {
         let param = self.param_at(node)?;
         self.names().borrow().iter().rev().find_map(|names| names.get(&param).cloned())
@@ -158,7 +161,7 @@ impl<T: Float> Tape<T> {
         range(gradient.clone().dense().view())
     }
 
-    /// A node in words: what it is, its shape and range.
+    /// A description of a node: its name, shape, range and line.
     fn described(&self, node: u32) -> String {
         let name = self.name_of(node).map(|name| format!("`{name}`, ")).unwrap_or_default();
         let node = self.nodes().node(node);
@@ -166,7 +169,7 @@ impl<T: Float> Tape<T> {
     }
 }
 
-/// The first number that is not finite, and where it stands.
+/// A description of the first number that is not finite, with its index.
 fn not_finite<T: Float>(value: View<'_, T>) -> Option<String> {
     let (place, number) = value.data().iter().enumerate().find(|(_, x)| !x.to_f64().is_finite())?;
     let mut index = vec![0; value.shape().len()];
@@ -174,7 +177,7 @@ fn not_finite<T: Float>(value: View<'_, T>) -> Option<String> {
     Some(format!("{} at {index:?} of {:?}", number.to_f64(), value.shape()))
 }
 
-/// `from a to b`, and how many are NaN.
+/// The range as `from a to b`, and how many numbers are NaN.
 fn range<T: Float>(value: View<'_, T>) -> String {
     let (mut low, mut high, mut nan) = (f64::INFINITY, f64::NEG_INFINITY, 0);
     for x in value.data().iter().map(|x| x.to_f64()) {

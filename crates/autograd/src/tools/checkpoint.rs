@@ -10,15 +10,16 @@ use crate::{Float, Stream, Tape, Var};
 pub type Part<'a, T> = &'a dyn for<'t> Fn(Var<'t, T>) -> Var<'t, T>;
 
 impl<T: Float> Tape<T> {
-    /// What [`gradients`](Tape::gradients) of `cost(segmentₙ(… segment₁(x)))` computes, with only one segment on the
-    /// tape at a time (Chen et al. 2016, <https://arxiv.org/abs/1604.06174>; PyTorch's `checkpoint`).
+    /// Computes the same as [`gradients`](Tape::gradients) of `cost(segmentₙ(… segment₁(x)))`, with only one segment on
+    /// the tape at a time (Chen et al. 2016, <https://arxiv.org/abs/1604.06174>; PyTorch's `checkpoint`).
     ///
-    /// The first pass keeps nothing but what goes from one segment to the next. On the way back each segment runs once
-    /// more, to be swept. So it takes about a third longer, and for n layers in √n segments, memory for 2√n of them.
+    /// The first pass keeps only the arrays that go from one segment to the next. On the way back each segment runs
+    /// once more and is swept. So it takes about a third longer, and for n layers in √n segments, it needs the memory
+    /// of 2√n layers.
     ///
-    /// A segment sees the same random numbers both times; dropout draws others than in [`gradients`](Tape::gradients),
-    /// though, because each segment has a stream of its own. Segments speak to each other only by the variable that is
-    /// handed on: what else is used in two of them must be parameters or constants.
+    /// A segment sees the same random numbers both times. But dropout draws other numbers than in
+    /// [`gradients`](Tape::gradients), because each segment has a stream of its own. Segments are connected only by the
+    /// variable that one hands to the next: other values that two segments use must be parameters or constants.
     ///
     /// # Panics
     /// If the cost is not a single number, or the tape is for inference and has no `var`.

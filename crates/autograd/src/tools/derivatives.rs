@@ -1,7 +1,7 @@
 //! Derivatives of functions that a user writes as closures.
 //!
-//! A closure is handed over where it is written, `hessian(|x| …, &at)`; one that is used twice is better a function,
-//! `fn cost(x: Var<'_, f64>) -> Var<'_, f64>`, since a closure bound by `let` takes a variable of one tape only.
+//! Write a closure directly in the call, `hessian(|x| …, &at)`. If you need it twice, write a function instead, such as
+//! `fn cost(x: Var<'_, f64>) -> Var<'_, f64>`, since a closure that is bound by `let` takes variables of one tape only.
 
 use ndarray::{Array, Array2, ArrayD, Axis, Dimension, Ix1, IxDyn};
 
@@ -43,10 +43,10 @@ pub fn value_and_grad<T: Float, D: Dimension>(
 }
 
 /// All first derivatives of a function from arrays to arrays: `J[…, …] = ∂f[…] / ∂x[…]`, with the axes of the output
-/// first and those of x behind them.
+/// first and the axes of x after them.
 ///
-/// One sweep back for each number of the output. For the Jacobian times a vector, [`jvp`] takes one sweep forward; for
-/// a vector times the Jacobian, [`vjp`] one sweep back.
+/// It takes one sweep back for each number of the output. For the Jacobian times a vector, [`jvp`] takes one sweep
+/// forward; for a vector times the Jacobian, [`vjp`] takes one sweep back.
 ///
 /// ```
 /// use gradus_autograd::jacobian;
@@ -131,11 +131,12 @@ pub fn hvp<T: Float, D: Dimension>(
     like(f(x).hvp([(x, direction)]).wrt(x))
 }
 
-/// The gradient of the cost of each of `n` examples by each parameter: an array a parameter, examples first. For
-/// clipping each example's gradient, measuring their noise, finding the examples that a model learns most from.
+/// The gradient of the cost of each of `n` examples by each parameter: one array for each parameter, in which the first
+/// axis runs over the examples. Use it to clip the gradient of each example, to measure the noise of the gradients, or
+/// to find the examples from which a model learns most.
 ///
-/// One sweep an example, on the same tape after it was cleared; the sum over the examples is what one sweep from the
-/// summed cost gives.
+/// It takes one sweep for each example, on the same tape, which is cleared in between. The sum over the examples is the
+/// gradient of the summed cost.
 ///
 /// ```
 /// use gradus_autograd::{Param, Tape, per_example_gradients};
@@ -166,14 +167,15 @@ pub fn per_example_gradients<T: Float>(
     all
 }
 
-/// A gradient as an array of as many axes as its variable's.
+/// Converts a gradient to an array type with as many axes as its variable has.
 fn like<T: Float, D: Dimension>(gradient: ArrayD<T>) -> Array<T, D> {
     gradient.into_dimensionality().expect("a gradient has its variable's shape")
 }
 
 /// The matrix of second derivatives of a function of one vector: `Hᵢⱼ = ∂²f / ∂xᵢ∂xⱼ`.
 ///
-/// Its eigenvalues tell critical points apart: all positive is a minimum, all negative a maximum, both a saddle.
+/// Its eigenvalues tell critical points apart: all are positive at a minimum, all negative at a maximum, and there are
+/// both at a saddle point.
 ///
 /// ```
 /// use gradus_autograd::hessian;

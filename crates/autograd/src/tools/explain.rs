@@ -14,17 +14,17 @@ use crate::memory::Pool;
 use crate::view::View;
 use crate::{Float, Tape, Var};
 
-/// What [`explain`] found: the steps that a cost depends on, in the order in which they ran.
+/// The result of [`explain`]: the steps that a cost depends on, in the order in which they ran.
 ///
 /// Printed, it is a table. [`graphviz`](Trace::graphviz) and [`mermaid`](Trace::mermaid) draw it as a graph. It
 /// serialises (with `serde_json`, say) as `{"cost": …, "steps": [{"step", "operation", "name", "inputs": [{"step",
 /// "derivative", "contribution"}], "value", "gradient", "line"}]}`, numbers as `{"shape", "mean", "min", "max",
-/// "data"}`; what is not there is `null`, and numbers that are not finite are `"NaN"`, `"inf"`, `"-inf"`.
+/// "data"}`; missing values are `null`, and numbers that are not finite are `"NaN"`, `"inf"`, `"-inf"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
     /// the step whose gradients these are
     pub cost: u32,
-    /// the steps that the cost depends on, itself included
+    /// the steps that the cost depends on, the cost itself included
     pub steps: Vec<Step>,
 }
 
@@ -33,7 +33,7 @@ pub struct Trace {
 pub struct Step {
     /// its place on the tape
     pub step: u32,
-    /// the operation; `leaf` for what is differentiated by, `constant` for what is not differentiated
+    /// the operation; `leaf` for a leaf that is differentiated, `constant` for a value that is not differentiated
     pub operation: String,
     /// the path of a parameter, if the tape was told (see [`Tape::name_parameters`](crate::Tape::name_parameters))
     pub name: Option<String>,
@@ -41,7 +41,7 @@ pub struct Step {
     pub inputs: Vec<Input>,
     /// the result
     pub value: Numbers,
-    /// the gradient of the cost by it: the sum of what all steps that use it contribute
+    /// the gradient of the cost by the result: the sum of the contributions of all steps that use it
     pub gradient: Option<Numbers>,
     /// the line of the program that made it, as `file:line`
     pub line: String,
@@ -52,10 +52,10 @@ pub struct Step {
 pub struct Input {
     /// the step that made it
     pub step: u32,
-    /// the local derivative: how each number of the output (the leading axes) moves with each of the input (the axes
-    /// behind). Only for small arrays.
+    /// the local derivative: how each number of the output (the leading axes) moves with each number of the input (the
+    /// axes after them); only for small arrays
     pub derivative: Option<Numbers>,
-    /// the local derivative times the gradient that arrives: what this step adds to the operand's gradient
+    /// the local derivative times the gradient that arrives: the part that this step adds to the operand's gradient
     pub contribution: Option<Numbers>,
 }
 
@@ -67,15 +67,15 @@ pub struct Numbers {
     pub shape: Vec<usize>,
     /// the mean; `null` if there are no numbers
     pub mean: Option<f64>,
-    /// the smallest
+    /// the smallest number
     pub min: Option<f64>,
-    /// the largest
+    /// the largest number
     pub max: Option<f64>,
-    /// all numbers, row by row
+    /// all numbers, row by row, if the array is small
     pub data: Option<Vec<f64>>,
 }
 
-/// [`Numbers`] as they are serialised.
+/// The form in which [`Numbers`] are serialised.
 #[derive(Serialize, Deserialize)]
 struct Told {
     shape: Vec<usize>,
@@ -85,7 +85,7 @@ struct Told {
     data: Option<Vec<Number>>,
 }
 
-/// JSON has no NaN and no infinity: they are texts.
+/// A number for JSON, which has no NaN and no infinity: they are texts.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Number {
@@ -122,9 +122,9 @@ impl From<Told> for Numbers {
     }
 }
 
-/// Arrays of up to so many numbers are written out.
+/// Arrays of up to this many numbers are written out.
 const SMALL: usize = 64;
-/// Local derivatives of up to so many numbers are computed.
+/// Local derivatives of up to this many numbers are computed.
 const SMALL_DERIVATIVE: usize = 1024;
 
 impl Numbers {
@@ -145,7 +145,7 @@ impl Numbers {
         Self::new(View::new(&numbers, array.shape()), limit)
     }
 
-    /// Of a square derivative with zeros off the diagonal, the diagonal.
+    /// The diagonal of a square derivative, if all numbers off the diagonal are 0.
     fn diagonal(&self) -> Option<Vec<f64>> {
         let data = self.data.as_ref()?;
         let (output, input) = self.shape.split_at(self.shape.len() / 2);
@@ -170,7 +170,7 @@ impl Display for Numbers {
     }
 }
 
-/// Four digits are enough to follow by eye.
+/// Writes a number with four digits, which are enough to follow by eye.
 fn short(x: f64) -> String {
     let text = if x == 0.0 || (1e-3..1e5).contains(&x.abs()) { format!("{x:.4}") } else { return format!("{x:.3e}") };
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -269,7 +269,7 @@ impl Step {
         label
     }
 
-    /// The cells of its rows: one for the step and one more for each further input.
+    /// The cells of the rows of the step: one row, and one more for each input after the first.
     fn rows(&self) -> Vec<[String; 9]> {
         let source = |step: u32| format!("#{step}");
         let derivative = |input: &Input| match &input.derivative {
@@ -306,11 +306,11 @@ impl Step {
     }
 }
 
-/// Characters that a column is widened to at most; a longer text stands as it is.
+/// The largest width of a column, in characters; a longer text is not cut.
 const WIDEST: usize = 200;
 
 impl Display for Trace {
-    /// A table: a row a step, and one more for each further operand.
+    /// Writes a table: one row for each step, and one more for each operand after the first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let heads = ["step", "operation", "of", "shape", "value", "d out/d in", "gradient", "passed on", "line"];
         let mut rows = vec![heads.map(str::to_owned)];
@@ -331,7 +331,7 @@ impl Display for Trace {
 /// A step on the way back from a cost.
 struct Contributions<T> {
     node: u32,
-    /// the cost's gradient by it
+    /// the gradient of the cost by the node
     gradient: Option<ArrayD<T>>,
     inputs: Vec<Contribution<T>>,
 }
@@ -344,7 +344,7 @@ fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Con
     let (pool, nodes) = (Pool::new(), &tape.nodes().frozen());
     let context = ValueContext::new(nodes, &pool);
     let slots: Vec<_> = (0..=output).map(|_| RefCell::new(None)).collect();
-    // what a rule makes of a gradient, for each input
+    // the gradient that a rule gives each input, for a gradient of the output
     let pulled = |index: u32, gradient: &ArrayD<T>| -> Vec<Option<ArrayD<T>>> {
         let node = nodes.node(index);
         let gradient = Value::load(context, index).constant(gradient.shape(), |out| gradient.write(out));
@@ -352,7 +352,7 @@ fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Con
         if let Some(operation) = tape.operation(&node) {
             operation.vjp_values(&Vjp::new(context, (index, node.inputs), &slots, None));
         }
-        // an operand that stands twice got both parts in one
+        // an operand that occurs twice got both parts in one sum
         let first = |k: usize| !node.inputs[..k].contains(&node.inputs[k]);
         let part = |(k, &i): (usize, &u32)| slots[i as usize].borrow().as_ref().filter(|_| first(k)).map(Value::array);
         let parts = node.inputs.iter().enumerate().map(part).collect();

@@ -1,4 +1,4 @@
-//! Derivatives against finite differences.
+//! Checks derivatives against finite differences.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub struct GradCheckError {
     pub element: usize,
     /// the number that the sweep computed
     pub computed: f64,
-    /// the number that it should be near
+    /// the number that it should be close to
     pub expected: f64,
 }
 
@@ -33,9 +33,9 @@ crate::debug_as_display!(GradCheckError);
 
 /// Checks the derivatives of a function of arrays at a point, to second order, in `f64`.
 ///
-/// The function's output is made a single number F by fixed weights, and then compared: both sweeps' gradients of F
-/// with central differences of F; and for a fixed direction d, both sweeps' gradients of `∇F · d` with central
-/// differences of `∇F · d`, as is the Hessian-vector product along d. Choose a point with no kink within 10⁻⁴.
+/// Fixed weights make a single number F of the function's output. The gradients of F by both sweeps are compared with
+/// central differences of F. For a fixed direction d, the gradients of `∇F · d` by both sweeps and the Hessian-vector
+/// product along d are compared with central differences of `∇F · d`. Choose a point with no kink within 10⁻⁴.
 ///
 /// ```
 /// use gradus_autograd::gradcheck;
@@ -44,7 +44,8 @@ crate::debug_as_display!(GradCheckError);
 /// ```
 ///
 /// # Errors
-/// The first disagreement: more than 10⁻⁶ of the larger of 1, the value, and the size of F.
+/// The first disagreement: a difference of more than 10⁻⁶ times the largest of 1, the size of the expected value, and
+/// the size of the function that is differentiated.
 pub fn gradcheck(
     f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>,
     at: &[ArrayD<f64>],
@@ -74,7 +75,7 @@ struct Check<F> {
     directions: Vec<ArrayD<f64>>,
 }
 
-/// The gradients by each sweep.
+/// The gradients that each of the two sweeps computes.
 struct Swept {
     swept: Vec<ArrayD<f64>>,
     recorded: Vec<ArrayD<f64>>,

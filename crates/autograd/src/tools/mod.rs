@@ -1,5 +1,5 @@
-//! What is built on the engine, and used by nothing below: derivatives as functions, checks, and ways to look at a
-//! tape.
+//! Functions that are built on the engine and that no lower layer uses: derivatives as functions, checks, and ways to
+//! look at a tape.
 
 mod anomaly;
 pub(crate) mod checkpoint;

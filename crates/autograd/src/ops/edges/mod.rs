@@ -1,4 +1,4 @@
-//! Elementwise functions at the edges of their domains, against values of 80 digits: see `generate.py`.
+//! Checks elementwise functions at the edges of their domains against values of 80 digits: see `generate.py`.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ struct Line {
     setting: Option<f64>,
     single: bool,
     x: f64,
-    /// y, dy/dx, d²y/dx²; nothing where nothing is asked
+    /// y, dy/dx, d²y/dx²; `None` if the line does not ask for it
     want: [Option<f64>; 3],
 }
 
@@ -24,7 +24,7 @@ fn lines() -> impl Iterator<Item = Line> {
     })
 }
 
-/// Value, first derivative by both sweeps, second by both.
+/// The value, the first derivative by both sweeps, and the second derivative by both.
 fn results<T: Float>(run: &Run<T>, x: f64) -> [f64; 5] {
     let tape = Tape::<T>::mathematics();
     let x = tape.var([T::from_f64(x)]);
@@ -36,7 +36,7 @@ fn results<T: Float>(run: &Run<T>, x: f64) -> [f64; 5] {
     [y.item(), slope, recorded.data()[0], curvature, again].map(|y| y.to_f64())
 }
 
-/// How far a result may be off: relative to the right one, and where that is tiny.
+/// The allowed error of a result: relative to the right result, and absolute where that is tiny.
 struct Tolerance {
     relative: f64,
     absolute: f64,
@@ -70,8 +70,8 @@ impl Tolerance {
     }
 }
 
-/// Rows that no line of the table is for: arithmetic with a number, which one operation of the processor does, and
-/// `clamp`, whose two settings other tests look at.
+/// Rows without a line in the table: arithmetic with a number, which is one operation of the processor, and `clamp`,
+/// whose two settings other tests check.
 const NOT_LISTED: [&str; 7] = ["add_number", "mul_number", "div_number", "sub_from", "div_into", "negative", "clamp"];
 
 #[test]

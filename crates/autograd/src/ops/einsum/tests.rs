@@ -3,7 +3,7 @@ use crate::Tape;
 use crate::ops::numbers;
 use ndarray::{ArrayD, IxDyn};
 
-/// Σ over all labels, one index after the other: the definition.
+/// The definition: the sum over all labels, one index after the other.
 fn definition(inputs: &[&str], result: &str, arrays: &[ArrayD<f64>]) -> ArrayD<f64> {
     let mut labels: Vec<char> = inputs.concat().chars().collect();
     labels.sort_unstable();

@@ -1,7 +1,7 @@
 use crate::{Tape, Var};
 use ndarray::{Array2, array, s};
 
-/// Numbers that the three sweeps write for the gradient of a loop over the n rows of an array.
+/// The counts of numbers that the sweeps write for the gradient of a loop over the n rows of an array.
 fn work(n: usize, part: fn(Var<'_, f32>, usize) -> Var<'_, f32>) -> [usize; 4] {
     let tape = Tape::new();
     let x = tape.var(Array2::from_elem((n, 8), 0.5));
@@ -38,7 +38,7 @@ fn gradients_of_parts_in_a_loop_take_work_that_grows_with_the_array_not_with_its
     }
 }
 
-/// What is put together in a loop is taken apart in the sweep.
+/// Parts that are joined after a loop are taken apart in the sweep.
 #[test]
 fn gradients_of_joined_parts_take_work_that_grows_with_the_array_not_with_its_square() {
     let work = |n: usize, join: for<'t> fn(&[Var<'t, f32>]) -> Var<'t, f32>| {

@@ -12,7 +12,7 @@ fn every_registered_operation_passes_to_second_order() {
     }
 }
 
-/// Value, gradient and Hessian-vector product in single precision are those in double precision, but for rounding.
+/// Value, gradient and Hessian-vector product in single precision equal those in double precision, except for rounding.
 #[test]
 fn every_registered_operation_agrees_in_single_precision() {
     fn results<T: Float>(run: &dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>, inputs: &[ArrayD<f64>]) -> Vec<f64> {
@@ -35,7 +35,7 @@ fn every_registered_operation_agrees_in_single_precision() {
     }
 }
 
-/// An operation without check points would never be differentiated in the table above.
+/// The tests above would never differentiate an operation without check points.
 #[test]
 fn no_operation_lacks_check_points() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ops");
@@ -77,7 +77,7 @@ fn no_operation_lacks_check_points() {
     assert!(missing.is_empty(), "operations without check points: {missing:?}");
 }
 
-/// Elsewhere a missing rule is a zero that nobody notices.
+/// Without this error, a missing rule would be a zero that nobody notices.
 #[test]
 fn a_missing_rule_is_an_error() {
     use crate::{Float, Operation, Output, Shape, Tensor, View, Vjp};
