@@ -24,9 +24,13 @@ pub(crate) fn mlp(sizes: &[usize], activation: Activation) -> Mlp {
 }
 
 /// A layer with the numbers of layer `l` of the definition, scaled by 1/√inputs.
-fn linear(l: u64, inputs: usize, outputs: usize, seed: u64) -> Linear {
-    let k = 1.0 / (inputs as f32).sqrt();
-    let (weight, bias) = layer(l, inputs, outputs, seed);
+pub(crate) fn linear(l: u64, inputs: usize, outputs: usize, seed: u64) -> Linear {
+    scaled(layer(l, inputs, outputs, seed), inputs)
+}
+
+/// A layer with numbers in ±1/√fan.
+pub(crate) fn scaled((weight, bias): (Array2<f32>, Array1<f32>), fan: usize) -> Linear {
+    let k = 1.0 / (fan as f32).sqrt();
     Linear { weight: Param::new(weight * k), bias: Some(Param::new(bias * k)) }
 }
 

@@ -2,6 +2,7 @@
 //! workloads so exactly that every framework computes the same numbers; the `check` value shows that they do.
 
 mod data;
+mod networks;
 mod workloads;
 
 use std::process::ExitCode;

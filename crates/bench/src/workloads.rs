@@ -1,4 +1,4 @@
-//! The ten workloads; one of them also as a fused function.
+//! The workloads; one of them also as a fused function.
 
 use gradus_autograd::{Gradients, Module, Param, Tape, fused};
 use gradus_nn::{Activation, Forward, Mlp, Reduction, loss};
@@ -6,9 +6,10 @@ use gradus_optim::{Adam, AdamW, Optimizer, Rule, Sgd};
 use ndarray::{Array1, Array2, s};
 
 use crate::data::{self, Batch, u};
+use crate::networks;
 use crate::{MILLISECONDS, STEPS, Unit, Workload};
 
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 16] = [
     "mlp_big",
     "mlp_small",
     "tiny",
@@ -20,6 +21,11 @@ pub(crate) const NAMES: [&str; 11] = [
     "infer_b1",
     "infer_b128",
     "adamw",
+    "cnn",
+    "gru",
+    "transformer",
+    "embedding",
+    "table",
 ];
 
 /// The definition of a workload.
@@ -58,6 +64,11 @@ pub(crate) fn find(name: &str) -> Option<Definition> {
         "infer_b1" => (MICROSECONDS, || Infer::new(1).run(), || Box::new(Infer::new(1))),
         "infer_b128" => (MICROSECONDS, || Infer::new(128).run(), || Box::new(Infer::new(128))),
         "adamw" => (Unit { name: "ms/step", ..MILLISECONDS }, || Update::new().check(), || Box::new(Update::new())),
+        "cnn" => (STEPS, || train(&mut *networks::cnn(), 20), networks::cnn),
+        "gru" => (STEPS, || train(&mut *networks::gru(), 20), networks::gru),
+        "transformer" => (STEPS, || train(&mut *networks::transformer(), 20), networks::transformer),
+        "embedding" => (STEPS, || train(&mut *networks::embedding(), 20), networks::embedding),
+        "table" => (STEPS, || train(&mut *networks::table(), 100), networks::table),
         _ => return None,
     };
     Some(Definition { unit, check, start })

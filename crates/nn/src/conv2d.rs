@@ -85,10 +85,9 @@ impl<T: Float> Conv2d<T> {
 impl<T: Float> Forward<T> for Conv2d<T> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        let y = x.conv2d(&self.weight, self.settings);
         match &self.bias {
-            Some(bias) => y + x.tape().param(bias).reshape([bias.len(), 1, 1]),
-            None => y,
+            Some(bias) => x.conv2d_with_bias(&self.weight, bias, self.settings),
+            None => x.conv2d(&self.weight, self.settings),
         }
     }
 }

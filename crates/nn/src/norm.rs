@@ -121,31 +121,30 @@ impl<T: Float> Forward<T> for BatchNorm<T> {
         );
         let mut along = vec![1; shape.len() - 1];
         along[0] = channels; // broadcasts along the axes after the channels
-        let y = match tape.mode() {
+        let along = |numbers: Var<'t, T>| numbers.reshape(along.as_slice());
+        match tape.mode() {
             Mode::Training => {
-                let others: Vec<isize> = (0..shape.len() as isize).filter(|&k| k != 1).collect();
-                let each = x.len() / channels.max(1);
+                let n = x.len() / channels.max(1);
                 assert!(
-                    each > 1,
+                    n > 1,
                     "BatchNorm: {shape:?} has {}; use larger batches, and leave out a last one of one example \
                      (`drop_last`)",
-                    if each == 1 { "one number a channel, which has no variance" } else { "no numbers" }
+                    if n == 1 { "one number a channel, which has no variance" } else { "no numbers" }
                 );
-                let detached = x.detach();
-                self.running_mean.move_toward(self.momentum, detached.mean_axis(others.as_slice()));
-                self.running_var.move_toward(self.momentum, detached.var_axis(others.as_slice(), 1.0));
-                x.batch_norm(self.eps)
+                let (y, mean, variance) = x.batch_norm_affine(&self.weight, &self.bias, self.eps);
+                self.running_mean.move_toward(self.momentum, mean);
+                self.running_var.move_toward(self.momentum, variance * (n as f64 / (n - 1) as f64));
+                y
             }
             Mode::Inference => {
-                let constant = |buffer: &Buffer<T>| tape.constant(buffer.value()).reshape(along.as_slice());
-                (x - constant(&self.running_mean)) * (constant(&self.running_var) + self.eps).rsqrt()
+                let scale = tape.param(&self.weight) * (tape.constant(self.running_var.value()) + self.eps).rsqrt();
+                let mean = tape.constant(self.running_mean.value());
+                (x - along(mean)) * along(scale) + along(tape.param(&self.bias))
             }
             Mode::Mathematics => panic!(
                 "BatchNorm: this tape is for mathematics, where it is unknown whether to take the batch's statistics; \
                  use `Tape::training(seed)` or `Tape::inference()`"
             ),
-        };
-        let param = |p: &Param<T>| tape.param(p).reshape(along.as_slice());
-        y * param(&self.weight) + param(&self.bias)
+        }
     }
 }

@@ -197,6 +197,17 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         }
     }
 
+    /// An array that `compute` writes, given the numbers of others, where numbers are all that is asked for; `None`
+    /// where the gradient is recorded, or moves.
+    pub(crate) fn numbers(
+        &self,
+        arrays: &[V],
+        shape: &[usize],
+        compute: impl FnOnce(&[View<'_, T>], Output<'_, T>),
+    ) -> Option<V> {
+        V::numbers(self.context, arrays, shape, compute)
+    }
+
     /// Panics if the rule has left out an input whose gradient is needed, or has given numbers only, in a sweep that
     /// needs their derivative.
     #[inline]
@@ -246,6 +257,10 @@ impl<'a, 's, T: Float> Jvp<'a, 's, T> {
     /// Input number `i`.
     pub fn input(&self, i: usize) -> Value<'s, T> {
         self.inputs[i].clone()
+    }
+    /// How many inputs there are.
+    pub fn inputs(&self) -> usize {
+        self.inputs.len()
     }
     /// The output.
     pub fn output(&self) -> Value<'s, T> {

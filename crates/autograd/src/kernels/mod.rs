@@ -3,19 +3,23 @@
 //!
 //! - `loops.rs`: the loops that an elementwise rule compiles to; `each.rs`: the one that most of them are
 //! - `lane.rs`, `block.rs`, `checked.rs`: the kinds of numbers that they compute with; `math/`: `exp` and its kin
-//! - `matmul.rs`, `reduce.rs`, `softmax.rs`: products, sums, exponentials of a row
+//! - `matmul.rs`, `convolution/`, `reduce.rs`, `softmax.rs`: products, convolutions, sums, exponentials of a row
 //! - `strided.rs`, `in_place.rs`: copies through strides, arithmetic on numbers where they stand
 //! - `simd.rs`, `threads.rs`: which instruction set runs, on how many threads
 
 pub(crate) mod block;
 pub(crate) mod checked;
+pub(crate) mod convolution;
 pub(crate) mod each;
 mod in_place;
 pub(crate) mod lane;
 pub(crate) mod loops;
 pub(crate) mod math;
 pub(crate) mod matmul;
+mod normalize;
+pub(crate) mod pool;
 pub(crate) mod reduce;
+mod scratch;
 pub(crate) mod simd;
 pub(crate) mod softmax;
 pub(crate) mod strided;
@@ -29,10 +33,35 @@ pub use threads::{set_threads, with_threads};
 /// Blocks of numbers are whole multiples of this many, so that loops over them have no tail.
 pub(crate) const PAD: usize = 16;
 
+type Normalize<T> = fn(normalize::Layout, [&[T]; 2], [Option<&[T]>; 2], f64, &mut [T]);
+type NormalizeByInput<T> = fn(normalize::Layout, [&[T]; 4], Option<&[T]>, f64, &mut [T]);
+type Convolution<T> = fn(&convolution::Sizes, &[T], &[T], Option<&[T]>, &mut [T]);
+type Convolved<T> = fn(&convolution::Sizes, &[T], &[T], &mut [T]);
+
 /// The compiled loops of one number type that belong to no rule.
 #[doc(hidden)]
 pub struct Kernels<T: 'static> {
     pub(crate) product: fn(matmul::Product<'_, T>),
+    /// `y ← x ∗ weight + bias`
+    pub(crate) convolution: Convolution<T>,
+    /// `x ← Σ weight · y`, and `weight ← Σ x · y`: its two derivatives
+    pub(crate) convolution_by_input: Convolved<T>,
+    pub(crate) convolution_by_weight: Convolved<T>,
+    /// the largest number of each window, and which one that is
+    pub(crate) max_pool: fn(&pool::Planes, &[T], &mut [T], &mut [T]),
+    /// the number of each window that an array says, and back
+    pub(crate) pick: fn(&pool::Planes, &[T], &[T], &mut [T]),
+    pub(crate) place: fn(&pool::Planes, &[T], &[T], &mut [T]),
+    /// the sum of each window, and back
+    pub(crate) sum_windows: fn(&pool::Planes, &[T], &mut [T]),
+    pub(crate) spread_windows: fn(&pool::Planes, &[T], &mut [T]),
+    /// mean, what rounding took from it, and variance of each channel of images
+    pub(crate) statistics: fn(normalize::Layout, &[T], &mut [T]),
+    /// `y ← (x − mean)/√(variance + eps) · weight + bias`
+    pub(crate) normalize: Normalize<T>,
+    /// its gradients: by bias and weight, and by x
+    pub(crate) normalize_sums: fn(normalize::Layout, [&[T]; 3], f64, &mut [T]),
+    pub(crate) normalize_by_input: NormalizeByInput<T>,
     /// over the middle axis of `outer × n × inner`
     pub(crate) sum: fn(&[T], [usize; 3], &mut [T]),
     pub(crate) max: fn(&[T], [usize; 3], &mut [T]),
@@ -56,6 +85,18 @@ pub struct Kernels<T: 'static> {
 
 pub(crate) static F32: Kernels<f32> = Kernels {
     product: matmul::f32::product,
+    convolution: convolution::f32::forward,
+    convolution_by_input: convolution::f32::by_input,
+    convolution_by_weight: convolution::f32::by_weight,
+    max_pool: pool::f32::max,
+    pick: pool::f32::pick,
+    place: pool::f32::place,
+    sum_windows: pool::f32::sum,
+    spread_windows: pool::f32::spread,
+    statistics: normalize::f32::statistics,
+    normalize: normalize::f32::normalize,
+    normalize_sums: normalize::f32::gradient_sums,
+    normalize_by_input: normalize::f32::gradient_by_input,
     sum: reduce::f32::sum,
     max: reduce::f32::max,
     min: reduce::f32::min,
@@ -73,6 +114,18 @@ pub(crate) static F32: Kernels<f32> = Kernels {
 
 pub(crate) static F64: Kernels<f64> = Kernels {
     product: matmul::f64::product,
+    convolution: convolution::f64::forward,
+    convolution_by_input: convolution::f64::by_input,
+    convolution_by_weight: convolution::f64::by_weight,
+    max_pool: pool::f64::max,
+    pick: pool::f64::pick,
+    place: pool::f64::place,
+    sum_windows: pool::f64::sum,
+    spread_windows: pool::f64::spread,
+    statistics: normalize::f64::statistics,
+    normalize: normalize::f64::normalize,
+    normalize_sums: normalize::f64::gradient_sums,
+    normalize_by_input: normalize::f64::gradient_by_input,
     sum: reduce::f64::sum,
     max: reduce::f64::max,
     min: reduce::f64::min,

@@ -78,15 +78,19 @@ fn detect() -> Level {
 }
 
 /// Compiles an expression once for each instruction set and runs the one that fits this processor.
-/// Inside it, the named constant says which arithmetic `Lane` may use.
+/// Inside it, the named constant says which arithmetic `Lane` may use; a second one, how many bytes a register holds.
 macro_rules! dispatch {
     ($mode:ident => $body:expr) => {
+        $crate::kernels::simd::dispatch!($mode, _BYTES => $body)
+    };
+    ($mode:ident, $bytes:ident => $body:expr) => {
         match $crate::kernels::simd::level() {
             #[cfg(target_arch = "x86_64")]
             $crate::kernels::simd::Level::V4(simd) => simd.vectorize(
                 #[inline(always)]
                 || {
                     const $mode: u8 = $crate::kernels::math::FMA;
+                    const $bytes: usize = 64;
                     $body
                 },
             ),
@@ -95,11 +99,13 @@ macro_rules! dispatch {
                 #[inline(always)]
                 || {
                     const $mode: u8 = $crate::kernels::math::FMA;
+                    const $bytes: usize = 32;
                     $body
                 },
             ),
             $crate::kernels::simd::Level::Baseline => {
                 const $mode: u8 = $crate::kernels::math::BASELINE;
+                const $bytes: usize = 16;
                 $body
             }
         }

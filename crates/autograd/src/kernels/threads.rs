@@ -2,6 +2,7 @@
 //! on the number of threads.
 
 use std::cell::Cell;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static DEFAULT_THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -83,6 +84,21 @@ fn side_by_side<T: Send>(out: &mut [T], len: usize, f: &(dyn Fn(usize, &mut [T])
         parts.for_each(|(i, part)| scope.spawn(move |_| f(i * len, part)));
         if let Some((_, part)) = first {
             f(0, part);
+        }
+    });
+}
+
+/// Runs `f` with each piece of work. Each of the threads takes the next piece when it is free.
+pub(crate) fn queue<I: Send>(work: impl ExactSizeIterator<Item = I> + Send, threads: usize, f: impl Fn(I) + Sync) {
+    let threads = threads.min(work.len());
+    if threads <= 1 {
+        return work.for_each(f);
+    }
+    let work = Mutex::new(work);
+    let next = || work.lock().expect("nobody panics while it is locked").next();
+    run(threads, &|_| {
+        while let Some(piece) = next() {
+            f(piece);
         }
     });
 }

@@ -25,6 +25,7 @@ pub(crate) mod along;
 pub(crate) mod arithmetic;
 pub(crate) mod arrange;
 pub(crate) mod choose;
+pub(crate) mod convolution;
 pub(crate) mod einsum;
 pub(crate) mod elementwise;
 pub(crate) mod exponential;
@@ -33,10 +34,12 @@ pub(crate) mod fused;
 mod fused_loops;
 pub(crate) mod index;
 pub(crate) mod join;
+mod keep;
 pub(crate) mod matmul;
 pub(crate) mod normalize;
 mod operators;
 pub(crate) mod places;
+pub(crate) mod pooling;
 mod record;
 pub(crate) mod reduce;
 pub(crate) mod scan;
@@ -45,7 +48,6 @@ pub(crate) mod slice;
 pub(crate) mod softmax;
 mod tensor_functions;
 pub(crate) mod trigonometric;
-pub(crate) mod window;
 
 /// All check points of all families. A test fails if a family is missing here.
 #[cfg(test)]
@@ -69,7 +71,8 @@ pub(crate) fn checks() -> Vec<Check> {
         index::checks(),
         softmax::checks(),
         normalize::checks(),
-        window::checks(),
+        convolution::checks(),
+        pooling::checks(),
         fused::checks(),
     ];
     families.into_iter().flatten().collect()

@@ -13,7 +13,9 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 import numpy as np
 
 NAMES = ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "infer_b1", "infer_b128",
-         "adamw"]
+         "adamw", "cnn", "gru", "transformer", "embedding", "table"]
+# networks that are more than an MLP, all trained by Adam
+NETWORKS = ["cnn", "gru", "transformer", "embedding", "table"]
 # layer sizes and batch size
 MLPS = {
     "mlp_big": ([784, 512, 256, 10], 128),
@@ -25,7 +27,8 @@ MLPS = {
     "infer_b128": ([784, 512, 256, 10], 128),
 }
 # the step whose loss is the check value
-CHECK_STEPS = {"mlp_big": 100, "mlp_small": 100, "wide": 20, "adamw": 10}
+CHECK_STEPS = {"mlp_big": 100, "mlp_small": 100, "wide": 20, "adamw": 10, "cnn": 20, "gru": 20, "transformer": 20,
+               "embedding": 20, "table": 100}
 
 
 def u(seed, i):
@@ -52,6 +55,59 @@ def layers(sizes, seed=10, scaled=True):
         weight = signed(seed + 2 * l, nin * nout).reshape(nin, nout) * k
         result.append((weight, signed(seed + 1 + 2 * l, nout) * k))
     return result
+
+
+def layer(l, nin, nout, fan=None):
+    """Weight (outputs × inputs) and bias of layer `l`, in ±1/√fan; the fan is the number of inputs if not given."""
+    k = np.float32(1) / np.sqrt(np.float32(fan or nin))
+    weight = signed(10 + 2 * l, nin * nout).reshape(nin, nout).T * k
+    return np.ascontiguousarray(weight), signed(11 + 2 * l, nout) * k
+
+
+def network(workload):
+    """The parameters of a network by name, and its 16 batches."""
+    params = {}
+
+    def linear(name, l, nin, nout, shape=None, fan=None):
+        weight, bias = layer(l, nin, nout, fan)
+        params[name + ".weight"] = weight.reshape(shape) if shape else weight
+        params[name + ".bias"] = bias
+
+    def norm(name, n):
+        params[name + ".weight"], params[name + ".bias"] = np.ones(n, np.float32), np.zeros(n, np.float32)
+
+    if workload == "cnn":
+        linear("conv1", 0, 9, 16, (16, 1, 3, 3))
+        linear("conv2", 1, 144, 32, (32, 16, 3, 3))
+        norm("norm1", 16)
+        norm("norm2", 32)
+        linear("hidden", 2, 1568, 128)
+        linear("out", 3, 128, 10)
+        data = [(x.reshape(128, 1, 28, 28), y) for x, y in batches(128, 784)]
+    elif workload == "gru":
+        linear("inputs", 0, 64, 384, fan=128)
+        linear("states", 1, 128, 384)
+        linear("out", 2, 128, 10)
+        data = [(x.reshape(64, 32, 64), y) for x, y in batches(64, 32 * 64)]
+    elif workload == "transformer":
+        for k in range(3):
+            norm(f"norm{k}", 64)
+        for l, (name, nin, nout) in enumerate([("qkv", 64, 192), ("joined", 64, 64), ("up", 64, 256), ("down", 256, 64),
+                                               ("out", 64, 10)]):
+            linear(name, l, nin, nout)
+        data = [(x.reshape(32, 32, 64), y) for x, y in batches(32 * 32, 64)]
+    elif workload == "embedding":
+        params["table"] = signed(4, 50_000 * 64).reshape(50_000, 64)
+        linear("out", 0, 64, 10)
+        n = np.arange(512)
+        words = [np.floor(np.float32(50_000) * u(5, b * 512 + n)).astype(np.int64) for b in range(16)]
+        labels = [np.floor(np.float32(10) * u(2, b * 512 + n)).astype(np.int64) for b in range(16)]
+        data = list(zip(words, labels))
+    else:
+        for l, (nin, nout) in enumerate([(20, 64), (64, 64), (64, 1)]):
+            linear(str(l), l, nin, nout)
+        data = [(x, (y >= 5).astype(np.float32)[:, None]) for x, y in batches(256, 20)]
+    return params, data
 
 
 def directions(sizes):
@@ -98,7 +154,7 @@ def flops(workload):
 
 def convert(workload, seconds):
     """A step's time as the value printed, with its unit."""
-    if workload in ("mlp_big", "mlp_small", "tiny"):
+    if workload in ("mlp_big", "mlp_small", "tiny", *NETWORKS):
         return 1 / seconds, "steps/s"
     if workload == "wide":
         return flops("wide") / seconds / 1e9, "GFLOP/s"

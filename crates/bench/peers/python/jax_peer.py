@@ -127,6 +127,84 @@ def train(workload):
     return start
 
 
+def linear(p, name, x):
+    return x @ p[name + ".weight"].T + p[name + ".bias"]
+
+
+def norm(p, name, x):
+    mean, var = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    return (x - mean) * jax.lax.rsqrt(var + 1e-5) * p[name + ".weight"] + p[name + ".bias"]
+
+
+def picked_cross_entropy(logits, y):
+    picked = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
+    return jnp.mean(jax.nn.logsumexp(logits, axis=1) - picked)
+
+
+def cnn(p, x, y):
+    for l in "12":
+        x = jax.lax.conv_general_dilated(x, p[f"conv{l}.weight"], (1, 1), ((1, 1), (1, 1)))
+        x = x + p[f"conv{l}.bias"][:, None, None]
+        mean, var = x.mean((0, 2, 3), keepdims=True), x.var((0, 2, 3), keepdims=True)
+        x = (x - mean) * jax.lax.rsqrt(var + 1e-5)
+        x = jax.nn.relu(x * p[f"norm{l}.weight"][:, None, None] + p[f"norm{l}.bias"][:, None, None])
+        x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+    return picked_cross_entropy(linear(p, "out", jax.nn.relu(linear(p, "hidden", x.reshape(128, -1)))), y)
+
+
+def gru(p, x, y):
+    def step(h, gates):
+        own = h @ p["states.weight"].T + p["states.bias"]
+        r = jax.nn.sigmoid(gates[:, :128] + own[:, :128])
+        z = jax.nn.sigmoid(gates[:, 128:256] + own[:, 128:256])
+        n = jnp.tanh(gates[:, 256:] + r * own[:, 256:])
+        return (1 - z) * n + z * h, None
+
+    h, _ = jax.lax.scan(step, jnp.zeros((64, 128)), linear(p, "inputs", x).transpose(1, 0, 2))
+    return picked_cross_entropy(linear(p, "out", h), y)
+
+
+def transformer(p, x, y):
+    q, k, v = linear(p, "qkv", norm(p, "norm0", x)).reshape(32, 32, 3, 4, 16).transpose(2, 0, 3, 1, 4)
+    scores = q @ k.swapaxes(-1, -2) * 0.25
+    weights = jax.nn.softmax(jnp.where(jnp.tri(32, dtype=bool), scores, -jnp.inf))
+    x = x + linear(p, "joined", (weights @ v).transpose(0, 2, 1, 3).reshape(32, 32, 64))
+    x = x + linear(p, "down", jax.nn.relu(linear(p, "up", norm(p, "norm1", x))))
+    return picked_cross_entropy(linear(p, "out", norm(p, "norm2", x)).reshape(-1, 10), y)
+
+
+def embedding(p, x, y):
+    return picked_cross_entropy(linear(p, "out", p["table"][x]), y)
+
+
+def table(p, x, y):
+    for l in "01":
+        x = jax.nn.relu(linear(p, l, x))
+    logits = linear(p, "2", x)
+    return jnp.mean(jnp.maximum(logits, 0) - logits * y + jnp.log1p(jnp.exp(-jnp.abs(logits))))
+
+
+def network(workload):
+    """How to make fresh training steps of a network."""
+    cost = {"cnn": cnn, "gru": gru, "transformer": transformer, "embedding": embedding, "table": table}[workload]
+    start_params, data = common.network(workload)
+    batches = [(jnp.asarray(x), jnp.asarray(y)) for x, y in data]
+
+    def step(params, state, x, y):
+        loss, grads = jax.value_and_grad(cost)(params, x, y)
+        params, state = adam(params, grads, state)
+        return params, state, loss
+
+    jitted = jax.jit(step, donate_argnums=(0, 1))
+
+    def start():
+        params = {name: jnp.array(a) for name, a in start_params.items()}
+        zeros = lambda: tree_map(jnp.zeros_like, params)
+        return Train(params, (jnp.float32(0), zeros(), zeros()), jitted, batches)
+
+    return start
+
+
 class Call:
     """A function without state, called again and again."""
 
@@ -173,6 +251,8 @@ def run(peer, workload, threads):
         raise common.Unsupported
     if workload in UPDATES:
         start = train(workload)
+    elif workload in common.NETWORKS:
+        start = network(workload)
     else:
         # calls that don't depend on each other would run at the same time
         jax.config.update("jax_cpu_enable_async_dispatch", False)

@@ -150,6 +150,82 @@ def train(peer, workload):
     return start
 
 
+def linear(p, name, x):
+    return F.linear(x, p[name + ".weight"], p[name + ".bias"])
+
+
+def norm(p, name, x):
+    return F.layer_norm(x, (64,), p[name + ".weight"], p[name + ".bias"])
+
+
+def cnn(p, x, y):
+    for l in "12":
+        x = F.conv2d(x, p[f"conv{l}.weight"], p[f"conv{l}.bias"], padding=1)
+        x = F.batch_norm(x, p[f"mean{l}"], p[f"var{l}"], p[f"norm{l}.weight"], p[f"norm{l}.bias"], training=True)
+        x = F.max_pool2d(torch.relu(x), 2)
+    hidden = torch.relu(linear(p, "hidden", x.flatten(1)))
+    return F.cross_entropy(linear(p, "out", hidden), y)
+
+
+def gru(p, x, y):
+    weights = [p[name] for name in ("inputs.weight", "states.weight", "inputs.bias", "states.bias")]
+    state = x.new_zeros(1, x.shape[0], 128)
+    _, last = torch.gru(x, state, weights, True, 1, 0.0, True, False, True)
+    return F.cross_entropy(linear(p, "out", last[0]), y)
+
+
+def transformer(p, x, y):
+    q, k, v = linear(p, "qkv", norm(p, "norm0", x)).reshape(32, 32, 3, 4, 16).permute(2, 0, 3, 1, 4)
+    seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    x = x + linear(p, "joined", seen.transpose(1, 2).reshape(32, 32, 64))
+    x = x + linear(p, "down", torch.relu(linear(p, "up", norm(p, "norm1", x))))
+    return F.cross_entropy(linear(p, "out", norm(p, "norm2", x)).reshape(-1, 10), y)
+
+
+def embedding(p, x, y):
+    return F.cross_entropy(linear(p, "out", F.embedding(x, p["table"])), y)
+
+
+def table(p, x, y):
+    for l in "01":
+        x = torch.relu(linear(p, l, x))
+    return F.binary_cross_entropy_with_logits(linear(p, "2", x), y)
+
+
+def network(peer, workload):
+    """How to make fresh training steps of a network."""
+    cost = {"cnn": cnn, "gru": gru, "transformer": transformer, "embedding": embedding, "table": table}[workload]
+    start_params, data = common.network(workload)
+    batches = [(torch.from_numpy(np.array(x)), torch.from_numpy(np.array(y))) for x, y in data]
+
+    def eager(params, optimizer, x, y):
+        optimizer.zero_grad(set_to_none=True)
+        loss = cost(params, x, y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    # forward and backward are compiled, the update is the fused one
+    compiled_cost = compiled(cost) if peer == "torch.compile" else cost
+
+    def half_compiled(params, optimizer, x, y):
+        optimizer.zero_grad(set_to_none=True)
+        loss = compiled_cost(params, x, y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def start():
+        params = {name: torch.from_numpy(a.copy()).requires_grad_() for name, a in start_params.items()}
+        optimizer = torch.optim.Adam(list(params.values()), lr=1e-3, fused=True)
+        if workload == "cnn":
+            for l, n in ("1", 16), ("2", 32):
+                params[f"mean{l}"], params[f"var{l}"] = torch.zeros(n), torch.ones(n)
+        return Train(params, optimizer, eager if peer == "PyTorch" else half_compiled, batches)
+
+    return start
+
+
 class Call:
     """A function without state, called again and again."""
 
@@ -263,12 +339,14 @@ def run(peer, workload, threads):
         if peer == "torch.compile":
             raise common.Unsupported
         start = Update
+    elif workload in common.NETWORKS:
+        start = network(peer, workload)
     elif workload.startswith("infer"):
         start = infer(peer, workload)
         mode = torch.inference_mode()
     else:
         start = train(peer, workload)
-    if peer == "torch.compile" and not workload.startswith("infer"):
+    if peer == "torch.compile" and not workload.startswith("infer") and workload not in common.NETWORKS:
         # its gradients are `torch.func`'s
         mode = torch.no_grad()
     with mode:

@@ -11,8 +11,8 @@ fn separators_headers_marks_and_comments_are_settings_and_errors_name_them() {
     let wine = error("\"acid\";\"quality\"\n7.4;5\n");
     assert!(wine.contains("one column") && wine.contains(".separator(';')"), "{wine}");
     let heart = error("63.0,1.0,145\n67.0,0.0,160\n");
-    assert!(heart.contains("63.0, 1.0, 145") && heart.contains("without_header()"), "{heart}");
-    assert!(error("1.0,1.0\n2,3\n").contains("without_header()"));
+    assert!(heart.contains("63.0, 1.0, 145") && heart.contains("header(false)"), "{heart}");
+    assert!(error("1.0,1.0\n2,3\n").contains("header(false)"));
     assert!(error("1 2  3\n4 5 6\n").contains("blanks()"));
     let table = parse(Csv::new().blanks().header(false), "  1 2\t\t3 \r\n\n   4  5 6\n");
     assert_eq!(table.matrix::<f64>(&["0", "1", "2"]).unwrap(), array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);

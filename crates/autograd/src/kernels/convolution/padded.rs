@@ -1,0 +1,109 @@
+//! Images with zeros around them, in which the windows' numbers are shifted views.
+//!
+//! Number (i, j) of the windows of a channel is, for all windows of a row, a run of numbers of that channel; from one
+//! row of windows to the next, it moves by as much as the windows do. So in an image that is stored in rows of `pitch`
+//! numbers, with its zeros, all windows together are `image[tap + place]`, where `tap` belongs to (i, j) and `place`
+//! to the window: the rows of the matrix of columns (im2col) are there without being written. Between the last window
+//! of a row and the first of the next there are places that are no window, and what is computed for them is dropped.
+//!
+//! Windows that are `stride` apart would skip numbers. The image is therefore stored as `stride` × `stride` phases:
+//! planes of the numbers whose rows and columns have one remainder each.
+
+/// How an image lies in its buffer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Padded {
+    /// height and width of the image
+    size: [usize; 2],
+    /// zeros above and to the left of it
+    before: [usize; 2],
+    /// rows and columns that windows read, zeros included; what lies behind is not stored
+    read: [usize; 2],
+    /// distance of windows
+    stride: [usize; 2],
+    /// rows of a phase
+    rows: usize,
+    /// from one row of a phase to the next
+    pub(super) pitch: usize,
+    /// numbers of a channel
+    pub(super) plane: usize,
+}
+
+impl Padded {
+    /// For `across` windows in a row.
+    pub(super) fn new(
+        size: [usize; 2],
+        before: [usize; 2],
+        read: [usize; 2],
+        stride: [usize; 2],
+        across: usize,
+    ) -> Self {
+        let pitch = match stride[1] {
+            // the zeros to the left of a row are those to the right of the row before
+            1 => (before[1] + size[1]).max(read[1].saturating_sub(before[1])),
+            stride => read[1].div_ceil(stride),
+        };
+        let (rows, pitch) = (read[0].div_ceil(stride[0]), pitch.max(across));
+        Padded { size, before, read, stride, rows, pitch, plane: stride[0] * stride[1] * rows * pitch }
+    }
+
+    /// The place of row r and column c, zeros included, in the buffer of a channel.
+    pub(super) fn at(&self, [r, c]: [usize; 2]) -> usize {
+        let phase = r % self.stride[0] * self.stride[1] + c % self.stride[1];
+        (phase * self.rows + r / self.stride[0]) * self.pitch + c / self.stride[1]
+    }
+
+    /// Numbers of a buffer of so many channels, in which `ahead` numbers may be read from any place of a window on.
+    pub(super) fn buffer(&self, channels: usize, ahead: usize) -> usize {
+        channels * self.plane + self.pitch + ahead
+    }
+
+    /// Copies an image into a buffer that holds zeros, or another image.
+    #[inline(always)]
+    pub(super) fn write<T: Copy>(&self, image: &[T], buffer: &mut [T]) {
+        let [height, width] = self.size;
+        let rows = height.min(self.read[0].saturating_sub(self.before[0]));
+        for (plane, buffer) in image.chunks_exact(height * width).zip(buffer.chunks_exact_mut(self.plane)) {
+            for (y, row) in plane.chunks_exact(width).take(rows).enumerate() {
+                let r = y + self.before[0];
+                if self.stride[1] == 1 {
+                    copy(row, &mut buffer[self.at([r, self.before[1]])..][..width]);
+                } else {
+                    for phase in 0..self.stride[1].min(width) {
+                        let c = phase + self.before[1];
+                        let columns = self.read[1].saturating_sub(c).div_ceil(self.stride[1]);
+                        let from = row[phase..].iter().step_by(self.stride[1]).take(columns);
+                        if columns > 0 {
+                            buffer[self.at([r, c])..].iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies a row in pieces of one register, the last of which may overlap the one before: rows are short, and a call to
+/// copy memory takes longer than the copy.
+#[inline(always)]
+pub(super) fn copy<T: Copy>(from: &[T], to: &mut [T]) {
+    match from.len() {
+        16.. => pieces::<T, 16>(from, to),
+        8.. => pieces::<T, 8>(from, to),
+        4.. => pieces::<T, 4>(from, to),
+        _ => to.iter_mut().zip(from).for_each(|(to, &from)| *to = from),
+    }
+}
+
+#[inline(always)]
+fn pieces<T: Copy, const N: usize>(from: &[T], to: &mut [T]) {
+    let last = from.len() - N;
+    let mut at = 0;
+    loop {
+        let piece: [T; N] = from[at..at + N].try_into().expect("N numbers");
+        to[at..at + N].copy_from_slice(&piece);
+        if at == last {
+            return;
+        }
+        at = (at + N).min(last);
+    }
+}

@@ -1,0 +1,105 @@
+use super::*;
+use crate::windows::Windows;
+use crate::with_threads;
+use proptest::prelude::*;
+
+/// Small whole numbers: sums of their products are exact in either type.
+fn whole(len: usize, seed: usize) -> Vec<f32> {
+    (0..len).map(|i| ((i * 7919 + seed * 104_729) % 13) as f32 - 6.0).collect()
+}
+
+fn sizes(
+    (images, groups, of_group): (usize, usize, [usize; 2]),
+    [image, kernel, stride, padding, dilation]: [[usize; 2]; 5],
+) -> Option<Sizes> {
+    let windows = Windows { kernel, stride, padding, dilation }.counts(image).ok()?;
+    let [channels, outputs] = of_group.map(|n| n * groups);
+    Some(Sizes { images, channels, outputs, groups, image, kernel, windows, stride, padding, dilation })
+}
+
+/// The three, and the same by their definition.
+fn three(s: &Sizes, x: &[f32], w: &[f32], g: &[f32]) -> ([Vec<f32>; 3], [Vec<f32>; 3]) {
+    let empty = || [vec![f32::NAN; g.len()], vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]];
+    let (mut fast, mut slow) = (empty(), empty().map(|a| vec![0.0; a.len()]));
+    f32::forward(s, x, w, None, &mut fast[0]);
+    f32::by_input(s, w, g, &mut fast[1]);
+    f32::by_weight(s, x, g, &mut fast[2]);
+    s.terms(|weight, window, place| {
+        slow[0][window] += x[place] * w[weight];
+        slow[1][place] += w[weight] * g[window];
+        slow[2][weight] += x[place] * g[window];
+    });
+    (fast, slow)
+}
+
+fn same(a: &[f32], b: &[f32]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a == b || a.is_nan() && b.is_nan())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Every stride, padding past the kernel's reach, dilation, grouping, and size, more images than a piece included.
+    #[test]
+    fn all_three_are_their_definition(
+        counts in (1usize..20, 1usize..4, [1usize..11, 1usize..11]),
+        image in [1usize..12, 1usize..24],
+        kernel in [1usize..5, 1usize..5],
+        stride in [1usize..5, 1usize..5],
+        padding in [0usize..6, 0usize..6],
+        dilation in [1usize..4, 1usize..4],
+        threads in 1usize..4,
+    ) {
+        if let Some(s) = sizes(counts, [image, kernel, stride, padding, dilation]) {
+            let [x, g] = s.of_image();
+            let (x, w, g) = (whole(s.images * x, 1), whole(s.weight(), 2), whole(s.images * g, 3));
+            let (fast, slow) = with_threads(threads, || three(&s, &x, &w, &g));
+            for (what, (fast, slow)) in ["forward", "by input", "by weight"].iter().zip(fast.iter().zip(&slow)) {
+                prop_assert!(fast == slow, "{what} {s:?}");
+            }
+        }
+    }
+
+    /// What is infinite or NaN shows where it is a term, and nowhere else.
+    #[test]
+    fn numbers_that_are_not_finite_stay_where_they_are(
+        stride in [1usize..3, 1usize..3],
+        padding in [0usize..3, 0usize..3],
+        which in 0usize..3,
+        at in 0usize..1000,
+        odd in prop::sample::select(vec![f32::NAN, f32::INFINITY, f32::NEG_INFINITY]),
+    ) {
+        let s = sizes((3, 2, [3, 2]), [[6, 7], [3, 2], stride, padding, [1, 1]]).unwrap();
+        let [x, g] = s.of_image();
+        let mut arrays = [whole(3 * x, 1), whole(s.weight(), 2), whole(3 * g, 3)];
+        let len = arrays[which].len();
+        arrays[which][at % len] = odd;
+        let ([y, dx, dw], [y_slow, dx_slow, dw_slow]) = three(&s, &arrays[0], &arrays[1], &arrays[2]);
+        // a weight that is not finite meets the padding's zeros too, as in PyTorch
+        prop_assert!(which == 1 || same(&y, &y_slow), "forward");
+        prop_assert!(same(&dx, &dx_slow) && same(&dw, &dw_slow));
+    }
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let numbers = |len: usize, seed: usize| -> Vec<f32> {
+        (0..len).map(|i| ((i * 7919 + seed) % 1013) as f32 / 506.0 - 1.0).collect()
+    };
+    for (of_group, image) in [([3, 16], [28, 28]), ([40, 70], [9, 9])] {
+        let s = sizes((30, 1, of_group), [image, [3, 3], [1, 1], [1, 1], [1, 1]]).unwrap();
+        let [x, g] = s.of_image();
+        let (x, w, g) = (numbers(30 * x, 1), numbers(s.weight(), 2), numbers(30 * g, 3));
+        let run = |threads| {
+            with_threads(threads, || {
+                let mut all = [vec![0.0; g.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
+                f32::forward(&s, &x, &w, Some(&w[..s.outputs]), &mut all[0]);
+                f32::by_input(&s, &w, &g, &mut all[1]);
+                f32::by_weight(&s, &x, &g, &mut all[2]);
+                all
+            })
+        };
+        let one = run(1);
+        assert!(one == run(2) && one == run(5));
+    }
+}

@@ -1,0 +1,28 @@
+//! Memory of a thread for the arrays that a loop needs beside its own, kept from call to call.
+
+use std::cell::RefCell;
+
+macro_rules! scratch {
+    ($t:ident) => {
+        pub(crate) mod $t {
+            use super::*;
+
+            thread_local! {
+                static MEMORY: RefCell<Vec<$t>> = const { RefCell::new(Vec::new()) };
+            }
+
+            /// Runs `f` with `len` zeros of this thread's memory.
+            pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [$t]) -> R) -> R {
+                // taken and put back: what runs inside may ask for memory of its own
+                let mut memory = MEMORY.take();
+                memory.clear();
+                memory.resize(len, 0.0);
+                let result = f(&mut memory);
+                MEMORY.set(memory);
+                result
+            }
+        }
+    };
+}
+scratch!(f32);
+scratch!(f64);
