@@ -69,34 +69,41 @@ macro_rules! in_pieces {
 }
 
 macro_rules! compiled {
-    ($t:ident) => {
+    ($t:ident, $bits:ident) => {
         pub(crate) mod $t {
             use super::*;
 
+            /// Without short circuits, which would be branches: a NaN is larger than all that is none.
             #[inline(always)]
+            #[allow(clippy::eq_op)]
             fn larger(a: $t, b: $t) -> bool {
-                a > b || (a.is_nan() && !b.is_nan())
+                (a > b) | ((a != a) & (b == b))
+            }
+
+            /// K pairs of a row, as the numbers to the left and those to the right.
+            #[inline(always)]
+            fn halves<const K: usize>(row: &[[$t; 2]], at: usize) -> [[$t; K]; 2] {
+                let pairs: &[[$t; 2]; K] = row[at..at + K].try_into().expect("K pairs");
+                let mut halves = [[0.0; K]; 2];
+                for k in 0..K {
+                    halves[0][k] = pairs[k][0];
+                }
+                for k in 0..K {
+                    halves[1][k] = pairs[k][1];
+                }
+                halves
             }
 
             /// Windows of two rows, which are given as pairs of numbers.
             #[inline(always)]
-            fn largest_of_four<const K: usize>(
-                at: usize,
-                rows: [&[[$t; 2]]; 2],
-                (y, index): (&mut [$t], &mut [$t]),
-            ) {
-                let rows: [&[[$t; 2]; K]; 2] =
-                    rows.map(#[inline(always)] |row| row[at..at + K].try_into().expect("K pairs"));
-                let (mut best, mut place) = ([0.0; K], [0.0; K]);
-                for k in 0..K {
-                    best[k] = rows[0][k][0];
-                }
-                for offset in 1..4 {
+            fn largest_of_four<const K: usize>(at: usize, rows: [&[[$t; 2]]; 2], (y, index): (&mut [$t], &mut [$t])) {
+                let ([first, second], [third, fourth]) = (halves::<K>(rows[0], at), halves::<K>(rows[1], at));
+                let (mut best, mut place) = (first, [0.0; K]);
+                for (x, offset) in [(second, 1.0), (third, 2.0), (fourth, 3.0)] {
                     for k in 0..K {
-                        let x = rows[offset / 2][k][offset % 2];
-                        let better = larger(x, best[k]);
-                        best[k] = if better { x } else { best[k] };
-                        place[k] = if better { offset as $t } else { place[k] };
+                        let better = larger(x[k], best[k]);
+                        best[k] = if better { x[k] } else { best[k] };
+                        place[k] = if better { offset } else { place[k] };
                     }
                 }
                 y[at..at + K].copy_from_slice(&best);
@@ -121,7 +128,7 @@ macro_rules! compiled {
                     let (y, index) = (&mut y[window..][..count], &mut index[window..][..count]);
                     for k in 0..count {
                         let x = x[from + k * step];
-                        let better = index[k] < 0.0 || larger(x, y[k]);
+                        let better = (index[k] < 0.0) | larger(x, y[k]);
                         y[k] = if better { x } else { y[k] };
                         index[k] = if better { offset as $t } else { index[k] };
                     }
@@ -171,17 +178,29 @@ macro_rules! compiled {
                 });
             }
 
+            /// The numbers g where the index is `offset`, and else 0.
+            #[inline(always)]
+            fn chosen<const K: usize>(g: &[$t; K], index: &[$t; K], offset: $t) -> [$t; K] {
+                let mut chosen = [0.0; K];
+                for k in 0..K {
+                    // by bits: a choice of numbers would become a branch for each
+                    let mask = <$bits>::from(index[k] == offset).wrapping_neg();
+                    chosen[k] = <$t>::from_bits(g[k].to_bits() & mask);
+                }
+                chosen
+            }
+
             /// Numbers of two rows, which are given as pairs.
             #[inline(always)]
             fn place_four<const K: usize>(at: usize, [g, index]: [&[$t]; 2], dx: &mut [&mut [[$t; 2]]; 2]) {
                 let g: &[$t; K] = g[at..at + K].try_into().expect("K numbers");
                 let index: &[$t; K] = index[at..at + K].try_into().expect("K numbers");
                 for (i, dx) in dx.iter_mut().enumerate() {
+                    let left = chosen(g, index, (2 * i) as $t);
+                    let right = chosen(g, index, (2 * i + 1) as $t);
                     let dx: &mut [[$t; 2]; K] = (&mut dx[at..at + K]).try_into().expect("K pairs");
                     for k in 0..K {
-                        let [left, right] = [2 * i, 2 * i + 1];
-                        dx[k][0] = if index[k] == left as $t { g[k] } else { 0.0 };
-                        dx[k][1] = if index[k] == right as $t { g[k] } else { 0.0 };
+                        dx[k] = [left[k], right[k]];
                     }
                 }
             }
@@ -257,5 +276,5 @@ macro_rules! compiled {
         }
     };
 }
-compiled!(f32);
-compiled!(f64);
+compiled!(f32, u32);
+compiled!(f64, u64);
