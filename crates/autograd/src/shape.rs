@@ -98,3 +98,58 @@ pub(crate) fn index_of(position: usize, shape: &[usize]) -> impl Iterator<Item =
 pub(crate) fn offset(position: usize, shape: &[usize], strides: &[isize]) -> isize {
     index_of(position, shape).map(|(axis, index)| index as isize * strides[axis]).sum()
 }
+
+/// Joins neighbouring axes that are, in the memory of each of N arrays, one axis; axes of size 1 are left out.
+pub(crate) fn join_axes<const N: usize>(shape: &[usize], strides: [&[isize]; N]) -> (Shape, [Strides; N]) {
+    let (mut joined, mut own): (Shape, [Strides; N]) = (Shape::new(), std::array::from_fn(|_| Strides::new()));
+    for (k, &size) in shape.iter().enumerate().filter(|(_, size)| **size != 1) {
+        let one = |(own, strides): (&Strides, &[isize])| own.last() == Some(&(strides[k] * size as isize));
+        if own.iter().zip(strides).all(one) && !joined.is_empty() {
+            *joined.last_mut().expect("an axis") *= size;
+            own.iter_mut().zip(strides).for_each(|(own, strides)| *own.last_mut().expect("an axis") = strides[k]);
+        } else {
+            joined.push(size);
+            own.iter_mut().zip(strides).for_each(|(own, strides)| own.push(strides[k]));
+        }
+    }
+    (joined, own)
+}
+
+/// The offsets in the memory of N arrays of each position of a shape, in order: those of [`offset`], without a division.
+pub(crate) struct Offsets<'a, const N: usize> {
+    shape: &'a [usize],
+    strides: [&'a [isize]; N],
+    index: Shape,
+    at: [isize; N],
+    left: usize,
+}
+
+impl<'a, const N: usize> Offsets<'a, N> {
+    pub(crate) fn new(shape: &'a [usize], strides: [&'a [isize]; N]) -> Self {
+        Offsets { shape, strides, index: SmallVec::from_elem(0, shape.len()), at: [0; N], left: count(shape) }
+    }
+}
+
+impl<const N: usize> Iterator for Offsets<'_, N> {
+    type Item = [isize; N];
+
+    #[inline]
+    fn next(&mut self) -> Option<[isize; N]> {
+        self.left = self.left.checked_sub(1)?;
+        let here = self.at;
+        for axis in (0..self.shape.len()).rev() {
+            self.index[axis] += 1;
+            for i in 0..N {
+                self.at[i] += self.strides[i][axis];
+            }
+            if self.index[axis] < self.shape[axis] {
+                break;
+            }
+            for i in 0..N {
+                self.at[i] -= self.strides[i][axis] * self.shape[axis] as isize;
+            }
+            self.index[axis] = 0;
+        }
+        Some(here)
+    }
+}

@@ -44,7 +44,7 @@ impl<T: Float> Forward<T> for LayerNorm<T> {
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let shape = self.weight.shape();
         assert!(x.shape().ends_with(shape), "LayerNorm: {:?} does not end in {shape:?}", x.shape());
-        x.layer_norm(shape.len(), self.eps) * &self.weight + &self.bias
+        x.layer_norm_affine(&self.weight, &self.bias, self.eps)
     }
 }
 

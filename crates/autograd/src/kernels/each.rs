@@ -2,14 +2,15 @@
 
 use super::PAD;
 
-/// The numbers of the arrays at a place. A function of its own, because the standard library's `map` is compiled anew
-/// for each closure: written out in the loops of the rules, it was four fifths of the crate's code.
+/// The numbers of the arrays at a place. A plain loop, because the standard library's `map` is compiled anew for each
+/// closure (written out in the loops of the rules, it was four fifths of the crate's code), and not always inlined.
 #[inline(always)]
-fn at<A: Copy, X: AsRef<[A]>, const N: usize>(x: &[X; N], i: usize) -> [A; N] {
-    std::array::from_fn(
-        #[inline(always)]
-        |k| x[k].as_ref()[i],
-    )
+fn at<A: Copy + Default, X: AsRef<[A]>, const N: usize>(x: &[X; N], i: usize) -> [A; N] {
+    let mut numbers = [A::default(); N];
+    for k in 0..N {
+        numbers[k] = x[k].as_ref()[i];
+    }
+    numbers
 }
 
 #[inline(always)]
@@ -29,7 +30,7 @@ fn cut<A, const N: usize>(x: [&[A]; N], len: usize) -> [&[A]; N] {
 /// numbers, which small models are made of, take straight code that becomes one vector; a loop would take them for its
 /// remainder and go number by number.
 #[inline(always)]
-pub(crate) fn each<A: Copy, B, const N: usize, const M: usize>(
+pub(crate) fn each<A: Copy + Default, B, const N: usize, const M: usize>(
     x: [&[A]; N],
     y: [&[A]; M],
     out: &mut [B],

@@ -13,7 +13,7 @@ pub struct Lane<T, const MODE: u8>(pub(crate) T);
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub trait AnyLane: Numeric {
-    type T: Copy;
+    type T: Copy + Default;
     fn new(value: Self::T) -> Self;
     fn get(self) -> Self::T;
     fn zero() -> Self;

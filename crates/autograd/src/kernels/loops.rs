@@ -28,10 +28,11 @@ fn is_past<L: AnyLane, R: Rule<N>, const N: usize>(x: [L::T; N]) -> bool {
 /// The numbers of a place as those of the rule.
 #[inline(always)]
 fn numbers<L: AnyLane, const N: usize>(x: [L::T; N]) -> [Num<L>; N] {
-    x.map(
-        #[inline(always)]
-        |x| Num(L::new(x)),
-    )
+    let mut numbers = [Num(L::zero()); N];
+    for k in 0..N {
+        numbers[k] = Num(L::new(x[k]));
+    }
+    numbers
 }
 
 /// `f(x)` of one place

@@ -109,7 +109,7 @@ fn outer<L: AnyLane>(p: &mut Product<'_, L::T>) {
 const WIDTH: usize = 16;
 
 #[inline(always)]
-fn dot<L: AnyLane>(a: &[L::T], b: &[L::T]) -> L {
+pub(super) fn dot<L: AnyLane>(a: &[L::T], b: &[L::T]) -> L {
     let mut lanes = [L::zero(); WIDTH];
     for (a, b) in a.chunks_exact(WIDTH).zip(b.chunks_exact(WIDTH)) {
         for i in 0..WIDTH {

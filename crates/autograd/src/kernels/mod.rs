@@ -10,6 +10,7 @@
 pub(crate) mod block;
 pub(crate) mod checked;
 pub(crate) mod convolution;
+mod copy;
 pub(crate) mod each;
 mod in_place;
 pub(crate) mod lane;
@@ -35,6 +36,8 @@ pub(crate) const PAD: usize = 16;
 
 type Normalize<T> = fn(normalize::Layout, [&[T]; 2], [Option<&[T]>; 2], f64, &mut [T]);
 type NormalizeByInput<T> = fn(normalize::Layout, [&[T]; 4], Option<&[T]>, f64, &mut [T]);
+type NormalizeRows<T> = fn(usize, &[T], Option<[&[T]; 2]>, f64, &mut [T]);
+type RowsByInput<T> = fn(usize, [&[T]; 2], Option<&[T]>, f64, &mut [T]);
 type Convolution<T> = fn(&convolution::Sizes, &[T], &[T], Option<&[T]>, &mut [T]);
 type Convolved<T> = fn(&convolution::Sizes, &[T], &[T], &mut [T]);
 
@@ -62,14 +65,19 @@ pub struct Kernels<T: 'static> {
     /// its gradients: by bias and weight, and by x
     pub(crate) normalize_sums: fn(normalize::Layout, [&[T]; 3], f64, &mut [T]),
     pub(crate) normalize_by_input: NormalizeByInput<T>,
+    /// the same for rows of so many numbers: forward, and the gradients by x, and by bias and weight
+    pub(crate) normalize_rows: NormalizeRows<T>,
+    pub(crate) rows_by_input: RowsByInput<T>,
+    pub(crate) rows_by_affine: fn(usize, [&[T]; 2], f64, &mut [T]),
     /// over the middle axis of `outer × n × inner`
     pub(crate) sum: fn(&[T], [usize; 3], &mut [T]),
     pub(crate) max: fn(&[T], [usize; 3], &mut [T]),
     pub(crate) min: fn(&[T], [usize; 3], &mut [T]),
     /// the largest of a row, and the logarithm of the sum of exponentials relative to it
     pub(crate) log_sum_exp: fn(&[T]) -> (T, T),
-    /// `y ← e^(x − ln Σ eˣ)`
-    pub(crate) softmax: fn(&[T], &mut [T]),
+    /// `y ← e^(x − ln Σ eˣ)` for rows of so many numbers, and `dx ← y · (g − Σ g y)`
+    pub(crate) softmax: fn(usize, &[T], &mut [T]),
+    pub(crate) softmax_by_input: fn(usize, &[T], &[T], &mut [T]),
     /// `x ← x + y`
     pub(crate) add_assign: fn(&mut [T], &[T]),
     /// `x ← x · y`
@@ -97,11 +105,15 @@ pub(crate) static F32: Kernels<f32> = Kernels {
     normalize: normalize::f32::normalize,
     normalize_sums: normalize::f32::gradient_sums,
     normalize_by_input: normalize::f32::gradient_by_input,
+    normalize_rows: normalize::f32::normalize_rows,
+    rows_by_input: normalize::f32::rows_by_input,
+    rows_by_affine: normalize::f32::rows_by_affine,
     sum: reduce::f32::sum,
     max: reduce::f32::max,
     min: reduce::f32::min,
     log_sum_exp: softmax::f32::log_sum_exp,
     softmax: softmax::f32::softmax,
+    softmax_by_input: softmax::f32::softmax_by_input,
     add_assign: in_place::f32::add_assign,
     mul_assign: in_place::f32::mul_assign,
     add_number: in_place::f32::add_number,
@@ -126,11 +138,15 @@ pub(crate) static F64: Kernels<f64> = Kernels {
     normalize: normalize::f64::normalize,
     normalize_sums: normalize::f64::gradient_sums,
     normalize_by_input: normalize::f64::gradient_by_input,
+    normalize_rows: normalize::f64::normalize_rows,
+    rows_by_input: normalize::f64::rows_by_input,
+    rows_by_affine: normalize::f64::rows_by_affine,
     sum: reduce::f64::sum,
     max: reduce::f64::max,
     min: reduce::f64::min,
     log_sum_exp: softmax::f64::log_sum_exp,
     softmax: softmax::f64::softmax,
+    softmax_by_input: softmax::f64::softmax_by_input,
     add_assign: in_place::f64::add_assign,
     mul_assign: in_place::f64::mul_assign,
     add_number: in_place::f64::add_number,

@@ -1,4 +1,5 @@
-//! The loops of batch normalisation, over planes: the numbers of one image and one channel, which lie side by side.
+//! The loops of normalisation: of channels, over planes (the numbers of one image and one channel, which lie side by
+//! side), and of rows.
 //!
 //! Sums of a plane are added up in lanes, at most [`DEEP`] numbers each, then in `f64`; sums of planes in the order of
 //! the images. So they are accurate, and no result depends on the number of threads.
@@ -209,6 +210,112 @@ macro_rules! compiled {
                     dispatch!(_MODE => for ((dx, &x), &g) in dx.iter_mut().zip(x).zip(g) {
                         *dx = scale * (g - offset - (x - mean) * slope);
                     });
+                });
+            }
+
+            /// Rows of a piece of work, whose sums are added up before those of other pieces are.
+            fn rows_of_piece(n: usize) -> usize {
+                (GRAIN / 8 / n.max(1)).max(1)
+            }
+
+            /// The mean of a row, what rounding took from it, and `1/√(variance + eps)`.
+            #[inline(always)]
+            fn of_row(x: &[$t], eps: f64) -> [$t; 3] {
+                let n = x.len() as f64;
+                let [sum, _] = sums(x, x, #[inline(always)] |x, _| x, #[inline(always)] |_, _| 0.0);
+                let mean = (sum / n) as $t;
+                let [rest, squares] =
+                    sums(x, x, #[inline(always)] |x, _| x - mean, #[inline(always)] |x, _| (x - mean) * (x - mean));
+                let rest = rest / n;
+                let variance = (squares / n - rest * rest).max(0.0);
+                [mean, rest as $t, (1.0 / (variance + eps).sqrt()) as $t]
+            }
+
+            /// `y ← (x − mean)/√(variance + eps) · weight + bias` for each row.
+            pub(crate) fn normalize_rows(
+                n: usize,
+                x: &[$t],
+                affine: Option<[&[$t]; 2]>,
+                eps: f64,
+                y: &mut [$t],
+            ) {
+                let (piece, work) = (rows_of_piece(n) * n, y.len());
+                queue(y.chunks_mut(piece).zip(x.chunks(piece)), pieces(work, GRAIN), |(y, x)| {
+                    dispatch!(_MODE => for (y, x) in y.chunks_exact_mut(n).zip(x.chunks_exact(n)) {
+                        let [mean, rest, inverse] = of_row(x, eps);
+                        match affine {
+                            Some([weight, bias]) => {
+                                let (weight, bias) = (&weight[..n], &bias[..n]);
+                                for j in 0..n {
+                                    y[j] = ((x[j] - mean) - rest) * inverse * weight[j] + bias[j];
+                                }
+                            }
+                            None => y.iter_mut().zip(x).for_each(|(y, &x)| *y = ((x - mean) - rest) * inverse),
+                        }
+                    });
+                });
+            }
+
+            /// `dx ← (g′ − mean(g′) − x̂ · mean(g′ · x̂))/√(variance + eps)` for each row, with `g′ = g · weight`.
+            pub(crate) fn rows_by_input(
+                n: usize,
+                [x, g]: [&[$t]; 2],
+                weight: Option<&[$t]>,
+                eps: f64,
+                dx: &mut [$t],
+            ) {
+                let (piece, work) = (rows_of_piece(n) * n, dx.len());
+                let parts = dx.chunks_mut(piece).zip(x.chunks(piece).zip(g.chunks(piece)));
+                queue(parts, pieces(work, GRAIN), |(dx, (x, g))| {
+                    dispatch!(_MODE => {
+                        let rows = dx.chunks_exact_mut(n).zip(x.chunks_exact(n)).zip(g.chunks_exact(n));
+                        for ((dx, x), g) in rows {
+                            let [mean, rest, inverse] = of_row(x, eps);
+                            // dx holds g′ until its sums are known
+                            match weight {
+                                Some(weight) => {
+                                    dx.iter_mut().zip(g).zip(weight).for_each(|((dx, &g), &w)| *dx = g * w);
+                                }
+                                None => dx.copy_from_slice(g),
+                            }
+                            let [sum, product] = sums(
+                                x,
+                                dx,
+                                #[inline(always)]
+                                |_, g| g,
+                                #[inline(always)]
+                                |x, g| g * ((x - mean) - rest),
+                            );
+                            let offset = (sum / n as f64) as $t;
+                            let slope = (product / n as f64) as $t * inverse * inverse;
+                            for (dx, &x) in dx.iter_mut().zip(x) {
+                                *dx = inverse * (*dx - offset - ((x - mean) - rest) * slope);
+                            }
+                        }
+                    });
+                });
+            }
+
+            /// `Σ g` and `Σ g · x̂` over the rows, two rows: the gradients by bias and weight.
+            pub(crate) fn rows_by_affine(n: usize, [x, g]: [&[$t]; 2], eps: f64, out: &mut [$t]) {
+                let piece = rows_of_piece(n) * n;
+                let count = x.len().div_ceil(piece).max(1);
+                scratch::$t::with_scratch(count * 2 * n, |pieces_sums| {
+                    let parts = pieces_sums.chunks_mut((2 * n).max(1)).zip(x.chunks(piece).zip(g.chunks(piece)));
+                    queue(parts, pieces(x.len(), GRAIN), |(sums, (x, g))| {
+                        let (by_bias, by_weight) = sums.split_at_mut(n);
+                        dispatch!(_MODE => for (x, g) in x.chunks_exact(n).zip(g.chunks_exact(n)) {
+                            let [mean, rest, inverse] = of_row(x, eps);
+                            by_bias.iter_mut().zip(g).for_each(|(sum, &g)| *sum += g);
+                            for ((sum, &g), &x) in by_weight.iter_mut().zip(g).zip(x) {
+                                *sum += g * (((x - mean) - rest) * inverse);
+                            }
+                        });
+                    });
+                    out.fill(0.0);
+                    for sums in pieces_sums.chunks_exact(2 * n) {
+                        out.iter_mut().zip(sums).for_each(|(out, &sum)| *out += sum);
+                    }
                 });
             }
         }

@@ -1,8 +1,10 @@
 //! Exponentials of a row relative to its largest number, so that none overflows.
 
 use super::lane::{AnyLane, Lane};
+use super::matmul::dot;
 use super::reduce::{Pairwise, fold};
 use super::simd::dispatch;
+use super::threads::{GRAIN, split_by};
 
 const WIDTH: usize = 16;
 /// Exponentials added up before they are paired with those of the next block.
@@ -90,8 +92,23 @@ macro_rules! compiled {
             pub(crate) fn log_sum_exp(row: &[$t]) -> ($t, $t) {
                 dispatch!(MODE => super::log_sum_exp::<Lane<$t, MODE>>(row))
             }
-            pub(crate) fn softmax(x: &[$t], y: &mut [$t]) {
-                dispatch!(MODE => super::softmax::<Lane<$t, MODE>>(x, y))
+            /// Each row of n numbers.
+            pub(crate) fn softmax(n: usize, x: &[$t], y: &mut [$t]) {
+                split_by(y, n, GRAIN / 4, |start, y| {
+                    dispatch!(MODE => for (x, y) in x[start..].chunks_exact(n).zip(y.chunks_exact_mut(n)) {
+                        super::softmax::<Lane<$t, MODE>>(x, y);
+                    });
+                });
+            }
+            /// `dx ← y · (g − Σ g y)` for each row of n numbers.
+            pub(crate) fn softmax_by_input(n: usize, y: &[$t], g: &[$t], dx: &mut [$t]) {
+                split_by(dx, n, GRAIN / 4, |start, dx| {
+                    let rows = y[start..].chunks_exact(n).zip(g[start..].chunks_exact(n));
+                    dispatch!(MODE => for ((y, g), dx) in rows.zip(dx.chunks_exact_mut(n)) {
+                        let sum = dot::<Lane<$t, MODE>>(y, g).get();
+                        dx.iter_mut().zip(y).zip(g).for_each(|((dx, &y), &g)| *dx = y * (g - sum));
+                    });
+                });
             }
         }
     };
@@ -119,9 +136,9 @@ mod tests {
                 let wide: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
                 let max = wide.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let mut y = vec![0.0; n];
-                f32::softmax(&x, &mut y);
+                f32::softmax(x.len(), &x, &mut y);
                 let mut double = vec![0.0; n];
-                f64::softmax(&wide, &mut double);
+                f64::softmax(wide.len(), &wide, &mut double);
                 for (i, exact) in exact(&wide).into_iter().enumerate() {
                     let bound = 6.0 + max - wide[i];
                     let single = (f64::from(y[i]) - exact).abs() / exact / f64::from(f32::EPSILON);

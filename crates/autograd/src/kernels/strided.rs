@@ -2,7 +2,8 @@
 
 use std::ops::AddAssign;
 
-use crate::shape::offset;
+use super::copy::copy;
+use crate::shape::{Offsets, join_axes};
 
 /// Where the elements of an array of `shape` lie in another's storage: element `i` at `offset + Σ i·strides`.
 #[derive(Clone, Copy)]
@@ -16,12 +17,10 @@ impl Strided<'_> {
     /// Calls `row(position in the contiguous array, position in the storage, stride, length)` for each run along
     /// the last axis.
     fn rows(&self, mut row: impl FnMut(usize, usize, isize, usize)) {
-        let Some((&length, outer)) = self.shape.split_last() else { return row(0, self.offset, 0, 1) };
-        let rows: usize = outer.iter().product();
-        let stride = self.strides[outer.len()];
-        for r in 0..rows {
-            let position = self.offset as isize + offset(r, outer, self.strides);
-            row(r * length, position as usize, stride, length);
+        let (shape, [strides]) = join_axes(self.shape, [self.strides]);
+        let Some((&length, outer)) = shape.split_last() else { return row(0, self.offset, 0, 1) };
+        for (r, [at]) in Offsets::new(outer, [&strides]).enumerate() {
+            row(r * length, (self.offset as isize + at) as usize, strides[outer.len()], length);
         }
     }
 }
@@ -30,7 +29,7 @@ impl Strided<'_> {
 pub(crate) fn read<T: Copy>(at: &Strided<'_>, storage: &[T], out: &mut [T]) {
     at.rows(|to, from, stride, length| match stride {
         _ if length == 0 => {}
-        1 => out[to..to + length].copy_from_slice(&storage[from..from + length]),
+        1 => copy(&storage[from..from + length], &mut out[to..to + length]),
         0 => out[to..to + length].fill(storage[from]),
         _ => {
             for (i, out) in out[to..to + length].iter_mut().enumerate() {

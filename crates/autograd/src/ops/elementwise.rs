@@ -15,7 +15,7 @@
 use crate::calculus::Rule;
 use crate::engine::tensor::Sweep;
 use crate::kernels::threads::{GRAIN, split};
-use crate::shape::{broadcast_shape, broadcast_strides, offset};
+use crate::shape::{Offsets, broadcast_shape, broadcast_strides, join_axes};
 use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, Value, Var, View, Vjp};
 
 macro_rules! elementwise {
@@ -206,11 +206,13 @@ pub(crate) fn forward<T: Float, R: Rule<N>, const N: usize>(
     // row by row along the last axis: each operand runs along the row, except at most one, which is one number for the
     // row
     let strides = inputs.each_ref().map(|x| broadcast_strides(x.shape(), shape));
-    let (&length, outer) = shape.split_last().expect("shapes that differ have an axis");
-    let stays = strides.each_ref().map(|strides| length > 1 && strides[outer.len()] == 0);
-    for (row, out) in output.data().chunks_exact_mut(length).enumerate() {
+    let (joined, strides) = join_axes(shape, strides.each_ref().map(|strides| &strides[..]));
+    let (length, outer) = joined.split_last().map_or((1, &[][..]), |(&length, outer)| (length, outer));
+    let stays = strides.each_ref().map(|strides| strides.last() == Some(&0));
+    let offsets = Offsets::new(outer, strides.each_ref().map(|strides| &strides[..]));
+    for (at, out) in offsets.zip(output.data().chunks_exact_mut(length)) {
         let x: [&[T]; N] = std::array::from_fn(|i| {
-            let at = offset(row, outer, &strides[i]) as usize;
+            let at = at[i] as usize;
             &inputs[i].data()[at..at + if stays[i] { 1 } else { length }]
         });
         match stays.iter().position(|stays| *stays) {

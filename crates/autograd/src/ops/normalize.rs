@@ -4,56 +4,6 @@ use crate::ops::elementwise::Elementwise;
 use crate::ops::exponential::PowNumber;
 use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
-/// `y = (x − mean) / √(variance + eps)` along the last axis.
-#[derive(Debug)]
-struct Standardize {
-    eps: f64,
-}
-
-impl Standardize {
-    /// `r ⊙ (g − mean(g) − y ⊙ mean(g ⊙ y))` with `r = 1/√(variance + eps)`: the Jacobian, which is symmetric, times g.
-    fn times<T: Float, V: Tensor<T>>(&self, [x, y, g]: [V; 3]) -> V {
-        let last = x.shape().len() - 1;
-        let n = x.shape()[last] as f64;
-        let mean = |x: &V| x.sum_keep(&[last]) / n;
-        let deviation = x.clone() - mean(&x);
-        let deviation = deviation.clone() - mean(&deviation);
-        let variance = mean(&(deviation.clone() * deviation));
-        let r = V::apply(Elementwise(PowNumber { exponent: -0.5 }), &[&(variance + self.eps)]);
-        let moved = g.clone() - mean(&g) - y.clone() * mean(&(g * y));
-        moved * r
-    }
-}
-
-impl<T: Float> Operation<T> for Standardize {
-    fn name(&self) -> &'static str {
-        "standardize"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
-        Ok(Shape::from_slice(inputs[0]))
-    }
-    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-        let n = inputs[0].shape()[inputs[0].shape().len() - 1];
-        for (x, y) in inputs[0].data().chunks_exact(n.max(1)).zip(output.data().chunks_exact_mut(n.max(1))) {
-            let mut mean = [T::default()];
-            (T::kernels().sum)(x, [1, n, 1], &mut mean);
-            let mean = mean[0] / T::from_f64(n as f64);
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - mean);
-            // the mean was rounded; the small mean that remains would count as variance
-            let rest: f64 = y.iter().map(|y| y.to_f64()).sum::<f64>() / n as f64;
-            y.iter_mut().for_each(|y| *y -= T::from_f64(rest));
-            let squares: f64 = y.iter().map(|y| y.to_f64() * y.to_f64()).sum();
-            (T::kernels().mul_number)(y, T::from_f64(1.0 / (squares / n as f64 + self.eps).sqrt()));
-        }
-    }
-    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
-        cx.add(0, || self.times([cx.input(0), cx.output(), cx.grad()]));
-    }
-    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-        Some(self.times([cx.input(0), cx.output(), cx.tangent(0)?]))
-    }
-}
-
 /// Batch normalisation of each channel, which is axis 1. The inputs are x, its statistics (which are a function of x,
 /// kept for the rule) and, if it is affine, a weight and a bias for each channel.
 #[derive(Debug)]
@@ -66,29 +16,29 @@ fn layout(shape: &[usize]) -> [usize; 3] {
     [shape[0], shape[1], shape[2..].iter().product()]
 }
 
-/// x̂ and `1/√(variance + eps)`, computed with operations, where derivatives are to be differentiated again.
+/// x̂ and `1/√(variance + eps)` over some axes, computed with operations: where derivatives are differentiated again.
 struct Standardized<V> {
     x: V,
     inverse: V,
-    axes: Vec<usize>,
+    axes: Shape,
     n: f64,
 }
 
 impl<V> Standardized<V> {
-    fn new<T: Float>(x: V, eps: f64) -> Self
+    fn new<T: Float>(x: V, axes: Shape, eps: f64) -> Self
     where
         V: Tensor<T>,
     {
-        let axes: Vec<usize> = (0..x.shape().len()).filter(|&axis| axis != 1).collect();
         let n = axes.iter().map(|&axis| x.shape()[axis]).product::<usize>() as f64;
         let mean = |x: &V| x.sum_keep(&axes) / n;
         let deviation = x.clone() - mean(&x);
+        // the mean was rounded; the small mean that remains would count as variance
         let deviation = deviation.clone() - mean(&deviation);
         let variance = mean(&(deviation.clone() * deviation.clone()));
         let inverse = V::apply(Elementwise(PowNumber { exponent: -0.5 }), &[&(variance + eps)]);
         Standardized { x: deviation * inverse.clone(), inverse, axes, n }
     }
-    /// The Jacobian of x̂, which is symmetric, times g.
+    /// `(g − mean(g) − x̂ · mean(g · x̂))/√(variance + eps)`: the Jacobian of x̂, which is symmetric, times g.
     fn times<T: Float>(&self, g: V) -> V
     where
         V: Tensor<T>,
@@ -97,23 +47,24 @@ impl<V> Standardized<V> {
         let moved = g.clone() - mean(&g) - self.x.clone() * mean(&(g * self.x.clone()));
         moved * self.inverse.clone()
     }
-    /// The sum of each channel.
-    fn sum<T: Float>(&self, x: V) -> V
-    where
-        V: Tensor<T>,
-    {
-        let channels = x.shape()[1];
-        x.sum_keep(&self.axes).reshape(&[channels])
-    }
-    /// A number for each channel, in a shape that broadcasts.
-    fn along<T: Float>(&self, numbers: V) -> V
-    where
-        V: Tensor<T>,
-    {
-        let mut shape: Shape = self.axes.iter().map(|_| 1).collect();
-        shape.insert(1, numbers.shape()[0]);
-        numbers.reshape(&shape)
-    }
+}
+
+/// All axes but that of the channels.
+fn others(axes: usize) -> Shape {
+    (0..axes).filter(|&axis| axis != 1).collect()
+}
+
+/// The sum of each channel.
+fn sum_of_channels<T: Float, V: Tensor<T>>(x: V) -> V {
+    let channels = x.shape()[1];
+    x.sum_keep(&others(x.shape().len())).reshape(&[channels])
+}
+
+/// A number for each channel, in a shape that broadcasts to so many axes.
+fn along_channels<T: Float, V: Tensor<T>>(numbers: V, axes: usize) -> V {
+    let mut shape = Shape::from_elem(1, axes);
+    shape[1] = numbers.shape()[0];
+    numbers.reshape(&shape)
 }
 
 impl<T: Float> Operation<T> for BatchNorm {
@@ -159,25 +110,102 @@ impl<T: Float> Operation<T> for BatchNorm {
             });
             return;
         }
-        let own = Standardized::new(x, eps);
+        let axes = x.shape().len();
+        let own = Standardized::new(x, others(axes), eps);
         if weight.is_some() {
-            cx.add(2, || own.sum(g.clone() * own.x.clone()));
-            cx.add(3, || own.sum(g.clone()));
+            cx.add(2, || sum_of_channels(g.clone() * own.x.clone()));
+            cx.add(3, || sum_of_channels(g.clone()));
         }
         cx.add(0, || match weight {
-            Some(weight) => own.times(g.clone() * own.along(weight)),
+            Some(weight) => own.times(g.clone() * along_channels(weight, axes)),
             None => own.times(g.clone()),
         });
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-        let own = Standardized::new(cx.input(0), self.eps);
+        let axes = cx.output().shape().len();
+        let own = Standardized::new(cx.input(0), others(axes), self.eps);
         if cx.inputs() == 2 {
             return cx.tangent(0).map(|dx| own.times(dx));
         }
         let terms = [
-            cx.tangent(0).map(|dx| own.times(dx) * own.along(cx.input(2))),
-            cx.tangent(2).map(|weight| own.x.clone() * own.along(weight)),
-            cx.tangent(3).map(|bias| own.along(bias)),
+            cx.tangent(0).map(|dx| own.times(dx) * along_channels(cx.input(2), axes)),
+            cx.tangent(2).map(|weight| own.x.clone() * along_channels(weight, axes)),
+            cx.tangent(3).map(|bias| along_channels(bias, axes)),
+        ];
+        cx.sum(terms.into_iter().flatten())
+    }
+}
+
+/// Normalisation of each row of a matrix, with a weight and a bias for each column if it is affine.
+#[derive(Debug)]
+struct LayerNorm {
+    eps: f64,
+}
+
+impl<T: Float> Operation<T> for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer_norm"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        Ok(Shape::from_slice(inputs[0]))
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        let n = inputs[0].shape()[1];
+        let affine = (inputs.len() == 3).then(|| [inputs[1].data(), inputs[2].data()]);
+        if n > 0 {
+            (T::kernels().normalize_rows)(n, inputs[0].data(), affine, self.eps, output.data());
+        }
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        let (x, g, eps, kernels) = (cx.input(0), cx.grad(), self.eps, T::kernels());
+        let weight = (cx.inputs() == 3).then(|| cx.input(1));
+        let (shape, n) = (Shape::from_slice(x.shape()), x.shape()[1]);
+        if n == 0 {
+            (0..cx.inputs()).for_each(|i| cx.none(i));
+            return;
+        }
+        if weight.is_some() && (cx.wants(1) || cx.wants(2)) {
+            let sums = cx.numbers(&[x.clone(), g.clone()], &[2, n], |views, mut out| {
+                (kernels.rows_by_affine)(n, [views[0].data(), views[1].data()], eps, out.data());
+            });
+            let row = |row: usize| {
+                let copy = |views: &[View<'_, T>], mut out: Output<'_, T>| {
+                    out.data().copy_from_slice(&views[0].data()[row * n..][..n]);
+                };
+                sums.as_ref().map(|sums| cx.numbers(std::slice::from_ref(sums), &[n], copy).expect("numbers"))
+            };
+            let sum = |x: V| x.sum_keep(&[0]).reshape(&[n]);
+            let own = || Standardized::new(x.clone(), Shape::from_slice(&[1]), eps);
+            cx.add(1, || row(1).unwrap_or_else(|| sum(g.clone() * own().x)));
+            cx.add(2, || row(0).unwrap_or_else(|| sum(g.clone())));
+        } else if weight.is_some() {
+            cx.none(1);
+            cx.none(2);
+        }
+        cx.add(0, || {
+            let arrays: Vec<V> = [x.clone(), g.clone()].into_iter().chain(weight.clone()).collect();
+            let numbers = cx.numbers(&arrays, &shape, |views, mut out| {
+                let (arrays, weight) = ([views[0].data(), views[1].data()], views.get(2).map(View::data));
+                (kernels.rows_by_input)(n, arrays, weight, eps, out.data());
+            });
+            numbers.unwrap_or_else(|| {
+                let own = Standardized::new(x, Shape::from_slice(&[1]), eps);
+                own.times(match weight {
+                    Some(weight) => g * weight,
+                    None => g,
+                })
+            })
+        });
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        let own = Standardized::new(cx.input(0), Shape::from_slice(&[1]), self.eps);
+        if cx.inputs() == 1 {
+            return cx.tangent(0).map(|dx| own.times(dx));
+        }
+        let terms = [
+            cx.tangent(0).map(|dx| own.times(dx) * cx.input(1)),
+            cx.tangent(1).map(|weight| own.x.clone() * weight),
+            cx.tangent(2),
         ];
         cx.sum(terms.into_iter().flatten())
     }
@@ -202,11 +230,43 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn layer_norm(self, axes: usize, eps: f64) -> Self {
+        self.as_rows(axes).unary(LayerNorm { eps }).reshape(self.shape())
+    }
+
+    /// [`layer_norm`](Self::layer_norm) over the last axes, which have the shape of `weight` and `bias`; then times
+    /// `weight` and plus `bias`, as one operation.
+    ///
+    /// # Panics
+    /// If the last axes have another shape than weight or bias.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(array![[1.0, 3.0], [10.0, 30.0]]);
+    /// assert_eq!(x.layer_norm_affine([2.0, 1.0], [0.0, 0.5], 0.0).data(), [-2.0, 1.5, -2.0, 1.5]);
+    /// ```
+    #[track_caller]
+    pub fn layer_norm_affine(self, weight: impl IntoVar<'t, T>, bias: impl IntoVar<'t, T>, eps: f64) -> Self {
+        let affine = [weight.into_var(self.tape()), bias.into_var(self.tape())];
+        let (shape, own) = (self.shape(), affine[0].shape());
+        assert!(
+            shape.ends_with(own) && affine[1].shape() == own,
+            "layer_norm_affine: {shape:?} with weight {own:?} and bias {:?}; they must have the shape of its last axes",
+            affine[1].shape()
+        );
+        let rows = self.as_rows(own.len());
+        let [weight, bias] = affine.map(|numbers| numbers.reshape([rows.shape()[1]]));
+        self.tape().apply(LayerNorm { eps }, [rows, weight, bias]).reshape(shape)
+    }
+
+    /// A matrix whose rows are the last axes.
+    #[track_caller]
+    fn as_rows(self, axes: usize) -> Self {
         let shape = self.shape();
         assert!(axes <= shape.len(), "layer_norm: over the last {axes} axes of {shape:?}, which has {}", shape.len());
-        let n: usize = shape[shape.len() - axes..].iter().product();
-        let rows: usize = shape[..shape.len() - axes].iter().product();
-        self.reshape([rows, n]).unary(Standardize { eps }).reshape(shape)
+        let [rows, n] =
+            [&shape[..shape.len() - axes], &shape[shape.len() - axes..]].map(|s| s.iter().product::<usize>());
+        self.reshape([rows, n])
     }
 
     /// Batch normalisation by the statistics of the batch itself (Ioffe, Szegedy 2015,
@@ -302,6 +362,9 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
     vec![
         check!("layer_norm", x(), |v| v[0].layer_norm(1, 1e-5)),
         check!("layer_norm", x(), |v| v[0].square().layer_norm(2, 0.1)),
+        check!("layer_norm", vec![numbers(&[2, 3, 5], 0.3), numbers(&[5], 5.0), numbers(&[5], 9.0)], |v| {
+            v[0].square().layer_norm_affine(v[1].square(), v[2].square(), 0.1).square()
+        }),
         check!("batch_norm", x(), |v| v[0].square().batch_norm(1e-3)),
         check!("batch_norm", vec![numbers(&[2, 3, 4, 5], 0.3), numbers(&[3], 5.0), numbers(&[3], 9.0)], |v| {
             v[0].square().batch_norm_affine(v[1].square(), v[2].square(), 1e-3).0.square()

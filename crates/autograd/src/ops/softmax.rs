@@ -40,12 +40,27 @@ impl<T: Float> Operation<T> for Softmax {
         Ok(Shape::from_slice(inputs[0]))
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-        rows(inputs[0].shape(), self.axis, inputs[0].data(), output.data(), T::kernels().softmax);
+        let (shape, x, softmax) = (inputs[0].shape(), inputs[0].data(), T::kernels().softmax);
+        match shape[self.axis] {
+            0 => {}
+            n if self.axis + 1 == shape.len() => softmax(n, x, output.data()),
+            n => rows(shape, self.axis, x, output.data(), |x, y| softmax(n, x, y)),
+        }
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         // y ⊙ (g − Σ g y)
         cx.add(0, || {
             let (g, y) = (cx.grad(), cx.output());
+            let shape = Shape::from_slice(y.shape());
+            let n = shape[self.axis];
+            if n > 0 && self.axis + 1 == shape.len() {
+                let by_input = |views: &[View<'_, T>], mut out: Output<'_, T>| {
+                    (T::kernels().softmax_by_input)(n, views[0].data(), views[1].data(), out.data());
+                };
+                if let Some(dx) = cx.numbers(&[y.clone(), g.clone()], &shape, by_input) {
+                    return dx;
+                }
+            }
             (g.clone() - (g * y.clone()).sum_keep(&[self.axis])) * y
         });
     }

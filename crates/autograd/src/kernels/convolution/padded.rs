@@ -9,6 +9,8 @@
 //! Windows that are `stride` apart would skip numbers. The image is therefore stored as `stride` × `stride` phases:
 //! planes of the numbers whose rows and columns have one remainder each.
 
+use crate::kernels::copy::copy;
+
 /// How an image lies in its buffer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Padded {
@@ -79,31 +81,5 @@ impl Padded {
                 }
             }
         }
-    }
-}
-
-/// Copies a row in pieces of one register, the last of which may overlap the one before: rows are short, and a call to
-/// copy memory takes longer than the copy.
-#[inline(always)]
-pub(super) fn copy<T: Copy>(from: &[T], to: &mut [T]) {
-    match from.len() {
-        16.. => pieces::<T, 16>(from, to),
-        8.. => pieces::<T, 8>(from, to),
-        4.. => pieces::<T, 4>(from, to),
-        _ => to.iter_mut().zip(from).for_each(|(to, &from)| *to = from),
-    }
-}
-
-#[inline(always)]
-fn pieces<T: Copy, const N: usize>(from: &[T], to: &mut [T]) {
-    let last = from.len() - N;
-    let mut at = 0;
-    loop {
-        let piece: [T; N] = from[at..at + N].try_into().expect("N numbers");
-        to[at..at + N].copy_from_slice(&piece);
-        if at == last {
-            return;
-        }
-        at = (at + N).min(last);
     }
 }

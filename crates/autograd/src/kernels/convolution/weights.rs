@@ -1,7 +1,8 @@
 //! What belongs to the weight: the gradient of a convolution by it.
 
-use super::padded::{Padded, copy};
+use super::padded::Padded;
 use super::{CACHE, GRAIN, LANES, PIECE, Sizes, register, tile_height, tiled};
+use crate::kernels::copy::copy;
 use crate::kernels::lane::{AnyLane, Lane};
 use crate::kernels::threads;
 

@@ -2,6 +2,7 @@
 
 use super::padded::Padded;
 use super::{CACHE, GRAIN, LANES, PIECE, Sizes, register, tile_height, tiled};
+use crate::kernels::copy::copy;
 use crate::kernels::lane::{AnyLane, Lane};
 use crate::kernels::threads;
 
@@ -260,7 +261,7 @@ fn write_row<L: AnyLane>(from: &[L::T], to: &mut [L::T], step: usize, add: Optio
             to[..from.len()].iter_mut().zip(from).for_each(|(to, &x)| *to = L::new(x).add(add).get());
         }
         Some(add) => to.iter_mut().step_by(step).zip(from).for_each(|(to, &x)| *to = L::new(x).add(add).get()),
-        None if step == 1 => super::padded::copy(from, &mut to[..from.len()]),
+        None if step == 1 => copy(from, &mut to[..from.len()]),
         None => to.iter_mut().step_by(step).zip(from).for_each(|(to, &x)| *to = x),
     }
 }
