@@ -40,11 +40,11 @@ pub(crate) fn sizes([a, b]: [&[usize]; 2], transposed: [bool; 2]) -> Option<[usi
 }
 
 /// Multiplications that a thread must have to itself before a second one is woken.
-const GRAIN: usize = 1 << 21;
+const GRAIN: usize = 1 << 19;
 /// The same for a row times a matrix, whose every number comes from memory.
-const ROW_GRAIN: usize = 1 << 20;
-/// The side of a piece is a multiple of this, the larger side of the library's tiles.
-const TILE: usize = 96;
+const ROW_GRAIN: usize = 1 << 18;
+/// The side of a piece is a multiple of this, a line of the cache or two: pieces are even, and the library's tiles fit.
+const TILE: usize = 16;
 
 /// Products of a long row with a column are added up in blocks of so many, and those in pairs, pairs of pairs and so
 /// on: in 16 lanes, and one by one.

@@ -5,7 +5,7 @@
 //! - `lane.rs`, `block.rs`, `checked.rs`: the kinds of numbers that they compute with; `math/`: `exp` and its kin
 //! - `matmul.rs`, `convolution/`, `reduce.rs`, `softmax.rs`: products, convolutions, sums, exponentials of a row
 //! - `strided.rs`, `in_place.rs`: copies through strides, arithmetic on numbers where they stand
-//! - `simd.rs`, `threads.rs`: which instruction set runs, on how many threads
+//! - `simd.rs`, `threads.rs`, `team.rs`: which instruction set runs, on how many threads
 
 pub(crate) mod block;
 pub(crate) mod checked;
@@ -24,6 +24,7 @@ mod scratch;
 pub(crate) mod simd;
 pub(crate) mod softmax;
 pub(crate) mod strided;
+mod team;
 pub(crate) mod threads;
 
 pub(crate) use block::{AnyBlock, Block};

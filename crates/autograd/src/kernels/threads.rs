@@ -1,6 +1,7 @@
 //! How work is divided over threads. What a piece computes never depends on where the cuts are, so no result depends
 //! on the number of threads.
 
+use super::team;
 use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,8 +58,14 @@ pub(crate) const GRAIN: usize = 1 << 16;
 /// Numbers of a line of the cache, or a multiple.
 const LINE: usize = 64;
 
-/// Runs `f(0)` to `f(pieces − 1)`, the first on this thread and the others beside it.
+/// Runs `f(0)` to `f(pieces − 1)`, on this thread and beside it.
 pub(crate) fn run(pieces: usize, f: &(dyn Fn(usize) + Sync)) {
+    if pieces <= 1 {
+        return (0..pieces).for_each(f);
+    }
+    if team::run(pieces, f) {
+        return;
+    }
     rayon_core::in_place_scope(|scope| {
         (1..pieces).for_each(|i| scope.spawn(move |_| f(i)));
         f(0);
@@ -78,14 +85,8 @@ pub fn split_by<T: Send>(out: &mut [T], unit: usize, grain: usize, f: impl Fn(us
 
 #[inline(never)]
 fn side_by_side<T: Send>(out: &mut [T], len: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
-    rayon_core::in_place_scope(|scope| {
-        let mut parts = out.chunks_mut(len).enumerate();
-        let first = parts.next();
-        parts.for_each(|(i, part)| scope.spawn(move |_| f(i * len, part)));
-        if let Some((_, part)) = first {
-            f(0, part);
-        }
-    });
+    let pieces = out.len().div_ceil(len);
+    queue(out.chunks_mut(len).enumerate(), pieces, |(i, part)| f(i * len, part));
 }
 
 /// Runs `f` with each piece of work. Each of the threads takes the next piece when it is free.
@@ -123,12 +124,8 @@ pub fn split_many<T: Send>(outs: &mut [&mut [T]], grain: usize, f: impl Fn(usize
 fn many_side_by_side<T: Send>(outs: &mut [&mut [T]], size: usize, f: &(dyn Fn(usize, &mut [&mut [T]]) + Sync)) {
     let len = outs[0].len();
     let mut chunks: Vec<_> = outs.iter_mut().map(|out| out.chunks_mut(size)).collect();
-    let mut parts = (0..len.div_ceil(size)).map(|i| (i, chunks.iter_mut().filter_map(Iterator::next).collect()));
-    rayon_core::in_place_scope(|scope| {
-        let first: Option<(usize, Vec<&mut [T]>)> = parts.next();
-        parts.for_each(|(i, mut part)| scope.spawn(move |_| f(i * size, &mut part)));
-        if let Some((_, mut part)) = first {
-            f(0, &mut part);
-        }
-    });
+    let parts: Vec<(usize, Vec<&mut [T]>)> =
+        (0..len.div_ceil(size)).map(|i| (i, chunks.iter_mut().filter_map(Iterator::next).collect())).collect();
+    let pieces = parts.len();
+    queue(parts.into_iter(), pieces, |(i, mut part)| f(i * size, &mut part));
 }

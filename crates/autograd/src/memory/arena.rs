@@ -4,6 +4,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 
+use super::pages::{self, HUGE};
 use crate::Float;
 use crate::kernels::PAD;
 
@@ -46,23 +47,39 @@ fn layout<T>(len: usize) -> Layout {
     Layout::array::<T>(len).and_then(|l| l.align_to(ALIGN)).expect("an array of numbers larger than memory")
 }
 
+/// The bytes of so many numbers in huge pages, if they are worth it.
+fn mapped<T>(len: usize) -> Option<usize> {
+    let bytes = layout::<T>(len).size();
+    (pages::AVAILABLE && bytes >= HUGE).then(|| bytes.next_multiple_of(HUGE))
+}
+
 impl<T> RawBlock<T> {
     /// New memory for `len` numbers, all of them zero.
     pub(super) fn allocate(len: usize) -> Self
     where
         T: Float,
     {
-        let layout = layout::<T>(len.max(PAD));
+        let len = len.max(PAD);
+        if let Some(bytes) = mapped::<T>(len) {
+            let start = pages::map(bytes).unwrap_or_else(|| handle_alloc_error(layout::<T>(len)));
+            return RawBlock { start: start.cast(), len };
+        }
+        let layout = layout::<T>(len);
         // SAFETY: the layout has a size. All-zero bits are the number 0.
         let start = unsafe { alloc_zeroed(layout) };
         let start = NonNull::new(start.cast::<T>()).unwrap_or_else(|| handle_alloc_error(layout));
-        RawBlock { start, len: len.max(PAD) }
+        RawBlock { start, len }
     }
     /// # Safety
     /// The block came from [`allocate`](Self::allocate), whole, and nobody borrows it.
     pub(super) unsafe fn free(self) {
-        // SAFETY: the caller's promise: this is the layout that it was allocated with.
-        unsafe { dealloc(self.start.as_ptr().cast(), layout::<T>(self.len)) };
+        // SAFETY: the caller's promise: this is the size, and so the way, that it was allocated with.
+        unsafe {
+            match mapped::<T>(self.len) {
+                Some(bytes) => pages::unmap(self.start.cast(), bytes),
+                None => dealloc(self.start.as_ptr().cast(), layout::<T>(self.len)),
+            }
+        }
     }
     /// # Safety
     /// The block's arena outlives `'a`, and nobody writes to the block during `'a`.

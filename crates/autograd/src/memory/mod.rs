@@ -5,6 +5,7 @@
 //! crate is in this folder, which knows nothing of operations:
 //!
 //! - `arena.rs`: blocks of numbers, 64-byte aligned, padded to whole multiples of 16 numbers, always initialised;
+//! - `pages.rs`: large pieces of memory, in huge pages;
 //! - `pool.rs`: an arena whose blocks are reference-counted and reused, for gradients;
 //! - `shared.rs`: a separate block, for a parameter;
 //! - `recycled.rs`: the memory of a vector, kept from one sweep to the next;
@@ -15,6 +16,7 @@
 mod arena;
 mod nodes;
 mod operations;
+mod pages;
 mod pool;
 mod recycled;
 mod shared;

@@ -64,6 +64,21 @@ fn every_path_agrees_with_the_definition() {
     }
 }
 
+/// The library chooses its blocks by the sizes that it is given, and a piece has other sizes than the whole.
+#[test]
+fn the_number_of_threads_does_not_change_a_bit_of_any_shape() {
+    let size = |seed: usize, most: usize| 1 + seed * 7919 % most;
+    for seed in 0..150 {
+        let shape = [size(seed, 401), size(seed + 11, 1201), size(seed + 5, 419)];
+        let transposed = [[false, false], [false, true], [true, false]][seed % 3];
+        let one = threads::with_threads(1, || product(shape, transposed, false));
+        for threads in [2, 3, 8] {
+            let more = threads::with_threads(threads, || product(shape, transposed, false));
+            assert!(one.iter().zip(&more).all(|(a, b)| a.to_bits() == b.to_bits()), "{shape:?} {threads}");
+        }
+    }
+}
+
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     for shape in [[128, 784, 512], [300, 1000, 700], [700, 1000, 300], [256, 300, 64], [1, 3000, 1000]] {
