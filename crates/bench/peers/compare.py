@@ -25,7 +25,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 WORKLOADS = ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "infer_b1", "infer_b128",
-             "adamw"]
+             "adamw", "cnn", "gru", "transformer", "embedding", "table"]
 OURS, FUSED, LIMIT = "gradus", "gradus, fused", "products"
 RUST, TORCH, JAX = ["candle", "dfdx", "rust-autograd"], ["PyTorch", "torch.compile"], ["JAX"]
 # the order of running and of the tables' rows
@@ -43,6 +43,11 @@ TARGETS = [
     ("infer_b1", OURS, 1.2, TORCH + JAX + RUST),
     ("infer_b128", OURS, 1.2, TORCH + JAX + RUST),
     ("adamw", OURS, 1.0, TORCH),
+    ("cnn", OURS, 2.0, TORCH + JAX),
+    ("gru", OURS, 1.2, TORCH + JAX),
+    ("transformer", OURS, 1.2, TORCH + JAX),
+    ("embedding", OURS, 1.0, TORCH + JAX),
+    ("table", OURS, 1.2, TORCH + JAX),
 ]
 # a run that takes longer (in seconds) hangs
 TIMEOUT = 900

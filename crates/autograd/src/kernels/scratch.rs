@@ -8,17 +8,17 @@ macro_rules! scratch {
             use super::*;
 
             thread_local! {
-                static MEMORY: RefCell<Vec<$t>> = const { RefCell::new(Vec::new()) };
+                static MEMORY: RefCell<Vec<Vec<$t>>> = const { RefCell::new(Vec::new()) };
             }
 
             /// Runs `f` with `len` zeros of this thread's memory.
             pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [$t]) -> R) -> R {
-                // taken and put back: what runs inside may ask for memory of its own
-                let mut memory = MEMORY.take();
+                // what runs inside may ask for memory of its own
+                let mut memory = MEMORY.with_borrow_mut(Vec::pop).unwrap_or_default();
                 memory.clear();
                 memory.resize(len, 0.0);
                 let result = f(&mut memory);
-                MEMORY.set(memory);
+                MEMORY.with_borrow_mut(|kept| kept.push(memory));
                 result
             }
         }

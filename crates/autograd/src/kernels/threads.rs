@@ -91,17 +91,22 @@ fn side_by_side<T: Send>(out: &mut [T], len: usize, f: &(dyn Fn(usize, &mut [T])
 
 /// Runs `f` with each piece of work. Each of the threads takes the next piece when it is free.
 pub(crate) fn queue<I: Send>(work: impl ExactSizeIterator<Item = I> + Send, threads: usize, f: impl Fn(I) + Sync) {
-    let threads = threads.min(work.len());
-    if threads <= 1 {
-        return work.for_each(f);
-    }
-    let work = Mutex::new(work);
-    let next = || work.lock().expect("nobody panics while it is locked").next();
-    run(threads, &|_| {
+    share(work, threads, |next| {
         while let Some(piece) = next() {
             f(piece);
         }
     });
+}
+
+/// Runs `worker` on each of the threads, with a function that gives the next piece of work, if there is one left.
+pub(crate) fn share<I: Send>(
+    work: impl ExactSizeIterator<Item = I> + Send,
+    threads: usize,
+    worker: impl Fn(&dyn Fn() -> Option<I>) + Sync,
+) {
+    let threads = threads.min(work.len());
+    let work = Mutex::new(work);
+    run(threads, &|_| worker(&|| work.lock().expect("nobody panics while it is locked").next()));
 }
 
 /// [`split_by`] whole lines of the cache, so that no two threads write to one.

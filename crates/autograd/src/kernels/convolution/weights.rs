@@ -177,17 +177,20 @@ macro_rules! compiled {
             use super::*;
             use crate::kernels::scratch::$t::with_scratch;
 
-            /// Adds what some images contribute.
-            fn piece(s: &Sizes, layout: &Layout, x: &[$t], g: &[$t], weight: &mut [$t]) {
+            /// Takes pieces of work: adds to the sums of each what its images contribute.
+            fn work<'a>(s: &Sizes, layout: &Layout, next: &dyn Fn() -> Option<(&'a mut [$t], (&'a [$t], &'a [$t]))>) {
                 let [of_image, of_gradient] = s.of_image();
                 let at_once = (2 * CACHE / size_of::<$t>() / (layout.image + layout.gradient)).clamp(1, PIECE);
                 let room = [at_once * layout.image, at_once * layout.gradient, layout.places.next_multiple_of(LANES)];
                 with_scratch(room.iter().sum(), |memory| {
                     let (images, memory) = memory.split_at_mut(room[0]);
                     let (gradients, row) = memory.split_at_mut(room[1]);
-                    for (x, g) in x.chunks(at_once * of_image).zip(g.chunks(at_once * of_gradient)) {
-                        let memory = [&mut *images, &mut *gradients, &mut *row];
-                        tiled!($t, s.of_group()[1], some_images(s, layout, (x, g), memory, weight));
+                    while let Some((weight, (x, g))) = next() {
+                        weight.fill(0.0);
+                        for (x, g) in x.chunks(at_once * of_image).zip(g.chunks(at_once * of_gradient)) {
+                            let memory = [&mut *images, &mut *gradients, &mut *row];
+                            tiled!($t, s.of_group()[1], some_images(s, layout, (x, g), memory, weight));
+                        }
                     }
                 });
             }
@@ -204,15 +207,14 @@ macro_rules! compiled {
                 let images = s.images.div_ceil(pieces); // of a piece
                 let pieces = s.images.div_ceil(images);
                 let [of_image, of_gradient] = s.of_image();
+                let arrays = || x.chunks(images * of_image).zip(g.chunks(images * of_gradient));
                 if pieces == 1 {
-                    piece(s, &layout, x, g, weight);
+                    threads::share(std::iter::once(&mut *weight).zip(arrays()), 1, |next| work(s, &layout, next));
                 } else {
                     with_scratch(pieces * weight.len(), |sums| {
-                        let parts = x.chunks(images * of_image).zip(g.chunks(images * of_gradient));
-                        let parts = sums.chunks_exact_mut(weight.len()).zip(parts);
-                        threads::queue(parts, threads::pieces(s.work(), GRAIN), |(sums, (x, g))| {
-                            piece(s, &layout, x, g, sums);
-                        });
+                        let threads = threads::pieces(s.work(), GRAIN);
+                        let parts = sums.chunks_exact_mut(weight.len()).zip(arrays());
+                        threads::share(parts, threads, |next| work(s, &layout, next));
                         for sums in sums.chunks_exact(weight.len()) {
                             weight.iter_mut().zip(sums).for_each(|(w, &sum)| *w += sum);
                         }

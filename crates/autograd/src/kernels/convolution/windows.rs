@@ -296,13 +296,15 @@ macro_rules! compiled {
                 let sums = places.max().unwrap_or(0).next_multiple_of(LANES) * 8;
                 let piece = PIECE.min(plan.images);
                 let parts = y.chunks_mut(piece * groups * outputs * plane).zip(x.chunks(piece * plan.image));
-                threads::queue(parts, threads::pieces(plan.work, GRAIN), |(y, x)| {
-                    let x = x.chunks(at_once * plan.image);
-                    let y = y.chunks_mut(at_once * groups * outputs * plane);
+                threads::share(parts, threads::pieces(plan.work, GRAIN), |next| {
+                    // every image of a call leaves the same zeros
                     with_scratch(at_once * buffer + sums, |memory| {
                         let (buffers, sums) = memory.split_at_mut(at_once * buffer);
-                        for (x, y) in x.zip(y) {
-                            tiled!($t, outputs, some_images(plan, bias, x, (buffers, sums), y));
+                        while let Some((y, x)) = next() {
+                            let x = x.chunks(at_once * plan.image);
+                            for (x, y) in x.zip(y.chunks_mut(at_once * groups * outputs * plane)) {
+                                tiled!($t, outputs, some_images(plan, bias, x, (buffers, sums), y));
+                            }
                         }
                     });
                 });
