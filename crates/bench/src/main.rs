@@ -102,6 +102,11 @@ mod tests {
             ("wide", 2.243_02, 1e-5),
             ("hvp", 441.50, 1e-2),
             ("adamw", 3.334_964, 1e-6),
+            ("cnn", 0.124_134, 1e-6),
+            ("gru", 2.190_392, 1e-6),
+            ("transformer", 0.204_97, 1e-5),
+            ("embedding", 2.339_163, 1e-6),
+            ("table", 0.310_365, 1e-6),
         ];
         for (name, want, tolerance) in table {
             let got = workloads::find(name).map(|w| (w.check)()).unwrap_or(f64::NAN);

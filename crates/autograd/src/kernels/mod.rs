@@ -37,8 +37,8 @@ pub(crate) const PAD: usize = 16;
 
 type Normalize<T> = fn(normalize::Layout, [&[T]; 2], [Option<&[T]>; 2], f64, &mut [T]);
 type NormalizeByInput<T> = fn(normalize::Layout, [&[T]; 4], Option<&[T]>, f64, &mut [T]);
-type NormalizeRows<T> = fn(usize, &[T], Option<[&[T]; 2]>, f64, &mut [T]);
-type RowsByInput<T> = fn(usize, [&[T]; 2], Option<&[T]>, f64, &mut [T]);
+type NormalizeRows<T> = fn(usize, [&[T]; 2], Option<[&[T]; 2]>, &mut [T]);
+type RowsByInput<T> = fn(usize, [&[T]; 3], Option<&[T]>, &mut [T]);
 type Convolution<T> = fn(&convolution::Sizes, &[T], &[T], Option<&[T]>, &mut [T]);
 type Convolved<T> = fn(&convolution::Sizes, &[T], &[T], &mut [T]);
 
@@ -66,10 +66,11 @@ pub struct Kernels<T: 'static> {
     /// its gradients: by bias and weight, and by x
     pub(crate) normalize_sums: fn(normalize::Layout, [&[T]; 3], f64, &mut [T]),
     pub(crate) normalize_by_input: NormalizeByInput<T>,
-    /// the same for rows of so many numbers: forward, and the gradients by x, and by bias and weight
+    /// the same for rows of so many numbers: statistics, forward, and the gradients by x, and by bias and weight
+    pub(crate) rows_statistics: fn(usize, &[T], f64, &mut [T]),
     pub(crate) normalize_rows: NormalizeRows<T>,
     pub(crate) rows_by_input: RowsByInput<T>,
-    pub(crate) rows_by_affine: fn(usize, [&[T]; 2], f64, &mut [T]),
+    pub(crate) rows_by_affine: fn(usize, [&[T]; 3], &mut [T]),
     /// over the middle axis of `outer × n × inner`
     pub(crate) sum: fn(&[T], [usize; 3], &mut [T]),
     pub(crate) max: fn(&[T], [usize; 3], &mut [T]),
@@ -106,6 +107,7 @@ pub(crate) static F32: Kernels<f32> = Kernels {
     normalize: normalize::f32::normalize,
     normalize_sums: normalize::f32::gradient_sums,
     normalize_by_input: normalize::f32::gradient_by_input,
+    rows_statistics: normalize::f32::rows_statistics,
     normalize_rows: normalize::f32::normalize_rows,
     rows_by_input: normalize::f32::rows_by_input,
     rows_by_affine: normalize::f32::rows_by_affine,
@@ -139,6 +141,7 @@ pub(crate) static F64: Kernels<f64> = Kernels {
     normalize: normalize::f64::normalize,
     normalize_sums: normalize::f64::gradient_sums,
     normalize_by_input: normalize::f64::gradient_by_input,
+    rows_statistics: normalize::f64::rows_statistics,
     normalize_rows: normalize::f64::normalize_rows,
     rows_by_input: normalize::f64::rows_by_input,
     rows_by_affine: normalize::f64::rows_by_affine,

@@ -231,23 +231,32 @@ macro_rules! compiled {
                 [mean, rest as $t, (1.0 / (variance + eps).sqrt()) as $t]
             }
 
+            /// Three numbers for each row: its mean, what rounding took from it, and `1/√(variance + eps)`.
+            pub(crate) fn rows_statistics(n: usize, x: &[$t], eps: f64, out: &mut [$t]) {
+                let piece = rows_of_piece(n);
+                queue(out.chunks_mut(3 * piece).zip(x.chunks(piece * n)), pieces(x.len(), GRAIN), |(out, x)| {
+                    dispatch!(_MODE => for (out, x) in out.as_chunks_mut::<3>().0.iter_mut().zip(x.chunks_exact(n)) {
+                        *out = of_row(x, eps);
+                    });
+                });
+            }
+
             /// `y ← (x − mean)/√(variance + eps) · weight + bias` for each row.
             pub(crate) fn normalize_rows(
                 n: usize,
-                x: &[$t],
+                [x, statistics]: [&[$t]; 2],
                 affine: Option<[&[$t]; 2]>,
-                eps: f64,
                 y: &mut [$t],
             ) {
-                let (piece, work) = (rows_of_piece(n) * n, y.len());
-                queue(y.chunks_mut(piece).zip(x.chunks(piece)), pieces(work, GRAIN), |(y, x)| {
-                    dispatch!(_MODE => for (y, x) in y.chunks_exact_mut(n).zip(x.chunks_exact(n)) {
-                        let [mean, rest, inverse] = of_row(x, eps);
+                let (piece, work) = (rows_of_piece(n), y.len());
+                let parts = y.chunks_mut(piece * n).zip(x.chunks(piece * n)).zip(statistics.chunks(3 * piece));
+                queue(parts, pieces(work, GRAIN), |((y, x), statistics)| {
+                    let rows = y.chunks_exact_mut(n).zip(x.chunks_exact(n)).zip(statistics.as_chunks::<3>().0);
+                    dispatch!(_MODE => for ((y, x), &[mean, rest, inverse]) in rows {
                         match affine {
                             Some([weight, bias]) => {
-                                let (weight, bias) = (&weight[..n], &bias[..n]);
-                                for j in 0..n {
-                                    y[j] = ((x[j] - mean) - rest) * inverse * weight[j] + bias[j];
+                                for (((y, &x), &weight), &bias) in y.iter_mut().zip(x).zip(weight).zip(bias) {
+                                    *y = ((x - mean) - rest) * inverse * weight + bias;
                                 }
                             }
                             None => y.iter_mut().zip(x).for_each(|(y, &x)| *y = ((x - mean) - rest) * inverse),
@@ -259,18 +268,16 @@ macro_rules! compiled {
             /// `dx ← (g′ − mean(g′) − x̂ · mean(g′ · x̂))/√(variance + eps)` for each row, with `g′ = g · weight`.
             pub(crate) fn rows_by_input(
                 n: usize,
-                [x, g]: [&[$t]; 2],
+                [x, statistics, g]: [&[$t]; 3],
                 weight: Option<&[$t]>,
-                eps: f64,
                 dx: &mut [$t],
             ) {
-                let (piece, work) = (rows_of_piece(n) * n, dx.len());
-                let parts = dx.chunks_mut(piece).zip(x.chunks(piece).zip(g.chunks(piece)));
-                queue(parts, pieces(work, GRAIN), |(dx, (x, g))| {
+                let (piece, work) = (rows_of_piece(n), dx.len());
+                let parts = dx.chunks_mut(piece * n).zip(x.chunks(piece * n).zip(g.chunks(piece * n)));
+                queue(parts.zip(statistics.chunks(3 * piece)), pieces(work, GRAIN), |((dx, (x, g)), statistics)| {
                     dispatch!(_MODE => {
                         let rows = dx.chunks_exact_mut(n).zip(x.chunks_exact(n)).zip(g.chunks_exact(n));
-                        for ((dx, x), g) in rows {
-                            let [mean, rest, inverse] = of_row(x, eps);
+                        for (((dx, x), g), &[mean, rest, inverse]) in rows.zip(statistics.as_chunks::<3>().0) {
                             // dx holds g′ until its sums are known
                             match weight {
                                 Some(weight) => {
@@ -297,15 +304,16 @@ macro_rules! compiled {
             }
 
             /// `Σ g` and `Σ g · x̂` over the rows, two rows: the gradients by bias and weight.
-            pub(crate) fn rows_by_affine(n: usize, [x, g]: [&[$t]; 2], eps: f64, out: &mut [$t]) {
-                let piece = rows_of_piece(n) * n;
-                let count = x.len().div_ceil(piece).max(1);
+            pub(crate) fn rows_by_affine(n: usize, [x, statistics, g]: [&[$t]; 3], out: &mut [$t]) {
+                let piece = rows_of_piece(n);
+                let count = x.len().div_ceil(piece * n).max(1);
                 scratch::$t::with_scratch(count * 2 * n, |pieces_sums| {
-                    let parts = pieces_sums.chunks_mut((2 * n).max(1)).zip(x.chunks(piece).zip(g.chunks(piece)));
-                    queue(parts, pieces(x.len(), GRAIN), |(sums, (x, g))| {
+                    let parts = x.chunks(piece * n).zip(g.chunks(piece * n)).zip(statistics.chunks(3 * piece));
+                    let parts = pieces_sums.chunks_mut(2 * n).zip(parts);
+                    queue(parts, pieces(x.len(), GRAIN), |(sums, ((x, g), statistics))| {
                         let (by_bias, by_weight) = sums.split_at_mut(n);
-                        dispatch!(_MODE => for (x, g) in x.chunks_exact(n).zip(g.chunks_exact(n)) {
-                            let [mean, rest, inverse] = of_row(x, eps);
+                        let rows = x.chunks_exact(n).zip(g.chunks_exact(n)).zip(statistics.as_chunks::<3>().0);
+                        dispatch!(_MODE => for ((x, g), &[mean, rest, inverse]) in rows {
                             by_bias.iter_mut().zip(g).for_each(|(sum, &g)| *sum += g);
                             for ((sum, &g), &x) in by_weight.iter_mut().zip(g).zip(x) {
                                 *sum += g * (((x - mean) - rest) * inverse);

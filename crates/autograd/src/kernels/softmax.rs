@@ -2,7 +2,7 @@
 
 use super::lane::{AnyLane, Lane};
 use super::matmul::dot;
-use super::reduce::{Pairwise, fold};
+use super::reduce::{Pairwise, fold, sum_slice};
 use super::simd::dispatch;
 use super::threads::{GRAIN, split_by};
 
@@ -22,18 +22,21 @@ fn largest<L: AnyLane<T: PartialOrd>>(row: &[L::T]) -> L::T {
             *best = larger(*best, x);
         }
     }
-    let mut best = lowest;
-    for &x in lanes.iter().chain(rest) {
-        best = larger(best, x);
+    let mut width = WIDTH / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = larger(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
     }
-    best
+    rest.iter().fold(lanes[0], |best, &x| larger(best, x))
 }
 
-/// `!(x == x)` is a NaN, which stays.
+/// `!(x == x)` is a NaN, which stays. There is no short circuit, which would be a branch.
 #[inline(always)]
 #[allow(clippy::eq_op)]
 fn larger<T: PartialOrd + Copy>(best: T, x: T) -> T {
-    if x > best || !(x == x) { x } else { best }
+    if (x > best) | !(x == x) { x } else { best }
 }
 
 /// The largest of a row and the logarithm of the sum of exponentials relative to it. A row of only −∞ has (0, −∞), one
@@ -67,21 +70,47 @@ fn exponentials<L: AnyLane>(x: &[L::T], max: L) -> L {
             *sum = sum.add(L::new(x).sub(max).exp());
         }
     }
-    // the numbers behind the last whole block, as a block of their own
-    let mut block = [max.literal(f64::NEG_INFINITY).get(); WIDTH];
-    block[..rest.len()].copy_from_slice(rest);
-    for (sum, x) in lanes.iter_mut().zip(block) {
-        *sum = sum.add(L::new(x).sub(max).exp());
+    if !rest.is_empty() {
+        // the numbers behind the last whole block, as a block of their own
+        let mut block = [max.literal(f64::NEG_INFINITY).get(); WIDTH];
+        block[..rest.len()].copy_from_slice(rest);
+        for (sum, x) in lanes.iter_mut().zip(block) {
+            *sum = sum.add(L::new(x).sub(max).exp());
+        }
     }
     fold(lanes)
 }
 
-/// `yᵢ = e^(xᵢ − ln Σ e^xⱼ)`, within 6 ulp and one more for each unit that xᵢ lies below the largest.
+/// `yᵢ = e^(xᵢ − max) / Σ e^(xⱼ − max)`, within 6 ulp. Where a number is ∞, the largest is not subtracted from itself.
 #[inline(always)]
 fn softmax<L: AnyLane<T: PartialOrd>>(x: &[L::T], y: &mut [L::T]) {
-    let (max, log) = log_sum_exp::<L>(x);
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = L::new(x).sub(L::new(max)).sub(L::new(log)).exp().get();
+    let max = L::new(largest::<L>(x));
+    let infinite = |of: f64| max.get() == max.literal(of).get();
+    if infinite(f64::INFINITY) || infinite(f64::NEG_INFINITY) {
+        let (max, log) = log_sum_exp::<L>(x);
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = L::new(x).sub(L::new(max)).sub(L::new(log)).exp().get();
+        }
+        return;
+    }
+    let (blocks, rest) = y.as_chunks_mut::<WIDTH>();
+    let (x_blocks, x_rest) = x.as_chunks::<WIDTH>();
+    for (y, x) in blocks.iter_mut().zip(x_blocks) {
+        for i in 0..WIDTH {
+            y[i] = L::new(x[i]).sub(max).exp().get();
+        }
+    }
+    if !rest.is_empty() {
+        let mut block = [max.get(); WIDTH];
+        block[..rest.len()].copy_from_slice(x_rest);
+        for x in &mut block {
+            *x = L::new(*x).sub(max).exp().get();
+        }
+        rest.copy_from_slice(&block[..rest.len()]);
+    }
+    let sum = sum_slice::<L>(y);
+    for y in y {
+        *y = L::new(*y).div(sum).get();
     }
 }
 

@@ -136,10 +136,17 @@ impl<T: Float> Operation<T> for BatchNorm {
     }
 }
 
-/// Normalisation of each row of a matrix, with a weight and a bias for each column if it is affine.
+/// Normalisation of each row of a matrix. The inputs are x, its statistics (which are a function of x, kept for the rule)
+/// and, if it is affine, a weight and a bias for each column.
 #[derive(Debug)]
 struct LayerNorm {
     eps: f64,
+}
+
+impl LayerNorm {
+    fn standardized<T: Float, V: Tensor<T>>(&self, x: V) -> Standardized<V> {
+        Standardized::new(x, Shape::from_slice(&[1]), self.eps)
+    }
 }
 
 impl<T: Float> Operation<T> for LayerNorm {
@@ -150,47 +157,41 @@ impl<T: Float> Operation<T> for LayerNorm {
         Ok(Shape::from_slice(inputs[0]))
     }
     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
-        let n = inputs[0].shape()[1];
-        let affine = (inputs.len() == 3).then(|| [inputs[1].data(), inputs[2].data()]);
-        if n > 0 {
-            (T::kernels().normalize_rows)(n, inputs[0].data(), affine, self.eps, output.data());
-        }
+        let affine = (inputs.len() == 4).then(|| [inputs[2].data(), inputs[3].data()]);
+        let arrays = [inputs[0].data(), inputs[1].data()];
+        (T::kernels().normalize_rows)(inputs[0].shape()[1], arrays, affine, output.data());
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
-        let (x, g, eps, kernels) = (cx.input(0), cx.grad(), self.eps, T::kernels());
-        let weight = (cx.inputs() == 3).then(|| cx.input(1));
+        cx.none(1);
+        let (x, statistics, g, kernels) = (cx.input(0), cx.input(1), cx.grad(), T::kernels());
+        let weight = (cx.inputs() == 4).then(|| cx.input(2));
         let (shape, n) = (Shape::from_slice(x.shape()), x.shape()[1]);
-        if n == 0 {
-            (0..cx.inputs()).for_each(|i| cx.none(i));
-            return;
-        }
-        if weight.is_some() && (cx.wants(1) || cx.wants(2)) {
-            let sums = cx.numbers(&[x.clone(), g.clone()], &[2, n], |views, mut out| {
-                (kernels.rows_by_affine)(n, [views[0].data(), views[1].data()], eps, out.data());
+        let arrays = [x.clone(), statistics, g.clone()];
+        if weight.is_some() {
+            let sums = (cx.wants(2) || cx.wants(3)).then(|| {
+                cx.numbers(&arrays, &[2, n], |views, mut out| {
+                    (kernels.rows_by_affine)(n, [0, 1, 2].map(|i| views[i].data()), out.data());
+                })
             });
             let row = |row: usize| {
                 let copy = |views: &[View<'_, T>], mut out: Output<'_, T>| {
                     out.data().copy_from_slice(&views[0].data()[row * n..][..n]);
                 };
-                sums.as_ref().map(|sums| cx.numbers(std::slice::from_ref(sums), &[n], copy).expect("numbers"))
+                let numbers = |sums| cx.numbers(std::slice::from_ref(sums), &[n], copy).expect("numbers, as the sums");
+                sums.as_ref().and_then(Option::as_ref).map(numbers)
             };
             let sum = |x: V| x.sum_keep(&[0]).reshape(&[n]);
-            let own = || Standardized::new(x.clone(), Shape::from_slice(&[1]), eps);
-            cx.add(1, || row(1).unwrap_or_else(|| sum(g.clone() * own().x)));
-            cx.add(2, || row(0).unwrap_or_else(|| sum(g.clone())));
-        } else if weight.is_some() {
-            cx.none(1);
-            cx.none(2);
+            cx.add(2, || row(1).unwrap_or_else(|| sum(g.clone() * self.standardized(x.clone()).x)));
+            cx.add(3, || row(0).unwrap_or_else(|| sum(g.clone())));
         }
         cx.add(0, || {
-            let arrays: Vec<V> = [x.clone(), g.clone()].into_iter().chain(weight.clone()).collect();
+            let arrays: Vec<V> = arrays.into_iter().chain(weight.clone()).collect();
             let numbers = cx.numbers(&arrays, &shape, |views, mut out| {
-                let (arrays, weight) = ([views[0].data(), views[1].data()], views.get(2).map(View::data));
-                (kernels.rows_by_input)(n, arrays, weight, eps, out.data());
+                let (arrays, weight) = ([0, 1, 2].map(|i| views[i].data()), views.get(3).map(View::data));
+                (kernels.rows_by_input)(n, arrays, weight, out.data());
             });
             numbers.unwrap_or_else(|| {
-                let own = Standardized::new(x, Shape::from_slice(&[1]), eps);
-                own.times(match weight {
+                self.standardized(x).times(match weight {
                     Some(weight) => g * weight,
                     None => g,
                 })
@@ -198,14 +199,14 @@ impl<T: Float> Operation<T> for LayerNorm {
         });
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-        let own = Standardized::new(cx.input(0), Shape::from_slice(&[1]), self.eps);
-        if cx.inputs() == 1 {
+        let own = self.standardized(cx.input(0));
+        if cx.inputs() == 2 {
             return cx.tangent(0).map(|dx| own.times(dx));
         }
         let terms = [
-            cx.tangent(0).map(|dx| own.times(dx) * cx.input(1)),
-            cx.tangent(1).map(|weight| own.x.clone() * weight),
-            cx.tangent(2),
+            cx.tangent(0).map(|dx| own.times(dx) * cx.input(2)),
+            cx.tangent(2).map(|weight| own.x.clone() * weight),
+            cx.tangent(3),
         ];
         cx.sum(terms.into_iter().flatten())
     }
@@ -230,7 +231,9 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn layer_norm(self, axes: usize, eps: f64) -> Self {
-        self.as_rows(axes).unary(LayerNorm { eps }).reshape(self.shape())
+        let shape = self.shape();
+        assert!(axes <= shape.len(), "layer_norm: over the last {axes} axes of {shape:?}, which has {}", shape.len());
+        self.normalized_rows(axes, None, eps)
     }
 
     /// [`layer_norm`](Self::layer_norm) over the last axes, which have the shape of `weight` and `bias`; then times
@@ -254,19 +257,24 @@ impl<'t, T: Float> Var<'t, T> {
             "layer_norm_affine: {shape:?} with weight {own:?} and bias {:?}; they must have the shape of its last axes",
             affine[1].shape()
         );
-        let rows = self.as_rows(own.len());
-        let [weight, bias] = affine.map(|numbers| numbers.reshape([rows.shape()[1]]));
-        self.tape().apply(LayerNorm { eps }, [rows, weight, bias]).reshape(shape)
+        self.normalized_rows(own.len(), Some(affine), eps)
     }
 
-    /// A matrix whose rows are the last axes.
     #[track_caller]
-    fn as_rows(self, axes: usize) -> Self {
-        let shape = self.shape();
-        assert!(axes <= shape.len(), "layer_norm: over the last {axes} axes of {shape:?}, which has {}", shape.len());
-        let [rows, n] =
-            [&shape[..shape.len() - axes], &shape[shape.len() - axes..]].map(|s| s.iter().product::<usize>());
-        self.reshape([rows, n])
+    fn normalized_rows(self, axes: usize, affine: Option<[Self; 2]>, eps: f64) -> Self {
+        let (tape, shape) = (self.tape(), self.shape());
+        let (outer, inner) = shape.split_at(shape.len() - axes);
+        let [rows, n] = [outer, inner].map(|sizes| sizes.iter().product::<usize>());
+        if self.is_empty() {
+            return self;
+        }
+        let fill = |out: &mut [T]| (T::kernels().rows_statistics)(n, self.data(), eps, out);
+        let (x, statistics) = (self.reshape([rows, n]), tape.constant_with(&[rows, 3], fill));
+        let y = match affine.map(|affine| affine.map(|numbers| numbers.reshape([n]))) {
+            None => tape.apply(LayerNorm { eps }, [x, statistics]),
+            Some([weight, bias]) => tape.apply(LayerNorm { eps }, [x, statistics, weight, bias]),
+        };
+        y.reshape(shape)
     }
 
     /// Batch normalisation by the statistics of the batch itself (Ioffe, Szegedy 2015,
