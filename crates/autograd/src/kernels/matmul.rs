@@ -40,7 +40,7 @@ pub(crate) fn sizes([a, b]: [&[usize]; 2], transposed: [bool; 2]) -> Option<[usi
 }
 
 /// Multiplications that a thread must have to itself before a second one is woken.
-const GRAIN: usize = 1 << 19;
+pub(crate) const GRAIN: usize = 1 << 19;
 /// The same for a row times a matrix, whose every number comes from memory.
 const ROW_GRAIN: usize = 1 << 18;
 /// The side of a piece is a multiple of this, a line of the cache or two: pieces are even, and the library's tiles fit.

@@ -54,7 +54,7 @@ fn threads() -> usize {
 }
 
 /// Numbers of a loop that a thread must have to itself before a second one is woken.
-pub(crate) const GRAIN: usize = 1 << 16;
+pub(crate) const GRAIN: usize = 1 << 15;
 /// Numbers of a line of the cache, or a multiple.
 const LINE: usize = 64;
 

@@ -1,7 +1,8 @@
 //! Products of vectors, matrices, and batches of matrices.
 
-use crate::kernels::matmul::Product;
-use crate::shape::{broadcast_shape, broadcast_strides, offset};
+use crate::kernels::matmul::{GRAIN, Product};
+use crate::kernels::threads::{pieces, queue};
+use crate::shape::{broadcast_shape, broadcast_strides, count, offset};
 use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, TensorFunctions, Value, Var, View, Vjp};
 
 /// `C = A · B` over the last two axes, each operand stored transposed where `transposed` says so. Axes before those
@@ -27,16 +28,24 @@ impl MatMul {
         let product = |m, a, b, c| {
             (T::kernels().product)(Product { m, k, n, a, a_transposed, b, b_transposed, c, accumulate: false });
         };
-        let count: usize = a_batch.iter().product();
-        if b_batch.iter().product::<usize>() == 1 && (!a_transposed || count == 1) {
-            return product(count * m, a.data(), b.data(), c);
+        let a_count = count(a_batch);
+        if count(b_batch) == 1 && (!a_transposed || a_count == 1) {
+            return product(a_count * m, a.data(), b.data(), c);
         }
         let batch = &shape[..shape.len() - 2];
         let (a_strides, b_strides) = (broadcast_strides(a_batch, batch), broadcast_strides(b_batch, batch));
-        for (i, c) in c.chunks_exact_mut((m * n).max(1)).enumerate() {
-            let [at_a, at_b] = [&a_strides, &b_strides].map(|strides| offset(i, batch, strides) as usize);
-            product(m, &a.data()[at_a * m * k..][..m * k], &b.data()[at_b * k * n..][..k * n], c);
-        }
+        // large products are cut themselves, small ones are divided among the threads
+        let work = m * k * n;
+        let threads = if work < 2 * GRAIN { pieces(count(batch) * work, GRAIN) } else { 1 };
+        let together = (GRAIN / 4).div_ceil(work.max(1)); // products that a thread takes at once
+        let size = (m * n).max(1);
+        queue(c.chunks_mut(together * size).enumerate(), threads, |(at, c)| {
+            for (i, c) in c.chunks_exact_mut(size).enumerate() {
+                let i = at * together + i;
+                let [at_a, at_b] = [&a_strides, &b_strides].map(|strides| offset(i, batch, strides) as usize);
+                product(m, &a.data()[at_a * m * k..][..m * k], &b.data()[at_b * k * n..][..k * n], c);
+            }
+        });
     }
 }
 

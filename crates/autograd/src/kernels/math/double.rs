@@ -67,10 +67,15 @@ pub(crate) fn exp<const MODE: u8>(x: f64) -> f64 {
     if MODE == PRECISE {
         return x.exp();
     }
-    let (n, e) = exp_parts::<MODE>(clamp(x, -746.0, 710.0));
+    // a product that underflows takes a hundred times as long on some processors, so what is 0 is not multiplied
+    let is_zero = x < -746.0;
+    let held = if x > 710.0 { 710.0 } else { x };
+    let held = if is_zero { 0.0 } else { held };
+    let (n, e) = exp_parts::<MODE>(held);
     // in two steps, since 2ⁿ alone may overflow or underflow where the product does not
     let half = n >> 1;
-    (e + 1.0) * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+    let y = (e + 1.0) * power_of_two(half) * power_of_two(n.wrapping_sub(half));
+    if is_zero { 0.0 } else { y }
 }
 
 /// eˣ − 1 within 2 ulp, also for tiny x.
