@@ -2,6 +2,9 @@
 
 use std::cell::RefCell;
 
+/// Numbers of a line of the cache, or of two.
+const LINE: usize = 16;
+
 macro_rules! scratch {
     ($t:ident) => {
         pub(crate) mod $t {
@@ -11,13 +14,14 @@ macro_rules! scratch {
                 static MEMORY: RefCell<Vec<Vec<$t>>> = const { RefCell::new(Vec::new()) };
             }
 
-            /// Runs `f` with `len` zeros of this thread's memory.
+            /// Runs `f` with `len` zeros of this thread's memory, which begin at a line of the cache.
             pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [$t]) -> R) -> R {
                 // what runs inside may ask for memory of its own
                 let mut memory = MEMORY.with_borrow_mut(Vec::pop).unwrap_or_default();
                 memory.clear();
-                memory.resize(len, 0.0);
-                let result = f(&mut memory);
+                memory.resize(len + LINE, 0.0);
+                let start = memory.as_ptr().align_offset(LINE * size_of::<$t>());
+                let result = f(&mut memory[start..start + len]);
                 MEMORY.with_borrow_mut(|kept| kept.push(memory));
                 result
             }

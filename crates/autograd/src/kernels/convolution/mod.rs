@@ -3,8 +3,10 @@
 //! The three are one trilinear form, `Σ x[n, c, y·stride + i·dilation − padding, …] · w[o, c, i, j] · g[n, o, y, …]`,
 //! with one of its three factors left out: `forward` without g, `by_input` without x, `by_weight` without w. Each image
 //! is copied once into a buffer with zeros around it (`padded.rs`); then `windows.rs` computes numbers that belong to
-//! windows, and `weights.rs` those that belong to the weight.
+//! windows, and `weights.rs` those that belong to the weight. Small images with many channels are an exception
+//! (`columns.rs`).
 
+mod columns;
 mod padded;
 mod weights;
 mod windows;

@@ -56,7 +56,7 @@ impl Padded {
 
     /// Numbers of a buffer of so many channels, in which `ahead` numbers may be read from any place of a window on.
     pub(super) fn buffer(&self, channels: usize, ahead: usize) -> usize {
-        channels * self.plane + self.pitch + ahead
+        (channels * self.plane + self.pitch + ahead).next_multiple_of(super::LANES)
     }
 
     /// Copies an image into a buffer that holds zeros, or another image.

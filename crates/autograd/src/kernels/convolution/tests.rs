@@ -81,12 +81,36 @@ proptest! {
     }
 }
 
+/// Those that are computed by products of matrices.
+#[test]
+fn small_images_with_many_channels_are_their_definition() {
+    for (images, groups, of_group, image, kernel, stride, padding) in [
+        (19, 1, [40, 36], [4, 4], [3, 3], [1, 1], [1, 1]),
+        (9, 2, [33, 32], [8, 7], [2, 3], [1, 2], [1, 2]),
+        (40, 1, [130, 40], [1, 1], [1, 1], [1, 1], [0, 0]),
+        (3, 1, [16, 50], [5, 6], [3, 4], [2, 1], [2, 0]),
+    ] {
+        let s = sizes((images, groups, of_group), [image, kernel, stride, padding, [1, 1]]).unwrap();
+        let [x, g] = s.of_image();
+        let (x, w, g) = (whole(images * x, 1), whole(s.weight(), 2), whole(images * g, 3));
+        for threads in [1, 3] {
+            let (fast, slow) = with_threads(threads, || three(&s, &x, &w, &g));
+            assert!(fast == slow, "{s:?}");
+        }
+        let (mut plain, mut moved) = (vec![0.0; g.len()], vec![0.0; g.len()]);
+        f32::forward(&s, &x, &w, None, &mut plain);
+        f32::forward(&s, &x, &w, Some(&w[..s.outputs]), &mut moved);
+        let of = |at: usize| at / (s.windows[0] * s.windows[1]) % s.outputs;
+        assert!(moved.iter().enumerate().all(|(at, &y)| y == plain[at] + w[of(at)]));
+    }
+}
+
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     let numbers = |len: usize, seed: usize| -> Vec<f32> {
         (0..len).map(|i| ((i * 7919 + seed) % 1013) as f32 / 506.0 - 1.0).collect()
     };
-    for (of_group, image) in [([3, 16], [28, 28]), ([40, 70], [9, 9])] {
+    for (of_group, image) in [([3, 16], [28, 28]), ([40, 70], [9, 9]), ([40, 70], [4, 4])] {
         let s = sizes((30, 1, of_group), [image, [3, 3], [1, 1], [1, 1], [1, 1]]).unwrap();
         let [x, g] = s.of_image();
         let (x, w, g) = (numbers(30 * x, 1), numbers(s.weight(), 2), numbers(30 * g, 3));

@@ -1,5 +1,6 @@
 //! What belongs to the weight: the gradient of a convolution by it.
 
+use super::columns;
 use super::padded::Padded;
 use super::{CACHE, GRAIN, LANES, PIECE, Sizes, register, tile_height, tiled};
 use crate::kernels::copy::copy;
@@ -179,8 +180,15 @@ macro_rules! compiled {
 
             /// Takes pieces of work: adds to the sums of each what its images contribute.
             fn work<'a>(s: &Sizes, layout: &Layout, next: &dyn Fn() -> Option<(&'a mut [$t], (&'a [$t], &'a [$t]))>) {
+                if columns::fits_weight(s) {
+                    while let Some((weight, (x, g))) = next() {
+                        weight.fill(0.0);
+                        columns::$t::add_by_weight(s, x, g, weight);
+                    }
+                    return;
+                }
                 let [of_image, of_gradient] = s.of_image();
-                let at_once = (2 * CACHE / size_of::<$t>() / (layout.image + layout.gradient)).clamp(1, PIECE);
+                let at_once = (8 * CACHE / size_of::<$t>() / (layout.image + layout.gradient)).clamp(1, PIECE);
                 let room = [at_once * layout.image, at_once * layout.gradient, layout.places.next_multiple_of(LANES)];
                 with_scratch(room.iter().sum(), |memory| {
                     let (images, memory) = memory.split_at_mut(room[0]);

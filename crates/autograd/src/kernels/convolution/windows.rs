@@ -1,5 +1,6 @@
 //! What belongs to windows: a convolution forward, and its gradient by the input.
 
+use super::columns;
 use super::padded::Padded;
 use super::{CACHE, GRAIN, LANES, PIECE, Sizes, register, tile_height, tiled};
 use crate::kernels::copy::copy;
@@ -318,6 +319,9 @@ macro_rules! compiled {
                     }
                     return;
                 }
+                if columns::fits_windows(s) {
+                    return columns::$t::forward(s, x, weight, bias, y);
+                }
                 run(&forward_plan(s, weight, register()), bias, x, y);
             }
 
@@ -325,6 +329,9 @@ macro_rules! compiled {
             pub(crate) fn by_input(s: &Sizes, weight: &[$t], g: &[$t], dx: &mut [$t]) {
                 let finite = weight.iter().all(|w| w.is_finite());
                 if !s.is_empty() && finite {
+                    if columns::fits_windows(s) {
+                        return columns::$t::by_input(s, weight, g, dx);
+                    }
                     return run(&by_input_plan(s, weight, register()), None, g, dx);
                 }
                 dx.fill(0.0);
