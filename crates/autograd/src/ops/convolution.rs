@@ -146,10 +146,10 @@ impl<'t, T: Float> Var<'t, T> {
     ///
     /// ```
     /// use gradus_autograd::{Convolution, Tape};
-    /// use ndarray::Array4;
+    /// use ndarray::{Array4, array};
     /// let tape = Tape::new();
     /// let (x, weight) = (tape.var(Array4::ones((1, 1, 2, 2))), Array4::ones((2, 1, 2, 2)));
-    /// assert_eq!(x.conv2d_with_bias(weight, [0.5, -1.0], Convolution::default()).data(), [4.5, 3.0]);
+    /// assert_eq!(x.conv2d_with_bias(&weight, &array![0.5, -1.0], Convolution::default()).data(), [4.5, 3.0]);
     /// ```
     #[track_caller]
     pub fn conv2d_with_bias(

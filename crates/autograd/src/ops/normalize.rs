@@ -4,6 +4,43 @@ use crate::ops::elementwise::Elementwise;
 use crate::ops::exponential::PowNumber;
 use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
+/// What a normalisation keeps of x for its rule. No gradient flows through it: that rule contains the whole gradient.
+#[derive(Debug)]
+enum Statistics {
+    /// mean, what rounding took from it, and variance: three rows of a number for each channel
+    OfChannels,
+    /// mean, what rounding took from it, and `1/√(variance + eps)`: three numbers for each row
+    OfRows { eps: f64 },
+}
+
+impl<T: Float> Operation<T> for Statistics {
+    fn name(&self) -> &'static str {
+        match self {
+            Statistics::OfChannels => "batch_norm",
+            Statistics::OfRows { .. } => "layer_norm",
+        }
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        Ok(match self {
+            Statistics::OfChannels => Shape::from_slice(&[3, inputs[0][1]]),
+            Statistics::OfRows { .. } => Shape::from_slice(&[inputs[0][0], 3]),
+        })
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        let (shape, x) = (inputs[0].shape(), inputs[0].data());
+        match *self {
+            Statistics::OfChannels => (T::kernels().statistics)(layout(shape), x, output.data()),
+            Statistics::OfRows { eps } => (T::kernels().rows_statistics)(shape[1], x, eps, output.data()),
+        }
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        cx.none(0);
+    }
+    fn jvp<'s>(&self, _: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        None
+    }
+}
+
 /// Batch normalisation of each channel, which is axis 1. The inputs are x, its statistics (which are a function of x,
 /// kept for the rule) and, if it is affine, a weight and a bias for each channel.
 #[derive(Debug)]
@@ -246,7 +283,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// use ndarray::array;
     /// let tape = gradus_autograd::Tape::new();
     /// let x = tape.var(array![[1.0, 3.0], [10.0, 30.0]]);
-    /// assert_eq!(x.layer_norm_affine([2.0, 1.0], [0.0, 0.5], 0.0).data(), [-2.0, 1.5, -2.0, 1.5]);
+    /// assert_eq!(x.layer_norm_affine(&array![2.0, 1.0], &array![0.0, 0.5], 0.0).data(), [-2.0, 1.5, -2.0, 1.5]);
     /// ```
     #[track_caller]
     pub fn layer_norm_affine(self, weight: impl IntoVar<'t, T>, bias: impl IntoVar<'t, T>, eps: f64) -> Self {
@@ -268,8 +305,8 @@ impl<'t, T: Float> Var<'t, T> {
         if self.is_empty() {
             return self;
         }
-        let fill = |out: &mut [T]| (T::kernels().rows_statistics)(n, self.data(), eps, out);
-        let (x, statistics) = (self.reshape([rows, n]), tape.constant_with(&[rows, 3], fill));
+        let x = self.reshape([rows, n]);
+        let statistics = x.unary(Statistics::OfRows { eps });
         let y = match affine.map(|affine| affine.map(|numbers| numbers.reshape([n]))) {
             None => tape.apply(LayerNorm { eps }, [x, statistics]),
             Some([weight, bias]) => tape.apply(LayerNorm { eps }, [x, statistics, weight, bias]),
@@ -311,7 +348,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// use ndarray::array;
     /// let tape = gradus_autograd::Tape::new();
     /// let x = tape.var(array![[1.0, 10.0], [3.0, 30.0]]);
-    /// let (y, mean, variance) = x.batch_norm_affine([2.0, 1.0], [0.0, 0.5], 0.0);
+    /// let (y, mean, variance) = x.batch_norm_affine(&array![2.0, 1.0], &array![0.0, 0.5], 0.0);
     /// assert_eq!(y.data(), [-2.0, -0.5, 2.0, 1.5]);
     /// assert_eq!((mean.data(), variance.data()), (&[2.0, 20.0][..], &[1.0, 100.0][..]));
     /// ```
@@ -351,8 +388,10 @@ impl<'t, T: Float> Var<'t, T> {
             let (y, statistics) = aside.reshape([1, channels, images * plane]).normalized(affine, eps);
             return (y.reshape(aside.shape()).transpose(0, 1), statistics);
         }
-        let fill = |out: &mut [T]| (T::kernels().statistics)([images, channels, plane], self.data(), out);
-        let statistics = self.tape().constant_with(&[3, channels], fill);
+        if self.is_empty() {
+            return (self, self.tape().constant_with(&[3, channels], |_| {}));
+        }
+        let statistics = self.unary(Statistics::OfChannels);
         let operation = BatchNorm { eps };
         let y = match affine {
             None => self.tape().apply(operation, [self, statistics]),
