@@ -20,7 +20,11 @@ impl Windows {
         }
         let mut counts = [0; 2];
         for d in 0..2 {
-            let (span, room) = (dilation[d] * (kernel[d] - 1) + 1, size[d] + 2 * padding[d]);
+            let span = dilation[d].checked_mul(kernel[d] - 1).and_then(|span| span.checked_add(1));
+            let room = padding[d].checked_mul(2).and_then(|zeros| zeros.checked_add(size[d]));
+            let (Some(span), Some(room)) = (span, room) else {
+                return Err(format!("padding {padding:?} or dilation {dilation:?} is too large for any image"));
+            };
             if span > room {
                 return Err(format!(
                     "a window of {span} is larger than the {} of {} with padding {}",

@@ -99,7 +99,8 @@ macro_rules! compiled {
                                 |x, _| (x - mean) * (x - mean),
                             );
                             let rest = rest / plane as f64;
-                            [mean as f64 + rest, squares - plane as f64 * rest * rest]
+                            let squares = squares - plane as f64 * rest * rest;
+                            [mean as f64 + rest, if squares < 0.0 { 0.0 } else { squares }]
                         })
                     });
                     let pairs = pairs.as_chunks::<2>().0;
@@ -109,7 +110,7 @@ macro_rules! compiled {
                         let squares = planes().map(|[m, s]| s + plane as f64 * (m - mean) * (m - mean)).sum::<f64>();
                         out[c] = mean as $t;
                         out[channels + c] = (mean - out[c] as f64) as $t;
-                        out[2 * channels + c] = (squares / (images * plane) as f64).max(0.0) as $t;
+                        out[2 * channels + c] = (squares / (images * plane) as f64) as $t;
                     }
                 });
             }
@@ -227,7 +228,13 @@ macro_rules! compiled {
                 let [rest, squares] =
                     sums(x, x, #[inline(always)] |x, _| x - mean, #[inline(always)] |x, _| (x - mean) * (x - mean));
                 let rest = rest / n;
-                let variance = (squares / n - rest * rest).max(0.0);
+                let mut variance = squares / n - rest * rest;
+                if variance.is_infinite() {
+                    let square = |x: &$t| (f64::from(*x) - f64::from(mean)).powi(2);
+                    variance = x.iter().map(square).sum::<f64>() / n;
+                } else if variance < 0.0 {
+                    variance = 0.0;
+                }
                 [mean, rest as $t, (1.0 / (variance + eps).sqrt()) as $t]
             }
 

@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 
 /// How long a helper looks for work after its last.
 const AWAKE: Duration = Duration::from_micros(60);
+/// How long a helper keeps a thread of the pool, so that others get it too.
+const LIFE: Duration = Duration::from_millis(1);
+/// Looks after which a wait for a helper becomes a sleep, since its piece is a long one.
+const PATIENCE: usize = 1 << 16;
 /// Looks between two looks at the clock, or between two offers of the processor to other threads.
 const LOOKS: usize = 128;
 
@@ -69,7 +73,10 @@ pub(super) fn run(pieces: usize, f: Function<'_>) -> bool {
 }
 
 /// Work that helpers may enter, until it is dropped.
-struct Open;
+struct Open {
+    /// whether this thread was panicking before
+    panicking: bool,
+}
 
 impl Open {
     fn new(pieces: usize, f: Function<'_>) -> Self {
@@ -81,7 +88,7 @@ impl Open {
         }
         TEAM.next.store(0, SeqCst);
         TEAM.opened.fetch_add(1, SeqCst);
-        Open
+        Open { panicking: std::thread::panicking() }
     }
 }
 
@@ -93,15 +100,16 @@ impl Drop for Open {
         let mut looks = 0;
         while TEAM.inside.load(SeqCst) > 0 {
             looks += 1;
-            match looks % LOOKS {
-                0 => std::thread::yield_now(), // a helper may have lost its processor to this very wait
+            match looks {
+                PATIENCE.. => std::thread::sleep(AWAKE),
+                _ if looks % LOOKS == 0 => std::thread::yield_now(), // a helper may have lost its processor to this wait
                 _ => std::hint::spin_loop(),
             }
         }
         let panicked = TEAM.panicked.lock().expect("nobody panics while it is locked").take();
         TEAM.taken.store(false, SeqCst);
         if let Some(panicked) = panicked
-            && !std::thread::panicking()
+            && std::thread::panicking() == self.panicking
         {
             resume_unwind(panicked);
         }
@@ -122,7 +130,8 @@ impl Team {
 
 /// Looks for work, until there has been none for a while.
 fn help() {
-    let (mut since, mut looks, mut seen) = (Instant::now(), 0, 0);
+    let start = Instant::now();
+    let (mut since, mut looks, mut seen) = (start, 0, 0);
     loop {
         let opened = TEAM.opened.load(SeqCst);
         if opened % 2 == 1 && opened != seen {
@@ -135,14 +144,14 @@ fn help() {
                 if let Some((f, pieces)) = work
                     && let Err(panicked) = catch_unwind(AssertUnwindSafe(|| TEAM.take_pieces(pieces, f)))
                 {
-                    *TEAM.panicked.lock().expect("nobody panics while it is locked") = Some(panicked);
+                    TEAM.panicked.lock().expect("nobody panics while it is locked").get_or_insert(panicked);
                 }
             }
             TEAM.inside.fetch_sub(1, SeqCst);
             (since, looks, seen) = (Instant::now(), 0, opened);
         }
         looks += 1;
-        if looks % LOOKS == 0 && since.elapsed() > AWAKE {
+        if since - start > LIFE || looks % LOOKS == 0 && since.elapsed() > AWAKE {
             TEAM.awake.fetch_sub(1, SeqCst);
             return;
         }

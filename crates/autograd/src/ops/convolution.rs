@@ -114,7 +114,7 @@ impl<T: Float> Operation<T> for Convolve {
 impl<'t, T: Float> Var<'t, T> {
     /// The convolution (as all such libraries call what is a cross-correlation) of N × C × H × W images with a weight
     /// of outputs × (C / groups) × height × width: `y[n, o, h, w] = Σ x[n, c, h·stride + i·dilation − padding, …] ·
-    /// weight[o, c, i, j]`, zeros outside. The result is N × outputs × `⌊(H + 2 padding − dilation (height − 1) −
+    /// weight[o, c, i, j]`, zeros outside (which make NaN of a weight that is not finite, as in PyTorch). The result is N × outputs × `⌊(H + 2 padding − dilation (height − 1) −
     /// 1)/stride⌋ + 1` × the same of the width.
     ///
     /// Nothing is kept for the derivatives but the images and the weight: windows are read where the images are.
@@ -192,6 +192,8 @@ impl Convolution {
             Ok(counts) => counts,
             Err(reason) => panic!("conv2d: {x:?}: {reason}"),
         };
+        // a window alone has no distance to the next; the loops would store an image in as many phases
+        let stride = [0, 1].map(|d| if windows[d] == 1 { 1 } else { stride[d] });
         let sizes = Sizes { images, channels, outputs, groups, image, kernel, windows, stride, padding, dilation };
         Convolve { sizes, without: Factor::G }
     }

@@ -255,7 +255,7 @@ const PLANE: usize = 16;
 impl<'t, T: Float> Var<'t, T> {
     /// Layer normalisation (Ba et al. 2016, <https://arxiv.org/abs/1607.06450>): `y = (x − mean)/√(variance + eps)`
     /// over the last `axes` axes together, where the variance has divisor n. PyTorch's default `eps` is 10⁻⁵. Scale and
-    /// shift the result by plain arithmetic: `x.layer_norm(1, 1e-5) * &weight + &bias`.
+    /// shift the result by [`layer_norm_affine`](Self::layer_norm_affine).
     ///
     /// # Panics
     /// If there are fewer than `axes` axes.
@@ -450,5 +450,23 @@ mod tests {
         let x = tape.var([10_000.0, 10_001.0, 10_002.0]);
         let y = x.layer_norm(1, 0.0);
         assert!((y.data()[2] - 1.5f32.sqrt()).abs() < 1e-6, "{:?}", y.data());
+    }
+
+    /// A NaN in a channel is no constant channel: its variance must show it, or running statistics would hide it.
+    #[test]
+    fn statistics_show_what_is_not_a_number() {
+        let tape = Tape::<f32>::new();
+        let x = tape.var(ndarray::array![[1.0, f32::NAN], [2.0, 3.0], [4.0, 5.0]]);
+        let affine = ndarray::array![1.0, 1.0];
+        let (y, mean, variance) = x.batch_norm_affine(&affine, &affine, 1e-5);
+        assert!(mean.data()[1].is_nan() && variance.data()[1].is_nan() && y.data()[1].is_nan());
+        assert!(mean.data()[0].is_finite() && variance.data()[0] > 1.0);
+    }
+
+    #[test]
+    fn rows_whose_squares_overflow_are_normalised() {
+        let tape = Tape::<f32>::new();
+        let y = tape.var([1e20, -1e20]).layer_norm(1, 1e-5);
+        assert!(y.data().iter().zip([1.0f32, -1.0]).all(|(y, want)| (y - want).abs() < 1e-5), "{:?}", y.data());
     }
 }

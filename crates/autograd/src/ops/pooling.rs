@@ -2,7 +2,7 @@
 
 use crate::kernels::pool::Planes;
 use crate::windows::Windows;
-use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp, kept};
 
 /// The windows of [`Var::max_pool2d`] and [`Var::avg_pool2d`], `[vertical, horizontal]` each.
 ///
@@ -34,7 +34,7 @@ impl Pooling {
         let &Pooling { kernel, stride, padding, .. } = self;
         let windows = Windows { kernel, stride, padding, dilation: [1, 1] };
         assert!(
-            (0..2).all(|d| 2 * padding[d] <= kernel[d]),
+            (0..2).all(|d| padding[d] <= kernel[d] / 2),
             "{name}: padding {padding:?} is more than half of the window {kernel:?}, so that some would see nothing \
              else"
         );
@@ -185,6 +185,11 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn max_pool2d(self, pooling: Pooling) -> Self {
         let planes = pooling.on("max_pool2d", self.shape());
+        let [kh, kw] = pooling.kernel;
+        assert!(
+            kh.checked_mul(kw).is_some_and(|numbers| numbers <= 1 << 24),
+            "max_pool2d: a window of {kh} × {kw} has more numbers than the 2²⁴ that are told apart"
+        );
         if !self.is_differentiated() {
             return self.unary(Pick { planes });
         }
@@ -211,6 +216,9 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn avg_pool2d(self, pooling: Pooling) -> Self {
         let planes = pooling.on("avg_pool2d", self.shape());
         let (Planes { windows, size, counts }, [kh, kw]) = (planes, pooling.kernel);
+        if size == pooling.kernel && pooling.padding == [0, 0] {
+            return self.mean_axis(kept([2, 3])); // one window, of any size
+        }
         let sums = self.unary(SumWindows { planes });
         if pooling.count_padding || pooling.padding == [0, 0] {
             return sums / (kh * kw) as f64;

@@ -190,7 +190,7 @@ impl CrossEntropy {
 
 impl<'t, T: Float> Var<'t, T> {
     /// `yᵢ = e^xᵢ / Σ e^xⱼ` along an axis: positive numbers that sum to 1. The largest number is subtracted first, so
-    /// nothing overflows; −∞ has probability 0.
+    /// nothing overflows; −∞ has probability 0. A row of only −∞ gives NaN, as in PyTorch.
     ///
     /// ```
     /// let tape = gradus_autograd::Tape::new();

@@ -162,12 +162,15 @@ macro_rules! compiled {
 
             /// Adds what some images contribute to the weight.
             pub(crate) fn add_by_weight(s: &Sizes, x: &[$t], g: &[$t], weight: &mut [$t]) {
-                each_group(s, x.len() / s.of_image()[0], |columns, &[k, m], matrix, beside| {
-                    write_columns(columns, x, matrix);
-                    gather(columns, g, beside);
-                    let own = &mut weight[columns.group * m * k..][..m * k];
-                    multiply([m, columns.count(), k], (beside, false), (matrix, true), own, true);
-                });
+                let ([of_image, of_output], images) = (s.of_image(), piece(s));
+                for (x, g) in x.chunks(images * of_image).zip(g.chunks(images * of_output)) {
+                    each_group(s, x.len() / of_image, |columns, &[k, m], matrix, beside| {
+                        write_columns(columns, x, matrix);
+                        gather(columns, g, beside);
+                        let own = &mut weight[columns.group * m * k..][..m * k];
+                        multiply([m, columns.count(), k], (beside, false), (matrix, true), own, true);
+                    });
+                }
             }
         }
     };

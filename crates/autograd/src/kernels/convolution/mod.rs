@@ -57,20 +57,29 @@ impl Sizes {
     /// Calls `f(weight, window, place)` with the places in the three arrays of each term: plain loops, for where the fast
     /// ones would multiply a zero of theirs by a number that is not finite.
     fn terms(&self, mut f: impl FnMut(usize, usize, usize)) {
+        for weight in 0..self.weight() {
+            self.terms_of_weight(weight, |window, place| {
+                f(weight, window, place);
+                true
+            });
+        }
+    }
+
+    /// Calls `f(window, place)` for the terms of one number of the weight, as long as it returns true.
+    fn terms_of_weight(&self, weight: usize, mut f: impl FnMut(usize, usize) -> bool) {
         let ([cg, og], [kh, kw]) = (self.of_group(), self.kernel);
         let ([height, width], [down, across]) = (self.image, self.windows);
+        let (o, c, i, j) = (weight / (cg * kh * kw), weight / (kh * kw) % cg, weight / kw % kh, weight % kw);
         let place = |d: usize, window: usize, k: usize| {
             (window * self.stride[d] + k * self.dilation[d]).checked_sub(self.padding[d]).filter(|&p| p < self.image[d])
         };
         for image in 0..self.images {
-            for (o, c) in (0..self.outputs).flat_map(|o| (0..cg).map(move |c| (o, c))) {
-                let channel = image * self.channels + o / og * cg + c;
-                for (i, j) in (0..kh).flat_map(|i| (0..kw).map(move |j| (i, j))) {
-                    for (down_at, y) in (0..down).filter_map(|y| Some((y, place(0, y, i)?))) {
-                        for (across_at, x) in (0..across).filter_map(|x| Some((x, place(1, x, j)?))) {
-                            let window = ((image * self.outputs + o) * down + down_at) * across + across_at;
-                            f(((o * cg + c) * kh + i) * kw + j, window, (channel * height + y) * width + x);
-                        }
+            let channel = image * self.channels + o / og * cg + c;
+            for (down_at, y) in (0..down).filter_map(|y| Some((y, place(0, y, i)?))) {
+                for (across_at, x) in (0..across).filter_map(|x| Some((x, place(1, x, j)?))) {
+                    let window = ((image * self.outputs + o) * down + down_at) * across + across_at;
+                    if !f(window, (channel * height + y) * width + x) {
+                        return;
                     }
                 }
             }

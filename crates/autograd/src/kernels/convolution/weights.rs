@@ -228,10 +228,14 @@ macro_rules! compiled {
                         }
                     });
                 }
-                if weight.iter().any(|w| w.is_nan()) {
-                    weight.fill(0.0);
-                    s.terms(|w, window, place| weight[w] += x[place] * g[window]);
-                }
+                let odd = weight.iter_mut().enumerate().filter(|(_, w)| w.is_nan());
+                threads::queue(odd.collect::<Vec<_>>().into_iter(), threads::pieces(s.work(), GRAIN), |(at, w)| {
+                    *w = 0.0;
+                    s.terms_of_weight(at, |window, place| {
+                        *w += x[place] * g[window];
+                        !w.is_nan() // what is NaN stays so
+                    });
+                });
             }
         }
     };

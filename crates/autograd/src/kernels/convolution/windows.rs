@@ -335,7 +335,14 @@ macro_rules! compiled {
                     return run(&by_input_plan(s, weight, register()), None, g, dx);
                 }
                 dx.fill(0.0);
-                s.terms(|w, window, place| dx[place] += weight[w] * g[window]);
+                if s.is_empty() {
+                    return;
+                }
+                let ([of_image, of_output], one) = (s.of_image(), Sizes { images: 1, ..*s });
+                let parts = dx.chunks_mut(of_image).zip(g.chunks(of_output));
+                threads::queue(parts, threads::pieces(s.work(), GRAIN), |(dx, g)| {
+                    one.terms(|w, window, place| dx[place] += weight[w] * g[window]);
+                });
             }
         }
     };

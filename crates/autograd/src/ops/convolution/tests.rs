@@ -53,3 +53,14 @@ fn the_number_of_threads_does_not_change_a_bit() {
     };
     assert!(run(1) == run(3));
 }
+
+/// One window has no neighbour, so its stride is of no account, however large.
+#[test]
+fn the_stride_of_a_single_window_costs_nothing() {
+    let tape = Tape::<f64>::mathematics();
+    let (x, w) = (tape.var(numbers(&[1, 1, 4, 4], 0.0)), tape.var(numbers(&[1, 1, 3, 3], 5.0)));
+    let far = x.conv2d(w, Convolution { stride: [1 << 40, 1 << 40], ..Convolution::default() });
+    let near = x.conv2d(w, Convolution { stride: [2, 2], ..Convolution::default() });
+    assert_eq!(far.data(), near.data());
+    assert_eq!(far.sum().backward().wrt(w), near.sum().backward().wrt(w));
+}
