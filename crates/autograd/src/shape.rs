@@ -115,7 +115,8 @@ pub(crate) fn join_axes<const N: usize>(shape: &[usize], strides: [&[isize]; N])
     (joined, own)
 }
 
-/// The offsets in the memory of N arrays of each position of a shape, in order: those of [`offset`], without a division.
+/// The offsets in the memory of N arrays of each position of a shape, in order: those of [`offset`], without a
+/// division.
 pub(crate) struct Offsets<'a, const N: usize> {
     shape: &'a [usize],
     strides: [&'a [isize]; N],

@@ -81,8 +81,8 @@ fn exponentials<L: AnyLane>(x: &[L::T], max: L) -> L {
     fold(lanes)
 }
 
-/// `yᵢ = e^(xᵢ − max) / Σ e^(xⱼ − max)`, within 6 ulp and one more for each unit that xᵢ lies below the largest. A number
-/// that is ∞ gives NaN in its place and 0 in the others; a row of only −∞ gives NaN.
+/// `yᵢ = e^(xᵢ − max) / Σ e^(xⱼ − max)`, within 6 ulp and one more for each unit that xᵢ lies below the largest. A
+/// number that is ∞ gives NaN in its place and 0 in the others; a row of only −∞ gives NaN.
 #[inline(always)]
 fn softmax<L: AnyLane<T: PartialOrd>>(x: &[L::T], y: &mut [L::T]) {
     let max = L::new(largest::<L>(x));

@@ -30,9 +30,9 @@ impl Default for Convolution {
     }
 }
 
-/// The trilinear form `F(x, w, g) = Σ x[n, c, …] · w[o, c, i, j] · g[n, o, h, w]`, with one of its factors left out: its
-/// derivative by that factor. Each of the three is linear in its two inputs, which stand in the order x, w, g, and its
-/// derivatives are the other two.
+/// The trilinear form `F(x, w, g) = Σ x[n, c, …] · w[o, c, i, j] · g[n, o, h, w]`, with one of its factors left out:
+/// its derivative by that factor. Each of the three is linear in its two inputs, which stand in the order x, w, g, and
+/// its derivatives are the other two.
 #[derive(Clone, Copy, Debug)]
 struct Convolve {
     sizes: Sizes,
@@ -45,7 +45,8 @@ enum Factor {
     X,
     /// the weight
     W,
-    /// the gradient of the windows. Left out, it gives the convolution itself, which may have a bias as its third input.
+    /// the gradient of the windows. Left out, it gives the convolution itself, which may have a bias as its third
+    /// input.
     G,
 }
 
@@ -114,8 +115,8 @@ impl<T: Float> Operation<T> for Convolve {
 impl<'t, T: Float> Var<'t, T> {
     /// The convolution (as all such libraries call what is a cross-correlation) of N × C × H × W images with a weight
     /// of outputs × (C / groups) × height × width: `y[n, o, h, w] = Σ x[n, c, h·stride + i·dilation − padding, …] ·
-    /// weight[o, c, i, j]`, zeros outside (which make NaN of a weight that is not finite, as in PyTorch). The result is N × outputs × `⌊(H + 2 padding − dilation (height − 1) −
-    /// 1)/stride⌋ + 1` × the same of the width.
+    /// weight[o, c, i, j]`, zeros outside (which make NaN of a weight that is not finite, as in PyTorch). The result is
+    /// N × outputs × `⌊(H + 2 padding − dilation (height − 1) − 1)/stride⌋ + 1` × the same of the width.
     ///
     /// Nothing is kept for the derivatives but the images and the weight: windows are read where the images are.
     ///

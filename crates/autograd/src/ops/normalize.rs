@@ -173,8 +173,8 @@ impl<T: Float> Operation<T> for BatchNorm {
     }
 }
 
-/// Normalisation of each row of a matrix. The inputs are x, its statistics (which are a function of x, kept for the rule)
-/// and, if it is affine, a weight and a bias for each column.
+/// Normalisation of each row of a matrix. The inputs are x, its statistics (which are a function of x, kept for the
+/// rule) and, if it is affine, a weight and a bias for each column.
 #[derive(Debug)]
 struct LayerNorm {
     eps: f64,

@@ -86,7 +86,8 @@ pub fn one_cycle(steps: u64) -> Schedule {
 ///
 /// ```
 /// use gradus_optim::{OneCycle, Interpolation};
-/// let schedule = OneCycle { rise: 0.5, start: 0.0, end: 0.5, shape: Interpolation::Linear, ..OneCycle::default() }.over(6);
+/// let shape = Interpolation::Linear;
+/// let schedule = OneCycle { rise: 0.5, start: 0.0, end: 0.5, shape, ..OneCycle::default() }.over(6);
 /// assert_eq!([0, 1, 2, 5, 99].map(|step| schedule.factor(step)), [0.0, 0.5, 1.0, 0.5, 0.5]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
