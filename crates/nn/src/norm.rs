@@ -110,7 +110,8 @@ impl<T: Float> BatchNorm<T> {
 impl<T: Float> Forward<T> for BatchNorm<T> {
     /// # Panics
     /// If the input has a different number of channels; in training, if there is no number or only one for each
-    /// channel, which has no variance; on a tape for mathematics, where it is unknown whether to take the batch's statistics.
+    /// channel, which has no variance; on a tape for mathematics, where it is unknown whether to take the batch's
+    /// statistics.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let (tape, shape) = (x.tape(), x.shape());

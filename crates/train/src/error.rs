@@ -47,8 +47,8 @@ pub enum TrainError {
     #[error("`watch`: there is no metric `{name}`; there are {}", known.join(", "))]
     Watch { name: String, known: Vec<String> },
     #[error(
-        "{}: there are checkpoints of a run (the last: {last}); `resume(true)` goes on with it, another folder begins a \
-         new one",
+        "{}: there are checkpoints of a run (the last: {last}); `resume(true)` goes on with it, another folder begins \
+         a new one",
         folder.display()
     )]
     Occupied { folder: PathBuf, last: String },

@@ -167,12 +167,14 @@ macro_rules! compiled {
                 });
             }
 
-            /// `Σ g` and `Σ g · (x − mean)/√(variance + eps)` of each channel, two rows: the gradients by bias and weight.
+            /// `Σ g` and `Σ g · (x − mean)/√(variance + eps)` of each channel, two rows: the gradients by bias and by
+            /// weight.
             pub(crate) fn gradient_sums(layout: Layout, [x, statistics, g]: [&[$t]; 3], eps: f64, out: &mut [$t]) {
                 let [images, channels, plane] = layout;
                 scratch::f64::with_scratch(2 * images * channels, |pairs| {
                     of_planes(layout, pairs, |number, c| {
-                        let (x, g, mean) = (&x[number * plane..][..plane], &g[number * plane..][..plane], statistics[c]);
+                        let (x, g) = (&x[number * plane..][..plane], &g[number * plane..][..plane]);
+                        let mean = statistics[c];
                         dispatch!(_MODE => sums(
                             x,
                             g,

@@ -102,7 +102,8 @@ impl Drop for Open {
             looks += 1;
             match looks {
                 PATIENCE.. => std::thread::sleep(AWAKE),
-                _ if looks % LOOKS == 0 => std::thread::yield_now(), // a helper may have lost its processor to this wait
+                // a helper may have lost its processor to this very wait
+                _ if looks % LOOKS == 0 => std::thread::yield_now(),
                 _ => std::hint::spin_loop(),
             }
         }

@@ -54,8 +54,8 @@ impl Sizes {
         self.work() == 0 || self.of_image()[0] == 0
     }
 
-    /// Calls `f(weight, window, place)` with the places in the three arrays of each term: plain loops, for where the fast
-    /// ones would multiply a zero of theirs by a number that is not finite.
+    /// Calls `f(weight, window, place)` with the places in the three arrays of each term: plain loops, for where the
+    /// fast ones would multiply a zero of theirs by a number that is not finite.
     fn terms(&self, mut f: impl FnMut(usize, usize, usize)) {
         for weight in 0..self.weight() {
             self.terms_of_weight(weight, |window, place| {
