@@ -24,6 +24,7 @@ pub(crate) mod activation;
 pub(crate) mod along;
 pub(crate) mod arithmetic;
 pub(crate) mod arrange;
+pub(crate) mod batch_norm;
 pub(crate) mod choose;
 pub(crate) mod convolution;
 pub(crate) mod einsum;
@@ -35,8 +36,9 @@ mod fused_loops;
 pub(crate) mod index;
 pub(crate) mod join;
 mod keep;
+pub(crate) mod layer_norm;
 pub(crate) mod matmul;
-pub(crate) mod normalize;
+mod normalize;
 mod operators;
 pub(crate) mod places;
 pub(crate) mod pooling;
@@ -70,7 +72,8 @@ pub(crate) fn checks() -> Vec<Check> {
         join::checks(),
         index::checks(),
         softmax::checks(),
-        normalize::checks(),
+        batch_norm::checks(),
+        layer_norm::checks(),
         convolution::checks(),
         pooling::checks(),
         fused::checks(),
