@@ -232,19 +232,19 @@ impl<T: Float> Metric<T> {
     }
 
     /// `precision`: with two classes, the precision of class 1; with more, the mean over the classes that occur in
-    /// labels or predictions. See [`Confusion::precision`].
+    /// labels or predictions. See [`Confusion::precision`](crate::Confusion::precision).
     pub fn precision() -> Self {
         Self::of_classes("precision", Class::precision)
     }
 
     /// `recall`: with two classes, the recall of class 1; with more, the mean over the classes that occur in labels or
-    /// predictions. See [`Confusion::recall`].
+    /// predictions. See [`Confusion::recall`](crate::Confusion::recall).
     pub fn recall() -> Self {
         Self::of_classes("recall", Class::recall)
     }
 
     /// `f1`: with two classes, the score of class 1; with more, the mean over the classes that occur in labels or
-    /// predictions, as in scikit-learn's `f1_score` with `average="macro"`. See [`Confusion::f1`].
+    /// predictions, as in scikit-learn's `f1_score` with `average="macro"`. See [`Confusion::f1`](crate::Confusion::f1).
     pub fn f1() -> Self {
         Self::of_classes("f1", Class::f1)
     }
