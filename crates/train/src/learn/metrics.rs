@@ -244,7 +244,8 @@ impl<T: Float> Metric<T> {
     }
 
     /// `f1`: with two classes, the score of class 1; with more, the mean over the classes that occur in labels or
-    /// predictions, as in scikit-learn's `f1_score` with `average="macro"`. See [`Confusion::f1`](crate::Confusion::f1).
+    /// predictions, as in scikit-learn's `f1_score` with `average="macro"`. See
+    /// [`Confusion::f1`](crate::Confusion::f1).
     pub fn f1() -> Self {
         Self::of_classes("f1", Class::f1)
     }
