@@ -67,7 +67,7 @@ pub(crate) fn exp<const MODE: u8>(x: f64) -> f64 {
     if MODE == PRECISE {
         return x.exp();
     }
-    // a product that underflows takes a hundred times as long on some processors, so what is 0 is not multiplied
+    // a product that underflows takes far longer on some processors, so what is 0 is not multiplied
     let is_zero = x < -746.0;
     let held = if x > 710.0 { 710.0 } else { x };
     let held = if is_zero { 0.0 } else { held };
