@@ -110,6 +110,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// Arrays with one number for each channel broadcast along the last axis: for images, give them as
     /// `weight.reshape([-1, 1, 1])`.
     ///
+    /// In `f32`, the variance of numbers beyond 10¹⁹ is infinite, and then the result is 0.
+    ///
     /// # Panics
     /// If there are fewer than two axes.
     ///

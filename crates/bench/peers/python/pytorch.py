@@ -198,19 +198,13 @@ def network(peer, workload):
     start_params, data = common.network(workload)
     batches = [(torch.from_numpy(np.array(x)), torch.from_numpy(np.array(y))) for x, y in data]
 
-    def eager(params, optimizer, x, y):
+    # what is compiled is forward and backward; the update is the fused one
+    if peer == "torch.compile":
+        cost = compiled(cost)
+
+    def step(params, optimizer, x, y):
         optimizer.zero_grad(set_to_none=True)
         loss = cost(params, x, y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    # forward and backward are compiled, the update is the fused one
-    compiled_cost = compiled(cost) if peer == "torch.compile" else cost
-
-    def half_compiled(params, optimizer, x, y):
-        optimizer.zero_grad(set_to_none=True)
-        loss = compiled_cost(params, x, y)
         loss.backward()
         optimizer.step()
         return loss
@@ -221,7 +215,7 @@ def network(peer, workload):
         if workload == "cnn":
             for l, n in ("1", 16), ("2", 32):
                 params[f"mean{l}"], params[f"var{l}"] = torch.zeros(n), torch.ones(n)
-        return Train(params, optimizer, eager if peer == "PyTorch" else half_compiled, batches)
+        return Train(params, optimizer, step, batches)
 
     return start
 

@@ -9,6 +9,7 @@
 //! Windows that are `stride` apart would skip numbers. The image is therefore stored as `stride` × `stride` phases:
 //! planes of the numbers whose rows and columns have one remainder each.
 
+use super::Sizes;
 use crate::kernels::copy::copy;
 
 /// How an image lies in its buffer.
@@ -46,6 +47,21 @@ impl Padded {
         };
         let (rows, pitch) = (read[0].div_ceil(stride[0]), pitch.max(across));
         Padded { size, before, read, stride, rows, pitch, plane: stride[0] * stride[1] * rows * pitch }
+    }
+
+    /// The images of a convolution, and the tap of each number of a window, for the channels of a group in the order of
+    /// the weight.
+    pub(super) fn of_images(s: &Sizes) -> (Self, Vec<usize>) {
+        let read = [0, 1].map(|d| (s.windows[d] - 1) * s.stride[d] + (s.kernel[d] - 1) * s.dilation[d] + 1);
+        let padded = Padded::new(s.image, s.padding, read, s.stride, s.windows[1]);
+        let channels = s.of_group()[0];
+        let mut taps = Vec::with_capacity(channels * s.taps());
+        for c in 0..channels {
+            for (i, j) in (0..s.kernel[0]).flat_map(|i| (0..s.kernel[1]).map(move |j| (i, j))) {
+                taps.push(c * padded.plane + padded.at([i * s.dilation[0], j * s.dilation[1]]));
+            }
+        }
+        (padded, taps)
     }
 
     /// The place of row r and column c, zeros included, in the buffer of a channel.

@@ -27,15 +27,7 @@ struct Layout {
 
 impl Layout {
     fn new(s: &Sizes, bytes: usize) -> Self {
-        let read = [0, 1].map(|d| (s.windows[d] - 1) * s.stride[d] + (s.kernel[d] - 1) * s.dilation[d] + 1);
-        let padded = Padded::new(s.image, s.padding, read, s.stride, s.windows[1]);
-        let [channels, outputs] = s.of_group();
-        let mut taps = Vec::with_capacity(channels * s.taps());
-        for c in 0..channels {
-            for (i, j) in (0..s.kernel[0]).flat_map(|i| (0..s.kernel[1]).map(move |j| (i, j))) {
-                taps.push(c * padded.plane + padded.at([i * s.dilation[0], j * s.dilation[1]]));
-            }
-        }
+        let ((padded, taps), [_, outputs]) = (Padded::of_images(s), s.of_group());
         let places = (s.windows[0] - 1) * padded.pitch + s.windows[1];
         let height = tile_height(outputs, bytes);
         Layout {

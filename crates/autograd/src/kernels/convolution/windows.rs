@@ -60,15 +60,7 @@ fn packed<T: Copy + Default>(
 
 /// Every number of the windows, of a group's channels, in the order of the weight.
 fn forward_plan<T: Copy + Default>(s: &Sizes, weight: &[T], bytes: usize) -> Plan<T> {
-    let read = [0, 1].map(|d| (s.windows[d] - 1) * s.stride[d] + (s.kernel[d] - 1) * s.dilation[d] + 1);
-    let padded = Padded::new(s.image, s.padding, read, s.stride, s.windows[1]);
-    let [channels, outputs] = s.of_group();
-    let mut taps = Vec::with_capacity(channels * s.taps());
-    for c in 0..channels {
-        for (i, j) in (0..s.kernel[0]).flat_map(|i| (0..s.kernel[1]).map(move |j| (i, j))) {
-            taps.push(c * padded.plane + padded.at([i * s.dilation[0], j * s.dilation[1]]));
-        }
-    }
+    let ((padded, taps), [channels, outputs]) = (Padded::of_images(s), s.of_group());
     let count = taps.len();
     let weights =
         packed([s.groups, outputs], count, tile_height(outputs, bytes), |output, tap| weight[output * count + tap]);
@@ -92,7 +84,8 @@ struct Phase {
     first: usize,
     /// how many places there are
     count: usize,
-    /// numbers of the kernel, and for each the window, counted from one below, that reads the first place with it
+    /// numbers of the kernel, and for each the window that reads the first place with it: before 0 and behind the last
+    /// there are windows that are none, whose gradient is 0
     taps: Vec<(usize, isize)>,
 }
 
