@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
+use gradus::autograd::{NormThen, Pooling};
 use gradus::data::{Augment, Dataset, Scaler, Split, digits, mnist};
 use gradus::prelude::*;
 use gradus::train::{Epoch, Evaluation, History};
@@ -191,17 +192,19 @@ fn mlp(settings: &Settings, train: &Dataset, hidden: Vec<usize>) -> (Sequential,
 /// layers.
 fn cnn(settings: &Settings, train: &Dataset, side: usize) -> (Sequential, String) {
     let (mut rng, activation) = (gradus::nn::rng(settings.seed), settings.activation);
+    // one operation where the activation is ReLU
+    let normalized = |model: Sequential, name: &str, channels: usize| match activation {
+        Activation::Relu => {
+            model.named(name, BatchNorm::new(channels).then(NormThen::ReluMaxPool(Pooling::new([2, 2]))))
+        }
+        other => model.named(name, BatchNorm::new(channels)).layer(other).layer(MaxPool2d::new([2, 2])),
+    };
     let model = Sequential::new()
         .named("pixels", scaling(train))
         .map(move |x| x.reshape([-1, 1, side as i32, side as i32]))
-        .named("conv1", Conv2d::new(1, 16, [3, 3], &mut rng).padding([1, 1]))
-        .named("norm1", BatchNorm::new(16))
-        .layer(activation)
-        .layer(MaxPool2d::new([2, 2]))
-        .named("conv2", Conv2d::new(16, 32, [3, 3], &mut rng).padding([1, 1]))
-        .named("norm2", BatchNorm::new(32))
-        .layer(activation)
-        .layer(MaxPool2d::new([2, 2]))
+        .named("conv1", Conv2d::new(1, 16, [3, 3], &mut rng).padding([1, 1]));
+    let model = normalized(model, "norm1", 16).named("conv2", Conv2d::new(16, 32, [3, 3], &mut rng).padding([1, 1]));
+    let model = normalized(model, "norm2", 32)
         .layer(Flatten)
         .layer(Dropout::new(settings.dropout))
         .named("hidden", Linear::new(32 * (side / 4).pow(2), 128, &mut rng))

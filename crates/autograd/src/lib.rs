@@ -66,6 +66,7 @@ pub use functions::where_;
 pub use kernels::{set_threads, with_threads};
 pub use model::module::{Leaf, LeafMut, Module, Path, Segment, Visitor, path_fits};
 pub use model::param::{Buffer, Param, ParamId};
+pub use ops::batch_norm::NormThen;
 pub use ops::convolution::Convolution;
 pub use ops::einsum::einsum;
 pub use ops::join::{concat, stack};

@@ -1,6 +1,6 @@
 //! Training steps of networks that are more than an MLP: images, sequences, tables. All of them are trained by Adam.
 
-use gradus_autograd::{Convolution, Param, Pooling, Tape, Var};
+use gradus_autograd::{Convolution, NormThen, Param, Pooling, Tape, Var};
 use gradus_nn::{Activation, BatchNorm, Embedding, Forward, Gru, LayerNorm, Linear, Mlp, Reduction, loss};
 use gradus_optim::Adam;
 use ndarray::{Array1, Array2, ArrayD};
@@ -77,7 +77,7 @@ pub(crate) fn cnn() -> Box<dyn Workload> {
     let model = Cnn {
         weights: [weight(&conv1, [16, 1, 3, 3]), weight(&conv2, [32, 16, 3, 3])],
         biases: [conv1, conv2].map(|layer| layer.bias.expect("a bias")),
-        norms: [BatchNorm::new(16), BatchNorm::new(32)],
+        norms: [16, 32].map(|channels| BatchNorm::new(channels).then(NormThen::ReluMaxPool(Pooling::new([2, 2])))),
         hidden: linear(2, 32 * 49, 128),
         out: linear(3, 128, 10),
     };
@@ -88,7 +88,7 @@ pub(crate) fn cnn() -> Box<dyn Workload> {
         let mut x = t.constant(x);
         for l in 0..2 {
             let y = x.conv2d_with_bias(&model.weights[l], &model.biases[l], same);
-            x = model.norms[l].forward(y).relu().max_pool2d(Pooling::new([2, 2]));
+            x = model.norms[l].forward(y);
         }
         let hidden = model.hidden.forward(x.reshape([128, 32 * 49])).relu();
         model.out.forward(hidden).cross_entropy(y)

@@ -11,7 +11,7 @@ use crate::kernels::matmul::{self, Product};
 use crate::kernels::strided::Strided;
 use crate::places::Places;
 use crate::shape::{broadcast_strides, check_broadcast, count};
-use crate::view::{Output, View};
+use crate::view::View;
 
 impl<'s, T: Float> Tensor<T> for Value<'s, T> {
     fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
@@ -155,16 +155,17 @@ impl<'s, T: Float> Sweep<T> for Value<'s, T> {
         }
     }
 
-    fn numbers(
+    fn numbers<const N: usize>(
         context: Self::Context,
         arrays: &[Self],
-        shape: &[usize],
-        compute: impl FnOnce(&[View<'_, T>], Output<'_, T>),
-    ) -> Option<Self> {
+        shapes: [&[usize]; N],
+        compute: impl FnOnce(&[View<'_, T>], [&mut [T]; N]),
+    ) -> Option<[Self; N]> {
         let dense: Vec<Self> = arrays.iter().map(|x| x.clone().dense()).collect();
         let views: Vec<View<'_, T>> = dense.iter().map(Value::view).collect();
-        let shape = context.pool.shape(shape);
-        Some(Self::fresh(shape, context.pool, |out| compute(&views, Output::new(out, shape))))
+        let mut arrays = shapes.map(|shape| Self::fresh(context.pool.shape(shape), context.pool, |_| {}));
+        compute(&views, arrays.each_mut().map(|array| array.write_numbers()));
+        Some(arrays)
     }
 
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {

@@ -11,7 +11,7 @@ use crate::engine::operation::{Jvp, Operation};
 use crate::engine::tensor::{FusedLoop, Sweep, Tensor};
 use crate::engine::value::{Value, ValueContext};
 use crate::places::Places;
-use crate::view::{Output, View};
+use crate::view::View;
 
 /// An array and its derivative along the direction that was asked for; `None` if the array does not move.
 ///
@@ -132,12 +132,12 @@ impl<'s, T: Float> Sweep<T> for DualValue<'s, T> {
     fn take(&self, places: &Places) -> Self {
         DualValue { value: self.value.take(places), tangent: self.tangent.as_ref().map(|t| t.take(places)) }
     }
-    fn numbers(
+    fn numbers<const N: usize>(
         _: Self::Context,
         _: &[Self],
-        _: &[usize],
-        _: impl FnOnce(&[View<'_, T>], Output<'_, T>),
-    ) -> Option<Self> {
+        _: [&[usize]; N],
+        _: impl FnOnce(&[View<'_, T>], [&mut [T]; N]),
+    ) -> Option<[Self; N]> {
         None
     }
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {

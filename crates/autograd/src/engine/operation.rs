@@ -190,22 +190,26 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         if self.wants(i) {
             let inputs = (0..self.inputs()).map(|k| self.input(k));
             let arrays: Vec<V> = inputs.chain([self.output(), self.grad()]).collect();
-            match V::numbers(self.context, &arrays, self.input(i).shape(), compute) {
-                Some(gradient) => self.add(i, || gradient),
+            let shape = Shape::from_slice(self.input(i).shape());
+            let numbers = V::numbers(self.context, &arrays, [&shape], |views, [out]| {
+                compute(views, Output::new(out, &shape));
+            });
+            match numbers {
+                Some([gradient]) => self.add(i, || gradient),
                 None => self.only_numbers.set(true),
             }
         }
     }
 
-    /// An array that `compute` writes, given the numbers of others, where numbers are all that is asked for; `None`
-    /// where the gradient is recorded, or moves.
-    pub(crate) fn numbers(
+    /// Arrays that `compute` writes, given the numbers of others, where numbers are all that is asked for; `None` where
+    /// the gradient is recorded, or moves.
+    pub(crate) fn numbers<const N: usize>(
         &self,
         arrays: &[V],
-        shape: &[usize],
-        compute: impl FnOnce(&[View<'_, T>], Output<'_, T>),
-    ) -> Option<V> {
-        V::numbers(self.context, arrays, shape, compute)
+        shapes: [&[usize]; N],
+        compute: impl FnOnce(&[View<'_, T>], [&mut [T]; N]),
+    ) -> Option<[V; N]> {
+        V::numbers(self.context, arrays, shapes, compute)
     }
 
     /// Panics if the rule has left out an input whose gradient is needed, or has given numbers only, in a sweep that

@@ -11,7 +11,7 @@ use crate::calculus::{Expression, Rule};
 use crate::engine::operation::Operation;
 use crate::places::Places;
 use crate::shape::{broadcast_axes, broadcast_shape};
-use crate::view::{Output, View};
+use crate::view::View;
 
 /// An array ([`Value`](crate::Value)) or a variable ([`Var`](crate::Var)), with which [`Operation::vjp`] computes.
 ///
@@ -93,13 +93,13 @@ pub trait Sweep<T: Float>: Sized {
 
     /// The numbers at some places.
     fn take(&self, places: &Places) -> Self;
-    /// An array that `compute` writes, given the numbers of `arrays`; `None` in sweeps that need its derivative.
-    fn numbers(
+    /// Arrays that `compute` writes, given the numbers of others; `None` in sweeps that need their derivative.
+    fn numbers<const N: usize>(
         context: Self::Context,
         arrays: &[Self],
-        shape: &[usize],
-        compute: impl FnOnce(&[View<'_, T>], Output<'_, T>),
-    ) -> Option<Self>;
+        shapes: [&[usize]; N],
+        compute: impl FnOnce(&[View<'_, T>], [&mut [T]; N]),
+    ) -> Option<[Self; N]>;
     /// `g · ∂f/∂xᵢ` of an elementwise function.
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self;
     /// `g · ∂f/∂xᵢ` of a fused expression, whose derivative `slope` was kept. `moving` is the loop for arrays that

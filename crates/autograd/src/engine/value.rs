@@ -145,11 +145,16 @@ impl<'s, T: Float> Value<'s, T> {
         }
     }
 
+    /// The numbers of an owned block.
+    pub(super) fn write_numbers(&mut self) -> &mut [T] {
+        let len = self.len();
+        &mut self.write()[..len]
+    }
+
     /// Two new arrays in the shape of this array, written by `fill`.
     pub(crate) fn pair(&self, fill: impl FnOnce(&[usize], [&mut [T]; 2])) -> [Self; 2] {
-        let len = self.len();
         let [mut a, mut b] = [0, 1].map(|_| Self::fresh(self.shape, self.pool, |_| {}));
-        fill(self.shape, [&mut a.write()[..len], &mut b.write()[..len]]);
+        fill(self.shape, [a.write_numbers(), b.write_numbers()]);
         [a, b]
     }
 

@@ -4,6 +4,7 @@
 //! - `loops.rs`: the loops that an elementwise rule compiles to; `each.rs`: the one that most of them are
 //! - `lane.rs`, `block.rs`, `checked.rs`: the kinds of numbers that they compute with; `math/`: `exp` and its kin
 //! - `matmul.rs`, `convolution/`, `reduce.rs`, `softmax.rs`: products, convolutions, sums, exponentials of a row
+//! - `normalize/`, `pool.rs`: batch and layer normalisation, windows
 //! - `strided.rs`, `in_place.rs`: copies through strides, arithmetic on numbers where they stand
 //! - `simd.rs`, `threads.rs`, `team.rs`: which instruction set runs, on how many threads
 
@@ -17,7 +18,7 @@ pub(crate) mod lane;
 pub(crate) mod loops;
 pub(crate) mod math;
 pub(crate) mod matmul;
-mod normalize;
+pub(crate) mod normalize;
 pub(crate) mod pool;
 pub(crate) mod reduce;
 mod scratch;
@@ -35,12 +36,14 @@ pub use threads::{set_threads, with_threads};
 /// Blocks of numbers are whole multiples of this many, so that loops over them have no tail.
 pub(crate) const PAD: usize = 16;
 
-type Normalize<T> = fn(normalize::Layout, [&[T]; 2], [Option<&[T]>; 2], f64, &mut [T]);
-type NormalizeByInput<T> = fn(normalize::Layout, [&[T]; 4], Option<&[T]>, f64, &mut [T]);
+type Normalize<T> = fn(&normalize::Channels<'_, T>, &mut [T], &mut [T]);
+type NormalizeSums<T> = fn(&normalize::Channels<'_, T>, [&[T]; 3], [&mut [T]; 2]);
+type NormalizeByInput<T> = fn(&normalize::Channels<'_, T>, [&[T]; 3], [&[T]; 2], &mut [T]);
 type NormalizeRows<T> = fn(usize, [&[T]; 2], Option<[&[T]; 2]>, &mut [T]);
 type RowsByInput<T> = fn(usize, [&[T]; 3], Option<&[T]>, &mut [T]);
 type Convolution<T> = fn(&convolution::Sizes, &[T], &[T], Option<&[T]>, &mut [T]);
 type Convolved<T> = fn(&convolution::Sizes, &[T], &[T], &mut [T]);
+type ConvolvedByWeight<T> = fn(&convolution::Sizes, &[T], &[T], [&mut [T]; 2]);
 
 /// The compiled loops of one number type that belong to no rule.
 #[doc(hidden)]
@@ -48,9 +51,9 @@ pub struct Kernels<T: 'static> {
     pub(crate) product: fn(matmul::Product<'_, T>),
     /// `y ← x ∗ weight + bias`
     pub(crate) convolution: Convolution<T>,
-    /// `x ← Σ weight · y`, and `weight ← Σ x · y`: its two derivatives
+    /// `x ← Σ weight · y`, and `weight ← Σ x · y` with `bias ← Σ y`: its derivatives
     pub(crate) convolution_by_input: Convolved<T>,
-    pub(crate) convolution_by_weight: Convolved<T>,
+    pub(crate) convolution_by_weight: ConvolvedByWeight<T>,
     /// the largest number of each window, and which one that is
     pub(crate) max_pool: fn(&pool::Planes, &[T], &mut [T], &mut [T]),
     /// the number of each window that an array says, and back
@@ -60,17 +63,17 @@ pub struct Kernels<T: 'static> {
     pub(crate) sum_windows: fn(&pool::Planes, &[T], &mut [T]),
     pub(crate) spread_windows: fn(&pool::Planes, &[T], &mut [T]),
     /// mean, what rounding took from it, and variance of each channel of images
-    pub(crate) statistics: fn(normalize::Layout, &[T], &mut [T]),
-    /// `y ← (x − mean)/√(variance + eps) · weight + bias`
+    pub(crate) statistics: fn([usize; 3], &[T], &mut [T]),
+    /// `y ← (x − mean)/√(variance + eps) · weight + bias`, and what follows
     pub(crate) normalize: Normalize<T>,
-    /// its gradients: by bias and weight, and by x
-    pub(crate) normalize_sums: fn(normalize::Layout, [&[T]; 3], f64, &mut [T]),
+    /// its gradients: by weight and bias, and by x
+    pub(crate) normalize_sums: NormalizeSums<T>,
     pub(crate) normalize_by_input: NormalizeByInput<T>,
-    /// the same for rows of so many numbers: statistics, forward, and the gradients by x, and by bias and weight
+    /// the same for rows of so many numbers: statistics, forward, and the gradients by x, and by weight and bias
     pub(crate) rows_statistics: fn(usize, &[T], f64, &mut [T]),
     pub(crate) normalize_rows: NormalizeRows<T>,
     pub(crate) rows_by_input: RowsByInput<T>,
-    pub(crate) rows_by_affine: fn(usize, [&[T]; 3], &mut [T]),
+    pub(crate) rows_by_affine: fn(usize, [&[T]; 3], [&mut [T]; 2]),
     /// over the middle axis of `outer × n × inner`
     pub(crate) sum: fn(&[T], [usize; 3], &mut [T]),
     pub(crate) max: fn(&[T], [usize; 3], &mut [T]),

@@ -19,7 +19,7 @@ pub(crate) struct Planes {
 
 impl Planes {
     /// Numbers of an image, and of its windows.
-    fn of_plane(&self) -> [usize; 2] {
+    pub(super) fn of_plane(&self) -> [usize; 2] {
         [self.size[0] * self.size[1], self.counts[0] * self.counts[1]]
     }
 
@@ -111,7 +111,7 @@ macro_rules! compiled {
             }
 
             #[inline(always)]
-            fn max_plane(p: &Planes, x: &[$t], y: &mut [$t], index: &mut [$t]) {
+            pub(in crate::kernels) fn max_plane(p: &Planes, x: &[$t], y: &mut [$t], index: &mut [$t]) {
                 let ([_, width], [_, across]) = (p.size, p.counts);
                 if p.is_two_by_two() {
                     let rows = x.chunks_exact(2 * width);
@@ -206,7 +206,7 @@ macro_rules! compiled {
             }
 
             #[inline(always)]
-            fn place_plane(p: &Planes, [g, index]: [&[$t]; 2], dx: &mut [$t]) {
+            pub(in crate::kernels) fn place_plane(p: &Planes, [g, index]: [&[$t]; 2], dx: &mut [$t]) {
                 let ([_, width], [down, across]) = (p.size, p.counts);
                 if p.is_two_by_two() {
                     let windows = g.chunks_exact(across).zip(index.chunks_exact(across));

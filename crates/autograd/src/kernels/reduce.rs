@@ -46,7 +46,7 @@ const ROWS: usize = 128;
 const TILE: usize = 64;
 
 #[inline(always)]
-pub(super) fn sum_slice<L: AnyLane>(x: &[L::T]) -> L {
+pub(in crate::kernels) fn sum_slice<L: AnyLane>(x: &[L::T]) -> L {
     if x.len() <= BLOCK {
         return sum_block(x);
     }

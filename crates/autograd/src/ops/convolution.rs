@@ -76,7 +76,7 @@ impl<T: Float> Operation<T> for Convolve {
         let (a, b, s, kernels) = (inputs[0].data(), inputs[1].data(), &self.sizes, T::kernels());
         match self.without {
             Factor::X => (kernels.convolution_by_input)(s, a, b, output.data()),
-            Factor::W => (kernels.convolution_by_weight)(s, a, b, output.data()),
+            Factor::W => (kernels.convolution_by_weight)(s, a, b, [output.data(), &mut []]),
             Factor::G => (kernels.convolution)(s, a, b, inputs.get(2).map(View::data), output.data()),
         }
     }
@@ -93,10 +93,22 @@ impl<T: Float> Operation<T> for Convolve {
             }
             Factor::G => {
                 cx.add(0, || self.of(Factor::X, [&b(), &g()]));
-                cx.add(1, || self.of(Factor::W, [&a(), &g()]));
-                if cx.inputs() == 3 {
-                    cx.add(2, || g().sum_keep(&[0, 2, 3]).reshape(&[self.sizes.outputs]));
+                if cx.inputs() == 2 {
+                    return cx.add(1, || self.of(Factor::W, [&a(), &g()]));
                 }
+                // where only numbers are asked for, the gradient is read once for weight and bias
+                let shapes = [&self.shape_of(Factor::W)[..], &[self.sizes.outputs]];
+                let both = (cx.wants(1) && cx.wants(2)).then(|| {
+                    cx.numbers(&[a(), g()], shapes, |views, sums| {
+                        (T::kernels().convolution_by_weight)(&self.sizes, views[0].data(), views[1].data(), sums);
+                    })
+                });
+                let [by_weight, by_bias] = match both.flatten() {
+                    Some(both) => both.map(Some),
+                    None => [None, None],
+                };
+                cx.add(1, || by_weight.unwrap_or_else(|| self.of(Factor::W, [&a(), &g()])));
+                cx.add(2, || by_bias.unwrap_or_else(|| g().sum_keep(&[0, 2, 3]).reshape(&[self.sizes.outputs])));
             }
         }
     }

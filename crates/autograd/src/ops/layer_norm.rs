@@ -36,28 +36,25 @@ impl<T: Float> Operation<T> for LayerNorm {
         let arrays = [x.clone(), statistics, g.clone()];
         if weight.is_some() {
             let sums = (cx.wants(2) || cx.wants(3)).then(|| {
-                cx.numbers(&arrays, &[2, n], |views, mut out| {
-                    (kernels.rows_by_affine)(n, [0, 1, 2].map(|i| views[i].data()), out.data());
+                cx.numbers(&arrays, [&[n], &[n]], |views, sums| {
+                    (kernels.rows_by_affine)(n, [0, 1, 2].map(|i| views[i].data()), sums);
                 })
             });
-            let row = |row: usize| {
-                let copy = |views: &[View<'_, T>], mut out: Output<'_, T>| {
-                    out.data().copy_from_slice(&views[0].data()[row * n..][..n]);
-                };
-                let numbers = |sums| cx.numbers(std::slice::from_ref(sums), &[n], copy).expect("numbers, as the sums");
-                sums.as_ref().and_then(Option::as_ref).map(numbers)
+            let [by_weight, by_bias] = match sums.flatten() {
+                Some(sums) => sums.map(Some),
+                None => [None, None],
             };
             let sum = |x: V| x.sum_keep(&[0]).reshape(&[n]);
-            cx.add(2, || row(1).unwrap_or_else(|| sum(g.clone() * self.standardized(x.clone()).x)));
-            cx.add(3, || row(0).unwrap_or_else(|| sum(g.clone())));
+            cx.add(2, || by_weight.unwrap_or_else(|| sum(g.clone() * self.standardized(x.clone()).x)));
+            cx.add(3, || by_bias.unwrap_or_else(|| sum(g.clone())));
         }
         cx.add(0, || {
             let arrays: Vec<V> = arrays.into_iter().chain(weight.clone()).collect();
-            let numbers = cx.numbers(&arrays, &shape, |views, mut out| {
+            let numbers = cx.numbers(&arrays, [&shape], |views, [dx]| {
                 let (arrays, weight) = ([0, 1, 2].map(|i| views[i].data()), views.get(3).map(View::data));
-                (kernels.rows_by_input)(n, arrays, weight, out.data());
+                (kernels.rows_by_input)(n, arrays, weight, dx);
             });
-            numbers.unwrap_or_else(|| {
+            numbers.map(|[dx]| dx).unwrap_or_else(|| {
                 self.standardized(x).times(match weight {
                     Some(weight) => g * weight,
                     None => g,

@@ -51,10 +51,21 @@ impl Pooling {
             Err(reason) => panic!("{name}: {shape:?}: {reason}"),
         }
     }
+
+    /// The windows whose largest numbers are taken.
+    #[track_caller]
+    pub(super) fn of_largest(&self, shape: &[usize]) -> Planes {
+        let [kh, kw] = self.kernel;
+        assert!(
+            kh.checked_mul(kw).is_some_and(|numbers| numbers <= 1 << 24),
+            "max_pool2d: a window of {kh} × {kw} has more numbers than the 2²⁴ that are told apart"
+        );
+        self.on("max_pool2d", shape)
+    }
 }
 
 /// The last two axes replaced.
-fn with_planes(shape: &[usize], planes: [usize; 2]) -> Shape {
+pub(super) fn with_planes(shape: &[usize], planes: [usize; 2]) -> Shape {
     let mut shape = Shape::from_slice(&shape[..2]);
     shape.extend(planes);
     shape
@@ -63,8 +74,8 @@ fn with_planes(shape: &[usize], planes: [usize; 2]) -> Shape {
 /// The number of each window that an array says: which of the window's numbers it is. Without that array it is the
 /// largest.
 #[derive(Clone, Copy, Debug)]
-struct Pick {
-    planes: Planes,
+pub(super) struct Pick {
+    pub(super) planes: Planes,
 }
 
 impl<T: Float> Operation<T> for Pick {
@@ -94,8 +105,8 @@ impl<T: Float> Operation<T> for Pick {
 
 /// Zeros, with a number for each window added where it was [picked](Pick).
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    planes: Planes,
+pub(super) struct Place {
+    pub(super) planes: Planes,
 }
 
 impl<T: Float> Operation<T> for Place {
@@ -184,12 +195,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn max_pool2d(self, pooling: Pooling) -> Self {
-        let planes = pooling.on("max_pool2d", self.shape());
-        let [kh, kw] = pooling.kernel;
-        assert!(
-            kh.checked_mul(kw).is_some_and(|numbers| numbers <= 1 << 24),
-            "max_pool2d: a window of {kh} × {kw} has more numbers than the 2²⁴ that are told apart"
-        );
+        let planes = pooling.of_largest(self.shape());
         if !self.is_differentiated() {
             return self.unary(Pick { planes });
         }

@@ -8,7 +8,7 @@ use crate::calculus::{Expression, Num, Real, Rule};
 use crate::engine::tensor::{FusedLoop, Sweep, sum_to};
 use crate::ops::places::{Put, Take};
 use crate::places::Places;
-use crate::{Float, Operation, Output, Tape, Tensor, TensorFunctions, Var, View, where_};
+use crate::{Float, Operation, Tape, Tensor, TensorFunctions, Var, View, where_};
 
 impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     #[track_caller]
@@ -98,12 +98,12 @@ impl<'t, T: Float> Sweep<T> for Var<'t, T> {
     fn take(&self, places: &Places) -> Self {
         self.tape().apply(Take { places: places.clone() }, [*self])
     }
-    fn numbers(
+    fn numbers<const N: usize>(
         _: Self::Context,
         _: &[Self],
-        _: &[usize],
-        _: impl FnOnce(&[View<'_, T>], Output<'_, T>),
-    ) -> Option<Self> {
+        _: [&[usize]; N],
+        _: impl FnOnce(&[View<'_, T>], [&mut [T]; N]),
+    ) -> Option<[Self; N]> {
         None
     }
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {

@@ -54,10 +54,10 @@ impl<T: Float> Operation<T> for Softmax {
             let shape = Shape::from_slice(y.shape());
             let n = shape[self.axis];
             if n > 0 && self.axis + 1 == shape.len() {
-                let by_input = |views: &[View<'_, T>], mut out: Output<'_, T>| {
-                    (T::kernels().softmax_by_input)(n, views[0].data(), views[1].data(), out.data());
-                };
-                if let Some(dx) = cx.numbers(&[y.clone(), g.clone()], &shape, by_input) {
+                let numbers = cx.numbers(&[y.clone(), g.clone()], [&shape], |views, [dx]| {
+                    (T::kernels().softmax_by_input)(n, views[0].data(), views[1].data(), dx);
+                });
+                if let Some([dx]) = numbers {
                     return dx;
                 }
             }

@@ -17,13 +17,16 @@ fn sizes(
     Some(Sizes { images, channels, outputs, groups, image, kernel, windows, stride, padding, dilation })
 }
 
-/// The three, and the same by their definition.
-fn three(s: &Sizes, x: &[f32], w: &[f32], g: &[f32]) -> ([Vec<f32>; 3], [Vec<f32>; 3]) {
-    let empty = || [vec![f32::NAN; g.len()], vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]];
+/// The three and the gradient by the bias, and the same by their definition.
+fn all(s: &Sizes, x: &[f32], w: &[f32], g: &[f32]) -> ([Vec<f32>; 4], [Vec<f32>; 4]) {
+    let empty = || [g.len(), x.len(), w.len(), s.outputs].map(|n| vec![f32::NAN; n]);
     let (mut fast, mut slow) = (empty(), empty().map(|a| vec![0.0; a.len()]));
     f32::forward(s, x, w, None, &mut fast[0]);
     f32::by_input(s, w, g, &mut fast[1]);
-    f32::by_weight(s, x, g, &mut fast[2]);
+    let [_, _, by_weight, by_bias] = &mut fast;
+    f32::by_weight(s, x, g, [by_weight, by_bias]);
+    let plane = s.windows[0] * s.windows[1];
+    g.iter().enumerate().for_each(|(at, g)| slow[3][at / plane % s.outputs] += g);
     s.terms(|weight, window, place| {
         slow[0][window] += x[place] * w[weight];
         slow[1][place] += w[weight] * g[window];
@@ -53,8 +56,8 @@ proptest! {
         if let Some(s) = sizes(counts, [image, kernel, stride, padding, dilation]) {
             let [x, g] = s.of_image();
             let (x, w, g) = (whole(s.images * x, 1), whole(s.weight(), 2), whole(s.images * g, 3));
-            let (fast, slow) = with_threads(threads, || three(&s, &x, &w, &g));
-            for (what, (fast, slow)) in ["forward", "by input", "by weight"].iter().zip(fast.iter().zip(&slow)) {
+            let (fast, slow) = with_threads(threads, || all(&s, &x, &w, &g));
+            for (what, (fast, slow)) in ["forward", "by input", "by weight", "by bias"].iter().zip(fast.iter().zip(&slow)) {
                 prop_assert!(fast == slow, "{what} {s:?}");
             }
         }
@@ -74,7 +77,7 @@ proptest! {
         let mut arrays = [whole(3 * x, 1), whole(s.weight(), 2), whole(3 * g, 3)];
         let len = arrays[which].len();
         arrays[which][at % len] = odd;
-        let ([y, dx, dw], [y_slow, dx_slow, dw_slow]) = three(&s, &arrays[0], &arrays[1], &arrays[2]);
+        let ([y, dx, dw, _], [y_slow, dx_slow, dw_slow, _]) = all(&s, &arrays[0], &arrays[1], &arrays[2]);
         // a weight that is not finite meets the padding's zeros too, as in PyTorch
         prop_assert!(which == 1 || same(&y, &y_slow), "forward");
         prop_assert!(same(&dx, &dx_slow) && same(&dw, &dw_slow));
@@ -94,7 +97,7 @@ fn small_images_with_many_channels_are_their_definition() {
         let [x, g] = s.of_image();
         let (x, w, g) = (whole(images * x, 1), whole(s.weight(), 2), whole(images * g, 3));
         for threads in [1, 3] {
-            let (fast, slow) = with_threads(threads, || three(&s, &x, &w, &g));
+            let (fast, slow) = with_threads(threads, || all(&s, &x, &w, &g));
             assert!(fast == slow, "{s:?}");
         }
         let (mut plain, mut moved) = (vec![0.0; g.len()], vec![0.0; g.len()]);
@@ -116,11 +119,11 @@ fn the_number_of_threads_does_not_change_a_bit() {
         let (x, w, g) = (numbers(30 * x, 1), numbers(s.weight(), 2), numbers(30 * g, 3));
         let run = |threads| {
             with_threads(threads, || {
-                let mut all = [vec![0.0; g.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
-                f32::forward(&s, &x, &w, Some(&w[..s.outputs]), &mut all[0]);
-                f32::by_input(&s, &w, &g, &mut all[1]);
-                f32::by_weight(&s, &x, &g, &mut all[2]);
-                all
+                let [mut y, mut dx, mut dw, mut db] = [g.len(), x.len(), w.len(), s.outputs].map(|n| vec![0.0; n]);
+                f32::forward(&s, &x, &w, Some(&w[..s.outputs]), &mut y);
+                f32::by_input(&s, &w, &g, &mut dx);
+                f32::by_weight(&s, &x, &g, [&mut dw, &mut db]);
+                [y, dx, dw, db]
             })
         };
         let one = run(1);

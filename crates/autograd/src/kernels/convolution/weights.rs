@@ -1,10 +1,11 @@
-//! What belongs to the weight: the gradient of a convolution by it.
+//! What belongs to the weight: the gradients of a convolution by it, and by the bias.
 
 use super::columns;
 use super::padded::Padded;
 use super::{CACHE, GRAIN, LANES, PIECE, Sizes, register, tile_height, tiled};
 use crate::kernels::copy::copy;
 use crate::kernels::lane::{AnyLane, Lane};
+use crate::kernels::reduce::sum_slice;
 use crate::kernels::threads;
 
 /// Numbers of the kernel whose sums a tile computes together.
@@ -170,12 +171,29 @@ macro_rules! compiled {
             use super::*;
             use crate::kernels::scratch::$t::with_scratch;
 
-            /// Takes pieces of work: adds to the sums of each what its images contribute.
-            fn work<'a>(s: &Sizes, layout: &Layout, next: &dyn Fn() -> Option<(&'a mut [$t], (&'a [$t], &'a [$t]))>) {
+            /// Sums of some images, for the weight and (or nothing) for the bias.
+            type Sums<'a> = [&'a mut [$t]; 2];
+
+            /// Adds the sum of each plane to that of its output.
+            fn add_planes(s: &Sizes, g: &[$t], bias: &mut [$t]) {
+                let plane = s.windows[0] * s.windows[1];
+                if !bias.is_empty() && !g.is_empty() {
+                    crate::kernels::simd::dispatch!(MODE => for g in g.chunks_exact(s.outputs * plane) {
+                        for (bias, g) in bias.iter_mut().zip(g.chunks_exact(plane)) {
+                            *bias += sum_slice::<Lane<$t, MODE>>(g).get();
+                        }
+                    });
+                }
+            }
+
+            /// Takes pieces of work: writes the sums of each.
+            fn work<'a>(s: &Sizes, layout: &Layout, next: &dyn Fn() -> Option<(Sums<'a>, (&'a [$t], &'a [$t]))>) {
                 if columns::fits_weight(s) {
-                    while let Some((weight, (x, g))) = next() {
+                    while let Some(([weight, bias], (x, g))) = next() {
                         weight.fill(0.0);
+                        bias.fill(0.0);
                         columns::$t::add_by_weight(s, x, g, weight);
+                        add_planes(s, g, bias);
                     }
                     return;
                 }
@@ -185,11 +203,13 @@ macro_rules! compiled {
                 with_scratch(room.iter().sum(), |memory| {
                     let (images, memory) = memory.split_at_mut(room[0]);
                     let (gradients, row) = memory.split_at_mut(room[1]);
-                    while let Some((weight, (x, g))) = next() {
+                    while let Some(([weight, bias], (x, g))) = next() {
                         weight.fill(0.0);
+                        bias.fill(0.0);
                         for (x, g) in x.chunks(at_once * of_image).zip(g.chunks(at_once * of_gradient)) {
                             let memory = [&mut *images, &mut *gradients, &mut *row];
                             tiled!($t, s.of_group()[1], some_images(s, layout, (x, g), memory, weight));
+                            add_planes(s, g, bias);
                         }
                     }
                 });
@@ -197,10 +217,11 @@ macro_rules! compiled {
 
             /// The images are cut into pieces, whatever the number of threads, whose sums are added in order. A number
             /// that is not finite must not meet the zeros at places that are no window: then each term is looked at.
-            pub(crate) fn by_weight(s: &Sizes, x: &[$t], g: &[$t], weight: &mut [$t]) {
+            pub(crate) fn by_weight(s: &Sizes, x: &[$t], g: &[$t], [weight, bias]: [&mut [$t]; 2]) {
                 weight.fill(0.0);
+                bias.fill(0.0);
                 if s.is_empty() {
-                    return;
+                    return add_planes(s, g, bias); // windows of no channel
                 }
                 let layout = Layout::new(s, register());
                 let pieces = s.images.div_ceil(PIECE).min(2 * PIECE).min((SUMS / weight.len()).max(4));
@@ -209,14 +230,17 @@ macro_rules! compiled {
                 let [of_image, of_gradient] = s.of_image();
                 let arrays = || x.chunks(images * of_image).zip(g.chunks(images * of_gradient));
                 if pieces == 1 {
-                    threads::share(std::iter::once(&mut *weight).zip(arrays()), 1, |next| work(s, &layout, next));
+                    let sums: Sums = [&mut *weight, &mut *bias];
+                    threads::share(std::iter::once(sums).zip(arrays()), 1, |next| work(s, &layout, next));
                 } else {
-                    with_scratch(pieces * weight.len(), |sums| {
+                    let (numbers, of_weight) = (weight.len() + bias.len(), weight.len());
+                    with_scratch(pieces * numbers, |sums| {
                         let threads = threads::pieces(s.work(), GRAIN);
-                        let parts = sums.chunks_exact_mut(weight.len()).zip(arrays());
-                        threads::share(parts, threads, |next| work(s, &layout, next));
-                        for sums in sums.chunks_exact(weight.len()) {
-                            weight.iter_mut().zip(sums).for_each(|(w, &sum)| *w += sum);
+                        let parts = sums.chunks_exact_mut(numbers).map(|sums| sums.split_at_mut(of_weight).into());
+                        threads::share(parts.zip(arrays()), threads, |next| work(s, &layout, next));
+                        for sums in sums.chunks_exact(numbers) {
+                            let totals = weight.iter_mut().chain(bias.iter_mut());
+                            totals.zip(sums).for_each(|(total, &sum)| *total += sum);
                         }
                     });
                 }

@@ -19,7 +19,12 @@ pub enum Layout {
 
 /// Weight and bias of layer `l`, scaled by 1/√inputs.
 pub fn layer(l: usize, inputs: usize, outputs: usize, layout: Layout) -> (Vec<f32>, Vec<f32>) {
-    let k = 1.0 / (inputs as f32).sqrt();
+    layer_of_fan(l, inputs, outputs, inputs, layout)
+}
+
+/// Scaled by 1/√fan.
+pub fn layer_of_fan(l: usize, inputs: usize, outputs: usize, fan: usize, layout: Layout) -> (Vec<f32>, Vec<f32>) {
+    let k = 1.0 / (fan as f32).sqrt();
     let (mut weight, mut bias) = numbers(10 + 2 * l as u64, inputs, outputs, layout);
     weight.iter_mut().chain(&mut bias).for_each(|x| *x *= k);
     (weight, bias)
@@ -79,4 +84,15 @@ pub fn chain() -> Vec<f32> {
 
 pub fn elementwise() -> Vec<f32> {
     (0..1_000_000).map(|i| 4.0 * u(1, i) - 2.0).collect()
+}
+
+/// The table of `embedding`.
+pub fn embedding() -> Vec<f32> {
+    (0..50_000 * 64).map(|i| 2.0 * u(4, i) - 1.0).collect()
+}
+
+/// The 16 batches of `embedding`: 512 rows of the table, and their labels.
+pub fn words() -> Vec<(Vec<u32>, Vec<u32>)> {
+    let numbers = |seed, n: f32, b: usize| (0..512).map(|i| (n * u(seed, b * 512 + i)) as u32).collect();
+    (0..16).map(|b| (numbers(5, 50_000.0, b), numbers(2, 10.0, b))).collect()
 }

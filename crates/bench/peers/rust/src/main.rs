@@ -4,6 +4,7 @@
 mod data;
 mod peer_autograd;
 mod peer_candle;
+mod peer_candle_networks;
 mod peer_dfdx;
 
 use std::process::ExitCode;
@@ -43,7 +44,7 @@ struct Workload {
 /// Of one step.
 const ONE: Workload = Workload { name: "", unit: "", convert: |s| s, steps: 1, mean: 1, read: true };
 
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload; 14] = [
     Workload { name: "mlp_big", unit: "steps/s", convert: |s| 1.0 / s, steps: 100, ..ONE },
     Workload { name: "mlp_small", unit: "steps/s", convert: |s| 1.0 / s, steps: 100, ..ONE },
     Workload { name: "tiny", unit: "steps/s", convert: |s| 1.0 / s, steps: 640, mean: 64, ..ONE },
@@ -60,6 +61,11 @@ const WORKLOADS: [Workload; 9] = [
     Workload { name: "hvp", unit: "ms/hvp", convert: |s| s * 1e3, read: false, ..ONE },
     Workload { name: "infer_b1", unit: "µs/forward", convert: |s| s * 1e6, ..ONE },
     Workload { name: "infer_b128", unit: "µs/forward", convert: |s| s * 1e6, ..ONE },
+    Workload { name: "cnn", unit: "steps/s", convert: |s| 1.0 / s, steps: 20, ..ONE },
+    Workload { name: "gru", unit: "steps/s", convert: |s| 1.0 / s, steps: 20, ..ONE },
+    Workload { name: "transformer", unit: "steps/s", convert: |s| 1.0 / s, steps: 20, ..ONE },
+    Workload { name: "embedding", unit: "steps/s", convert: |s| 1.0 / s, steps: 20, ..ONE },
+    Workload { name: "table", unit: "steps/s", convert: |s| 1.0 / s, steps: 100, ..ONE },
 ];
 
 /// What a workload is run for, and then the result.

@@ -1,48 +1,56 @@
 //! candle: eager tensors on the processor.
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 use candle_nn::{AdamW, Linear, Module, Optimizer, ParamsAdamW, SGD, loss, ops};
 
 use crate::data::{self, Layout};
-use crate::{Run, squares, sum};
+use crate::{Run, peer_candle_networks as networks, squares, sum};
 
-const CPU: Device = Device::Cpu;
+pub(crate) const CPU: Device = Device::Cpu;
 
 pub fn run(name: &str, run: &mut Run) -> bool {
     let done = match name {
-        "mlp_big" => {
-            let adam = |vars| AdamW::new(vars, ParamsAdamW { lr: 1e-3, weight_decay: 0.0, ..Default::default() });
-            train(run, &[784, 512, 256, 10], 128, adam)
-        }
-        "mlp_small" => train(run, &[784, 128, 10], 32, |vars| Momentum::new(vars, (0.01, 0.9))),
-        "wide" => train(run, &[1024, 2048, 2048, 10], 256, |vars| SGD::new(vars, 0.01)),
+        "mlp_big" => classify(run, &[784, 512, 256, 10], 128, adam),
+        "mlp_small" => classify(run, &[784, 128, 10], 32, |vars| Momentum::new(vars, (0.01, 0.9))),
+        "wide" => classify(run, &[1024, 2048, 2048, 10], 256, |vars| SGD::new(vars, 0.01)),
         "tiny" => tiny(run),
         "chain" => chain(run),
         "elementwise" => elementwise(run),
         "hvp" => hvp(run),
         "infer_b1" => infer(run, 1),
         "infer_b128" => infer(run, 128),
+        "cnn" => networks::cnn(run),
+        "gru" => networks::gru(run),
+        "transformer" => networks::transformer(run),
+        "embedding" => networks::embedding(run),
+        "table" => networks::table(run),
         _ => return false,
     };
     done.expect("candle computes");
     true
 }
 
+/// A variable with these numbers, which is added to the others.
+pub(crate) fn var(vars: &mut Vec<Var>, numbers: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
+    vars.push(Var::from_vec(numbers, shape.into(), &CPU)?);
+    Ok(vars[vars.len() - 1].as_tensor().clone())
+}
+
+/// Layer `l`, whose variables are added to the others.
+pub(crate) fn linear(vars: &mut Vec<Var>, l: usize, inputs: usize, outputs: usize) -> Result<Linear> {
+    let (weight, bias) = data::layer(l, inputs, outputs, Layout::OutIn);
+    Ok(Linear::new(var(vars, weight, (outputs, inputs))?, Some(var(vars, bias, outputs)?)))
+}
+
 /// Layers, and their variables.
-fn mlp(sizes: &[usize]) -> Result<(Vec<Linear>, Vec<Var>)> {
-    let mut layers = Vec::new();
+pub(crate) fn mlp(sizes: &[usize]) -> Result<(Vec<Linear>, Vec<Var>)> {
     let mut vars = Vec::new();
-    for (l, s) in sizes.windows(2).enumerate() {
-        let (weight, bias) = data::layer(l, s[0], s[1], Layout::OutIn);
-        let (weight, bias) = (Var::from_vec(weight, (s[1], s[0]), &CPU)?, Var::from_vec(bias, s[1], &CPU)?);
-        layers.push(Linear::new(weight.as_tensor().clone(), Some(bias.as_tensor().clone())));
-        vars.extend([weight, bias]);
-    }
+    let layers = sizes.windows(2).enumerate().map(|(l, s)| linear(&mut vars, l, s[0], s[1])).collect::<Result<_>>()?;
     Ok((layers, vars))
 }
 
-fn forward(layers: &[Linear], x: &Tensor, activation: fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+pub(crate) fn forward(layers: &[Linear], x: &Tensor, activation: fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let mut x = layers[0].forward(x)?;
     for layer in &layers[1..] {
         x = layer.forward(&activation(&x)?)?;
@@ -50,7 +58,7 @@ fn forward(layers: &[Linear], x: &Tensor, activation: fn(&Tensor) -> Result<Tens
     Ok(x)
 }
 
-fn batches(size: usize, d: usize) -> Result<Vec<(Tensor, Tensor)>> {
+pub(crate) fn batches(size: usize, d: usize) -> Result<Vec<(Tensor, Tensor)>> {
     let tensors = |batch: data::Batch| {
         let y: Vec<u32> = batch.y.iter().map(|&y| y as u32).collect();
         Ok((Tensor::from_vec(batch.x, (size, d), &CPU)?, Tensor::from_vec(y, size, &CPU)?))
@@ -94,18 +102,21 @@ impl Optimizer for Momentum {
     }
 }
 
-fn train<O: Optimizer>(
+/// Adam with PyTorch's settings.
+pub(crate) fn adam(vars: Vec<Var>) -> Result<AdamW> {
+    AdamW::new(vars, ParamsAdamW { lr: 1e-3, weight_decay: 0.0, ..Default::default() })
+}
+
+/// Training steps, on the batches in turn.
+pub(crate) fn train(
     run: &mut Run,
-    sizes: &[usize],
-    batch: usize,
-    optimizer: impl Fn(Vec<Var>) -> Result<O>,
+    mut optimizer: impl Optimizer,
+    batches: &[(Tensor, Tensor)],
+    cost: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
 ) -> Result<()> {
-    let (layers, vars) = mlp(sizes)?;
-    let mut optimizer = optimizer(vars)?;
-    let batches = batches(batch, sizes[0])?;
     let mut step = |i: usize| {
-        let (x, y) = &batches[i % 16];
-        let loss = loss::cross_entropy(&forward(&layers, x, Tensor::relu)?, y)?;
+        let (x, y) = &batches[i % batches.len()];
+        let loss = cost(x, y)?;
         optimizer.backward_step(&loss)?;
         Ok::<_, candle_core::Error>(loss)
     };
@@ -113,19 +124,23 @@ fn train<O: Optimizer>(
     Ok(())
 }
 
+fn classify<O: Optimizer>(
+    run: &mut Run,
+    sizes: &[usize],
+    batch: usize,
+    optimizer: impl Fn(Vec<Var>) -> Result<O>,
+) -> Result<()> {
+    let (layers, vars) = mlp(sizes)?;
+    let cost = |x: &Tensor, y: &Tensor| loss::cross_entropy(&forward(&layers, x, Tensor::relu)?, y);
+    train(run, optimizer(vars)?, &batches(batch, sizes[0])?, cost)
+}
+
 fn tiny(run: &mut Run) -> Result<()> {
     let (layers, vars) = mlp(&[2, 16, 16, 1])?;
-    let mut optimizer = SGD::new(vars, 0.05)?;
     let tensors = |(x, y): ([f32; 2], f32)| Ok((Tensor::new(&[x], &CPU)?, Tensor::new(&[[y]], &CPU)?));
     let samples = data::tiny().into_iter().map(tensors).collect::<Result<Vec<_>>>()?;
-    let mut step = |i: usize| {
-        let (x, y) = &samples[i % 64];
-        let loss = loss::mse(&forward(&layers, x, Tensor::tanh)?, y)?;
-        optimizer.backward_step(&loss)?;
-        Ok::<_, candle_core::Error>(loss)
-    };
-    run.steps(|i| step(i).expect("candle trains"), scalar);
-    Ok(())
+    let cost = |x: &Tensor, y: &Tensor| loss::mse(&forward(&layers, x, Tensor::tanh)?, y);
+    train(run, SGD::new(vars, 0.05)?, &samples, cost)
 }
 
 /// The gradient of a variable.
