@@ -219,7 +219,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// use gradus_autograd::{NormThen, Pooling, Tape};
     /// use ndarray::{Array4, array};
     /// let tape = Tape::new();
-    /// let x = tape.var(Array4::from_shape_fn((2, 1, 4, 4), |(n, _, i, j)| (n + 4 * i + j) as f64));
+    /// let x = tape.var(Array4::from_shape_fn((2, 1, 4, 4), |(n, _, i, j)| (n + 4 * i + j) as f32));
     /// let (weight, bias, pooling) = (array![2.0], array![0.5], Pooling::new([2, 2]));
     /// let (y, ..) = x.batch_norm_then(&weight, &bias, 1e-5, NormThen::ReluMaxPool(pooling));
     /// let (same, ..) = x.batch_norm_affine(&weight, &bias, 1e-5);

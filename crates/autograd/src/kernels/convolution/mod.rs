@@ -3,10 +3,10 @@
 //! The three are one trilinear form, `Σ x[n, c, y·stride + i·dilation − padding, …] · w[o, c, i, j] · g[n, o, y, …]`,
 //! with one of its three factors left out: `forward` without g, `by_input` without x, `by_weight` without w. Each image
 //! is copied once into a buffer with zeros around it (`padded.rs`); then `windows.rs` computes numbers that belong to
-//! windows, and `weights.rs` those that belong to the weight. Small images with many channels are an exception
-//! (`columns.rs`).
+//! windows, and `weights.rs` those that belong to the weight. The lanes of their tiles are places or outputs
+//! (`outer.rs`), depending on which there are enough of.
 
-mod columns;
+mod outer;
 mod padded;
 mod weights;
 mod windows;
@@ -127,6 +127,30 @@ macro_rules! tiled {
     };
 }
 use tiled;
+
+/// The same for tiles whose lanes are outputs.
+macro_rules! by_outputs {
+    ($t:ident, $function:ident($($argument:expr),* $(,)?)) => {
+        crate::kernels::simd::dispatch!(MODE, BYTES => {
+            const LANES: usize = BYTES / size_of::<$t>();
+            const QUADS: usize = crate::kernels::convolution::outer::quads(BYTES);
+            $function::<Lane<$t, MODE>, LANES, QUADS>($($argument),*)
+        })
+    };
+    // one vector of them, or two
+    ($t:ident, $outputs:expr, $function:ident($($argument:expr),* $(,)?)) => {
+        crate::kernels::simd::dispatch!(MODE, BYTES => {
+            const LANES: usize = BYTES / size_of::<$t>();
+            const QUADS: usize = crate::kernels::convolution::outer::quads(BYTES);
+            if $outputs <= LANES {
+                $function::<Lane<$t, MODE>, LANES, QUADS, 1>($($argument),*)
+            } else {
+                $function::<Lane<$t, MODE>, LANES, QUADS, 2>($($argument),*)
+            }
+        })
+    };
+}
+use by_outputs;
 
 pub(crate) mod f32 {
     pub(crate) use super::weights::f32::by_weight;

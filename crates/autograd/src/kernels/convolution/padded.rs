@@ -8,6 +8,9 @@
 //!
 //! Windows that are `stride` apart would skip numbers. The image is therefore stored as `stride` × `stride` phases:
 //! planes of the numbers whose rows and columns have one remainder each.
+//!
+//! The channels lie behind each other as planes, where the lanes of a tile are places; or side by side at each place,
+//! where they are outputs (see `outer.rs`).
 
 use super::Sizes;
 use crate::kernels::copy::copy;
@@ -25,46 +28,68 @@ pub(super) struct Padded {
     stride: [usize; 2],
     /// rows of a phase
     rows: usize,
-    /// from one row of a phase to the next
+    /// places from one row of a phase to the next
     pub(super) pitch: usize,
-    /// numbers of a channel
+    /// places of a channel
     pub(super) plane: usize,
+    /// channels that lie side by side at each place; 1 if they are planes
+    side_by_side: usize,
+}
+
+/// An image that is looked at, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    /// height and width of the image
+    pub(super) size: [usize; 2],
+    /// zeros above and to the left of it
+    pub(super) before: [usize; 2],
+    /// rows and columns that windows read, zeros included
+    pub(super) read: [usize; 2],
+    /// distance of windows
+    pub(super) stride: [usize; 2],
+    /// windows in a row
+    pub(super) across: usize,
 }
 
 impl Padded {
-    /// For `across` windows in a row.
-    pub(super) fn new(
-        size: [usize; 2],
-        before: [usize; 2],
-        read: [usize; 2],
-        stride: [usize; 2],
-        across: usize,
-    ) -> Self {
+    /// `side_by_side` is how many channels lie side by side at each place: those of a group, or 1 if they are planes.
+    pub(super) fn new(look: Look, side_by_side: usize) -> Self {
+        let Look { size, before, read, stride, across } = look;
         let pitch = match stride[1] {
             // the zeros to the left of a row are those to the right of the row before
             1 => (before[1] + size[1]).max(read[1].saturating_sub(before[1])),
             stride => read[1].div_ceil(stride),
         };
         let (rows, pitch) = (read[0].div_ceil(stride[0]), pitch.max(across));
-        Padded { size, before, read, stride, rows, pitch, plane: stride[0] * stride[1] * rows * pitch }
+        let plane = stride[0] * stride[1] * rows * pitch;
+        Padded { size, before, read, stride, rows, pitch, plane, side_by_side }
     }
 
     /// The images of a convolution, and the tap of each number of a window, for the channels of a group in the order of
     /// the weight.
-    pub(super) fn of_images(s: &Sizes) -> (Self, Vec<usize>) {
+    pub(super) fn of_images(s: &Sizes, side_by_side: usize) -> (Self, Vec<usize>) {
         let read = [0, 1].map(|d| (s.windows[d] - 1) * s.stride[d] + (s.kernel[d] - 1) * s.dilation[d] + 1);
-        let padded = Padded::new(s.image, s.padding, read, s.stride, s.windows[1]);
+        let look = Look { size: s.image, before: s.padding, read, stride: s.stride, across: s.windows[1] };
+        let padded = Padded::new(look, side_by_side);
         let channels = s.of_group()[0];
         let mut taps = Vec::with_capacity(channels * s.taps());
         for c in 0..channels {
             for (i, j) in (0..s.kernel[0]).flat_map(|i| (0..s.kernel[1]).map(move |j| (i, j))) {
-                taps.push(c * padded.plane + padded.at([i * s.dilation[0], j * s.dilation[1]]));
+                taps.push(padded.number(c, padded.at([i * s.dilation[0], j * s.dilation[1]])));
             }
         }
         (padded, taps)
     }
 
-    /// The place of row r and column c, zeros included, in the buffer of a channel.
+    /// The number of a channel of a group at a place.
+    pub(super) fn number(&self, channel: usize, place: usize) -> usize {
+        match self.side_by_side {
+            1 => channel * self.plane + place,
+            channels => place * channels + channel,
+        }
+    }
+
+    /// The place of row r and column c, zeros included.
     pub(super) fn at(&self, [r, c]: [usize; 2]) -> usize {
         let phase = r % self.stride[0] * self.stride[1] + c % self.stride[1];
         (phase * self.rows + r / self.stride[0]) * self.pitch + c / self.stride[1]
@@ -72,7 +97,7 @@ impl Padded {
 
     /// Numbers of a buffer of so many channels, in which `ahead` numbers may be read from any place of a window on.
     pub(super) fn buffer(&self, channels: usize, ahead: usize) -> usize {
-        (channels * self.plane + self.pitch + ahead).next_multiple_of(super::LANES)
+        (channels * self.plane + self.side_by_side * self.pitch + ahead).next_multiple_of(super::LANES)
     }
 
     /// Copies an image into a buffer that holds zeros, or another image.
@@ -80,6 +105,9 @@ impl Padded {
     pub(super) fn write<T: Copy>(&self, image: &[T], buffer: &mut [T]) {
         let [height, width] = self.size;
         let rows = height.min(self.read[0].saturating_sub(self.before[0]));
+        if self.side_by_side > 1 {
+            return self.write_side_by_side(image, buffer, rows);
+        }
         for (plane, buffer) in image.chunks_exact(height * width).zip(buffer.chunks_exact_mut(self.plane)) {
             for (y, row) in plane.chunks_exact(width).take(rows).enumerate() {
                 let r = y + self.before[0];
@@ -95,6 +123,21 @@ impl Padded {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn write_side_by_side<T: Copy>(&self, image: &[T], buffer: &mut [T], rows: usize) {
+        let ([height, width], channels) = (self.size, self.side_by_side);
+        let columns = width.min(self.read[1].saturating_sub(self.before[1]));
+        for (image, buffer) in
+            image.chunks_exact(channels * height * width).zip(buffer.chunks_exact_mut(channels * self.plane))
+        {
+            for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
+                let place = self.at([y + self.before[0], x + self.before[1]]);
+                let from = image[y * width + x..].iter().step_by(height * width);
+                buffer[place * channels..][..channels].iter_mut().zip(from).for_each(|(to, &from)| *to = from);
             }
         }
     }

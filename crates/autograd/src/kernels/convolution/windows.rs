@@ -1,80 +1,123 @@
 //! What belongs to windows: a convolution forward, and its gradient by the input.
 
-use super::columns;
-use super::padded::Padded;
-use super::{CACHE, GRAIN, LANES, PIECE, Sizes, register, tile_height, tiled};
+use std::ops::Range;
+
+use super::outer;
+use super::padded::{Look, Padded};
+use super::{CACHE, GRAIN, LANES, PIECE, Sizes, by_outputs, register, tile_height, tiled};
 use crate::kernels::copy::copy;
 use crate::kernels::lane::{AnyLane, Lane};
 use crate::kernels::threads;
 
 /// A weighted sum over the numbers of each window, written to places of an output.
-struct Pass<T> {
+pub(super) struct Pass {
     /// the distance of each number of a window from the window's place
-    taps: Vec<usize>,
-    /// the weights: for each group, for each tile of outputs, for each tap, one for each output of the tile
-    weights: Vec<T>,
+    pub(super) taps: Vec<usize>,
+    /// the place of each in the weight, relative to that of the group and output
+    of_weight: Vec<usize>,
+    /// its part of the packed weights: for each group, for each tile of outputs, for each tap, one for each output of
+    /// the tile
+    pub(super) weights: Range<usize>,
     /// windows down and across
-    windows: [usize; 2],
+    pub(super) windows: [usize; 2],
     /// the place of the first window in the plane of an output
-    first: [usize; 2],
+    pub(super) first: [usize; 2],
     /// places from one window to the next
-    step: [usize; 2],
+    pub(super) step: [usize; 2],
 }
 
 /// Passes over the same images, which together write every number of an output.
-struct Plan<T> {
-    padded: Padded,
-    passes: Vec<Pass<T>>,
+pub(super) struct Plan {
+    pub(super) padded: Padded,
+    pub(super) passes: Vec<Pass>,
+    /// whether the lanes of tiles are outputs (`outer.rs`); else they are places
+    lanes_are_outputs: bool,
+    /// outputs of a tile
+    height: usize,
     images: usize,
-    groups: usize,
+    pub(super) groups: usize,
     /// channels of a group, and outputs
-    of_group: [usize; 2],
+    pub(super) of_group: [usize; 2],
+    /// numbers of the weight from one group to the next, and from one output to the next
+    of_weight: [usize; 2],
     /// numbers of an image, of an output's plane, and of a row of that
     image: usize,
-    plane: usize,
-    row: usize,
+    pub(super) plane: usize,
+    pub(super) row: usize,
     work: usize,
+}
+
+impl Plan {
+    /// Adds a pass, whose weights follow those of the pass before.
+    fn push(&mut self, [taps, of_weight]: [Vec<usize>; 2], [windows, first, step]: [[usize; 2]; 3]) {
+        let tiles = self.groups * self.of_group[1].div_ceil(self.height);
+        let start = self.passes.last().map_or(0, |pass| pass.weights.end);
+        let weights = start..start + tiles * taps.len() * self.height;
+        self.passes.push(Pass { taps, of_weight, weights, windows, first, step });
+    }
+
+    /// Writes the weights in the order in which tiles read them, over zeros, which stay for outputs that a group does
+    /// not have.
+    fn pack<T: Copy + Send + Sync>(&self, weight: &[T], packed: &mut [T]) {
+        let ([_, outputs], height) = (self.of_group, self.height);
+        let tiles = outputs.div_ceil(height);
+        for Pass { of_weight, weights, .. } in &self.passes {
+            let parts = packed[weights.clone()].chunks_exact_mut((of_weight.len() * height).max(1)).enumerate();
+            threads::queue(parts, threads::pieces(weights.len(), threads::GRAIN), |(at, packed)| {
+                let (group, first) = (at / tiles, at % tiles * height);
+                // few numbers of each output after the other, so that those of all outputs stay in the cache
+                for (taps, packed) in of_weight.chunks(LANES).zip(packed.chunks_mut(LANES * height)) {
+                    for m in 0..height.min(outputs - first) {
+                        let own = &weight[group * self.of_weight[0] + (first + m) * self.of_weight[1]..];
+                        let packed = packed[m..].iter_mut().step_by(height);
+                        packed.zip(taps).for_each(|(packed, &tap)| *packed = own[tap]);
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Places from which on tiles of places are full enough.
+const PLACES: usize = 40;
+
+/// Whether the lanes of tiles are outputs: where an image has few places, and there are enough channels to make up for
+/// how they are laid out.
+fn lanes_are_outputs([channels, outputs]: [usize; 2], places: [usize; 2]) -> bool {
+    channels >= LANES && outputs >= LANES && places[0] * places[1] < PLACES
+}
+
+/// Outputs of a tile.
+fn height<T>(lanes_are_outputs: bool, outputs: usize) -> usize {
+    let bytes = register();
+    if lanes_are_outputs { outer::width(bytes / size_of::<T>()) } else { tile_height(outputs, bytes) }
 }
 
 /// Vectors of windows that a tile computes together.
 const VECTORS: usize = 3;
 
-/// Weights in the order in which tiles read them, with zeros for outputs that a group does not have.
-fn packed<T: Copy + Default>(
-    [groups, outputs]: [usize; 2],
-    taps: usize,
-    height: usize,
-    weight: impl Fn(usize, usize) -> T,
-) -> Vec<T> {
-    let tiles = outputs.div_ceil(height);
-    let mut weights = vec![T::default(); groups * tiles * taps * height];
-    for (at, weights) in weights.chunks_exact_mut((taps * height).max(1)).enumerate() {
-        let (group, first) = (at / tiles, at % tiles * height);
-        for m in 0..height.min(outputs - first) {
-            let output = group * outputs + first + m;
-            weights[m..].iter_mut().step_by(height).enumerate().for_each(|(tap, w)| *w = weight(output, tap));
-        }
-    }
-    weights
-}
-
 /// Every number of the windows, of a group's channels, in the order of the weight.
-fn forward_plan<T: Copy + Default>(s: &Sizes, weight: &[T], bytes: usize) -> Plan<T> {
-    let ((padded, taps), [channels, outputs]) = (Padded::of_images(s), s.of_group());
+fn forward_plan<T>(s: &Sizes) -> Plan {
+    let [channels, outputs] = s.of_group();
+    let lanes_are_outputs = lanes_are_outputs([channels, outputs], s.windows);
+    let (padded, taps) = Padded::of_images(s, 1);
     let count = taps.len();
-    let weights =
-        packed([s.groups, outputs], count, tile_height(outputs, bytes), |output, tap| weight[output * count + tap]);
-    Plan {
+    let mut plan = Plan {
         padded,
-        passes: vec![Pass { taps, weights, windows: s.windows, first: [0, 0], step: [1, 1] }],
+        passes: Vec::new(),
+        lanes_are_outputs,
+        height: height::<T>(lanes_are_outputs, outputs),
         images: s.images,
         groups: s.groups,
         of_group: [channels, outputs],
+        of_weight: [outputs * count, count],
         image: s.of_image()[0],
         plane: s.windows[0] * s.windows[1],
         row: s.windows[1],
         work: s.work(),
-    }
+    };
+    plan.push([taps, (0..count).collect()], [s.windows, [0, 0], [1, 1]]);
+    plan
 }
 
 /// Along one direction, the places whose distance to the first window's first number has one remainder by the stride:
@@ -107,7 +150,7 @@ fn phases(s: &Sizes, d: usize) -> Vec<Phase> {
 }
 
 /// A pass for each pair of remainders, over windows instead of places and places instead of windows.
-fn by_input_plan<T: Copy + Default>(s: &Sizes, weight: &[T], bytes: usize) -> Plan<T> {
+fn by_input_plan<T>(s: &Sizes) -> Plan {
     let directions = [phases(s, 0), phases(s, 1)];
     let (mut before, mut read) = ([0; 2], [1; 2]);
     for d in 0..2 {
@@ -117,39 +160,39 @@ fn by_input_plan<T: Copy + Default>(s: &Sizes, weight: &[T], bytes: usize) -> Pl
         read[d] = taps().map(behind).max().unwrap_or(1).max(1) as usize;
     }
     let across = directions[1].iter().map(|phase| phase.count).max().unwrap_or(1);
-    let padded = Padded::new(s.windows, before, read, [1, 1], across);
-    let ([channels, outputs], kernel) = (s.of_group(), s.kernel);
-    let mut passes = Vec::new();
+    let [channels, outputs] = s.of_group();
+    let lanes_are_outputs = lanes_are_outputs([outputs, channels], s.image);
+    let look = Look { size: s.windows, before, read, stride: [1, 1], across };
+    let mut plan = Plan {
+        padded: Padded::new(look, 1),
+        passes: Vec::new(),
+        lanes_are_outputs,
+        height: height::<T>(lanes_are_outputs, channels),
+        images: s.images,
+        groups: s.groups,
+        of_group: [outputs, channels],
+        of_weight: [outputs * channels * s.taps(), s.taps()],
+        image: s.of_image()[1],
+        plane: s.image[0] * s.image[1],
+        row: s.image[1],
+        work: s.work(),
+    };
     for (down, across) in directions[0].iter().flat_map(|down| directions[1].iter().map(move |across| (down, across))) {
         if down.count == 0 || across.count == 0 {
             continue;
         }
         let place = |window: isize, d: usize| (window + before[d] as isize) as usize;
-        let (mut taps, mut numbers) = (Vec::new(), Vec::new());
+        let (mut taps, mut of_weight) = (Vec::new(), Vec::new());
         for o in 0..outputs {
             for (&(i, y), &(j, x)) in down.taps.iter().flat_map(|i| across.taps.iter().map(move |j| (i, j))) {
-                taps.push(o * padded.plane + padded.at([place(y, 0), place(x, 1)]));
-                numbers.push((o, i * kernel[1] + j));
+                taps.push(plan.padded.number(o, plan.padded.at([place(y, 0), place(x, 1)])));
+                of_weight.push(o * channels * s.taps() + i * s.kernel[1] + j);
             }
         }
-        let weights = packed([s.groups, channels], taps.len(), tile_height(channels, bytes), |channel, tap| {
-            let (group, channel, (o, number)) = (channel / channels, channel % channels, numbers[tap]);
-            weight[((group * outputs + o) * channels + channel) * s.taps() + number]
-        });
         let windows = [down.count, across.count];
-        passes.push(Pass { taps, weights, windows, first: [down.first, across.first], step: s.stride });
+        plan.push([taps, of_weight], [windows, [down.first, across.first], s.stride]);
     }
-    Plan {
-        padded,
-        passes,
-        images: s.images,
-        groups: s.groups,
-        of_group: [outputs, channels],
-        image: s.of_image()[1],
-        plane: s.image[0] * s.image[1],
-        row: s.image[1],
-        work: s.work(),
-    }
+    plan
 }
 
 /// `out[m][place] ← Σ weights[tap][m] · x[tap + place]` for M outputs and N vectors of W places.
@@ -167,7 +210,7 @@ fn tile<L: AnyLane, const W: usize, const M: usize, const N: usize>(
         for m in 0..M {
             let weight = L::new(weights[m]);
             for n in 0..N {
-                sums[m][n] = add_scaled(weight, &x[n], sums[m][n]);
+                sums[m][n] = outer::add_scaled(weight, &x[n], sums[m][n]);
             }
         }
     }
@@ -178,14 +221,6 @@ fn tile<L: AnyLane, const W: usize, const M: usize, const N: usize>(
             }
         }
     }
-}
-
-#[inline(always)]
-fn add_scaled<L: AnyLane, const W: usize>(weight: L, x: &[L::T; W], mut sums: [L; W]) -> [L; W] {
-    for w in 0..W {
-        sums[w] = weight.mul_add(L::new(x[w]), sums[w]);
-    }
-    sums
 }
 
 /// One pass over one image, for the outputs of one tile. `sums` has room for M rows of all places.
@@ -214,7 +249,8 @@ fn tiles<L: AnyLane, const W: usize, const M: usize>(
 /// next tile's.
 #[inline(always)]
 fn images<L: AnyLane, const W: usize, const M: usize>(
-    plan: &Plan<L::T>,
+    plan: &Plan,
+    weights: &[L::T],
     bias: Option<&[L::T]>,
     (buffers, sums): (&[L::T], &mut [L::T]),
     output: &mut [L::T],
@@ -227,7 +263,7 @@ fn images<L: AnyLane, const W: usize, const M: usize>(
         let pitch = places.next_multiple_of(LANES);
         let size = pass.taps.len() * M;
         for (group, tile) in (0..groups).flat_map(|group| (0..tiles_of_group).map(move |tile| (group, tile))) {
-            let weights = &pass.weights[(group * tiles_of_group + tile) * size..][..size];
+            let weights = &weights[pass.weights.start + (group * tiles_of_group + tile) * size..][..size];
             let own = tile * M..outputs.min(tile * M + M);
             for (x, output) in buffers.chunks_exact(buffer).zip(output.chunks_exact_mut(groups * outputs * plane)) {
                 let x = &x[group * channels * padded.plane..];
@@ -263,7 +299,8 @@ fn write_row<L: AnyLane>(from: &[L::T], to: &mut [L::T], step: usize, add: Optio
 /// Copies some images into their buffers, and runs the passes.
 #[inline(always)]
 fn some_images<L: AnyLane, const W: usize, const M: usize>(
-    plan: &Plan<L::T>,
+    plan: &Plan,
+    weights: &[L::T],
     bias: Option<&[L::T]>,
     x: &[L::T],
     (buffers, sums): (&mut [L::T], &mut [L::T]),
@@ -273,7 +310,25 @@ fn some_images<L: AnyLane, const W: usize, const M: usize>(
     for (x, buffer) in x.chunks_exact(plan.image).zip(buffers.chunks_exact_mut(buffer)) {
         plan.padded.write(x, buffer);
     }
-    images::<L, W, M>(plan, bias, (buffers, sums), output);
+    images::<L, W, M>(plan, weights, bias, (buffers, sums), output);
+}
+
+/// The same with tiles whose lanes are outputs.
+#[inline(always)]
+fn images_by_outputs<L: AnyLane, const W: usize, const Q: usize>(
+    plan: &Plan,
+    weights: &[L::T],
+    bias: Option<&[L::T]>,
+    x: &[L::T],
+    buffers: &mut [L::T],
+    output: &mut [L::T],
+) {
+    let buffer = plan.padded.buffer(plan.groups * plan.of_group[0], LANES);
+    let count = x.len() / plan.image;
+    for (x, buffer) in x.chunks_exact(plan.image).zip(buffers.chunks_exact_mut(buffer)) {
+        plan.padded.write(x, buffer);
+    }
+    outer::images::<L, W, Q>(plan, weights, bias, (&buffers[..count * buffer], buffer), output);
 }
 
 macro_rules! compiled {
@@ -282,24 +337,33 @@ macro_rules! compiled {
             use super::*;
             use crate::kernels::scratch::$t::with_scratch;
 
-            fn run(plan: &Plan<$t>, bias: Option<&[$t]>, x: &[$t], y: &mut [$t]) {
+            fn run(plan: &Plan, weight: &[$t], bias: Option<&[$t]>, x: &[$t], y: &mut [$t]) {
                 let Plan { padded, groups, of_group: [channels, outputs], plane, .. } = *plan;
                 let buffer = padded.buffer(groups * channels, LANES);
-                let at_once = (CACHE / size_of::<$t>() / buffer).clamp(1, PIECE);
+                // the weights of a tile of places are few, those of a tile of outputs are not
+                let cache = if plan.lanes_are_outputs { 4 * CACHE } else { CACHE };
+                let at_once = (cache / size_of::<$t>() / buffer).clamp(1, PIECE);
                 let places = plan.passes.iter().map(|pass| (pass.windows[0] - 1) * padded.pitch + pass.windows[1]);
                 let sums = places.max().unwrap_or(0).next_multiple_of(LANES) * 8;
                 let piece = PIECE.min(plan.images);
                 let parts = y.chunks_mut(piece * groups * outputs * plane).zip(x.chunks(piece * plan.image));
-                threads::share(parts, threads::pieces(plan.work, GRAIN), |next| {
-                    // every image of a call leaves the same zeros
-                    with_scratch(at_once * buffer + sums, |memory| {
-                        let (buffers, sums) = memory.split_at_mut(at_once * buffer);
-                        while let Some((y, x)) = next() {
-                            let x = x.chunks(at_once * plan.image);
-                            for (x, y) in x.zip(y.chunks_mut(at_once * groups * outputs * plane)) {
-                                tiled!($t, outputs, some_images(plan, bias, x, (buffers, sums), y));
+                with_scratch(plan.passes.last().map_or(0, |pass| pass.weights.end), |weights| {
+                    plan.pack(weight, weights);
+                    threads::share(parts, threads::pieces(plan.work, GRAIN), |next| {
+                        // every image of a call leaves the same zeros
+                        with_scratch(at_once * buffer + sums, |memory| {
+                            let (buffers, sums) = memory.split_at_mut(at_once * buffer);
+                            while let Some((y, x)) = next() {
+                                let x = x.chunks(at_once * plan.image);
+                                for (x, y) in x.zip(y.chunks_mut(at_once * groups * outputs * plane)) {
+                                    if plan.lanes_are_outputs {
+                                        by_outputs!($t, images_by_outputs(plan, weights, bias, x, buffers, y));
+                                    } else {
+                                        tiled!($t, outputs, some_images(plan, weights, bias, x, (buffers, sums), y));
+                                    }
+                                }
                             }
-                        }
+                        });
                     });
                 });
             }
@@ -312,20 +376,14 @@ macro_rules! compiled {
                     }
                     return;
                 }
-                if columns::fits_windows(s) {
-                    return columns::$t::forward(s, x, weight, bias, y);
-                }
-                run(&forward_plan(s, weight, register()), bias, x, y);
+                run(&forward_plan::<$t>(s), weight, bias, x, y);
             }
 
             /// A weight that is not finite must not meet the zeros around g.
             pub(crate) fn by_input(s: &Sizes, weight: &[$t], g: &[$t], dx: &mut [$t]) {
                 let finite = weight.iter().all(|w| w.is_finite());
                 if !s.is_empty() && finite {
-                    if columns::fits_windows(s) {
-                        return columns::$t::by_input(s, weight, g, dx);
-                    }
-                    return run(&by_input_plan(s, weight, register()), None, g, dx);
+                    return run(&by_input_plan::<$t>(s), weight, None, g, dx);
                 }
                 dx.fill(0.0);
                 if s.is_empty() {
