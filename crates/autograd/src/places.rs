@@ -32,6 +32,9 @@ pub enum Places {
     Each { axis: usize, shape: Shape, index: Arc<[usize]>, most: usize },
 }
 
+/// Rows from which on an array is large.
+const LARGE: usize = 1024;
+
 /// A shape as `outer × size × inner`: the axes before an axis, the axis itself, and the axes after it.
 fn around(shape: &[usize], axis: usize) -> [usize; 3] {
     [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()]
@@ -76,6 +79,14 @@ impl Places {
                     None => Ok(shape.clone()),
                 }
             }
+        }
+    }
+
+    /// The rows of a large array that these places lie in, if they are few.
+    pub(crate) fn few_rows(&self, whole: &[usize]) -> Option<&[usize]> {
+        match self {
+            Places::Along { axis: 0, index, .. } if whole[0] >= LARGE && index.len() < whole[0] / 4 => Some(index),
+            _ => None,
         }
     }
 

@@ -14,19 +14,27 @@ pub(crate) struct Step {
     pub(crate) step: u64,
 }
 
-/// Updates a parameter. `state` holds the parts of the rule's state, one after the other.
-pub(crate) fn update<R: Rule, T: Float>(rule: &R, param: &mut Param<T>, grad: &[T], state: &mut [T], step: Step) {
+/// Updates a parameter, or some of its rows. `state` holds the parts of the rule's state, one after the other.
+pub(crate) fn update<R: Rule, T: Float>(
+    rule: &R,
+    param: &mut Param<T>,
+    grad: &[T],
+    state: &mut [T],
+    step: Step,
+    rows: Option<&[usize]>,
+) {
     let Step { scale, lr, step } = step;
     let shape = SmallVec::<[usize; 4]>::from_slice(param.shape());
     let (states, len, shape) = (rule.states(&shape), param.len(), &shape[..]);
+    let rows = rows.map(|rows| (rows, shape[1..].iter().product()));
     param.update_padded(|theta| match (T::typed_mut(theta), T::typed(grad), T::typed_mut(state)) {
         (Typed::F32(theta), Typed::F32(grad), Typed::F32(state)) => {
-            apply(&states, len, (theta, grad, state), |theta, grad, state| {
+            apply(&states, len, (theta, grad, state), rows, |theta, grad, state| {
                 rule.update_f32(Update { theta, grad, scale: scale as f32, state, shape, lr, step });
             });
         }
         (Typed::F64(theta), Typed::F64(grad), Typed::F64(state)) => {
-            apply(&states, len, (theta, grad, state), |theta, grad, state| {
+            apply(&states, len, (theta, grad, state), rows, |theta, grad, state| {
                 rule.update_f64(Update { theta, grad, scale, state, shape, lr, step });
             });
         }
@@ -38,11 +46,13 @@ pub(crate) fn update<R: Rule, T: Float>(rule: &R, param: &mut Param<T>, grad: &[
 /// many.
 const GRAIN: usize = 1 << 17;
 
-/// Runs `f(parameter, gradient, state)` on pieces of the parameter or on the whole, as `states` says.
+/// Runs `f(parameter, gradient, state)` on pieces of the parameter or on the whole, as `states` says; if rows of so many
+/// numbers are given, on these only.
 fn apply<T: Send + Sync>(
     states: &States,
     len: usize,
     (theta, grad, state): (&mut [T], &[T], &mut [T]),
+    rows: Option<(&[usize], usize)>,
     f: impl Fn(&mut [T], &[T], &mut [&mut [T]]) + Sync,
 ) {
     match states {
@@ -51,9 +61,24 @@ fn apply<T: Send + Sync>(
             let mut slices = SmallVec::<[&mut [T]; 5]>::new();
             slices.push(theta);
             cut(state, std::iter::repeat_n(padded, *count), &mut slices);
-            split_many(&mut slices, GRAIN, |start, slices| {
-                if let [theta, state @ ..] = slices {
-                    f(theta, &grad[start..start + theta.len()], state);
+            // pieces of the whole are cut so that each has a thread's work of the rows
+            let share = rows.map_or(1, |(rows, width)| padded / (rows.len() * width).max(1)).max(1);
+            split_many(&mut slices, GRAIN * share, |start, slices| {
+                let end = start + slices[0].len();
+                let mut run = |from: usize, to: usize| {
+                    let mut parts: SmallVec<[&mut [T]; 5]> =
+                        slices.iter_mut().map(|slice| &mut slice[from - start..to - start]).collect();
+                    if let [theta, state @ ..] = &mut parts[..] {
+                        f(theta, &grad[from..to], state);
+                    }
+                };
+                match rows {
+                    None => run(start, end),
+                    Some((rows, width)) => {
+                        let first = rows.partition_point(|row| (row + 1) * width <= start);
+                        let own = rows[first..].iter().take_while(|row| **row * width < end);
+                        own.for_each(|row| run((row * width).max(start), ((row + 1) * width).min(end)));
+                    }
                 }
             });
         }

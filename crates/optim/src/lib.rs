@@ -44,7 +44,7 @@ pub use descent::{
     Lbfgs, LbfgsState, Minimize, Minimum, RangeTest, Restarts, Rows, Stop, descend, find_lr, minimize, random_restarts,
 };
 pub use optimizer::Optimizer;
-pub use rule::{Group, Rule, States, Update};
+pub use rule::{AtRest, Group, Rule, States, Update};
 pub use rules::optimizers::*;
 pub use schedule::{
     Closure, Fade, Interpolation, OneCycle, Schedule, constant, cosine, cyclic, exponential, inverse_sqrt, linear,

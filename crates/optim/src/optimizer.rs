@@ -8,7 +8,7 @@ use crate::apply::{Step, update};
 use crate::clip::{self, Clip};
 use crate::rule::{NON_NEGATIVE, check};
 use crate::slots::{Slots, group_of, other_shape};
-use crate::state::Slot;
+use crate::state::{Rows, Slot};
 use crate::{Group, NonFiniteGradient, OptimizerState, Rule, Schedule, StateError, constant};
 
 /// A [`Rule`] with everything it needs to step a model along gradients. See the [crate's page](crate) for an overview.
@@ -22,6 +22,8 @@ pub struct Optimizer<R: Rule, T: Float = f32> {
     schedule: Schedule,
     factor: f64,
     clip: Clip,
+    /// whether rows without a gradient rest
+    lazy: bool,
     /// memory for a gradient that is clipped by value
     clipped: Vec<T>,
     last_norm: Option<f64>,
@@ -44,6 +46,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             schedule: constant(),
             factor: 1.0,
             clip: Clip::default(),
+            lazy: false,
             clipped: Vec::new(),
             last_norm: None,
             steps: 0,
@@ -136,6 +139,32 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     pub fn clip_value(mut self, limit: f64) -> Self {
         check("clip_value", &limit, NON_NEGATIVE);
         self.clip.value = Some(limit);
+        self
+    }
+
+    /// Lets the rows of a table rest while they have no gradient: their momenta do not fade, and do not move them. So a
+    /// step costs as much as the rows that were looked up (see [`Gradients::rows`]).
+    ///
+    /// Without it a step does what the rule says, and passes over those rows only that it would not change: all rows
+    /// without a gradient for plain descent and Adagrad; those that never had one for momentum, RMSprop, Adadelta,
+    /// Adam, AdamW, RAdam and Lion. Weight decay changes every row, and so do the other rules: for these, and with
+    /// weight decay, nothing is passed over, and this setting changes nothing. PyTorch's `Adam` steps all rows; its
+    /// `SparseAdam` does what `Adam` does with this setting.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// use gradus_optim::Adam;
+    /// use ndarray::array;
+    /// let mut table = Param::<f32>::zeros(&[50_000, 8]);
+    /// let mut optimizer = Adam::new(0.1).lazy(true);
+    /// for row in [7, 3] {
+    ///     let (_, grads) = Tape::training(0).gradients(|t| t.param(&table).embedding(&array![row]).sum());
+    ///     optimizer.step(&mut table, &grads);
+    /// }
+    /// assert!((table.value()[[7, 0]] + 0.1).abs() < 1e-6); // one step: the second one had no gradient for it
+    /// ```
+    pub fn lazy(mut self, lazy: bool) -> Self {
+        self.lazy = lazy;
         self
     }
 
@@ -247,7 +276,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         let rate = self.rate(self.steps);
         let mut found = 0;
         let mut at = 0;
-        let Optimizer { base, groups, slots, clip, clipped, steps, .. } = self;
+        let Optimizer { base, groups, slots, clip, clipped, steps, lazy, .. } = self;
         model.visit_mut(&mut Visitor::new(&mut |path, leaf| match leaf {
             LeafMut::Buffer(buffer) => {
                 grads.update_buffer(buffer);
@@ -274,7 +303,17 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                         &clipped[..]
                     }
                 };
-                slot.state.update(|state| update(&group.rule, param, grad, state, step));
+                // what is 0 stays 0 only if the factor is finite
+                let given = grads.rows(param).filter(|_| step.scale.is_finite());
+                let rows = slot.rows_to_step(given, group.rule.at_rest(), *lazy);
+                let touched = slot.touched.take();
+                let rows = match rows {
+                    Rows::All => None,
+                    Rows::Given => given,
+                    Rows::Touched => touched.as_deref(),
+                };
+                slot.state.update(|state| update(&group.rule, param, grad, state, step, rows));
+                slot.touched = touched;
             }
         }));
         self.steps += 1;

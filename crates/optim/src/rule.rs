@@ -62,6 +62,10 @@ pub trait Rule: Clone + Debug + PartialEq + Send + Sync + Serialize + Deserializ
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
+    /// Returns what a step does to an element whose gradient is 0. The default, that it moves, is right for every rule.
+    fn at_rest(&self) -> AtRest {
+        AtRest::Moves
+    }
     /// Makes one step of one parameter in `f32`.
     fn update_f32(&self, update: Update<'_, '_, f32>);
     /// Makes one step of one parameter in `f64`.
@@ -76,6 +80,25 @@ pub enum States {
     Each(usize),
     /// Parts of these lengths for the whole parameter. The rule sees the whole parameter at once.
     Whole(Vec<usize>),
+}
+
+/// What a step of a [`Rule`] does to an element whose gradient is 0. Few rows of a table of embeddings have another
+/// gradient, and an [`Optimizer`](crate::Optimizer) passes over the others where this says that it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtRest {
+    /// It changes neither the element nor its state: plain descent, Adagrad.
+    Stays,
+    /// It changes neither as long as the state is 0, as it is before the first other gradient: momentum, RMSprop, Adam.
+    StaysWhileZero,
+    /// It changes one of them: weight decay.
+    Moves,
+}
+
+impl AtRest {
+    /// For a rule whose elements, without weight decay, are as `self` says.
+    pub(crate) fn unless_decayed(self, weight_decay: f64) -> Self {
+        if weight_decay == 0.0 { self } else { AtRest::Moves }
+    }
 }
 
 impl States {
@@ -199,11 +222,12 @@ pub(crate) const NON_NEGATIVE: std::ops::Range<f64> = 0.0..f64::INFINITY;
 /// The macro makes the struct, `Default`, a check of the ranges, and a method for each setting on optimizers and on
 /// groups. The parentheses hold the rule's name, and how many numbers it keeps for each element of the parameter. With
 /// them, the macro also implements [`Rule`]: it calls the struct's method `update`, which is generic over the number
-/// type, and compiles it for each instruction set. A rule without parentheses implements [`Rule`] itself.
+/// type, and compiles it for each instruction set. What [`Rule::at_rest`] returns may follow after `at_rest:`. A rule
+/// without parentheses implements [`Rule`] itself.
 macro_rules! rule {
     (
         $(#[$doc:meta])*
-        pub struct $Rule:ident $(<const $flag:ident: bool>)? $(($name:expr, |$rule:ident| $states:expr))? {
+        pub struct $Rule:ident $(<const $flag:ident: bool>)? $(($name:expr, |$rule:ident| $states:expr $(, at_rest: $at_rest:expr)?))? {
             $($(#[$text:meta])* $setting:ident: $type:ty = $default:expr $(, in $range:expr)?;)*
         }
     ) => {
@@ -259,14 +283,15 @@ macro_rules! rule {
             })*
         }
 
-        $crate::rule::rule!(@each [$Rule $(<$flag>)?] [$(const $flag: bool)?] $($name, |$rule| $states)?);
+        $crate::rule::rule!(@each [$Rule $(<$flag>)?] [$(const $flag: bool)?] $($name, |$rule| $states $(, $at_rest)?)?);
     };
 
     (@each [$($Rule:tt)*] [$($generics:tt)*]) => {};
-    (@each [$($Rule:tt)*] [$($generics:tt)*] $name:expr, |$rule:ident| $states:expr) => {
+    (@each [$($Rule:tt)*] [$($generics:tt)*] $name:expr, |$rule:ident| $states:expr $(, $at_rest:expr)?) => {
         impl<$($generics)*> $crate::Rule for $($Rule)* {
             const NAME: &'static str = $name;
 
+            #[allow(unused_variables)]
             fn states(&self, _shape: &[usize]) -> $crate::States {
                 let $rule = self;
                 $crate::States::Each($states)
@@ -274,6 +299,10 @@ macro_rules! rule {
             fn check(&self) -> Result<(), String> {
                 self.out_of_range()
             }
+            $(fn at_rest(&self) -> $crate::AtRest {
+                let $rule = self;
+                $at_rest
+            })?
             fn update_f32(&self, u: $crate::Update<'_, '_, f32>) {
                 gradus_autograd::internal::vectorize(
                     #[inline(always)]

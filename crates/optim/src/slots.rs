@@ -94,7 +94,17 @@ impl<T: Float> Slots<T> {
         let place = found.unwrap_or_else(|| {
             let (shape, state) = (param.shape().to_vec(), Param::zeros(&[states.total(param.len())]));
             let (path, place) = (path.clone(), self.list.len());
-            self.list.push(Slot { path, param: None, group, steps: 0, last: 0, shape, padded: 0, state });
+            self.list.push(Slot {
+                path,
+                param: None,
+                group,
+                steps: 0,
+                last: 0,
+                shape,
+                padded: 0,
+                state,
+                touched: Some(Vec::new()),
+            });
             self.checked = false;
             place
         });

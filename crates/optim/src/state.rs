@@ -6,6 +6,8 @@ use gradus_autograd::internal::debug_as_display;
 use gradus_autograd::{Float, Param, ParamId};
 use serde::{Deserialize, Serialize};
 
+use crate::AtRest;
+
 /// The saved state of an optimizer: everything but its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -104,6 +106,16 @@ pub enum StateError {
 }
 debug_as_display!(StateError);
 
+/// The rows of a parameter that a step looks at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Rows {
+    All,
+    /// those that may have a gradient
+    Given,
+    /// those that have had one
+    Touched,
+}
+
 /// The state of one parameter, and what is known about the parameter.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot<T: Float> {
@@ -121,12 +133,24 @@ pub(crate) struct Slot<T: Float> {
     /// the rule's state. Each part is padded like the parameter, unless the rule wants parts of its own lengths or the
     /// state was not used yet. The type is `Param` because its memory is aligned to cache lines
     pub(crate) state: Param<T>,
+    /// the rows of the parameter whose state may be other than 0, in order; `None` if that is not known
+    pub(crate) touched: Option<Vec<usize>>,
 }
 
 impl<T: Float> Slot<T> {
     pub(crate) fn load(saved: ParamState<T>) -> Self {
         let ParamState { path, steps, shape, numbers } = saved;
-        Slot { path, param: None, group: None, steps, last: 0, shape, padded: 0, state: Param::new(numbers) }
+        Slot {
+            path,
+            param: None,
+            group: None,
+            steps,
+            last: 0,
+            shape,
+            padded: 0,
+            state: Param::new(numbers),
+            touched: None,
+        }
     }
 
     pub(crate) fn save(&self) -> ParamState<T> {
@@ -152,6 +176,40 @@ impl<T: Float> Slot<T> {
             0 => self.state.data().to_vec(),
             padded => self.state.data().chunks_exact(padded).flat_map(|part| &part[..self.len()]).copied().collect(),
         }
+    }
+
+    /// Returns the rows that a step has to look at, given those that may have a gradient; `None` if all may.
+    pub(crate) fn rows_to_step(&mut self, given: Option<&[usize]>, at_rest: AtRest, lazy: bool) -> Rows {
+        match (given, at_rest) {
+            (None, _) | (_, AtRest::Moves) => {
+                self.touched = None;
+                Rows::All
+            }
+            (_, AtRest::Stays) => Rows::Given,
+            (Some(given), AtRest::StaysWhileZero) => {
+                let mut touched = self.touched.take().unwrap_or_else(|| self.rows_with_state());
+                touched.extend_from_slice(given);
+                touched.sort_unstable(); // two runs in order, which are merged
+                touched.dedup();
+                let most = 2 * touched.len() > self.shape[0];
+                self.touched = Some(touched);
+                match (lazy, most) {
+                    (true, _) => Rows::Given,
+                    (false, true) => Rows::All,
+                    (false, false) => Rows::Touched,
+                }
+            }
+        }
+    }
+
+    /// Returns the rows whose state is not 0.
+    fn rows_with_state(&self) -> Vec<usize> {
+        let width: usize = self.shape[1..].iter().product();
+        let parts: Vec<&[T]> = self.state.data().chunks_exact(self.padded.max(1)).collect();
+        let is_zero = |row: usize| {
+            parts.iter().all(|part| part[row * width..(row + 1) * width].iter().all(|&x| x == T::default()))
+        };
+        (0..self.shape[0]).filter(|&row| !is_zero(row)).collect()
     }
 
     /// Moves the state into parts that are padded to `padded` numbers.

@@ -132,10 +132,24 @@ impl<'s, T: Float> Sweep<T> for Value<'s, T> {
     }
 
     fn add_at(sum: Option<Self>, places: &Places, part: Self, context: Self::Context, node: u32) -> Self {
-        let shape = context.nodes.node(node).value.shape();
-        let zeros = || Self::fresh(shape, context.pool, |out| out.fill(T::default()));
-        let mut sum = sum.map_or_else(zeros, Self::owned);
-        places.add(part.dense().view().data(), shape, sum.write());
+        let (shape, pool) = (context.nodes.node(node).value.shape(), context.pool);
+        let rows = places.few_rows(shape);
+        let mut sum = sum.unwrap_or_else(|| match rows {
+            Some(_) => {
+                let slot = pool.alloc_zeros(count(shape), shape[1..].iter().product());
+                Value { source: Source::Pool(slot), shape, pool }
+            }
+            None => Self::fresh(shape, pool, |out| out.fill(T::default())),
+        });
+        let part = part.dense();
+        if let (Some(rows), Source::Pool(slot)) = (rows, &mut sum.source)
+            && let Some(numbers) = slot.write_rows(rows)
+        {
+            places.add(part.view().data(), shape, numbers);
+            return sum;
+        }
+        let mut sum = sum.owned();
+        places.add(part.view().data(), shape, sum.write());
         sum
     }
 

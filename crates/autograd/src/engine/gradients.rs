@@ -163,6 +163,23 @@ impl<T: Float> Gradients<T> {
         self.entry(param.id()).map(|e| self.array(e))
     }
 
+    /// The rows (along axis 0) of a parameter's gradient that may hold other numbers than 0, in order; `None` if they
+    /// all may. The gradient of a table with many rows, of which few were looked up (by
+    /// [`embedding`](Var::embedding) or [`index_select`](Var::index_select)), is 0 elsewhere, and an optimizer can pass
+    /// over what is 0.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// use ndarray::array;
+    /// let table = Param::<f32>::zeros(&[50_000, 8]);
+    /// let (_, grads) = Tape::training(0).gradients(|t| t.param(&table).embedding(&array![7, 3, 7]).sum());
+    /// assert_eq!(grads.rows(&table), Some(&[3, 7][..]));
+    /// assert_eq!(grads.get(&table).unwrap()[[7, 0]], 2.0);
+    /// ```
+    pub fn rows(&self, param: &Param<T>) -> Option<&[usize]> {
+        self.entry(param.id())?.rows.as_deref()
+    }
+
     /// The numbers of [`get`](Self::get) with the padding after them, for loops that run over whole blocks only.
     #[doc(hidden)]
     pub fn padded(&self, param: &Param<T>) -> Option<&[T]> {
@@ -197,9 +214,10 @@ impl<T: Float> Gradients<T> {
     /// assert_eq!(grads.wrt(&w), ndarray::array![2.0, 0.0].into_dyn());
     /// ```
     pub fn update(&mut self, param: &Param<T>, change: impl FnOnce(&mut [T])) -> bool {
-        let Some(numbers) = self.entry(param.id()).map(|e| e.numbers) else { return false };
-        let pool = &mut self.workspace.as_mut().expect("there until dropped").pool;
-        change(&mut pool.kept_mut(numbers)[..param.len()]);
+        let Workspace { pool, entries, .. } = self.workspace.as_mut().expect("there until dropped");
+        let Some(entry) = entries.iter_mut().find(|e| e.param == Some(param.id())) else { return false };
+        entry.rows = None;
+        change(&mut pool.kept_mut(entry.numbers)[..param.len()]);
         true
     }
 
@@ -208,7 +226,17 @@ impl<T: Float> Gradients<T> {
         let factor = T::from_f64(factor);
         let Workspace { pool, entries, .. } = self.workspace.as_mut().expect("there until dropped");
         for entry in entries {
-            pool.kept_mut(entry.numbers).iter_mut().for_each(|g| *g *= factor);
+            let rows = entry.rows.take().filter(|_| factor.is_finite()); // 0 · ∞ is NaN
+            match &rows {
+                Some(rows) => {
+                    let width: usize = entry.shape[1..].iter().product();
+                    let numbers = pool.kept_rows_mut(entry.numbers, &[]);
+                    let rows = rows.iter().flat_map(|row| row * width..(row + 1) * width);
+                    rows.for_each(|i| numbers[i] *= factor);
+                }
+                None => pool.kept_mut(entry.numbers).iter_mut().for_each(|g| *g *= factor),
+            }
+            entry.rows = rows;
         }
     }
 
@@ -232,9 +260,21 @@ impl<T: Float> Gradients<T> {
             let same = |e: &Entry| e.param == theirs.param && (e.param.is_some() || e.node == theirs.node);
             match (next..entries.len()).chain(0..next).find(|&i| same(&entries[i])) {
                 Some(place) => {
-                    let ours = &entries[place];
+                    let ours = &mut entries[place];
                     next = place + 1;
                     let len: usize = ours.shape.iter().product();
+                    if let (Some(rows), Some(more)) = (&mut ours.rows, &theirs.rows) {
+                        let width: usize = ours.shape[1..].iter().product();
+                        let sums = pool.kept_rows_mut(ours.numbers, more);
+                        for i in more.iter().flat_map(|row| row * width..(row + 1) * width) {
+                            sums[i] += numbers[i];
+                        }
+                        rows.extend_from_slice(more);
+                        rows.sort_unstable();
+                        rows.dedup();
+                        continue;
+                    }
+                    ours.rows = None;
                     (T::kernels().add_assign)(&mut pool.kept_mut(ours.numbers)[..len], &numbers[..len]);
                 }
                 None => {
@@ -244,7 +284,7 @@ impl<T: Float> Gradients<T> {
                     let numbers = Pool::keep(slot);
                     let shape = theirs.shape.clone();
                     let node = if one_tape { theirs.node } else { u32::MAX };
-                    entries.push(Entry { node, param: theirs.param, numbers, shape });
+                    entries.push(Entry { node, param: theirs.param, numbers, rows: theirs.rows.clone(), shape });
                 }
             }
         }

@@ -129,7 +129,7 @@ impl<'s, T: Float> Value<'s, T> {
     pub(crate) fn owned(self) -> Self {
         let mut value = self.dense();
         if let Source::Pool(slot) = &mut value.source
-            && slot.write().is_some()
+            && slot.is_single()
         {
             return value;
         }
@@ -259,11 +259,15 @@ impl<'s, T: Float> Value<'s, T> {
         }
     }
 
-    /// Hands over a block that no other value shares, to be read and changed after the sweep, and the shape.
-    pub(crate) fn keep(self) -> (Kept, Shape) {
-        let shape = self.shape;
+    /// Hands over a block that no other value shares, to be read and changed after the sweep; the rows that may hold
+    /// other numbers than 0, if they are known to be few; and the shape.
+    pub(crate) fn keep(self) -> (Kept, Option<Vec<usize>>, Shape) {
+        let (shape, pool) = (self.shape, self.pool);
         match self.owned().source {
-            Source::Pool(slot) => (Pool::keep(slot), Shape::from_slice(shape)),
+            Source::Pool(slot) => {
+                let kept = Pool::keep(slot);
+                (kept, pool.rows(kept), Shape::from_slice(shape))
+            }
             _ => unreachable!("an owned block is in the pool"),
         }
     }

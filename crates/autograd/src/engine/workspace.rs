@@ -22,13 +22,15 @@ pub(crate) struct Entry {
     pub(crate) node: u32,
     pub(crate) param: Option<ParamId>,
     pub(crate) numbers: Kept,
+    /// the rows that may hold other numbers than 0, in order; `None` if they all may
+    pub(crate) rows: Option<Vec<usize>>,
     pub(crate) shape: Shape,
 }
 
 impl Entry {
     pub(crate) fn new<T: Float>(node: u32, param: Option<ParamId>, gradient: Value<'_, T>) -> Self {
-        let (numbers, shape) = gradient.keep();
-        Entry { node, param, numbers, shape }
+        let (numbers, rows, shape) = gradient.keep();
+        Entry { node, param, numbers, rows, shape }
     }
 }
 

@@ -1,4 +1,8 @@
 //! Blocks that are reference-counted, and reused once no slot refers to them.
+//!
+//! A large array of which few rows are written (the gradient of a table whose rows are looked up) has a block of a kind
+//! of its own. It is zero when it is handed out, it keeps a list of the rows that were written, and when the pool is
+//! reset only those are set to zero again. So such an array costs as much as its rows.
 
 use std::cell::{Cell, RefCell};
 
@@ -15,6 +19,11 @@ pub(crate) struct Pool<T: Float> {
     /// free blocks by size class
     free: RefCell<Vec<Vec<u32>>>,
     shapes: Bump,
+    /// where blocks of few rows come from; it is never reset
+    zeros: Arena<T>,
+    /// the blocks of few rows that are in use, and those that are free, all zero
+    sparse: RefCell<Vec<Sparse>>,
+    clean: RefCell<Vec<RawBlock<T>>>,
     /// the count of numbers handed out since the pool was reset: the numbers that a sweep has to write, which tests
     /// check
     handed_out: Cell<usize>,
@@ -23,6 +32,20 @@ pub(crate) struct Pool<T: Float> {
 struct Counted<T> {
     block: RawBlock<T>,
     slots: Cell<u32>,
+    /// the index in `sparse`; [`DENSE`] if the block is none of few rows
+    sparse: Cell<u32>,
+}
+
+const DENSE: u32 = u32::MAX;
+
+/// What was written to a block of few rows.
+struct Sparse {
+    /// the index of the block
+    block: u32,
+    /// numbers of a row
+    width: usize,
+    /// the rows that were written, in any order; `None` if anything may have been
+    rows: Option<Vec<usize>>,
 }
 
 /// The size class of a padded length, and the length of the blocks of that class. There are four classes for each power
@@ -44,6 +67,9 @@ impl<T: Float> Pool<T> {
             blocks: RefCell::default(),
             free: RefCell::default(),
             shapes: Bump::new(),
+            zeros: Arena::new(),
+            sparse: RefCell::default(),
+            clean: RefCell::default(),
             handed_out: Cell::default(),
         }
     }
@@ -55,12 +81,27 @@ impl<T: Float> Pool<T> {
         let reused = self.free.borrow_mut().get_mut(class).and_then(Vec::pop);
         let index = reused.unwrap_or_else(|| {
             let mut blocks = self.blocks.borrow_mut();
-            blocks.push(Counted { block: self.arena.alloc(len), slots: Cell::new(0) });
-            u32::try_from(blocks.len() - 1).expect("fewer than 2³² blocks of gradients")
+            Self::push(&mut blocks, self.arena.alloc(len), DENSE)
         });
         let blocks = self.blocks.borrow();
         blocks[index as usize].slots.set(1);
         Slot { pool: self, block: blocks[index as usize].block, index }
+    }
+
+    fn push(blocks: &mut Vec<Counted<T>>, block: RawBlock<T>, sparse: u32) -> u32 {
+        blocks.push(Counted { block, slots: Cell::new(1), sparse: Cell::new(sparse) });
+        u32::try_from(blocks.len() - 1).expect("fewer than 2³² blocks of gradients")
+    }
+
+    /// A block of zeros for `len` numbers, few rows of which are going to be written by [`Slot::write_rows`].
+    pub(crate) fn alloc_zeros(&self, len: usize, width: usize) -> Slot<'_, T> {
+        let (len, mut clean) = (padded(len), self.clean.borrow_mut());
+        let found = clean.iter().position(|block| block.len == len).map(|at| clean.swap_remove(at));
+        let block = found.unwrap_or_else(|| self.zeros.alloc(len));
+        let mut sparse = self.sparse.borrow_mut();
+        let index = Self::push(&mut self.blocks.borrow_mut(), block, sparse.len() as u32);
+        sparse.push(Sparse { block: index, width, rows: Some(Vec::new()) });
+        Slot { pool: self, block, index }
     }
 
     pub(crate) fn shape(&self, shape: &[usize]) -> &[usize] {
@@ -68,7 +109,7 @@ impl<T: Float> Pool<T> {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.arena.bytes()
+        self.arena.bytes() + self.zeros.bytes()
     }
 
     pub(crate) fn handed_out(&self) -> usize {
@@ -78,6 +119,16 @@ impl<T: Float> Pool<T> {
     /// Takes back every block.
     pub(crate) fn reset(&mut self) {
         self.handed_out.set(0);
+        for Sparse { block, width, rows } in self.sparse.get_mut().drain(..) {
+            let block = self.blocks.get_mut()[block as usize].block;
+            // SAFETY: the pool is borrowed mutably, so nobody reads or writes the block.
+            let numbers = unsafe { block.write() };
+            match rows {
+                Some(rows) => rows.iter().for_each(|row| numbers[row * width..][..width].fill(T::default())),
+                None => numbers.fill(T::default()),
+            }
+            self.clean.get_mut().push(block);
+        }
         self.blocks.get_mut().clear();
         self.free.get_mut().iter_mut().for_each(Vec::clear);
         self.arena.reset();
@@ -98,8 +149,38 @@ impl<T: Float> Pool<T> {
     }
 
     pub(crate) fn kept_mut(&mut self, kept: Kept) -> &mut [T] {
+        self.note(kept.0, None);
         // SAFETY: the pool is borrowed mutably, so nobody else reads or writes.
         unsafe { self.blocks.borrow()[kept.0 as usize].block.write() }
+    }
+
+    /// The same, to write to some rows only.
+    pub(crate) fn kept_rows_mut(&mut self, kept: Kept, rows: &[usize]) -> &mut [T] {
+        self.note(kept.0, Some(rows));
+        // SAFETY: the pool is borrowed mutably, so nobody else reads or writes.
+        unsafe { self.blocks.borrow()[kept.0 as usize].block.write() }
+    }
+
+    /// The rows of a kept block that may hold other numbers than 0, in order; `None` if they all may.
+    pub(crate) fn rows(&self, kept: Kept) -> Option<Vec<usize>> {
+        let sparse = self.blocks.borrow()[kept.0 as usize].sparse.get();
+        let mut rows = self.sparse.borrow().get(sparse as usize)?.rows.clone()?;
+        rows.sort_unstable();
+        rows.dedup();
+        Some(rows)
+    }
+
+    /// Notes which rows of a block are being written, if it is one of few rows; `None` means any.
+    #[inline]
+    fn note(&self, block: u32, rows: Option<&[usize]>) {
+        let sparse = self.blocks.borrow()[block as usize].sparse.get();
+        if sparse != DENSE {
+            let own = &mut self.sparse.borrow_mut()[sparse as usize].rows;
+            match (&mut *own, rows) {
+                (Some(own), Some(rows)) => own.extend_from_slice(rows),
+                _ => *own = None,
+            }
+        }
     }
 }
 
@@ -127,9 +208,27 @@ impl<T: Float> Slot<'_, T> {
     /// The numbers, to be written, if this is the only slot of the block.
     #[inline]
     pub(crate) fn write(&mut self) -> Option<&mut [T]> {
-        let single = self.pool.blocks.borrow()[self.index as usize].slots.get() == 1;
-        // SAFETY: the only slot is borrowed mutably, so nobody else reads or writes.
-        single.then(|| unsafe { self.block.write() })
+        self.is_single().then(|| {
+            self.pool.note(self.index, None);
+            // SAFETY: the only slot is borrowed mutably, so nobody else reads or writes.
+            unsafe { self.block.write() }
+        })
+    }
+
+    /// The same, to write to some rows of a block of few rows only; `None` if it is another block.
+    pub(crate) fn write_rows(&mut self, rows: &[usize]) -> Option<&mut [T]> {
+        let sparse = self.pool.blocks.borrow()[self.index as usize].sparse.get() != DENSE;
+        (sparse && self.is_single()).then(|| {
+            self.pool.note(self.index, Some(rows));
+            // SAFETY: as above.
+            unsafe { self.block.write() }
+        })
+    }
+
+    /// Whether this is the only slot of the block.
+    #[inline]
+    pub(crate) fn is_single(&self) -> bool {
+        self.pool.blocks.borrow()[self.index as usize].slots.get() == 1
     }
 }
 
@@ -147,7 +246,8 @@ impl<T: Float> Drop for Slot<'_, T> {
         let blocks = self.pool.blocks.borrow();
         let slots = &blocks[self.index as usize].slots;
         slots.set(slots.get() - 1);
-        if slots.get() == 0 {
+        // a block of few rows is free when the pool is reset
+        if slots.get() == 0 && blocks[self.index as usize].sparse.get() == DENSE {
             let (class, _) = size_class(self.block.len);
             let mut free = self.pool.free.borrow_mut();
             if free.len() <= class {

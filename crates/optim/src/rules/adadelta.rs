@@ -2,6 +2,7 @@
 
 use gradus_autograd::Float;
 
+use crate::AtRest;
 use crate::rule::{Update, flush, rule};
 
 rule! {
@@ -16,7 +17,15 @@ rule! {
     /// The step is measured in units of earlier steps, so the learning rate is usually left at 1. Zeiler 2012
     /// (<https://arxiv.org/abs/1212.5701>). Formula and defaults (ρ 0.9, ε 10⁻⁶, λ 0) are those of PyTorch's
     /// `Adadelta`.
-    pub struct Adadelta("adadelta", |_rule| 2) {
+    pub struct Adadelta(
+        "adadelta",
+        |rule| 2,
+        // 0/0 is NaN
+        at_rest: match rule.eps > 0.0 {
+            true => AtRest::StaysWhileZero.unless_decayed(rule.weight_decay),
+            false => AtRest::Moves,
+        }
+    ) {
         /// ρ: how much of the running means each step keeps.
         rho: f64 = 0.9, in 0.0..=1.0;
         /// ε, which keeps the divisor and the first steps from being 0.

@@ -2,6 +2,7 @@
 
 use gradus_autograd::Float;
 
+use crate::AtRest;
 use crate::rule::{Update, rule};
 
 rule! {
@@ -15,7 +16,15 @@ rule! {
     /// directions get small ones. In long runs all steps shrink toward 0; RMSprop and Adam avoid this. Duchi et al.
     /// 2011 (<https://jmlr.org/papers/v12/duchi11a.html>). Formula and defaults (ε 10⁻¹⁰, the others 0) are those of
     /// PyTorch's `Adagrad`.
-    pub struct Adagrad("adagrad", |_rule| 1) {
+    pub struct Adagrad(
+        "adagrad",
+        |rule| 1,
+        // the first step writes the initial value to all states, and 0/0 is NaN
+        at_rest: match rule.initial_accumulator_value == 0.0 && rule.eps > 0.0 {
+            true => AtRest::Stays.unless_decayed(rule.weight_decay),
+            false => AtRest::Moves,
+        }
+    ) {
         /// How fast the learning rate falls with the number of steps.
         lr_decay: f64 = 0.0, in 0.0..f64::INFINITY;
         /// The initial value of the sum of squares.

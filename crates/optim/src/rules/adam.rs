@@ -2,6 +2,7 @@
 
 use gradus_autograd::Float;
 
+use crate::AtRest;
 use crate::rule::{Update, flush, rule};
 
 rule! {
@@ -24,7 +25,12 @@ rule! {
     /// and `AdamW`.
     pub struct AdamRule<const DECOUPLED: bool>(
         if DECOUPLED { "adamw" } else { "adam" },
-        |rule| 2 + usize::from(rule.amsgrad)
+        |rule| 2 + usize::from(rule.amsgrad),
+        // 0/0 is NaN
+        at_rest: match rule.eps > 0.0 {
+            true => AtRest::StaysWhileZero.unless_decayed(rule.weight_decay),
+            false => AtRest::Moves,
+        }
     ) {
         /// β₁ and β₂: how much of the running means each step keeps.
         betas: (f64, f64) = (0.9, 0.999), in 0.0..1.0;

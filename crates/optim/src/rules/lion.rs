@@ -2,6 +2,7 @@
 
 use gradus_autograd::Float;
 
+use crate::AtRest;
 use crate::rule::{Update, flush, rule};
 
 rule! {
@@ -15,7 +16,11 @@ rule! {
     /// was found by a search over programs. Its learning rate is three to ten times smaller than Adam's, and its decay
     /// is larger by the same factor. Chen et al. 2023 (<https://arxiv.org/abs/2302.06675>). Formula and defaults (β 0.9
     /// and 0.99, λ 0) are the paper's; PyTorch has no Lion.
-    pub struct Lion("lion", |_rule| 1) {
+    pub struct Lion(
+        "lion",
+        |rule| 1,
+        at_rest: AtRest::StaysWhileZero.unless_decayed(rule.weight_decay)
+    ) {
         /// β₁ and β₂: how much of the momentum counts in the step, and how much of it each step keeps.
         betas: (f64, f64) = (0.9, 0.99), in 0.0..=1.0;
         /// The weight decay λ: a pull toward 0 that is applied apart from the gradient.

@@ -2,6 +2,7 @@
 
 use gradus_autograd::Float;
 
+use crate::AtRest;
 use crate::rule::{Update, flush, rule};
 
 rule! {
@@ -16,7 +17,15 @@ rule! {
     /// Adam that warms itself up: as long as the mean of only a few squared gradients says little, the rule steps by
     /// momentum alone. Liu et al. 2019 (<https://arxiv.org/abs/1908.03265>). Formula and defaults (β 0.9 and 0.999, ε
     /// 10⁻⁸, λ 0) are those of PyTorch's `RAdam`.
-    pub struct RAdam("radam", |_rule| 2) {
+    pub struct RAdam(
+        "radam",
+        |rule| 2,
+        // 0/0 is NaN
+        at_rest: match rule.eps > 0.0 {
+            true => AtRest::StaysWhileZero.unless_decayed(rule.weight_decay),
+            false => AtRest::Moves,
+        }
+    ) {
         /// β₁ and β₂: how much of the running means each step keeps.
         betas: (f64, f64) = (0.9, 0.999), in 0.0..1.0;
         /// ε, which keeps the divisor from 0.

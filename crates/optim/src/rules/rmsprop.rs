@@ -2,6 +2,7 @@
 
 use gradus_autograd::Float;
 
+use crate::AtRest;
 use crate::rule::{Update, flush, rule};
 
 rule! {
@@ -18,7 +19,15 @@ rule! {
     /// (<https://arxiv.org/abs/1308.0850>). Formula and defaults (α 0.99, ε 10⁻⁸, the others 0) are those of PyTorch's
     /// `RMSprop`; TensorFlow has ε under the root.
     // with `centered` there is always room for a momentum, so that the number of states tells the settings apart
-    pub struct RmsProp("rmsprop", |rule| if rule.centered { 3 } else { 1 + usize::from(rule.momentum != 0.0) }) {
+    pub struct RmsProp(
+        "rmsprop",
+        |rule| if rule.centered { 3 } else { 1 + usize::from(rule.momentum != 0.0) },
+        // 0/0 is NaN
+        at_rest: match rule.eps > 0.0 {
+            true => AtRest::StaysWhileZero.unless_decayed(rule.weight_decay),
+            false => AtRest::Moves,
+        }
+    ) {
         /// α: how much of the running means each step keeps.
         alpha: f64 = 0.99, in 0.0..=1.0;
         /// ε, which keeps the divisor from 0.

@@ -2,6 +2,7 @@
 
 use gradus_autograd::Float;
 
+use crate::AtRest;
 use crate::rule::{Update, flush, rule};
 
 rule! {
@@ -15,7 +16,14 @@ rule! {
     /// Without momentum it is plain descent, `θ ← θ − η g`. Momentum: Polyak 1964; Nesterov's variant as in Sutskever
     /// et al. 2013 (<https://proceedings.mlr.press/v28/sutskever13.html>). Formula and defaults (all 0) are those of
     /// PyTorch's `SGD`.
-    pub struct Sgd("sgd", |rule| usize::from(rule.momentum != 0.0)) {
+    pub struct Sgd(
+        "sgd",
+        |rule| usize::from(rule.momentum != 0.0),
+        at_rest: match rule.momentum {
+            0.0 => AtRest::Stays.unless_decayed(rule.weight_decay),
+            _ => AtRest::StaysWhileZero.unless_decayed(rule.weight_decay),
+        }
+    ) {
         /// μ: how much of the last step's direction is kept.
         momentum: f64 = 0.0, in 0.0..f64::INFINITY;
         /// τ: how much of the gradient is left out of the momentum.
