@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use gradus::autograd::{NormThen, Pooling};
 use gradus::data::{Augment, Dataset, Scaler, Split, digits, mnist};
 use gradus::prelude::*;
 use gradus::train::{Epoch, Evaluation, History};
 use gradus::viz::{Plot, save_stack};
+use gradus::{NormThen, Pooling};
 use ndarray::ArrayView1;
 
 /// Trains a network on handwritten digits.

@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 use gradus::prelude::*;
+use gradus::{NormThen, Pooling};
 use ndarray::Array2;
 
 /// Counts allocations of at least [`LARGE`] bytes: arrays, not the thread pool's list of jobs.
@@ -71,6 +72,31 @@ fn a_steady_step_allocates_no_array() {
         assert_eq!(count, 0, "in 20 steps of a large model on {threads} threads");
     }
 
+    // a convolutional network, and a table of which few rows are looked up, on one thread and on two
+    let mut rng = gradus::nn::rng(0);
+    let pooled = NormThen::ReluMaxPool(Pooling::new([2, 2]));
+    let mut cnn = Sequential::new()
+        .layer(Conv2d::<f32>::new(1, 16, [3, 3], &mut rng).padding([1, 1]))
+        .layer(BatchNorm::new(16).then(pooled))
+        .layer(Conv2d::new(16, 32, [3, 3], &mut rng).padding([1, 1]))
+        .layer(BatchNorm::new(32).then(pooled))
+        .layer(Flatten)
+        .layer(Linear::new(32 * 49, 10, &mut rng));
+    let images = ndarray::Array4::ones((64, 1, 28, 28));
+    let mut table = Embedding::<f32>::new(5000, 16, &mut rng);
+    let words = ndarray::Array1::from_shape_fn(64, |i| i * 71);
+    for threads in [1, 2] {
+        gradus::set_threads(threads);
+        let (mut of_cnn, mut of_table) = (Adam::new(1e-3), Adam::new(1e-3));
+        let count = steady(|| {
+            let (_, grads) = tape.gradients(|t| cnn.forward(t.constant(&images)).cross_entropy(&y));
+            of_cnn.step(&mut cnn, &grads);
+            let (_, grads) = tape.gradients(|t| table.lookup(t, &words).square().sum());
+            of_table.step(&mut table, &grads);
+        });
+        assert_eq!(count, 0, "in 20 steps of a convolutional network and a table, on {threads} threads");
+    }
+
     // a Hessian-vector product
     let directions: Vec<_> = model.params().iter().map(|(_, p)| p.value().to_owned()).collect();
     let mut tape = Tape::new();
@@ -82,10 +108,10 @@ fn a_steady_step_allocates_no_array() {
     assert_eq!(count, 0, "in 20 Hessian-vector products");
 
     // a fused function of two arrays, large enough for two threads
-    gradus::fused! { fn wave(a, b) { a.tanh() * (-b * b).exp() } }
+    gradus::fused! { fn wave(a, b) { a.tanh() * (-b * b).exp() } fn total(a, b) -> sum { a.tanh() * b } }
     let a = ndarray::Array1::ones(300_000);
     let count = steady(|| {
-        tape.gradients(|t| wave(t.var(&a), t.var(0.5)).mean());
+        tape.gradients(|t| wave(t.var(&a), t.var(0.5)).mean() + total(t.var(&a), t.var(0.5)));
     });
     assert_eq!(count, 0, "in 20 fused functions");
     gradus::set_threads(1);

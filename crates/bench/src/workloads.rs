@@ -210,7 +210,7 @@ impl Workload for Chain {
 }
 
 fused! {
-    fn wave(x) { x.tanh() * (-x * x).exp() + x.sigmoid() }
+    fn wave(x) -> mean { x.tanh() * (-x * x).exp() + x.sigmoid() }
 }
 
 struct Elementwise {
@@ -228,7 +228,7 @@ impl Elementwise {
         let (x, fused) = (&self.x, self.fused);
         let cost = self.tape.gradients(|t| {
             let x = t.param(x);
-            if fused { wave(x).mean() } else { (x.tanh() * (-x * x).exp() + x.sigmoid()).mean() }
+            if fused { wave(x) } else { (x.tanh() * (-x * x).exp() + x.sigmoid()).mean() }
         });
         cost.1
     }

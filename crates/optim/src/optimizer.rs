@@ -8,7 +8,7 @@ use crate::apply::{Step, update};
 use crate::clip::{self, Clip};
 use crate::rule::{NON_NEGATIVE, check};
 use crate::slots::{Slots, group_of, other_shape};
-use crate::state::{Rows, Slot};
+use crate::state::{Extent, Slot};
 use crate::{Group, NonFiniteGradient, OptimizerState, Rule, Schedule, StateError, constant};
 
 /// A [`Rule`] with everything it needs to step a model along gradients. See the [crate's page](crate) for an overview.
@@ -308,9 +308,9 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                 let rows = slot.rows_to_step(given, group.rule.at_rest(), *lazy);
                 let touched = slot.touched.take();
                 let rows = match rows {
-                    Rows::All => None,
-                    Rows::Given => given,
-                    Rows::Touched => touched.as_deref(),
+                    Extent::All => None,
+                    Extent::Given => given,
+                    Extent::Touched => touched.as_deref(),
                 };
                 slot.state.update(|state| update(&group.rule, param, grad, state, step, rows));
                 slot.touched = touched;

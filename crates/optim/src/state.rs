@@ -108,7 +108,7 @@ debug_as_display!(StateError);
 
 /// The rows of a parameter that a step looks at.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Rows {
+pub(crate) enum Extent {
     All,
     /// those that may have a gradient
     Given,
@@ -179,13 +179,13 @@ impl<T: Float> Slot<T> {
     }
 
     /// Returns the rows that a step has to look at, given those that may have a gradient; `None` if all may.
-    pub(crate) fn rows_to_step(&mut self, given: Option<&[usize]>, at_rest: AtRest, lazy: bool) -> Rows {
+    pub(crate) fn rows_to_step(&mut self, given: Option<&[usize]>, at_rest: AtRest, lazy: bool) -> Extent {
         match (given, at_rest) {
             (None, _) | (_, AtRest::Moves) => {
                 self.touched = None;
-                Rows::All
+                Extent::All
             }
-            (_, AtRest::Stays) => Rows::Given,
+            (_, AtRest::Stays) => Extent::Given,
             (Some(given), AtRest::StaysWhileZero) => {
                 let mut touched = self.touched.take().unwrap_or_else(|| self.rows_with_state());
                 touched.extend_from_slice(given);
@@ -194,9 +194,9 @@ impl<T: Float> Slot<T> {
                 let most = 2 * touched.len() > self.shape[0];
                 self.touched = Some(touched);
                 match (lazy, most) {
-                    (true, _) => Rows::Given,
-                    (false, true) => Rows::All,
-                    (false, false) => Rows::Touched,
+                    (true, _) => Extent::Given,
+                    (false, true) => Extent::All,
+                    (false, false) => Extent::Touched,
                 }
             }
         }

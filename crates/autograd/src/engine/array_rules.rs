@@ -158,6 +158,10 @@ impl<'s, T: Float> Sweep<T> for Value<'s, T> {
         sum
     }
 
+    fn number(&self) -> Option<f64> {
+        Some(self.padded().map_or_else(|number| number, |numbers| numbers[0]).to_f64())
+    }
+
     /// Takes a part. If one number stands everywhere in the whole, it stands everywhere in the part, and nothing is
     /// copied: a part of the gradient of a sum costs nothing.
     fn take(&self, places: &Places) -> Self {

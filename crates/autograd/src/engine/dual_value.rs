@@ -129,6 +129,10 @@ impl<'s, T: Float> Sweep<T> for DualValue<'s, T> {
         sum
     }
 
+    fn number(&self) -> Option<f64> {
+        None
+    }
+
     fn take(&self, places: &Places) -> Self {
         DualValue { value: self.value.take(places), tangent: self.tangent.as_ref().map(|t| t.take(places)) }
     }

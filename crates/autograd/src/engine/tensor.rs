@@ -91,6 +91,8 @@ pub trait Sweep<T: Float>: Sized {
     /// The complete gradient from a sum, in the shape of a node.
     fn total(sum: Self::Sum, context: Self::Context, node: u32) -> Self;
 
+    /// The one number of an array, where numbers are all that is asked for; `None` in sweeps that need its derivative.
+    fn number(&self) -> Option<f64>;
     /// The numbers at some places.
     fn take(&self, places: &Places) -> Self;
     /// Arrays that `compute` writes, given the numbers of others; `None` in sweeps that need their derivative.

@@ -19,7 +19,7 @@ macro_rules! scratch {
                 // what runs inside may ask for memory of its own
                 let mut memory = MEMORY.with_borrow_mut(Vec::pop).unwrap_or_default();
                 memory.clear();
-                memory.resize(len + LINE, 0.0);
+                memory.resize(len + LINE, $t::default());
                 let start = memory.as_ptr().align_offset(LINE * size_of::<$t>());
                 let result = f(&mut memory[start..start + len]);
                 MEMORY.with_borrow_mut(|kept| kept.push(memory));
@@ -30,3 +30,4 @@ macro_rules! scratch {
 }
 scratch!(f32);
 scratch!(f64);
+scratch!(usize);

@@ -283,7 +283,7 @@ impl<'t, T: Float> Var<'t, T> {
         inputs.extend(affine.into_iter().flatten());
         let y = if matches!(then, Then::ReluMaxPool(_)) {
             let own = BatchNorm { eps, then };
-            self.tape().apply_keeping(operation, &inputs, 1, |inputs, _, outputs| {
+            self.tape().apply_keeping(operation, &inputs, (1, None), |inputs, outputs| {
                 let [y, index] = outputs else { unreachable!("the output and one array beside it") };
                 (T::kernels().normalize)(&own.channels(inputs), y, index);
             })

@@ -1,9 +1,9 @@
 //! Elementwise functions that users write, each run as one operation: [`fused!`](crate::fused).
 
 use crate::calculus::Expression;
-use crate::ops::fused_loops::{run, second_order};
+use crate::ops::fused_loops::{run, run_total, second_order};
 use crate::shape::broadcast_shape;
-use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, Value, Var, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, TensorFunctions, Value, Var, View, Vjp};
 
 /// Makes one operation of an elementwise function of one or several arrays, written as ordinary mathematics.
 ///
@@ -44,13 +44,25 @@ use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, Value, Var, View
 /// differentiated again, the same expression runs over variables. Frameworks that compile (`torch.compile`, `jax.jit`)
 /// do the same; in the others, such an operation needs a derivative that is written by hand.
 ///
+/// With `-> sum` or `-> mean` behind its arguments, the function gives the sum or the mean of its values, as a cost has
+/// it. Then the values are not written to memory at all, only the derivatives, which are half of the passes:
+///
+/// ```
+/// use gradus_autograd::{Tape, fused};
+/// fused! { fn distance(x, y) -> mean { (x - y).square() } }
+/// let tape = Tape::new();
+/// let x = tape.var([1.0, 5.0]);
+/// assert_eq!(distance(x, 2.0).item(), 5.0);
+/// ```
+///
 /// In debug builds the expression computes 64 numbers at a time with loops that are compiled in this crate, so it is
 /// fast there too, as long as dependencies are optimised.
 #[macro_export]
 macro_rules! fused {
     ($(
         $(#[$doc:meta])*
-        $vis:vis fn $name:ident($first:ident $(, $other:ident)* $(; $($setting:ident),+)? $(,)?) $body:block
+        $vis:vis fn $name:ident($first:ident $(, $other:ident)* $(; $($setting:ident),+)? $(,)?) $(-> $total:ident)?
+        $body:block
     )+) => {
         $($(#[$doc])*
         #[track_caller]
@@ -76,9 +88,13 @@ macro_rules! fused {
                 }
             }
             let tape = $first.tape();
-            tape.fused(Rule { $($($setting),+)? }, [$first $(, $crate::IntoVar::into_var($other, tape))*])
+            let inputs = [$first $(, $crate::IntoVar::into_var($other, tape))*];
+            $crate::fused!(@apply tape, Rule { $($($setting),+)? }, inputs $(, $total)?)
         })+
     };
+    (@apply $tape:ident, $rule:expr, $inputs:ident) => { $tape.fused($rule, $inputs) };
+    (@apply $tape:ident, $rule:expr, $inputs:ident, sum) => { $tape.fused_total($rule, $inputs, false) };
+    (@apply $tape:ident, $rule:expr, $inputs:ident, mean) => { $tape.fused_total($rule, $inputs, true) };
 }
 
 /// The operation of a rule. Its inputs are the N inputs of the rule and, after them, the derivatives that forward kept:
@@ -104,9 +120,86 @@ impl<T: Float> Tape<T> {
         if slopes == 0 {
             return self.apply(Fused { rule, kept }, inputs);
         }
-        self.apply_keeping(Fused { rule, kept }, &inputs, slopes, |views, shape, outs| {
-            run(rule, views, shape, kept, outs);
+        self.apply_keeping(Fused { rule, kept }, &inputs, (slopes, None), |views, outs| {
+            let shape = broadcast(&views.iter().map(View::shape).collect::<Vec<_>>()).expect("shapes that fit");
+            run(rule, views, &shape, kept, outs);
         })
+    }
+
+    /// The sum or the mean of such an expression.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn fused_total<'t, R: Expression<N>, const N: usize>(
+        &'t self,
+        rule: R,
+        inputs: [Var<'t, T>; N],
+        mean: bool,
+    ) -> Var<'t, T> {
+        let kept = inputs.map(Var::is_differentiated);
+        let operation = Total { fused: Fused { rule, kept }, mean };
+        let slopes = kept.iter().filter(|k| **k).count();
+        // shapes that do not fit are reported where the operation is applied
+        let shape = broadcast(&inputs.each_ref().map(|x| x.shape())).ok().filter(|_| slopes > 0);
+        let Some(shape) = shape else { return self.apply(operation, inputs) };
+        let factor = operation.factor(&shape);
+        self.apply_keeping(operation, &inputs, (slopes, Some(&shape)), |views, outs| {
+            if let [total, slopes @ ..] = outs {
+                total[0] = run_total(rule, views, (&shape, factor), kept, slopes);
+            }
+        })
+    }
+}
+
+/// The sum or the mean of a fused expression. The derivatives that it keeps are those of the result.
+struct Total<R, const N: usize> {
+    fused: Fused<R, N>,
+    mean: bool,
+}
+
+impl<R, const N: usize> Total<R, N> {
+    /// What the sum is multiplied by.
+    fn factor(&self, shape: &[usize]) -> f64 {
+        if self.mean { 1.0 / shape.iter().product::<usize>() as f64 } else { 1.0 }
+    }
+}
+
+impl<T: Float, R: Expression<N>, const N: usize> Operation<T> for Total<R, N> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        let shape = broadcast(&inputs[..N])?;
+        match self.mean && shape.contains(&0) {
+            true => Err(format!("the mean of {shape:?} is of no number")),
+            false => Ok(Shape::new()),
+        }
+    }
+    fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+        let shape = broadcast(&inputs[..N].iter().map(View::shape).collect::<Vec<_>>()).expect("shapes that fit");
+        let factor = self.factor(&shape);
+        output.data()[0] = run_total(self.fused.rule, inputs, (&shape, factor), [false; N], &mut []);
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        for (i, slope) in self.fused.slopes() {
+            let x = || std::array::from_fn(|k| cx.input(k));
+            cx.add(i, || {
+                let slope = cx.input(slope);
+                match cx.grad().number() {
+                    Some(number) if number == 1.0 => slope,
+                    Some(number) => slope * number,
+                    None => {
+                        let shape = Shape::from_slice(slope.shape());
+                        let factor = self.factor(&shape);
+                        let g = (cx.grad() * factor).broadcast_to(&shape);
+                        V::chain_fused(self.fused.rule, i, g, x(), slope / factor, second_order::<T, R, N>)
+                    }
+                }
+            });
+        }
+    }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        let sum = |x: Value<'s, T>| x.sum_keep(&(0..x.shape().len()).collect::<Shape>()).reshape(&[]);
+        cx.sum(self.fused.slopes().filter_map(|(i, slope)| Some(sum(cx.tangent(i)? * cx.input(slope)))))
     }
 }
 
@@ -153,6 +246,8 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
             (chosen + a.maximum(b) - 2) / (b.softplus() + c) * a.pow(3.0)
         }
         fn straight(a, b) { a + b.literal(1.0) }
+        fn distance(a, b) -> mean { (a - b).square() * b.sin() }
+        fn energy(a; c) -> sum { (a * c).cos() * a.exp() }
     }
     fused! {
         fn power(a, b) { a.pow(b) }
@@ -170,6 +265,8 @@ pub(crate) fn checks() -> Vec<crate::ops::Check> {
         check!("fused", vec![matrix(), array![[0.5], [-0.8]].into_dyn()], |v| mixed(v[0], v[1], 1.5)),
         check!("fused", vec![array![0.5].into_dyn(), matrix()], |v| straight(v[0], v[1]).square()),
         check!("power", two(), |v| power(v[0], v[1])).elementwise(),
+        check!("fused", vec![matrix(), array![0.5, -0.8, 1.2].into_dyn()], |v| distance(v[0], v[1])),
+        check!("fused", vec![matrix()], |v| energy(v[0].square(), 0.7).exp()),
         check!("fused", two(), |v| turning(v[0], v[1])).elementwise(),
         check!("fused", two(), |v| rooted(v[0], v[1])).elementwise(),
         check!("fused", two(), |v| mixed(v[0], v[1], 1.5)),

@@ -10,9 +10,9 @@ use crate::kernels::lane::AnyLane;
 use crate::kernels::loops::product_rule;
 use crate::kernels::math::PRECISE;
 use crate::kernels::simd::dispatch;
-use crate::kernels::threads::split_many;
+use crate::kernels::threads::{self, queue, split_many};
 use crate::scalar::Element;
-use crate::shape::{Strides, broadcast_strides, offset};
+use crate::shape::{Strides, broadcast_strides, count, offset};
 use crate::view::View;
 
 /// Reads an input as if it were broadcast to the output's shape.
@@ -71,34 +71,76 @@ pub(crate) fn run<T: Float, R: Expression<N>, const N: usize>(
     kept: [bool; N],
     outs: &mut [&mut [T]],
 ) {
+    let readers: [Reader<'_, T>; N] = std::array::from_fn(|i| Reader::new(&inputs[i], shape));
+    split_many(outs, GRAIN, |start, outs| run_piece(rule, &readers, kept, start, outs));
+}
+
+/// Numbers whose values are summed up before those of other pieces are.
+const PIECE: usize = 4096;
+
+/// Returns the sum of a rule's values, times `factor`, and writes the derivatives of that, one array to each slice of
+/// `slopes`. The values are never written to memory.
+pub(crate) fn run_total<T: Float, R: Expression<N>, const N: usize>(
+    rule: R,
+    inputs: &[View<'_, T>],
+    (shape, factor): (&[usize], f64),
+    kept: [bool; N],
+    slopes: &mut [&mut [T]],
+) -> T {
+    let (len, factor) = (count(shape), T::from_f64(factor));
+    let readers: [Reader<'_, T>; N] = std::array::from_fn(|i| Reader::new(&inputs[i], shape));
+    let (mut sums, mut slopes) = (vec![T::default(); len.div_ceil(PIECE)], Vec::from_iter(slopes));
+    let mut pieces_of_slopes: Vec<_> = slopes.iter_mut().map(|slope| slope.chunks_mut(PIECE)).collect();
+    let pieces = sums.iter_mut().enumerate().map(|(at, sum)| {
+        let slopes = pieces_of_slopes.iter_mut().filter_map(Iterator::next);
+        (at * PIECE, sum, slopes.collect::<SmallVec<[&mut [T]; 4]>>())
+    });
+    queue(pieces, threads::pieces(len, GRAIN), |(start, sum, mut slopes)| {
+        let mut values = [T::default(); PIECE];
+        let values = &mut values[..PIECE.min(len - start)];
+        let outs = std::iter::once(&mut *values).chain(slopes.iter_mut().map(|slope| &mut **slope));
+        run_piece(rule, &readers, kept, start, &mut outs.collect::<SmallVec<[&mut [T]; 5]>>());
+        slopes.iter_mut().for_each(|slope| (T::kernels().mul_number)(slope, factor));
+        (T::kernels().sum)(values, [1, values.len(), 1], std::slice::from_mut(sum));
+    });
+    let mut total = [T::default()];
+    (T::kernels().sum)(&sums, [1, sums.len(), 1], &mut total);
+    total[0] * factor
+}
+
+/// The numbers from `start` on, as many as `outs` have room for.
+fn run_piece<T: Float, R: Expression<N>, const N: usize>(
+    rule: R,
+    readers: &[Reader<'_, T>; N],
+    kept: [bool; N],
+    start: usize,
+    outs: &mut [&mut [T]],
+) {
     if !R::OPTIMISED {
-        return each_block(&inputs[..N], shape, outs, |x| {
+        return blocks(readers, start, outs, &|x| {
             let y = rule.dual(std::array::from_fn(|i| x[i]), kept);
             let slope = |i: usize| y.slopes[i].unwrap_or_else(|| x[0].literal(0.0));
             std::iter::once(y.value).chain((0..N).filter(|&i| kept[i]).map(slope)).collect()
         });
     }
-    let readers: [Reader<'_, T>; N] = std::array::from_fn(|i| Reader::new(&inputs[i], shape));
-    split_many(outs, GRAIN, |start, outs| {
-        let zeros = [T::default(); CHUNK];
-        let mut chunk = Numbers { x: [zeros; N], y: zeros, slopes: [zeros; N] };
-        let len = outs[0].len();
-        for at in (0..len).step_by(CHUNK) {
-            let end = len.min(at + CHUNK);
-            readers.iter().zip(&mut chunk.x).for_each(|(reader, x)| reader.read(start + at, &mut x[..end - at]));
-            let past = if kept == [false; N] {
-                dispatch!(MODE => compute::<T::Lane<MODE>, R, N>(rule, [false; N], &mut chunk))
-            } else {
-                dispatch!(MODE => compute::<T::Lane<MODE>, R, N>(rule, [true; N], &mut chunk))
-            };
-            if past {
-                dispatch!(MODE => compute_past::<T::Lane<MODE>, T::Lane<PRECISE>, R, N>(rule, kept, &mut chunk));
-            }
-            let slopes = chunk.slopes.iter().zip(kept).filter(|(_, kept)| *kept).map(|(slope, _)| slope);
-            let results = std::iter::once(&chunk.y).chain(slopes);
-            outs.iter_mut().zip(results).for_each(|(out, y)| out[at..end].copy_from_slice(&y[..end - at]));
+    let zeros = [T::default(); CHUNK];
+    let mut chunk = Numbers { x: [zeros; N], y: zeros, slopes: [zeros; N] };
+    let len = outs[0].len();
+    for at in (0..len).step_by(CHUNK) {
+        let end = len.min(at + CHUNK);
+        readers.iter().zip(&mut chunk.x).for_each(|(reader, x)| reader.read(start + at, &mut x[..end - at]));
+        let past = if kept == [false; N] {
+            dispatch!(MODE => compute::<T::Lane<MODE>, R, N>(rule, [false; N], &mut chunk))
+        } else {
+            dispatch!(MODE => compute::<T::Lane<MODE>, R, N>(rule, [true; N], &mut chunk))
+        };
+        if past {
+            dispatch!(MODE => compute_past::<T::Lane<MODE>, T::Lane<PRECISE>, R, N>(rule, kept, &mut chunk));
         }
-    });
+        let slopes = chunk.slopes.iter().zip(kept).filter(|(_, kept)| *kept).map(|(slope, _)| slope);
+        let results = std::iter::once(&chunk.y).chain(slopes);
+        outs.iter_mut().zip(results).for_each(|(out, y)| out[at..end].copy_from_slice(&y[..end - at]));
+    }
 }
 
 /// Computes a chunk, and returns whether a number was past the range of a polynomial.
@@ -157,19 +199,27 @@ fn each_block<T: Float>(
     f: impl Fn(&[T::Block]) -> Blocks<T> + Sync,
 ) {
     let readers: SmallVec<[Reader<'_, T>; 4]> = inputs.iter().map(|x| Reader::new(x, shape)).collect();
-    split_many(outs, GRAIN, |start, outs| {
-        let mut buffer = [T::default(); BLOCK];
-        let len = outs[0].len();
-        for at in (0..len).step_by(BLOCK) {
-            let end = len.min(at + BLOCK);
-            let block = |x: &Reader<'_, T>| {
-                x.read(start + at, &mut buffer[..end - at]);
-                T::Block::read(&buffer)
-            };
-            let blocks: Blocks<T> = readers.iter().map(block).collect();
-            outs.iter_mut().zip(f(&blocks)).for_each(|(out, y)| y.write(&mut out[at..end]));
-        }
-    });
+    split_many(outs, GRAIN, |start, outs| blocks(&readers, start, outs, &f));
+}
+
+/// The blocks from `start` on.
+fn blocks<T: Float>(
+    readers: &[Reader<'_, T>],
+    start: usize,
+    outs: &mut [&mut [T]],
+    f: &dyn Fn(&[T::Block]) -> Blocks<T>,
+) {
+    let mut buffer = [T::default(); BLOCK];
+    let len = outs[0].len();
+    for at in (0..len).step_by(BLOCK) {
+        let end = len.min(at + BLOCK);
+        let block = |x: &Reader<'_, T>| {
+            x.read(start + at, &mut buffer[..end - at]);
+            T::Block::read(&buffer)
+        };
+        let blocks: Blocks<T> = readers.iter().map(block).collect();
+        outs.iter_mut().zip(f(&blocks)).for_each(|(out, y)| y.write(&mut out[at..end]));
+    }
 }
 
 type Blocks<T> = SmallVec<[<T as Element>::Block; 4]>;

@@ -199,7 +199,7 @@ impl<'t, T: Float> Var<'t, T> {
         if !self.is_differentiated() {
             return self.unary(Pick { planes });
         }
-        self.tape().apply_keeping(Pick { planes }, &[self], 1, |inputs, _, outputs| {
+        self.tape().apply_keeping(Pick { planes }, &[self], (1, None), |inputs, outputs| {
             let [y, index] = outputs else { unreachable!("the output and one array beside it") };
             (T::kernels().max_pool)(&planes, inputs[0].data(), y, index);
         })

@@ -95,6 +95,10 @@ impl<'t, T: Float> Sweep<T> for Var<'t, T> {
         tape.apply_many(Put { places, whole: shape.into() }, &inputs)
     }
 
+    fn number(&self) -> Option<f64> {
+        None
+    }
+
     fn take(&self, places: &Places) -> Self {
         self.tape().apply(Take { places: places.clone() }, [*self])
     }

@@ -8,7 +8,7 @@ use super::{CACHE, GRAIN, LANES, PIECE, Sizes, by_outputs, register, tile_height
 use crate::kernels::copy::copy;
 use crate::kernels::lane::{AnyLane, Lane};
 use crate::kernels::reduce::sum_slice;
-use crate::kernels::threads;
+use crate::kernels::{scratch, threads};
 
 /// Numbers of the kernel whose sums a tile computes together.
 const TAPS: usize = 3;
@@ -232,7 +232,7 @@ fn some_tiles<L: AnyLane, const W: usize, const Q: usize, const V: usize>(
     layout: &Layout,
     own: &Range<usize>,
     [x, g]: [&[L::T]; 2],
-    [images, gradients]: [&mut [L::T]; 2],
+    ([images, gradients], at): ([&mut [L::T]; 2], &mut [usize]),
     weight: &mut [L::T],
 ) {
     let ([of_image, of_gradient], [channels, outputs]) = (s.of_image(), s.of_group());
@@ -254,10 +254,12 @@ fn some_tiles<L: AnyLane, const W: usize, const Q: usize, const V: usize>(
             }
         }
     }
-    let places = (0..count).flat_map(|n| (0..down).map(move |r| (n, r)));
-    let at: Vec<usize> = places
-        .flat_map(|(n, r)| (0..across).map(move |c| n * layout.image + padded.number(0, r * padded.pitch + c)))
-        .collect();
+    let places = (0..count * down).map(|row| (row / down, row % down));
+    places.zip(at.chunks_exact_mut(across)).for_each(|((n, r), at)| {
+        let row = at.iter_mut().enumerate();
+        row.for_each(|(c, at)| *at = n * layout.image + padded.number(0, r * padded.pitch + c));
+    });
+    let at = &at[..count * windows];
     let numbers = layout.taps.len();
     for (tile, rows) in own.clone().zip(gradients.chunks_exact(size)) {
         let rows = rows.as_chunks::<W>().0.as_chunks::<V>().0;
@@ -266,7 +268,7 @@ fn some_tiles<L: AnyLane, const W: usize, const Q: usize, const V: usize>(
         for quads in layout.quads.chunks(Q) {
             let mut starts = [quads[0].start; Q];
             starts.iter_mut().zip(quads).for_each(|(start, quad)| *start = quad.start);
-            let sums = outer::sums::<L, W, Q, V>(rows, &at, x, &starts);
+            let sums = outer::sums::<L, W, Q, V>(rows, at, x, &starts);
             for o in 0..width.min(outputs - tile % tiles * width) {
                 let weight = &mut weight[o * numbers..][..numbers];
                 for (quad, sums) in quads.iter().zip(&sums) {
@@ -323,7 +325,14 @@ macro_rules! compiled {
                         for (x, g) in x.chunks(at_once * of_image).zip(g.chunks(at_once * of_gradient)) {
                             let (images, memory) = ([x, g], [&mut *buffers, &mut *gradients]);
                             if layout.lanes_are_outputs {
-                                by_outputs!($t, outputs, some_tiles(s, layout, &tiles, images, memory, weight));
+                                let windows = at_once * s.windows[0] * s.windows[1];
+                                scratch::usize::with_scratch(windows, |at| {
+                                    by_outputs!(
+                                        $t,
+                                        outputs,
+                                        some_tiles(s, layout, &tiles, images, (memory, at), weight)
+                                    );
+                                });
                             } else {
                                 tiled!($t, outputs, some_images(s, layout, images, (memory, &mut *row), weight));
                             }

@@ -239,9 +239,10 @@ fn tiles<L: AnyLane, const W: usize, const M: usize>(
         tile::<L, W, M, VECTORS>(weights, taps, &x[at * W..], &mut sums[at * W..], pitch);
         at += VECTORS;
     }
-    while at < vectors {
-        tile::<L, W, M, 1>(weights, taps, &x[at * W..], &mut sums[at * W..], pitch);
-        at += 1;
+    match vectors - at {
+        0 => {}
+        1 => tile::<L, W, M, 1>(weights, taps, &x[at * W..], &mut sums[at * W..], pitch),
+        _ => tile::<L, W, M, 2>(weights, taps, &x[at * W..], &mut sums[at * W..], pitch),
     }
 }
 

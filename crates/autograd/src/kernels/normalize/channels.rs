@@ -71,21 +71,25 @@ macro_rules! compiled {
             use super::*;
             use crate::kernels::normalize::$t::sums;
 
-            /// Writes the numbers of each plane to its part of an output, given which plane it is, and memory beside
-            /// the arrays.
+            /// Writes the numbers of each plane to its part of an output, and of `index` unless that is empty, given
+            /// which plane it is, and memory beside the arrays.
             fn each_plane<T: Send>(
                 layout: [usize; 3],
                 (out, of_plane): (&mut [T], usize),
+                index: &mut [$t],
                 beside: usize,
-                f: impl Fn(usize, &mut [T], &mut [$t]) + Sync,
+                f: impl Fn(usize, &mut [T], &mut [$t], &mut [$t]) + Sync,
             ) {
                 let [images, channels, plane] = layout;
                 let piece = images_of_piece(layout) * channels;
+                let mut index = index.chunks_mut((piece * of_plane).max(1));
                 let parts = out.chunks_mut((piece * of_plane).max(1)).enumerate();
-                queue(parts, pieces(images * channels * plane, GRAIN), |(at, out)| {
+                let parts = parts.map(|(at, out)| (at, out, index.next().unwrap_or_default()));
+                queue(parts, pieces(images * channels * plane, GRAIN), |(at, out, index)| {
+                    let mut index = index.chunks_exact_mut(of_plane);
                     scratch::$t::with_scratch(beside, |beside| {
                         for (k, out) in out.chunks_exact_mut(of_plane).enumerate() {
-                            f(at * piece + k, out, beside);
+                            f(at * piece + k, out, index.next().unwrap_or_default(), beside);
                         }
                     });
                 });
@@ -97,7 +101,7 @@ macro_rules! compiled {
             pub(crate) fn statistics(layout: [usize; 3], x: &[$t], out: &mut [$t]) {
                 let [images, channels, plane] = layout;
                 scratch::f64::with_scratch(2 * images * channels, |pairs| {
-                    each_plane(layout, (&mut *pairs, 2), 0, |number, pair, _| {
+                    each_plane(layout, (&mut *pairs, 2), &mut [], 0, |number, pair, _, _| {
                         let x = &x[number * plane..][..plane];
                         dispatch!(_MODE => {
                             let [sum, _] = sums(x, x, #[inline(always)] |x, _| x, #[inline(always)] |_, _| 0.0);
@@ -191,7 +195,7 @@ macro_rules! compiled {
             /// window each is, where windows follow.
             pub(crate) fn normalize(of: &Channels<'_, $t>, y: &mut [$t], index: &mut [$t]) {
                 let beside = if matches!(of.then, Then::ReluMaxPool(_)) { of.layout[2] } else { 0 };
-                let each = |number: usize, y: &mut [$t], index: &mut [$t], own: &mut [$t]| {
+                each_plane(of.layout, (y, of.of_output()), index, beside, |number, y, index, own| {
                     let (x, c) = of.plane(number);
                     let Channel { mean, scale, shift, .. } = of.channel(c);
                     dispatch!(_MODE => match of.then {
@@ -212,15 +216,6 @@ macro_rules! compiled {
                             pool::$t::max_plane(&planes, own, y, index);
                         }
                     });
-                };
-                let n = of.of_output();
-                if index.is_empty() {
-                    return each_plane(of.layout, (y, n), beside, |number, y, own| each(number, y, &mut [], own));
-                }
-                let mut rows: Vec<_> = y.chunks_exact_mut(n).zip(index.chunks_exact_mut(n)).collect();
-                each_plane(of.layout, (&mut rows, 1), beside, |number, row, own| {
-                    let (y, index) = &mut row[0];
-                    each(number, y, index, own);
                 });
             }
 
@@ -229,7 +224,7 @@ macro_rules! compiled {
                 let [by_weight, by_bias] = out;
                 let [images, channels, _] = of.layout;
                 scratch::f64::with_scratch(2 * images * channels, |pairs| {
-                    each_plane(of.layout, (&mut *pairs, 2), of.beside(), |number, pair, beside| {
+                    each_plane(of.layout, (&mut *pairs, 2), &mut [], of.beside(), |number, pair, _, beside| {
                         let (x, c) = of.plane(number);
                         let mean = of.statistics[c];
                         dispatch!(_MODE => pair.copy_from_slice(&sums(
@@ -261,7 +256,7 @@ macro_rules! compiled {
             ) {
                 let [images, _, plane] = of.layout;
                 let count = (images * plane) as f64;
-                each_plane(of.layout, (dx, plane), of.beside(), |number, dx, beside| {
+                each_plane(of.layout, (dx, plane), &mut [], of.beside(), |number, dx, _, beside| {
                     let (x, c) = of.plane(number);
                     let Channel { mean, scale, rest, inverse, .. } = of.channel(c);
                     let slope = by_weight[c] as f64 / count * inverse;
