@@ -18,13 +18,13 @@ use crate::view::View;
 /// It is [`Dual`](crate::calculus::Dual) for arrays: rules that run over it compute a gradient and how fast the
 /// gradient moves.
 #[derive(Clone)]
-pub(crate) struct DualValue<'s, T: Float> {
+pub struct DualValue<'s, T: Float> {
     pub(crate) value: Value<'s, T>,
     pub(crate) tangent: Option<Value<'s, T>>,
 }
 
 /// The context of the sweep over dual values: the tape, and the tangents of its nodes.
-pub(crate) struct DualContext<'s, T: Float> {
+pub struct DualContext<'s, T: Float> {
     pub(crate) values: ValueContext<'s, T>,
     pub(crate) tangents: &'s [Option<Value<'s, T>>],
 }

@@ -3,14 +3,18 @@
 //! This file, `tape.rs` and `var.rs` import each other, and must: a tape keeps operations, one of an operation's sweeps
 //! records variables, and a variable is a handle of its tape.
 
-use crate::Float;
 use crate::engine::dual_value::DualValue;
 use crate::engine::operation::{Jvp, Operation, Vjp};
+use crate::engine::tensor::Tensor;
 use crate::engine::value::Value;
 use crate::engine::var::Var;
+use crate::view::{Output, View};
+use crate::{Float, Shape};
 
 /// An operation without its type, as the tape keeps it. Its one rule `vjp` serves three sweeps.
-pub(crate) trait AnyOperation<T: Float>: Send {
+///
+/// The trait is public because [`Operation::erase`] names it, and cannot be named outside of this crate.
+pub trait AnyOperation<T: Float>: Send {
     /// [`Operation::name`], as a method with another name
     fn title(&self) -> &'static str;
     #[cfg(test)]
@@ -43,3 +47,74 @@ impl<T: Float, O: Operation<T>> AnyOperation<T> for O {
         self.jvp(cx)
     }
 }
+
+/// What a tape keeps.
+pub(crate) type Erased<T> = dyn AnyOperation<T>;
+
+/// An operation of this crate, whose sweeps are compiled in this crate, for both number types.
+///
+/// Generic code is compiled where its types are known, which is the program that uses it: each program would compile
+/// the rules of all operations again, for ten seconds and more. The functions are not generic, so what they lead to
+/// is compiled here, once.
+pub trait CompiledHere: Sized {
+    fn erase_f32(operation: &mut Self) -> &mut Erased<f32>;
+    fn erase_f64(operation: &mut Self) -> &mut Erased<f64>;
+    /// [`Operation::forward`]
+    fn forward_f32(operation: &Self, inputs: &[View<'_, f32>], output: Output<'_, f32>);
+    fn forward_f64(operation: &Self, inputs: &[View<'_, f64>], output: Output<'_, f64>);
+}
+
+/// An operation that is [`CompiledHere`], though its type does not say so itself.
+pub(crate) struct Here<O>(pub(crate) O);
+
+impl<T: Float, O: Operation<T> + CompiledHere> Operation<T> for Here<O> {
+    fn erase(&mut self) -> &mut Erased<T> {
+        T::erase(&mut self.0)
+    }
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
+        self.0.shape(inputs)
+    }
+    fn forward(&self, inputs: &[View<'_, T>], output: Output<'_, T>) {
+        T::forward(&self.0, inputs, output);
+    }
+    fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+        self.0.vjp(cx);
+    }
+}
+
+/// Implements [`CompiledHere`] for an operation; `@erase T` stands in its `impl<T: Float> Operation<T>` and leads there.
+macro_rules! compiled_here {
+    (@erase $T:ident) => {
+        fn erase(&mut self) -> &mut $crate::engine::erased::Erased<$T> {
+            <$T as $crate::scalar::Element>::erase(self)
+        }
+    };
+    (@functions $Operation:ty) => {
+        // not inlined: that would compile them in the program again
+        #[inline(never)]
+        fn erase_f32(operation: &mut $Operation) -> &mut $crate::engine::erased::Erased<f32> {
+            operation
+        }
+        #[inline(never)]
+        fn erase_f64(operation: &mut $Operation) -> &mut $crate::engine::erased::Erased<f64> {
+            operation
+        }
+        #[inline(never)]
+        fn forward_f32(operation: &$Operation, inputs: &[$crate::View<'_, f32>], output: $crate::Output<'_, f32>) {
+            $crate::Operation::<f32>::forward(operation, inputs, output);
+        }
+        #[inline(never)]
+        fn forward_f64(operation: &$Operation, inputs: &[$crate::View<'_, f64>], output: $crate::Output<'_, f64>) {
+            $crate::Operation::<f64>::forward(operation, inputs, output);
+        }
+    };
+    ($Operation:ty) => {
+        impl $crate::engine::erased::CompiledHere for $Operation {
+            $crate::engine::erased::compiled_here!(@functions Self);
+        }
+    };
+}
+pub(crate) use compiled_here;

@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use crate::Float;
+use crate::engine::erased::Erased;
 use crate::engine::tensor::{Sweep, Tensor};
 use crate::engine::value::Value;
 use crate::places::Places;
@@ -63,6 +64,11 @@ pub trait Operation<T: Float>: Sized + Send + 'static {
     /// [`Jvp::multilinear`].
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
         cx.transposed(self)
+    }
+    /// The operation without its type, as the tape keeps it.
+    #[doc(hidden)]
+    fn erase(&mut self) -> &mut Erased<T> {
+        self
     }
 }
 

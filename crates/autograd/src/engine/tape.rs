@@ -359,7 +359,7 @@ impl<T: Float> Tape<T> {
             value,
             shape,
             inputs: inputs.unwrap_or(&[]),
-            operation: inputs.map(|_| self.operations.keep(operation, |operation| operation)),
+            operation: inputs.map(|_| self.operations.keep(operation, |operation| operation.erase())),
             differentiated: inputs.is_some(),
             location,
         });

@@ -33,7 +33,9 @@ elementwise! { operators
 
 macro_rules! between {
     ($($name:literal $Type:ident |$cx:ident| $by_a:expr, $by_b:expr; $jvp:expr;)*) => {
-        $(impl<T: Float> Operation<T> for $Type {
+        $(crate::engine::erased::compiled_here!($Type);
+        impl<T: Float> Operation<T> for $Type {
+            crate::engine::erased::compiled_here!(@erase T);
             fn name(&self) -> &'static str {
                 $name
             }

@@ -71,7 +71,9 @@ fn along_channels<T: Float, V: Tensor<T>>(numbers: V, axes: usize) -> V {
     numbers.reshape(&shape)
 }
 
+crate::engine::erased::compiled_here!(BatchNorm);
 impl<T: Float> Operation<T> for BatchNorm {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "batch_norm"
     }

@@ -130,7 +130,9 @@ impl<'t, T: Float> Var<'t, T> {
 /// `y = a` where the condition is not 0, else `b`.
 pub(crate) struct Where {}
 
+crate::engine::erased::compiled_here!(Where);
 impl<T: Float> Operation<T> for Where {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "where"
     }

@@ -65,7 +65,9 @@ impl Convolve {
     }
 }
 
+crate::engine::erased::compiled_here!(Convolve);
 impl<T: Float> Operation<T> for Convolve {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "conv2d"
     }

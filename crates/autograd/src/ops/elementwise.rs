@@ -13,6 +13,7 @@
 //! operators apply them.
 
 use crate::calculus::Rule;
+use crate::engine::erased::{CompiledHere, Erased, Here};
 use crate::engine::tensor::Sweep;
 use crate::kernels::threads::{GRAIN, split};
 use crate::shape::{Offsets, broadcast_shape, broadcast_strides, join_axes};
@@ -65,6 +66,12 @@ macro_rules! elementwise {
                     $crate::calculus::Compiled::new();
                 &LOOPS
             }
+        }
+        impl $crate::ops::elementwise::Row<{ [stringify!($x) $(, stringify!($other))?].len() }> for $Type {
+            $crate::engine::erased::compiled_here!(
+                @functions
+                $crate::ops::elementwise::Elementwise<Self, { [stringify!($x) $(, stringify!($other))?].len() }>
+            );
         })*
         $crate::ops::elementwise::check_points! { $rows
             $($name: $Type { $($($setting: $at),+)? } [$($point),+];)*
@@ -136,6 +143,30 @@ pub(crate) use check_points;
 #[derive(Debug)]
 pub(crate) struct Elementwise<R, const N: usize>(pub(crate) R);
 
+/// A rule of the table, as an operation that is compiled here. (The rule of a [`fused!`](crate::fused) function is
+/// compiled where it is written.)
+pub(crate) trait Row<const N: usize>: Rule<N> {
+    fn erase_f32(operation: &mut Elementwise<Self, N>) -> &mut Erased<f32>;
+    fn erase_f64(operation: &mut Elementwise<Self, N>) -> &mut Erased<f64>;
+    fn forward_f32(operation: &Elementwise<Self, N>, inputs: &[View<'_, f32>], output: Output<'_, f32>);
+    fn forward_f64(operation: &Elementwise<Self, N>, inputs: &[View<'_, f64>], output: Output<'_, f64>);
+}
+
+impl<R: Row<N>, const N: usize> CompiledHere for Elementwise<R, N> {
+    fn erase_f32(operation: &mut Self) -> &mut Erased<f32> {
+        R::erase_f32(operation)
+    }
+    fn erase_f64(operation: &mut Self) -> &mut Erased<f64> {
+        R::erase_f64(operation)
+    }
+    fn forward_f32(operation: &Self, inputs: &[View<'_, f32>], output: Output<'_, f32>) {
+        R::forward_f32(operation, inputs, output);
+    }
+    fn forward_f64(operation: &Self, inputs: &[View<'_, f64>], output: Output<'_, f64>) {
+        R::forward_f64(operation, inputs, output);
+    }
+}
+
 impl<T: Float, R: Rule<N>, const N: usize> Operation<T> for Elementwise<R, N> {
     fn name(&self) -> &'static str {
         R::NAME
@@ -166,14 +197,15 @@ impl<T: Float, R: Rule<N>, const N: usize> Operation<T> for Elementwise<R, N> {
 impl<T: Float> Tape<T> {
     /// Like [`apply`](Self::apply), for a rule. A rule of one number needs no check of shapes.
     #[track_caller]
-    pub(crate) fn elementwise<'t, R: Rule<N>, const N: usize>(&'t self, rule: R, x: [Var<'t, T>; N]) -> Var<'t, T> {
+    pub(crate) fn elementwise<'t, R: Row<N>, const N: usize>(&'t self, rule: R, x: [Var<'t, T>; N]) -> Var<'t, T> {
         if N > 1 {
-            return self.apply(Elementwise(rule), x);
+            return self.apply(Here(Elementwise(rule)), x);
         }
         let (input, node) = (x[0].index(), self.nodes().node(x[0].index()));
         let (numbers, shape) = (self.nodes().alloc(node.value.padded().len()), node.value.shape());
-        forward(rule, [node.value; N], Output::new(numbers, shape));
-        self.push(Elementwise(rule), node.differentiated.then(|| self.nodes().inputs([input])), numbers, shape)
+        let operation = Elementwise(rule);
+        T::forward(&operation, &[node.value; N], Output::new(numbers, shape));
+        self.push(Here(operation), node.differentiated.then(|| self.nodes().inputs([input])), numbers, shape)
     }
 }
 

@@ -16,7 +16,9 @@ macro_rules! extremes {
             pub(crate) axes: Shape,
         }
 
+        crate::engine::erased::compiled_here!($Type);
         impl<T: Float> Operation<T> for $Type {
+            crate::engine::erased::compiled_here!(@erase T);
             fn name(&self) -> &'static str {
                 $name
             }
@@ -52,7 +54,9 @@ extremes! {
 #[derive(Debug)]
 pub(crate) struct Ties {}
 
+crate::engine::erased::compiled_here!(Ties);
 impl<T: Float> Operation<T> for Ties {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "ties"
     }

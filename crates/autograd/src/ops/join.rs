@@ -10,7 +10,9 @@ pub(crate) struct Concat {
     pub(crate) axis: usize,
 }
 
+crate::engine::erased::compiled_here!(Concat);
 impl<T: Float> Operation<T> for Concat {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "concat"
     }

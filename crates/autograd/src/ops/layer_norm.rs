@@ -16,7 +16,9 @@ impl LayerNorm {
     }
 }
 
+crate::engine::erased::compiled_here!(LayerNorm);
 impl<T: Float> Operation<T> for LayerNorm {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "layer_norm"
     }

@@ -49,7 +49,9 @@ impl MatMul {
     }
 }
 
+crate::engine::erased::compiled_here!(MatMul);
 impl<T: Float> Operation<T> for MatMul {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "matmul"
     }
@@ -103,7 +105,9 @@ impl<T: Float> Operation<T> for MatMul {
 #[derive(Debug)]
 pub(crate) struct LinearOperation {}
 
+crate::engine::erased::compiled_here!(LinearOperation);
 impl<T: Float> Operation<T> for LinearOperation {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "linear"
     }

@@ -13,7 +13,9 @@ pub(super) enum Statistics {
     OfRows { eps: f64 },
 }
 
+crate::engine::erased::compiled_here!(Statistics);
 impl<T: Float> Operation<T> for Statistics {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         match self {
             Statistics::OfChannels => "batch_norm",

@@ -2,9 +2,9 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::calculus::Rule;
 use crate::engine::dual_value::DualValue;
 use crate::ops::arithmetic::{self, AddNumber, DivInto, DivNumber, MulNumber, SubFrom};
+use crate::ops::elementwise::Row;
 use crate::{Float, IntoVar, Operand, Tensor, Value, Var};
 
 macro_rules! var {
@@ -52,7 +52,7 @@ impl<'t, T: Float> Neg for Var<'t, T> {
 impl<T: Float> Var<'_, T> {
     /// Applies the rule of an operator.
     #[track_caller]
-    fn by<R: Rule<1>>(self, rule: R) -> Self {
+    fn by<R: Row<1>>(self, rule: R) -> Self {
         self.tape().elementwise(rule, [self])
     }
 }

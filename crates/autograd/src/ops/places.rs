@@ -17,7 +17,9 @@ pub(crate) struct Take {
     pub(crate) places: Places,
 }
 
+crate::engine::erased::compiled_here!(Take);
 impl<T: Float> Operation<T> for Take {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         self.places.name()
     }
@@ -43,7 +45,9 @@ pub(crate) struct Put {
     pub(crate) whole: Shape,
 }
 
+crate::engine::erased::compiled_here!(Put);
 impl<T: Float> Operation<T> for Put {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         match self.places.first() {
             None | Some(Places::Ranges(_)) => "put",

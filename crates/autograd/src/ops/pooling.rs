@@ -78,7 +78,9 @@ pub(super) struct Pick {
     pub(super) planes: Planes,
 }
 
+crate::engine::erased::compiled_here!(Pick);
 impl<T: Float> Operation<T> for Pick {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "max_pool2d"
     }
@@ -109,7 +111,9 @@ pub(super) struct Place {
     pub(super) planes: Planes,
 }
 
+crate::engine::erased::compiled_here!(Place);
 impl<T: Float> Operation<T> for Place {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "max_pool2d's gradient"
     }
@@ -134,7 +138,9 @@ struct SumWindows {
     planes: Planes,
 }
 
+crate::engine::erased::compiled_here!(SumWindows);
 impl<T: Float> Operation<T> for SumWindows {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "avg_pool2d"
     }
@@ -158,7 +164,9 @@ struct SpreadWindows {
     planes: Planes,
 }
 
+crate::engine::erased::compiled_here!(SpreadWindows);
 impl<T: Float> Operation<T> for SpreadWindows {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "avg_pool2d's gradient"
     }

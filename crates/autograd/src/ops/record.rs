@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::calculus::{Expression, Num, Real, Rule};
 use crate::engine::tensor::{FusedLoop, Sweep, sum_to};
+use crate::ops::elementwise::Elementwise;
 use crate::ops::places::{Put, Take};
 use crate::places::Places;
 use crate::{Float, Operation, Tape, Tensor, TensorFunctions, Var, View, where_};
@@ -128,7 +129,7 @@ impl<'t, T: Float> Sweep<T> for Var<'t, T> {
 
 impl<T: Float> Real for Var<'_, T> {
     fn apply<R: Rule<N>, const N: usize>(rule: R, x: [Self; N]) -> Self {
-        x[0].tape().elementwise(rule, x)
+        x[0].tape().apply(Elementwise(rule), x)
     }
     fn literal(self, c: f64) -> Self {
         self.tape().constant_with(self.shape(), |numbers| numbers.fill(T::from_f64(c)))

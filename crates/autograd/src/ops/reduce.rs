@@ -18,7 +18,9 @@ pub(crate) struct Sum {
     pub(crate) divisor: f64,
 }
 
+crate::engine::erased::compiled_here!(Sum);
 impl<T: Float> Operation<T> for Sum {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         if self.divisor == 1.0 { "sum" } else { "mean" }
     }

@@ -11,7 +11,9 @@ pub(crate) struct CumSum {
     reverse: bool,
 }
 
+crate::engine::erased::compiled_here!(CumSum);
 impl<T: Float> Operation<T> for CumSum {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "cumsum"
     }

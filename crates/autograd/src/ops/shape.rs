@@ -11,7 +11,9 @@ pub(crate) struct BroadcastTo {
     pub(crate) shape: Shape,
 }
 
+crate::engine::erased::compiled_here!(BroadcastTo);
 impl<T: Float> Operation<T> for BroadcastTo {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "broadcast_to"
     }
@@ -39,7 +41,9 @@ pub(crate) struct Reshape {
     pub(crate) shape: Shape,
 }
 
+crate::engine::erased::compiled_here!(Reshape);
 impl<T: Float> Operation<T> for Reshape {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "reshape"
     }
@@ -63,7 +67,9 @@ pub(crate) struct Permute {
     pub(crate) axes: Shape,
 }
 
+crate::engine::erased::compiled_here!(Permute);
 impl<T: Float> Operation<T> for Permute {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "permute"
     }

@@ -32,7 +32,9 @@ pub(crate) struct Softmax {
     pub(crate) axis: usize,
 }
 
+crate::engine::erased::compiled_here!(Softmax);
 impl<T: Float> Operation<T> for Softmax {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "softmax"
     }
@@ -76,7 +78,9 @@ pub(crate) struct LogSoftmax {
     pub(crate) axis: usize,
 }
 
+crate::engine::erased::compiled_here!(LogSoftmax);
 impl<T: Float> Operation<T> for LogSoftmax {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "log_softmax"
     }
@@ -106,7 +110,9 @@ pub(crate) struct LogSumExp {
     pub(crate) axes: Shape,
 }
 
+crate::engine::erased::compiled_here!(LogSumExp);
 impl<T: Float> Operation<T> for LogSumExp {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "logsumexp"
     }
@@ -141,7 +147,9 @@ pub(crate) struct CrossEntropy {
     pub(crate) labels: Arc<[usize]>,
 }
 
+crate::engine::erased::compiled_here!(CrossEntropy);
 impl<T: Float> Operation<T> for CrossEntropy {
+    crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "cross_entropy"
     }
