@@ -1,5 +1,6 @@
 //! The operations of rules on arrays.
 
+use std::ops::Range;
 use std::panic::Location;
 
 use crate::Float;
@@ -61,6 +62,24 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
             }
         })
     }
+}
+
+// Helpers of `chain` that do not know the rule, since they would be compiled anew for each.
+impl<'s, T: Float> Value<'s, T> {
+    /// The operands in the shape of the result and written out, if one of them is not.
+    fn spread<const N: usize>(x: &[Self; N], y: &Self) -> Option<[Self; N]> {
+        let fits = |x: &Self| !x.is_uniform() && (N == 1 || x.shape == y.shape);
+        (!x.iter().all(fits)).then(|| x.each_ref().map(|x| x.clone().broadcast_to(y.shape).dense()))
+    }
+
+    fn numbers_of<const N: usize>(x: &[Self; N]) -> [&[T]; N] {
+        x.each_ref().map(|x| x.view().padded())
+    }
+}
+
+/// The same part of several arrays.
+fn cut<'a, T, const N: usize>(x: &[&'a [T]; N], range: &Range<usize>) -> [&'a [T]; N] {
+    x.map(|x| &x[range.clone()])
 }
 
 impl<'s, T: Float> Sweep<T> for Value<'s, T> {
@@ -187,21 +206,11 @@ impl<'s, T: Float> Sweep<T> for Value<'s, T> {
     }
 
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {
-        let chain = T::loops(R::loops()).chain;
-        let fits = |x: &Self| !x.is_uniform() && (N == 1 || x.shape == y.shape);
-        let spread;
-        let fitting = if x.iter().all(fits) {
-            &x
-        } else {
-            spread = x.each_ref().map(|x| x.clone().broadcast_to(y.shape).dense());
-            &spread
-        };
-        let mut arrays: [&[T]; N] = [&[]; N];
-        arrays.iter_mut().zip(fitting).for_each(|(array, x)| *array = x.view().padded());
-        let y = y.view().padded();
-        g.mapped(|start, g| {
+        let (chain, spread) = (T::loops(R::loops()).chain, Self::spread(&x, &y));
+        let (x, y) = (Self::numbers_of(spread.as_ref().unwrap_or(&x)), y.view().padded());
+        g.mapped(&|start, g| {
             let range = start..start + g.len();
-            chain(rule, i, arrays.map(|x| &x[range.clone()]), &y[range], g);
+            chain(rule, i, cut(&x, &range), &y[range], g);
         })
     }
     fn chain_fused<R: Expression<N>, const N: usize>(
@@ -217,6 +226,6 @@ impl<'s, T: Float> Sweep<T> for Value<'s, T> {
         }
         let multiply = T::kernels().mul_assign;
         let slope = slope.view().padded();
-        g.mapped(|start, g| multiply(g, &slope[start..start + g.len()]))
+        g.mapped(&|start, g| multiply(g, &slope[start..start + g.len()]))
     }
 }

@@ -69,6 +69,17 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
     }
 }
 
+// Helpers of `chain` that do not know the rule, since they would be compiled anew for each.
+impl<'s, T: Float> DualValue<'s, T> {
+    fn values<const N: usize>(x: &[Self; N]) -> [Value<'s, T>; N] {
+        x.each_ref().map(|x| x.value.clone())
+    }
+
+    fn spread<const N: usize>(x: [Self; N], shape: &[usize]) -> [(Value<'s, T>, Option<Value<'s, T>>); N] {
+        x.map(|x| x.broadcast_to(shape).parts())
+    }
+}
+
 impl<'s, T: Float> Sweep<T> for DualValue<'s, T> {
     type Context = DualContext<'s, T>;
     type Sum = Self;
@@ -146,11 +157,15 @@ impl<'s, T: Float> Sweep<T> for DualValue<'s, T> {
     }
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {
         if x.iter().all(|x| x.tangent.is_none()) {
-            return g.map(|g| Value::chain(rule, i, g, x.each_ref().map(|x| x.value.clone()), y.value.clone()));
+            let values = Self::values(&x);
+            return DualValue {
+                value: Value::chain(rule, i, g.value, values.clone(), y.value.clone()),
+                tangent: g.tangent.map(|g| Value::chain(rule, i, g, values, y.value)),
+            };
         }
-        let x = x.map(|x| x.broadcast_to(y.value.shape()).parts());
+        let x = Self::spread(x, y.value.shape());
         let run = T::loops(R::loops()).chain_moving;
-        let [value, tangent] = Value::chain_moving(g.parts(), (x, y.parts()), |arrays, gradient, moves| {
+        let [value, tangent] = Value::chain_moving(g.parts(), (x, y.parts()), &|arrays, gradient, moves| {
             run(rule, i, arrays, gradient, moves)
         });
         DualValue { value, tangent: Some(tangent) }

@@ -107,6 +107,10 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     pub fn input(&self, i: usize) -> V {
         V::load(self.context, self.inputs[i])
     }
+    /// The first N inputs.
+    pub(crate) fn first<const N: usize>(&self) -> [V; N] {
+        std::array::from_fn(|i| self.input(i))
+    }
     /// The number of inputs.
     pub fn inputs(&self) -> usize {
         self.inputs.len()
@@ -148,17 +152,18 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     pub fn add(&self, i: usize, gradient: impl FnOnce() -> V) {
         self.cover(i);
         if self.wants(i) {
-            let gradient = V::sum_to_node(gradient(), self.context, self.inputs[i]);
-            self.update(i, |sum| match sum {
-                Some(sum) => V::accumulate(sum, gradient),
-                None => gradient.into(),
-            });
+            self.add_now(i, gradient());
         }
     }
-    #[inline]
-    fn update(&self, i: usize, add: impl FnOnce(Option<V::Sum>) -> V::Sum) {
-        let mut sum = self.gradients[self.inputs[i] as usize].borrow_mut();
-        *sum = Some(add(sum.take()));
+    // apart from `add`, and with no closure of its own, since code is compiled anew for each closure
+    fn add_now(&self, i: usize, gradient: V) {
+        let gradient = V::sum_to_node(gradient, self.context, self.inputs[i]);
+        let sum = &self.gradients[self.inputs[i] as usize];
+        let before = sum.borrow_mut().take();
+        *sum.borrow_mut() = Some(match before {
+            Some(before) => V::accumulate(before, gradient),
+            None => gradient.into(),
+        });
     }
     /// Says that the gradient of input `i` is 0 everywhere, as for an operand of a comparison. If a rule neither adds
     /// to an input nor calls this method for it, and the input's gradient is needed, the sweep panics: a missing rule
@@ -172,16 +177,18 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     pub fn add_product(&self, i: usize, transposed: [bool; 2], operands: impl FnOnce() -> [V; 2]) {
         self.cover(i);
         if self.wants(i) {
-            let operands = operands();
-            self.update(i, |sum| V::add_product(sum, operands, transposed, self.context, self.inputs[i]));
+            let (operands, sum) = (operands(), &self.gradients[self.inputs[i] as usize]);
+            let before = sum.borrow_mut().take();
+            *sum.borrow_mut() = Some(V::add_product(before, operands, transposed, self.context, self.inputs[i]));
         }
     }
     /// Adds to the gradient of input `i` at some of its places, directly, without an array of the input's size.
     pub(crate) fn add_at(&self, i: usize, places: &Places, gradient: impl FnOnce() -> V) {
         self.cover(i);
         if self.wants(i) {
-            let part = gradient();
-            self.update(i, |sum| V::add_at(sum, places, part, self.context, self.inputs[i]));
+            let (part, sum) = (gradient(), &self.gradients[self.inputs[i] as usize]);
+            let before = sum.borrow_mut().take();
+            *sum.borrow_mut() = Some(V::add_at(before, places, part, self.context, self.inputs[i]));
         }
     }
     /// Adds to the gradient of input `i` the numbers that `compute` writes, in the input's shape. `compute` is given
@@ -267,6 +274,10 @@ impl<'a, 's, T: Float> Jvp<'a, 's, T> {
     /// Input number `i`.
     pub fn input(&self, i: usize) -> Value<'s, T> {
         self.inputs[i].clone()
+    }
+    /// The first N inputs.
+    pub(crate) fn first<const N: usize>(&self) -> [Value<'s, T>; N] {
+        std::array::from_fn(|i| self.input(i))
     }
     /// How many inputs there are.
     pub fn inputs(&self) -> usize {

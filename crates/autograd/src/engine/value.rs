@@ -35,6 +35,10 @@ pub(super) enum Source<'s, T: Float> {
 /// An array and its tangent, which says how fast it moves; `None` if it stands still.
 type WithTangent<'s, T> = (Value<'s, T>, Option<Value<'s, T>>);
 
+/// A loop of a rule, given x, y, g and their tangents, and whether g moves.
+type MovingLoop<'a, T, const N: usize> =
+    &'a (dyn Fn(([Moving<'_, T>; N], Moving<'_, T>), (&mut [T], &mut [T]), bool) + Sync);
+
 /// The count of numbers that are copied before a loop runs over them: few enough to stay in the first-level cache.
 const COPY: usize = 2048;
 
@@ -53,12 +57,16 @@ impl<'s, T: Float> Value<'s, T> {
 
     /// A new array in a block of the pool; `fill` writes the block, padding included.
     pub(super) fn fresh(shape: &'s [usize], pool: &'s Pool<T>, fill: impl FnOnce(&mut [T])) -> Self {
+        let mut value = Self::unwritten(shape, pool);
+        fill(value.write());
+        value
+    }
+
+    /// A new array in a block of the pool, whose numbers are to be written.
+    fn unwritten(shape: &'s [usize], pool: &'s Pool<T>) -> Self {
         let count = count(shape);
-        let len = padded(count);
-        let mut slot = pool.alloc(len);
-        let block = &mut slot.write().expect("a new block has one slot")[..len];
-        unwritten(block, count);
-        fill(block);
+        let mut slot = pool.alloc(padded(count));
+        unwritten(&mut slot.write().expect("a new block has one slot")[..padded(count)], count);
         Value { source: Source::Pool(slot), shape, pool }
     }
 
@@ -162,7 +170,7 @@ impl<'s, T: Float> Value<'s, T> {
     pub(crate) fn chain_moving<const N: usize>(
         (g, dg): WithTangent<'s, T>,
         (x, y): ([WithTangent<'s, T>; N], WithTangent<'s, T>),
-        run: impl Fn(([Moving<'_, T>; N], Moving<'_, T>), (&mut [T], &mut [T]), bool) + Sync,
+        run: MovingLoop<'_, T, N>,
     ) -> [Self; 2] {
         let dense = |(x, dx): WithTangent<'s, T>| (x.dense(), dx.map(Self::dense));
         let (x, y) = (x.map(dense), dense(y));
@@ -205,12 +213,12 @@ impl<'s, T: Float> Value<'s, T> {
 
     /// Changes every number by a loop over blocks, `f(start, block)`: in place if no other value shares the block, else
     /// on a copy.
-    pub(super) fn mapped(mut self, f: impl Fn(usize, &mut [T]) + Sync) -> Self {
+    pub(super) fn mapped(mut self, f: &(dyn Fn(usize, &mut [T]) + Sync)) -> Self {
         let len = padded(self.len());
         if let Source::Pool(slot) = &mut self.source
             && let Some(numbers) = slot.write()
         {
-            split(&mut numbers[..len], GRAIN, &f);
+            split(&mut numbers[..len], GRAIN, f);
             return self;
         }
         let numbers = self.padded();
@@ -235,7 +243,7 @@ impl<'s, T: Float> Value<'s, T> {
             run(&mut number, c);
             return Value { source: Source::Uniform(number[0]), ..self };
         }
-        self.mapped(|_, x| run(x, c))
+        self.mapped(&|_, x| run(x, c))
     }
 
     /// Adds an array of the same shape in place, if no other value shares this block and the numbers of both are

@@ -175,7 +175,7 @@ impl<T: Float, R: Rule<N>, const N: usize> Operation<T> for Elementwise<R, N> {
         inputs[1..].iter().try_fold(inputs[0].into(), |shape: Shape, other| broadcast_shape(&shape, other))
     }
     fn forward(&self, inputs: &[View<'_, T>], output: Output<'_, T>) {
-        forward(self.0, std::array::from_fn(|i| inputs[i]), output);
+        forward(self.0, first(inputs), output);
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         if let Some(c) = self.0.constant_slope() {
@@ -183,13 +183,13 @@ impl<T: Float, R: Rule<N>, const N: usize> Operation<T> for Elementwise<R, N> {
         }
         for i in 0..N {
             let g = || if i + 1 == N { cx.take_grad() } else { cx.grad() };
-            cx.add(i, || V::chain(self.0, i, g(), std::array::from_fn(|k| cx.input(k)), cx.output()));
+            cx.add(i, || V::chain(self.0, i, g(), cx.first(), cx.output()));
         }
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
         cx.sum((0..N).filter_map(|i| {
             let moved = cx.tangent(i)?.broadcast_to(cx.output().shape());
-            Some(Value::chain(self.0, i, moved, std::array::from_fn(|k| cx.input(k)), cx.output()))
+            Some(Value::chain(self.0, i, moved, cx.first(), cx.output()))
         }))
     }
 }
@@ -209,6 +209,11 @@ impl<T: Float> Tape<T> {
     }
 }
 
+/// The first N of some arrays.
+fn first<'a, T: Float, const N: usize>(inputs: &[View<'a, T>]) -> [View<'a, T>; N] {
+    std::array::from_fn(|i| inputs[i])
+}
+
 /// Runs a rule over arrays.
 pub(crate) fn forward<T: Float, R: Rule<N>, const N: usize>(
     rule: R,
@@ -216,12 +221,31 @@ pub(crate) fn forward<T: Float, R: Rule<N>, const N: usize>(
     mut output: Output<'_, T>,
 ) {
     let loops = T::loops(R::loops());
-    let shape = output.shape();
-    if N == 1 || inputs.iter().all(|x| x.shape() == shape) {
-        let x = inputs.map(|x| x.padded());
+    if N == 1 {
+        let x = inputs[0].padded();
         return split(output.padded(), GRAIN, |start, out| {
-            (loops.value)(rule, x.map(|x| &x[start..start + out.len()]), out);
+            (loops.value)(rule, [&x[start..start + out.len()]; N], out);
         });
+    }
+    let value = |x: [&[T]; N], out: &mut [T]| (loops.value)(rule, x, out);
+    over(inputs, output, &value, &|one, x, out| (loops.value_beside)(rule, one, x, out));
+}
+
+type Loop<'a, T, const N: usize> = &'a (dyn Fn([&[T]; N], &mut [T]) + Sync);
+type LoopBeside<'a, T, const N: usize> = &'a (dyn Fn(usize, [&[T]; N], &mut [T]) + Sync);
+
+/// Runs loops over arrays of several shapes: one for runs of numbers, and one for runs beside one number. It does not
+/// know the rule, since it would be compiled anew for each.
+fn over<T: Float, const N: usize>(
+    inputs: [View<'_, T>; N],
+    mut output: Output<'_, T>,
+    value: Loop<'_, T, N>,
+    beside: LoopBeside<'_, T, N>,
+) {
+    let shape = output.shape();
+    if inputs.iter().all(|x| x.shape() == shape) {
+        let x = inputs.map(|x| x.padded());
+        return split(output.padded(), GRAIN, |start, out| value(x.map(|x| &x[start..start + out.len()]), out));
     }
     if output.data().is_empty() {
         return;
@@ -231,7 +255,7 @@ pub(crate) fn forward<T: Float, R: Rule<N>, const N: usize>(
             let x = inputs.map(|x| x.padded());
             return split(output.padded(), GRAIN, |start, out| {
                 let along = |i: usize| if i == one { x[i] } else { &x[i][start..start + out.len()] };
-                (loops.value_beside)(rule, one, std::array::from_fn(along), out);
+                beside(one, std::array::from_fn(along), out);
             });
         }
     }
@@ -248,8 +272,8 @@ pub(crate) fn forward<T: Float, R: Rule<N>, const N: usize>(
             &inputs[i].data()[at..at + if stays[i] { 1 } else { length }]
         });
         match stays.iter().position(|stays| *stays) {
-            Some(one) => (loops.value_beside)(rule, one, x, out),
-            None => (loops.value)(rule, x, out),
+            Some(one) => beside(one, x, out),
+            None => value(x, out),
         }
     }
 }
