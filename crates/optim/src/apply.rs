@@ -63,29 +63,37 @@ fn apply<T: Send + Sync>(
             cut(state, std::iter::repeat_n(padded, *count), &mut slices);
             // pieces of the whole are cut so that each has a thread's work of the rows
             let share = rows.map_or(1, |(rows, width)| padded / (rows.len() * width).max(1)).max(1);
-            split_many(&mut slices, GRAIN * share, |start, slices| {
-                let end = start + slices[0].len();
-                let mut run = |from: usize, to: usize| {
-                    let mut parts: SmallVec<[&mut [T]; 5]> =
-                        slices.iter_mut().map(|slice| &mut slice[from - start..to - start]).collect();
-                    if let [theta, state @ ..] = &mut parts[..] {
-                        f(theta, &grad[from..to], state);
-                    }
-                };
-                match rows {
-                    None => run(start, end),
-                    Some((rows, width)) => {
-                        let first = rows.partition_point(|row| (row + 1) * width <= start);
-                        let own = rows[first..].iter().take_while(|row| **row * width < end);
-                        own.for_each(|row| run((row * width).max(start), ((row + 1) * width).min(end)));
+            split_many(&mut slices, GRAIN * share, |start, slices| match rows {
+                None => {
+                    if let [theta, state @ ..] = slices {
+                        f(theta, &grad[start..start + theta.len()], state);
                     }
                 }
+                Some(rows) => on_rows(rows, (start, slices), grad, &f),
             });
         }
         States::Whole(parts) => {
             let mut slices = SmallVec::<[&mut [T]; 5]>::new();
             cut(state, parts.iter().copied(), &mut slices);
             f(&mut theta[..len], &grad[..len], &mut slices);
+        }
+    }
+}
+
+/// Runs `f` on those rows of a piece that are given, with how many numbers a row has. The piece begins at `start`.
+fn on_rows<T>(
+    (rows, width): (&[usize], usize),
+    (start, slices): (usize, &mut [&mut [T]]),
+    grad: &[T],
+    f: impl Fn(&mut [T], &[T], &mut [&mut [T]]),
+) {
+    let end = start + slices[0].len();
+    let first = rows.partition_point(|row| (row + 1) * width <= start);
+    for row in rows[first..].iter().take_while(|row| **row * width < end) {
+        let (from, to) = ((row * width).max(start), ((row + 1) * width).min(end));
+        let parts = slices.iter_mut().map(|slice| &mut slice[from - start..to - start]);
+        if let [theta, state @ ..] = &mut parts.collect::<SmallVec<[&mut [T]; 5]>>()[..] {
+            f(theta, &grad[from..to], state);
         }
     }
 }

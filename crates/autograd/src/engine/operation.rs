@@ -121,6 +121,7 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
         V::load(self.context, self.node)
     }
     /// The gradient of the cost by the output, in the output's shape.
+    #[inline]
     pub fn grad(&self) -> V {
         let whole = self.take_grad();
         self.gradients[self.node as usize].replace(Some(whole.clone().into()));

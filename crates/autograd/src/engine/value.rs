@@ -56,17 +56,14 @@ impl<'s, T: Float> Value<'s, T> {
     }
 
     /// A new array in a block of the pool; `fill` writes the block, padding included.
+    #[inline]
     pub(super) fn fresh(shape: &'s [usize], pool: &'s Pool<T>, fill: impl FnOnce(&mut [T])) -> Self {
-        let mut value = Self::unwritten(shape, pool);
-        fill(value.write());
-        value
-    }
-
-    /// A new array in a block of the pool, whose numbers are to be written.
-    fn unwritten(shape: &'s [usize], pool: &'s Pool<T>) -> Self {
         let count = count(shape);
-        let mut slot = pool.alloc(padded(count));
-        unwritten(&mut slot.write().expect("a new block has one slot")[..padded(count)], count);
+        let len = padded(count);
+        let mut slot = pool.alloc(len);
+        let block = &mut slot.write().expect("a new block has one slot")[..len];
+        unwritten(block, count);
+        fill(block);
         Value { source: Source::Pool(slot), shape, pool }
     }
 

@@ -162,8 +162,12 @@ impl<T: Float> Pool<T> {
     }
 
     /// The rows of a kept block that may hold other numbers than 0, in order; `None` if they all may.
+    #[inline]
     pub(crate) fn rows(&self, kept: Kept) -> Option<Vec<usize>> {
         let sparse = self.blocks.borrow()[kept.0 as usize].sparse.get();
+        if sparse == DENSE {
+            return None;
+        }
         let mut rows = self.sparse.borrow().get(sparse as usize)?.rows.clone()?;
         rows.sort_unstable();
         rows.dedup();
@@ -171,7 +175,6 @@ impl<T: Float> Pool<T> {
     }
 
     /// Notes which rows of a block are being written, if it is one of few rows; `None` means any.
-    #[inline]
     fn note(&self, block: u32, rows: Option<&[usize]>) {
         let sparse = self.blocks.borrow()[block as usize].sparse.get();
         if sparse != DENSE {
@@ -208,11 +211,15 @@ impl<T: Float> Slot<'_, T> {
     /// The numbers, to be written, if this is the only slot of the block.
     #[inline]
     pub(crate) fn write(&mut self) -> Option<&mut [T]> {
-        self.is_single().then(|| {
+        let (single, dense) = {
+            let block = &self.pool.blocks.borrow()[self.index as usize];
+            (block.slots.get() == 1, block.sparse.get() == DENSE)
+        };
+        if single && !dense {
             self.pool.note(self.index, None);
-            // SAFETY: the only slot is borrowed mutably, so nobody else reads or writes.
-            unsafe { self.block.write() }
-        })
+        }
+        // SAFETY: the only slot is borrowed mutably, so nobody else reads or writes.
+        single.then(|| unsafe { self.block.write() })
     }
 
     /// The same, to write to some rows of a block of few rows only; `None` if it is another block.

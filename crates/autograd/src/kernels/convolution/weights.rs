@@ -15,8 +15,10 @@ const TAPS: usize = 3;
 /// Numbers of a weight from which on it is large.
 const LARGE: usize = 1 << 18;
 
-/// Outputs from which on the lanes of tiles are outputs (`outer.rs`); those of fewer are places.
+/// Outputs, and numbers of the kernel, from which on the lanes of tiles are outputs (`outer.rs`); else they are places.
+/// A gradient must be laid out anew for that, which few numbers of the kernel would not make up for.
 const OUTPUTS: usize = 8;
+const NUMBERS: usize = 64;
 /// Windows whose terms a tile of outputs adds up, at least, before they go to the sums.
 const WINDOWS: usize = 1024;
 
@@ -73,7 +75,7 @@ fn quads(taps: &[usize]) -> Vec<Quad> {
 impl Layout {
     fn new<T>(s: &Sizes) -> Self {
         let ([channels, outputs], windows, bytes) = (s.of_group(), s.windows[0] * s.windows[1], register());
-        let lanes_are_outputs = outputs >= OUTPUTS;
+        let lanes_are_outputs = outputs >= OUTPUTS && channels * s.taps() >= NUMBERS;
         let (padded, taps) = Padded::of_images(s, if lanes_are_outputs { channels } else { 1 });
         let places = (s.windows[0] - 1) * padded.pitch + s.windows[1];
         let (height, places_of_output) = match lanes_are_outputs {
