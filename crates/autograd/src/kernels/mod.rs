@@ -40,6 +40,7 @@ type Normalize<T> = fn(&normalize::Channels<'_, T>, &mut [T], &mut [T]);
 type NormalizeSums<T> = fn(&normalize::Channels<'_, T>, [&[T]; 3], [&mut [T]; 2]);
 type NormalizeByInput<T> = fn(&normalize::Channels<'_, T>, [&[T]; 3], [&[T]; 2], &mut [T]);
 type NormalizeRows<T> = fn(usize, [&[T]; 2], Option<[&[T]; 2]>, &mut [T]);
+type RowsByAffine<T> = fn(usize, [&[T]; 3], [&mut [T]; 2]);
 type RowsByInput<T> = fn(usize, [&[T]; 3], Option<&[T]>, &mut [T]);
 type Convolution<T> = fn(&convolution::Sizes, &[T], &[T], Option<&[T]>, &mut [T]);
 type Convolved<T> = fn(&convolution::Sizes, &[T], &[T], &mut [T]);
@@ -73,7 +74,7 @@ pub struct Kernels<T: 'static> {
     pub(crate) rows_statistics: fn(usize, &[T], f64, &mut [T]),
     pub(crate) normalize_rows: NormalizeRows<T>,
     pub(crate) rows_by_input: RowsByInput<T>,
-    pub(crate) rows_by_affine: fn(usize, [&[T]; 3], [&mut [T]; 2]),
+    pub(crate) rows_by_affine: RowsByAffine<T>,
     /// over the middle axis of `outer × n × inner`
     pub(crate) sum: fn(&[T], [usize; 3], &mut [T]),
     pub(crate) max: fn(&[T], [usize; 3], &mut [T]),

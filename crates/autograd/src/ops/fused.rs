@@ -185,7 +185,7 @@ impl<T: Float, R: Expression<N>, const N: usize> Operation<T> for Total<R, N> {
             cx.add(i, || {
                 let slope = cx.input(slope);
                 match cx.grad().number() {
-                    Some(number) if number == 1.0 => slope,
+                    Some(1.0) => slope,
                     Some(number) => slope * number,
                     None => {
                         let shape = Shape::from_slice(slope.shape());
