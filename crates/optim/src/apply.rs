@@ -89,8 +89,10 @@ fn on_rows<T>(
 ) {
     let end = start + slices[0].len();
     let first = rows.partition_point(|row| (row + 1) * width <= start);
-    for row in rows[first..].iter().take_while(|row| **row * width < end) {
-        let (from, to) = ((row * width).max(start), ((row + 1) * width).min(end));
+    let own = rows[first..].partition_point(|row| row * width < end);
+    // rows side by side are one run
+    for run in rows[first..][..own].chunk_by(|a, b| a + 1 == *b) {
+        let (from, to) = ((run[0] * width).max(start), ((run[0] + run.len()) * width).min(end));
         let parts = slices.iter_mut().map(|slice| &mut slice[from - start..to - start]);
         if let [theta, state @ ..] = &mut parts.collect::<SmallVec<[&mut [T]; 5]>>()[..] {
             f(theta, &grad[from..to], state);

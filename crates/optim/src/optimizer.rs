@@ -143,11 +143,12 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     }
 
     /// Lets the rows of a table rest while they have no gradient: their momenta do not fade, and do not move them. So a
-    /// step costs as much as the rows that were looked up (see [`Gradients::rows`]).
+    /// step changes only the rows that were looked up (see [`Gradients::rows`]). Clipping and
+    /// [`try_step`](Self::try_step) still read the whole gradient.
     ///
     /// Without it a step does what the rule says, and passes over those rows only that it would not change: all rows
-    /// without a gradient for plain descent and Adagrad; those that never had one for momentum, RMSprop, Adadelta,
-    /// Adam, AdamW, RAdam and Lion. Weight decay changes every row, and so do the other rules: for these, and with
+    /// without a gradient for plain descent and for Adagrad with an initial sum of 0; those that never had one for
+    /// momentum, RMSprop, Adadelta, Adam, AdamW, RAdam and Lion. Weight decay changes every row, and so do the other rules: for these, and with
     /// weight decay, nothing is passed over, and this setting changes nothing. PyTorch's `Adam` steps all rows; its
     /// `SparseAdam` does what `Adam` does with this setting.
     ///
@@ -296,6 +297,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                 if let Some(max_norm) = clip.each {
                     step.scale *= clip::factor(scale * clip::norm(|f| f(&grad[..param.len()])), max_norm);
                 }
+                // what is 0 stays 0 only if the factor is finite
+                let given = grads.rows(param).filter(|_| step.scale.is_finite());
                 let grad = match clip.value {
                     None => grad,
                     Some(limit) => {
@@ -303,8 +306,6 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                         &clipped[..]
                     }
                 };
-                // what is 0 stays 0 only if the factor is finite
-                let given = grads.rows(param).filter(|_| step.scale.is_finite());
                 let rows = slot.rows_to_step(given, group.rule.at_rest(), *lazy);
                 let touched = slot.touched.take();
                 let rows = match rows {

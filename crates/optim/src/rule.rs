@@ -83,7 +83,9 @@ pub enum States {
 }
 
 /// What a step of a [`Rule`] does to an element whose gradient is 0. Few rows of a table of embeddings have another
-/// gradient, and an [`Optimizer`](crate::Optimizer) passes over the others where this says that it may.
+/// gradient, and an [`Optimizer`](crate::Optimizer) passes over the others where this says that it may. It counts for
+/// elements that are finite: a step of all rows may turn an infinite one into NaN. It has no effect for
+/// [`States::Whole`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtRest {
     /// It changes neither the element nor its state: plain descent, Adagrad.

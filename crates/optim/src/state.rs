@@ -106,6 +106,9 @@ pub enum StateError {
 }
 debug_as_display!(StateError);
 
+/// What a row costs beside its numbers, in numbers.
+const ROW: usize = 32;
+
 /// The rows of a parameter that a step looks at.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Extent {
@@ -186,18 +189,25 @@ impl<T: Float> Slot<T> {
                 Extent::All
             }
             (_, AtRest::Stays) => Extent::Given,
+            (_, AtRest::StaysWhileZero) if lazy => {
+                self.touched = None;
+                Extent::Given
+            }
+            _ if self.padded == 0 => Extent::All, // the rule sees the whole parameter
             (Some(given), AtRest::StaysWhileZero) => {
+                let (rows, width) = (self.shape[0], self.len() / self.shape[0].max(1));
                 let mut touched = self.touched.take().unwrap_or_else(|| self.rows_with_state());
-                touched.extend_from_slice(given);
-                touched.sort_unstable(); // two runs in order, which are merged
-                touched.dedup();
-                let most = 2 * touched.len() > self.shape[0];
-                self.touched = Some(touched);
-                match (lazy, most) {
-                    (true, _) => Extent::Given,
-                    (false, true) => Extent::All,
-                    (false, false) => Extent::Touched,
+                if touched.len() < rows {
+                    touched.extend_from_slice(given);
+                    touched.sort(); // two runs in order: they are merged
+                    touched.dedup();
                 }
+                if touched.len() * (width + ROW) > rows * width {
+                    touched = (0..rows).collect(); // from now on, all
+                }
+                let all = touched.len() == rows;
+                self.touched = Some(touched);
+                if all { Extent::All } else { Extent::Touched }
             }
         }
     }

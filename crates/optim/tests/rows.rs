@@ -128,3 +128,39 @@ fn memory_of_earlier_gradients_does_not_show() {
     assert_eq!(grads.rows(&table), None);
     assert_eq!(grads.wrt(&table).iter().filter(|g| **g == 0.0).count(), 0);
 }
+
+/// A table that is looked up in another shape, or as a part of an operation's result, has no list of rows, and no step
+/// is lost.
+#[test]
+fn rows_of_a_reshaped_table_are_rows_of_another_array() {
+    let mut tape = Tape::training(0);
+    let mut table = Param::<f32>::zeros(&[4, 2048]);
+    for _ in 0..3 {
+        let (_, mut grads) = tape.gradients(|t| {
+            let x = t.param(&table) + 0.0;
+            let whole = x.reshape([2048, 4]);
+            whole.index_select(0, &[2047]).sum() + x.reshape([4096, 2]).index_select(0, &[0]).sum()
+        });
+        assert_eq!(grads.rows(&table), None);
+        grads.scale(1.0);
+        let gradient = grads.wrt(&table);
+        assert_eq!(gradient.iter().filter(|g| **g == 1.0).count(), 6);
+        assert_eq!(gradient.sum(), 6.0);
+        Sgd::new(1.0).step(&mut table, &grads);
+    }
+    assert_eq!((table.data()[0], table.data()[1], table.data()[8191], table.data()[2]), (-3.0, -3.0, -3.0, 0.0));
+}
+
+/// Tables of ever other sizes do not pile up.
+#[test]
+fn memory_of_few_rows_is_given_back() {
+    let mut tape = Tape::training(0);
+    let mut sizes = Vec::new();
+    for n in 2000..2040 {
+        let x = ndarray::Array2::<f32>::ones((n, 64));
+        let (_, grads) = tape.gradients(|t| t.var(&x).index_select(0, &[0]).sum());
+        drop(grads);
+        sizes.push(tape.memory().gradients);
+    }
+    assert!(sizes[39] < 3 * sizes[0], "{sizes:?}");
+}

@@ -152,7 +152,8 @@ impl<'s, T: Float> Sweep<T> for Value<'s, T> {
 
     fn add_at(sum: Option<Self>, places: &Places, part: Self, context: Self::Context, node: u32) -> Self {
         let (shape, pool) = (context.nodes.node(node).value.shape(), context.pool);
-        let rows = places.few_rows(shape);
+        // the sum of a leaf goes to no rule, which could put it into another shape, with other rows
+        let rows = places.few_rows(shape).filter(|_| context.is_leaf(node));
         let mut sum = sum.unwrap_or_else(|| match rows {
             Some(_) => {
                 let slot = pool.alloc_zeros(count(shape), shape[1..].iter().product());

@@ -83,6 +83,9 @@ impl<T: Float, O: Operation<T> + CompiledHere> Operation<T> for Here<O> {
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         self.0.vjp(cx);
     }
+    fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
+        self.0.jvp(cx)
+    }
 }
 
 /// Implements [`CompiledHere`] for an operation; `@erase T` stands in its `impl<T: Float> Operation<T>` and leads there.

@@ -140,9 +140,10 @@ impl<T: Float> Gradients<T> {
     }
 
     fn entry(&self, param: ParamId) -> Option<&Entry> {
-        // parameters are mostly asked for in the order in which they were used: search on from the entry found last
+        // parameters are mostly asked for in the order in which they were used, once or twice each: search on from the
+        // entry found last
         let entries = &self.workspace().entries;
-        let start = self.last_found.get().min(entries.len());
+        let start = self.last_found.get().saturating_sub(1).min(entries.len());
         let place = (start..entries.len()).chain(0..start).find(|&i| entries[i].param == Some(param))?;
         self.last_found.set(place + 1);
         Some(&entries[place])

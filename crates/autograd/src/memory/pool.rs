@@ -19,9 +19,7 @@ pub(crate) struct Pool<T: Float> {
     /// free blocks by size class
     free: RefCell<Vec<Vec<u32>>>,
     shapes: Bump,
-    /// where blocks of few rows come from; it is never reset
-    zeros: Arena<T>,
-    /// the blocks of few rows that are in use, and those that are free, all zero
+    /// the blocks of few rows that are in use, and those that are free, all zero. They are not of the arena
     sparse: RefCell<Vec<Sparse>>,
     clean: RefCell<Vec<RawBlock<T>>>,
     /// the count of numbers handed out since the pool was reset: the numbers that a sweep has to write, which tests
@@ -67,7 +65,6 @@ impl<T: Float> Pool<T> {
             blocks: RefCell::default(),
             free: RefCell::default(),
             shapes: Bump::new(),
-            zeros: Arena::new(),
             sparse: RefCell::default(),
             clean: RefCell::default(),
             handed_out: Cell::default(),
@@ -97,7 +94,7 @@ impl<T: Float> Pool<T> {
     pub(crate) fn alloc_zeros(&self, len: usize, width: usize) -> Slot<'_, T> {
         let (len, mut clean) = (padded(len), self.clean.borrow_mut());
         let found = clean.iter().position(|block| block.len == len).map(|at| clean.swap_remove(at));
-        let block = found.unwrap_or_else(|| self.zeros.alloc(len));
+        let block = found.unwrap_or_else(|| RawBlock::allocate(len));
         let mut sparse = self.sparse.borrow_mut();
         let index = Self::push(&mut self.blocks.borrow_mut(), block, sparse.len() as u32);
         sparse.push(Sparse { block: index, width, rows: Some(Vec::new()) });
@@ -109,7 +106,10 @@ impl<T: Float> Pool<T> {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.arena.bytes() + self.zeros.bytes()
+        let blocks = self.blocks.borrow();
+        let in_use = self.sparse.borrow().iter().map(|sparse| blocks[sparse.block as usize].block.len).sum::<usize>();
+        let free = self.clean.borrow().iter().map(|block| block.len).sum::<usize>();
+        self.arena.bytes() + (in_use + free) * size_of::<T>()
     }
 
     pub(crate) fn handed_out(&self) -> usize {
@@ -119,6 +119,7 @@ impl<T: Float> Pool<T> {
     /// Takes back every block.
     pub(crate) fn reset(&mut self) {
         self.handed_out.set(0);
+        self.free_clean(); // nobody has used them since they were put there
         for Sparse { block, width, rows } in self.sparse.get_mut().drain(..) {
             let block = self.blocks.get_mut()[block as usize].block;
             // SAFETY: the pool is borrowed mutably, so nobody reads or writes the block.
@@ -135,6 +136,13 @@ impl<T: Float> Pool<T> {
         self.shapes.reset();
     }
 
+    fn free_clean(&mut self) {
+        for block in self.clean.get_mut().drain(..) {
+            // SAFETY: a block of few rows was allocated by itself, and a free one is borrowed by nobody.
+            unsafe { block.free() };
+        }
+    }
+
     /// Keeps the block of a slot, the only slot of that block, until the pool is reset. [`Pool::kept`] reads it.
     pub(crate) fn keep(slot: Slot<'_, T>) -> Kept {
         let kept = Kept(slot.index);
@@ -144,7 +152,7 @@ impl<T: Float> Pool<T> {
 
     /// The padded numbers of a kept block.
     pub(crate) fn kept(&self, kept: Kept) -> &[T] {
-        // SAFETY: nobody writes to a kept block but through `kept_mut`, which borrows the pool mutably.
+        // SAFETY: nobody writes to a kept block but through `kept_mut` and `kept_rows_mut`, which borrow the pool mutably.
         unsafe { self.blocks.borrow()[kept.0 as usize].block.read() }
     }
 
@@ -187,7 +195,15 @@ impl<T: Float> Pool<T> {
     }
 }
 
-// SAFETY: a pool owns its blocks, and the raw pointers in `blocks` point into its own arena.
+impl<T: Float> Drop for Pool<T> {
+    fn drop(&mut self) {
+        self.reset(); // the blocks of few rows are free then
+        self.free_clean();
+    }
+}
+
+// SAFETY: a pool owns its blocks: the raw pointers in `blocks` and `clean` point into its own arena, or to blocks of few
+// rows, which are its own too.
 unsafe impl<T: Float> Send for Pool<T> {}
 
 /// A block that outlives its slot.

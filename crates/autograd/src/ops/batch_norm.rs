@@ -212,7 +212,8 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// [`batch_norm_affine`](Self::batch_norm_affine), then [`relu`](Self::relu) and perhaps
     /// [`max_pool2d`](Self::max_pool2d), as one operation. It gives the same numbers as the three, in a fraction of the
-    /// time, since the normalised images are never written to memory: neither forward nor when gradients flow back.
+    /// time: the normalised images are not written to memory, neither forward nor when gradients are computed. (They are
+    /// where gradients are recorded, and for images of less than 16 numbers.)
     ///
     /// # Panics
     /// As the three would.
@@ -283,7 +284,8 @@ impl<'t, T: Float> Var<'t, T> {
         let operation = BatchNorm { eps, then };
         let mut inputs = vec![self, statistics];
         inputs.extend(affine.into_iter().flatten());
-        let y = if matches!(then, Then::ReluMaxPool(_)) {
+        let keeps = matches!(then, Then::ReluMaxPool(_)) && inputs.iter().any(|v| v.is_differentiated());
+        let y = if keeps {
             let own = BatchNorm { eps, then };
             self.tape().apply_keeping(operation, &inputs, (1, None), |inputs, outputs| {
                 let [y, index] = outputs else { unreachable!("the output and one array beside it") };

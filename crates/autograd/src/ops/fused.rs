@@ -187,11 +187,12 @@ impl<T: Float, R: Expression<N>, const N: usize> Operation<T> for Total<R, N> {
                 match cx.grad().number() {
                     Some(1.0) => slope,
                     Some(number) => slope * number,
+                    // computed anew: the derivative that was kept is used for its shape only
                     None => {
                         let shape = Shape::from_slice(slope.shape());
                         let factor = self.factor(&shape);
                         let g = (cx.grad() * factor).broadcast_to(&shape);
-                        V::chain_fused(self.fused.rule, i, g, x(), slope / factor, second_order::<T, R, N>)
+                        V::chain_fused(self.fused.rule, i, g, x(), slope, second_order::<T, R, N>)
                     }
                 }
             });

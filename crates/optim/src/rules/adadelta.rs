@@ -21,7 +21,7 @@ rule! {
         "adadelta",
         |rule| 2,
         // 0/0 is NaN
-        at_rest: match rule.eps > 0.0 {
+        at_rest: match rule.eps as f32 > 0.0 {
             true => AtRest::StaysWhileZero.unless_decayed(rule.weight_decay),
             false => AtRest::Moves,
         }

@@ -20,7 +20,7 @@ rule! {
         "adagrad",
         |rule| 1,
         // the first step writes the initial value to all states, and 0/0 is NaN
-        at_rest: match rule.initial_accumulator_value == 0.0 && rule.eps > 0.0 {
+        at_rest: match rule.initial_accumulator_value == 0.0 && rule.eps as f32 > 0.0 {
             true => AtRest::Stays.unless_decayed(rule.weight_decay),
             false => AtRest::Moves,
         }

@@ -23,7 +23,7 @@ rule! {
         "rmsprop",
         |rule| if rule.centered { 3 } else { 1 + usize::from(rule.momentum != 0.0) },
         // 0/0 is NaN
-        at_rest: match rule.eps > 0.0 {
+        at_rest: match rule.eps as f32 > 0.0 {
             true => AtRest::StaysWhileZero.unless_decayed(rule.weight_decay),
             false => AtRest::Moves,
         }

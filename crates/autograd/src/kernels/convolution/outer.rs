@@ -2,9 +2,10 @@
 //!
 //! `windows.rs` computes many places of a few outputs: good for large images, but in one of 4 × 4 there are not enough
 //! places for its lanes. And sums over places, as the gradient by the weight has them, would have to be added up across
-//! the lanes. Here a tile is M places (or M numbers of a kernel) by V vectors of outputs, and each step adds the product
-//! of a column and a row to it: the classic kernel of a matrix product, whose columns are read through a list of places,
-//! so that no matrix of windows is written. The channels of a place lie side by side (`padded.rs`).
+//! the lanes. Here a tile is some places (or some numbers of a kernel) by two vectors of outputs. Each step adds the
+//! product of a column and a row to it, as in the usual kernel of a matrix product. The columns are read through a list
+//! of places, so no matrix of windows is written. Four numbers of a column lie side by side: places of a row of an image
+//! or, for the gradient by the weight, channels of a place (`padded.rs`).
 
 use super::windows::Plan;
 use crate::kernels::lane::AnyLane;

@@ -19,7 +19,7 @@ const LARGE: usize = 1 << 18;
 /// A gradient must be laid out anew for that, which few numbers of the kernel would not make up for.
 const OUTPUTS: usize = 8;
 const NUMBERS: usize = 64;
-/// Windows whose terms a tile of outputs adds up, at least, before they go to the sums.
+/// Windows whose terms a tile of outputs adds up before they go to the sums.
 const WINDOWS: usize = 1024;
 
 /// How images and gradients lie while a piece of work looks at them.
@@ -270,13 +270,15 @@ fn some_tiles<L: AnyLane, const W: usize, const Q: usize, const V: usize>(
         for quads in layout.quads.chunks(Q) {
             let mut starts = [quads[0].start; Q];
             starts.iter_mut().zip(quads).for_each(|(start, quad)| *start = quad.start);
-            let sums = outer::sums::<L, W, Q, V>(rows, at, x, &starts);
-            for o in 0..width.min(outputs - tile % tiles * width) {
-                let weight = &mut weight[o * numbers..][..numbers];
-                for (quad, sums) in quads.iter().zip(&sums) {
-                    for k in 0..quad.count {
-                        let weight = &mut weight[quad.numbers[k]];
-                        *weight = L::new(*weight).add(sums[k][o / W][o % W]).get();
+            for (rows, at) in rows.chunks(WINDOWS).zip(at.chunks(WINDOWS)) {
+                let sums = outer::sums::<L, W, Q, V>(rows, at, x, &starts);
+                for o in 0..width.min(outputs - tile % tiles * width) {
+                    let weight = &mut weight[o * numbers..][..numbers];
+                    for (quad, sums) in quads.iter().zip(&sums) {
+                        for k in 0..quad.count {
+                            let weight = &mut weight[quad.numbers[k]];
+                            *weight = L::new(*weight).add(sums[k][o / W][o % W]).get();
+                        }
                     }
                 }
             }

@@ -81,8 +81,7 @@ impl Plan {
 /// Places from which on tiles of places are full enough.
 const PLACES: usize = 40;
 
-/// Whether the lanes of tiles are outputs: where an image has few places, and there are enough channels to make up for
-/// how they are laid out.
+/// Whether the lanes of tiles are outputs: where an image has few places, and there are many channels.
 fn lanes_are_outputs([channels, outputs]: [usize; 2], places: [usize; 2]) -> bool {
     channels >= LANES && outputs >= LANES && places[0] * places[1] < PLACES
 }
@@ -182,7 +181,8 @@ fn by_input_plan<T>(s: &Sizes) -> Plan {
             continue;
         }
         let place = |window: isize, d: usize| (window + before[d] as isize) as usize;
-        let (mut taps, mut of_weight) = (Vec::new(), Vec::new());
+        let count = outputs * down.taps.len() * across.taps.len();
+        let [mut taps, mut of_weight] = [0, 1].map(|_| Vec::with_capacity(count));
         for o in 0..outputs {
             for (&(i, y), &(j, x)) in down.taps.iter().flat_map(|i| across.taps.iter().map(move |j| (i, j))) {
                 taps.push(plan.padded.number(o, plan.padded.at([place(y, 0), place(x, 1)])));
