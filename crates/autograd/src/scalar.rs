@@ -7,9 +7,7 @@ use std::ops::{AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::calculus::{Compiled, Loops};
-use crate::engine::erased::{CompiledHere, Erased};
 use crate::kernels::{self, AnyBlock, AnyLane, Block, Kernels, Lane};
-use crate::view::{Output, View};
 
 /// A number that a tape can hold: `f32` or `f64`.
 ///
@@ -72,10 +70,17 @@ pub trait Element: Copy + 'static {
     type Lane<const MODE: u8>: AnyLane<T = Self>;
     fn kernels() -> &'static Kernels<Self>;
     fn loops<R, const N: usize>(compiled: &'static Compiled<R, N>) -> &'static Loops<R, Self, N>;
-    fn erase<O: CompiledHere>(operation: &mut O) -> &mut Erased<Self>
+    /// The one of two things that belongs to this type.
+    fn choose<C: Choice>(choice: C) -> C::Of<Self>
     where
         Self: Float;
-    fn forward<O: CompiledHere>(operation: &O, inputs: &[View<'_, Self>], output: Output<'_, Self>);
+}
+
+/// Two things, one for each number type: what is compiled for both is chosen so where the type is generic.
+pub trait Choice {
+    type Of<T: Float>;
+    fn f32(self) -> Self::Of<f32>;
+    fn f64(self) -> Self::Of<f64>;
 }
 
 /// A value for one of the two number types: an `A` for `f32`, or a `B` for `f64`.
@@ -87,7 +92,7 @@ pub enum Typed<A, B> {
 }
 
 macro_rules! float {
-    ($t:ident, $variant:ident, $kernels:path, $erase:ident, $forward:ident) => {
+    ($t:ident, $variant:ident, $kernels:path) => {
         impl Float for $t {
             const NAME: &'static str = stringify!($t);
             #[inline]
@@ -123,14 +128,11 @@ macro_rules! float {
             fn loops<R, const N: usize>(compiled: &'static Compiled<R, N>) -> &'static Loops<R, Self, N> {
                 &compiled.$t
             }
-            fn erase<O: CompiledHere>(operation: &mut O) -> &mut Erased<Self> {
-                O::$erase(operation)
-            }
-            fn forward<O: CompiledHere>(operation: &O, inputs: &[View<'_, Self>], output: Output<'_, Self>) {
-                O::$forward(operation, inputs, output);
+            fn choose<C: Choice>(choice: C) -> C::Of<Self> {
+                choice.$t()
             }
         }
     };
 }
-float!(f32, F32, kernels::F32, erase_f32, forward_f32);
-float!(f64, F64, kernels::F64, erase_f64, forward_f64);
+float!(f32, F32, kernels::F32);
+float!(f64, F64, kernels::F64);

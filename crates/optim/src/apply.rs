@@ -46,8 +46,8 @@ pub(crate) fn update<R: Rule, T: Float>(
 /// many.
 const GRAIN: usize = 1 << 17;
 
-/// Runs `f(parameter, gradient, state)` on pieces of the parameter or on the whole, as `states` says; if rows of so many
-/// numbers are given, on these only.
+/// Runs `f(parameter, gradient, state)` on pieces of the parameter or on the whole, as `states` says; if rows of so
+/// many numbers are given, on these only.
 fn apply<T: Send + Sync>(
     states: &States,
     len: usize,

@@ -148,9 +148,9 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     ///
     /// Without it a step does what the rule says, and passes over those rows only that it would not change: all rows
     /// without a gradient for plain descent and for Adagrad with an initial sum of 0; those that never had one for
-    /// momentum, RMSprop, Adadelta, Adam, AdamW, RAdam and Lion. Weight decay changes every row, and so do the other rules: for these, and with
-    /// weight decay, nothing is passed over, and this setting changes nothing. PyTorch's `Adam` steps all rows; its
-    /// `SparseAdam` does what `Adam` does with this setting.
+    /// momentum, RMSprop, Adadelta, Adam, AdamW, RAdam and Lion. Weight decay changes every row, and so do the other
+    /// rules: for these, and with weight decay, nothing is passed over, and this setting changes nothing. PyTorch's
+    /// `Adam` steps all rows; its `SparseAdam` does what `Adam` does with this setting.
     ///
     /// ```
     /// use gradus_autograd::{Param, Tape};

@@ -229,7 +229,9 @@ pub(crate) const NON_NEGATIVE: std::ops::Range<f64> = 0.0..f64::INFINITY;
 macro_rules! rule {
     (
         $(#[$doc:meta])*
-        pub struct $Rule:ident $(<const $flag:ident: bool>)? $(($name:expr, |$rule:ident| $states:expr $(, at_rest: $at_rest:expr)?))? {
+        pub struct $Rule:ident $(<const $flag:ident: bool>)? $((
+            $name:expr, |$rule:ident| $states:expr $(, at_rest: $at_rest:expr)?
+        ))? {
             $($(#[$text:meta])* $setting:ident: $type:ty = $default:expr $(, in $range:expr)?;)*
         }
     ) => {
@@ -285,11 +287,17 @@ macro_rules! rule {
             })*
         }
 
-        $crate::rule::rule!(@each [$Rule $(<$flag>)?] [$(const $flag: bool)?] $($name, |$rule| $states $(, $at_rest)?)?);
+        $crate::rule::rule!(
+            @each [$Rule $(<$flag>)?] [$(const $flag: bool)?]
+            $($name, |$rule| $states $(, $at_rest)?)?
+        );
     };
 
     (@each [$($Rule:tt)*] [$($generics:tt)*]) => {};
-    (@each [$($Rule:tt)*] [$($generics:tt)*] $name:expr, |$rule:ident| $states:expr $(, $at_rest:expr)?) => {
+    (
+        @each [$($Rule:tt)*] [$($generics:tt)*]
+        $name:expr, |$rule:ident| $states:expr $(, $at_rest:expr)?
+    ) => {
         impl<$($generics)*> $crate::Rule for $($Rule)* {
             const NAME: &'static str = $name;
 

@@ -27,8 +27,8 @@ fn table() -> Param<f32> {
     })
 }
 
-/// With the list of rows and without it, each step is the same, bit for bit: also after a state is loaded, a step of all
-/// rows, a sum of two sweeps, a scaled gradient, and with clipping.
+/// With the list of rows and without it, each step is the same, bit for bit: also after a state is loaded, a step of
+/// all rows, a sum of two sweeps, a scaled gradient, and with clipping.
 fn same_with_and_without<R: Rule>(new: impl Fn() -> Optimizer<R>) {
     let (mut fast, mut slow) = (table(), table());
     let (mut of_fast, mut of_slow) = (new().clip_norm(4.0), new().clip_norm(4.0));

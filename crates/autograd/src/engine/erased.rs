@@ -1,13 +1,16 @@
 //! Operations without their types, as a tape keeps them.
 //!
-//! This file, `tape.rs` and `var.rs` import each other, and must: a tape keeps operations, one of an operation's sweeps
-//! records variables, and a variable is a handle of its tape.
+//! This file, `operation.rs`, `tape.rs` and `var.rs` import each other, and must: a tape keeps operations, an operation
+//! says how it loses its type, one of its sweeps records variables, and a variable is a handle of its tape.
+
+use std::marker::PhantomData;
 
 use crate::engine::dual_value::DualValue;
 use crate::engine::operation::{Jvp, Operation, Vjp};
 use crate::engine::tensor::Tensor;
 use crate::engine::value::Value;
 use crate::engine::var::Var;
+use crate::scalar::Choice;
 use crate::view::{Output, View};
 use crate::{Float, Shape};
 
@@ -56,7 +59,7 @@ pub(crate) type Erased<T> = dyn AnyOperation<T>;
 /// Generic code is compiled where its types are known, which is the program that uses it: each program would compile
 /// the rules of all operations again, for ten seconds and more. The functions are not generic, so what they lead to
 /// is compiled here, once.
-pub trait CompiledHere: Sized {
+pub(crate) trait CompiledHere: Sized {
     fn erase_f32(operation: &mut Self) -> &mut Erased<f32>;
     fn erase_f64(operation: &mut Self) -> &mut Erased<f64>;
     /// [`Operation::forward`]
@@ -64,12 +67,46 @@ pub trait CompiledHere: Sized {
     fn forward_f64(operation: &Self, inputs: &[View<'_, f64>], output: Output<'_, f64>);
 }
 
+struct Erase<'a, O>(&'a mut O);
+
+impl<'a, O: CompiledHere> Choice for Erase<'a, O> {
+    type Of<T: Float> = &'a mut Erased<T>;
+    fn f32(self) -> &'a mut Erased<f32> {
+        O::erase_f32(self.0)
+    }
+    fn f64(self) -> &'a mut Erased<f64> {
+        O::erase_f64(self.0)
+    }
+}
+
+/// [`Operation::erase`] of an operation that is compiled here.
+pub(crate) fn erase<T: Float, O: CompiledHere>(operation: &mut O) -> &mut Erased<T> {
+    T::choose(Erase(operation))
+}
+
+struct Forward<O>(PhantomData<O>);
+
+impl<O: CompiledHere> Choice for Forward<O> {
+    type Of<T: Float> = fn(&O, &[View<'_, T>], Output<'_, T>);
+    fn f32(self) -> Self::Of<f32> {
+        O::forward_f32
+    }
+    fn f64(self) -> Self::Of<f64> {
+        O::forward_f64
+    }
+}
+
+/// [`Operation::forward`] of an operation that is compiled here.
+pub(crate) fn forward<T: Float, O: CompiledHere>(operation: &O, inputs: &[View<'_, T>], output: Output<'_, T>) {
+    T::choose(Forward(PhantomData))(operation, inputs, output);
+}
+
 /// An operation that is [`CompiledHere`], though its type does not say so itself.
 pub(crate) struct Here<O>(pub(crate) O);
 
 impl<T: Float, O: Operation<T> + CompiledHere> Operation<T> for Here<O> {
     fn erase(&mut self) -> &mut Erased<T> {
-        T::erase(&mut self.0)
+        erase(&mut self.0)
     }
     fn name(&self) -> &'static str {
         self.0.name()
@@ -78,7 +115,7 @@ impl<T: Float, O: Operation<T> + CompiledHere> Operation<T> for Here<O> {
         self.0.shape(inputs)
     }
     fn forward(&self, inputs: &[View<'_, T>], output: Output<'_, T>) {
-        T::forward(&self.0, inputs, output);
+        forward(&self.0, inputs, output);
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         self.0.vjp(cx);
@@ -88,11 +125,12 @@ impl<T: Float, O: Operation<T> + CompiledHere> Operation<T> for Here<O> {
     }
 }
 
-/// Implements [`CompiledHere`] for an operation; `@erase T` stands in its `impl<T: Float> Operation<T>` and leads there.
+/// Implements [`CompiledHere`] for an operation; `@erase T` stands in its `impl<T: Float> Operation<T>` and leads
+/// there.
 macro_rules! compiled_here {
     (@erase $T:ident) => {
         fn erase(&mut self) -> &mut $crate::engine::erased::Erased<$T> {
-            <$T as $crate::scalar::Element>::erase(self)
+            $crate::engine::erased::erase(self)
         }
     };
     (@functions $Operation:ty) => {

@@ -152,7 +152,8 @@ impl<T: Float> Pool<T> {
 
     /// The padded numbers of a kept block.
     pub(crate) fn kept(&self, kept: Kept) -> &[T] {
-        // SAFETY: nobody writes to a kept block but through `kept_mut` and `kept_rows_mut`, which borrow the pool mutably.
+        // SAFETY: nobody writes to a kept block but through `kept_mut` and `kept_rows_mut`, which borrow the pool
+        // mutably.
         unsafe { self.blocks.borrow()[kept.0 as usize].block.read() }
     }
 
@@ -202,8 +203,8 @@ impl<T: Float> Drop for Pool<T> {
     }
 }
 
-// SAFETY: a pool owns its blocks: the raw pointers in `blocks` and `clean` point into its own arena, or to blocks of few
-// rows, which are its own too.
+// SAFETY: a pool owns its blocks: the raw pointers in `blocks` and `clean` point into its own arena, or to blocks of
+// few rows, which are its own too.
 unsafe impl<T: Float> Send for Pool<T> {}
 
 /// A block that outlives its slot.

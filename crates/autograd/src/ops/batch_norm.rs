@@ -212,8 +212,8 @@ impl<'t, T: Float> Var<'t, T> {
 
     /// [`batch_norm_affine`](Self::batch_norm_affine), then [`relu`](Self::relu) and perhaps
     /// [`max_pool2d`](Self::max_pool2d), as one operation. It gives the same numbers as the three, in a fraction of the
-    /// time: the normalised images are not written to memory, neither forward nor when gradients are computed. (They are
-    /// where gradients are recorded, and for images of less than 16 numbers.)
+    /// time: the normalised images are not written to memory, neither forward nor when gradients are computed. (They
+    /// are where gradients are recorded, and for images of less than 16 numbers.)
     ///
     /// # Panics
     /// As the three would.

@@ -13,7 +13,7 @@
 //! operators apply them.
 
 use crate::calculus::Rule;
-use crate::engine::erased::{CompiledHere, Erased, Here};
+use crate::engine::erased::{self, CompiledHere, Erased, Here};
 use crate::engine::tensor::Sweep;
 use crate::kernels::threads::{GRAIN, split};
 use crate::shape::{Offsets, broadcast_shape, broadcast_strides, join_axes};
@@ -204,7 +204,7 @@ impl<T: Float> Tape<T> {
         let (input, node) = (x[0].index(), self.nodes().node(x[0].index()));
         let (numbers, shape) = (self.nodes().alloc(node.value.padded().len()), node.value.shape());
         let operation = Elementwise(rule);
-        T::forward(&operation, &[node.value; N], Output::new(numbers, shape));
+        erased::forward(&operation, &[node.value; N], Output::new(numbers, shape));
         self.push(Here(operation), node.differentiated.then(|| self.nodes().inputs([input])), numbers, shape)
     }
 }

@@ -6,9 +6,9 @@ use crate::shape::count;
 use crate::{Float, Operation, Tape, Var, View};
 
 impl<T: Float> Tape<T> {
-    /// Like [`apply`](Self::apply), for an operation that also computes `kept` arrays and keeps them for its rule, which
-    /// finds them after its inputs. They have the shape of the output, unless another is given. `run` is given the
-    /// inputs and the slices to write: the output and then the `kept` arrays.
+    /// Like [`apply`](Self::apply), for an operation that also computes `kept` arrays and keeps them for its rule,
+    /// which finds them after its inputs. They have the shape of the output, unless another is given. `run` is given
+    /// the inputs and the slices to write: the output and then the `kept` arrays.
     #[track_caller]
     pub(crate) fn apply_keeping<'t, O: Operation<T>>(
         &'t self,

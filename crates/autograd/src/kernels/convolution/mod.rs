@@ -2,12 +2,13 @@
 //!
 //! The three are one trilinear form, `Σ x[n, c, y·stride + i·dilation − padding, …] · w[o, c, i, j] · g[n, o, y, …]`,
 //! with one of its three factors left out: `forward` without g, `by_input` without x, `by_weight` without w. Each image
-//! is copied once into a buffer with zeros around it (`padded.rs`); then `windows.rs` computes numbers that belong to
-//! windows, and `weights.rs` those that belong to the weight. The lanes of their tiles are places or outputs
-//! (`outer.rs`), depending on which there are enough of.
+//! is copied once into a buffer with zeros around it (`padded.rs`); then `windows.rs` computes, by a plan (`plan.rs`),
+//! numbers that belong to windows, and `weights.rs` those that belong to the weight. The lanes of their tiles are
+//! places or outputs (`outer.rs`), depending on which there are enough of.
 
 mod outer;
 mod padded;
+mod plan;
 mod weights;
 mod windows;
 
@@ -112,13 +113,26 @@ const fn tile_height(outputs: usize, bytes: usize) -> usize {
     }
 }
 
+/// Numbers of a column that lie side by side and belong to a tile together, where the lanes are outputs.
+const QUAD: usize = 4;
+
+/// How many of them a tile has there, given how many bytes a register holds.
+const fn quads(bytes: usize) -> usize {
+    if bytes == 64 { 3 } else { 1 }
+}
+
+/// How many outputs a tile of places has there, given the lanes of a register.
+const fn lanes_width(lanes: usize) -> usize {
+    2 * lanes
+}
+
 /// Runs a function that is generic over lane, lanes of a register, and outputs of a tile, compiled for the instruction
 /// set of this processor.
 macro_rules! tiled {
     ($t:ident, $outputs:expr, $function:ident($($argument:expr),* $(,)?)) => {
         crate::kernels::simd::dispatch!(MODE, BYTES => {
             const LANES: usize = BYTES / size_of::<$t>();
-            match super::tile_height($outputs, BYTES) {
+            match crate::kernels::convolution::tile_height($outputs, BYTES) {
                 1 => $function::<Lane<$t, MODE>, LANES, 1>($($argument),*),
                 8 if const { BYTES == 64 } => $function::<Lane<$t, MODE>, LANES, 8>($($argument),*),
                 _ => $function::<Lane<$t, MODE>, LANES, 4>($($argument),*),
@@ -133,7 +147,7 @@ macro_rules! by_outputs {
     ($t:ident, $function:ident($($argument:expr),* $(,)?)) => {
         crate::kernels::simd::dispatch!(MODE, BYTES => {
             const LANES: usize = BYTES / size_of::<$t>();
-            const QUADS: usize = crate::kernels::convolution::outer::quads(BYTES);
+            const QUADS: usize = crate::kernels::convolution::quads(BYTES);
             $function::<Lane<$t, MODE>, LANES, QUADS>($($argument),*)
         })
     };
@@ -141,7 +155,7 @@ macro_rules! by_outputs {
     ($t:ident, $outputs:expr, $function:ident($($argument:expr),* $(,)?)) => {
         crate::kernels::simd::dispatch!(MODE, BYTES => {
             const LANES: usize = BYTES / size_of::<$t>();
-            const QUADS: usize = crate::kernels::convolution::outer::quads(BYTES);
+            const QUADS: usize = crate::kernels::convolution::quads(BYTES);
             if $outputs <= LANES {
                 $function::<Lane<$t, MODE>, LANES, QUADS, 1>($($argument),*)
             } else {

@@ -4,27 +4,15 @@
 //! places for its lanes. And sums over places, as the gradient by the weight has them, would have to be added up across
 //! the lanes. Here a tile is some places (or some numbers of a kernel) by two vectors of outputs. Each step adds the
 //! product of a column and a row to it, as in the usual kernel of a matrix product. The columns are read through a list
-//! of places, so no matrix of windows is written. Four numbers of a column lie side by side: places of a row of an image
-//! or, for the gradient by the weight, channels of a place (`padded.rs`).
+//! of places, so no matrix of windows is written. Four numbers of a column lie side by side: places of a row of an
+//! image or, for the gradient by the weight, channels of a place (`padded.rs`).
 
-use super::windows::Plan;
+use super::plan::Plan;
+use super::{QUAD, lanes_width};
 use crate::kernels::lane::AnyLane;
 
 /// Vectors of outputs in a tile of places.
-const VECTORS: usize = 2;
-
-/// Numbers that lie side by side and belong to a tile together.
-pub(super) const QUAD: usize = 4;
-
-/// Quads of a tile, given how many bytes a register holds.
-pub(super) const fn quads(bytes: usize) -> usize {
-    if bytes == 64 { 3 } else { 1 }
-}
-
-/// Outputs of a tile of places, given the lanes of a register.
-pub(super) const fn width(lanes: usize) -> usize {
-    VECTORS * lanes
-}
+const VECTORS: usize = lanes_width(1);
 
 /// `Σᵢ x[atᵢ + quads[q] + k] · rows[i]` for Q quads of numbers.
 #[inline(always)]
@@ -70,7 +58,7 @@ pub(super) fn images<L: AnyLane, const W: usize, const Q: usize>(
     output: &mut [L::T],
 ) {
     let Plan { padded, groups, of_group: [channels, outputs], plane, row, .. } = plan;
-    let (width, of_image, count) = (width(W), groups * outputs * plane, buffers.len() / buffer);
+    let (width, of_image, count) = (lanes_width(W), groups * outputs * plane, buffers.len() / buffer);
     let tiles = outputs.div_ceil(width);
     for pass in &plan.passes {
         let ([down, across], step) = (pass.windows, pass.step);

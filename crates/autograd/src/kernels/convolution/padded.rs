@@ -9,8 +9,8 @@
 //! Windows that are `stride` apart would skip numbers. The image is therefore stored as `stride` × `stride` phases:
 //! planes of the numbers whose rows and columns have one remainder each.
 //!
-//! The channels lie behind each other as planes or, for the gradient by the weight whose lanes are outputs, side by side
-//! at each place (see `outer.rs`).
+//! The channels lie behind each other as planes or, for the gradient by the weight whose lanes are outputs, side by
+//! side at each place (see `outer.rs`).
 
 use super::Sizes;
 use crate::kernels::copy::copy;

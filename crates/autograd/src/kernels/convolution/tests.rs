@@ -57,7 +57,8 @@ proptest! {
             let [x, g] = s.of_image();
             let (x, w, g) = (whole(s.images * x, 1), whole(s.weight(), 2), whole(s.images * g, 3));
             let (fast, slow) = with_threads(threads, || all(&s, &x, &w, &g));
-            for (what, (fast, slow)) in ["forward", "by input", "by weight", "by bias"].iter().zip(fast.iter().zip(&slow)) {
+            let what = ["forward", "by input", "by weight", "by bias"];
+            for (what, (fast, slow)) in what.iter().zip(fast.iter().zip(&slow)) {
                 prop_assert!(fast == slow, "{what} {s:?}");
             }
         }

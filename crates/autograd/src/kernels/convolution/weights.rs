@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::outer;
 use super::padded::Padded;
-use super::{CACHE, GRAIN, LANES, PIECE, Sizes, by_outputs, register, tile_height, tiled};
+use super::{CACHE, GRAIN, LANES, PIECE, QUAD, Sizes, by_outputs, register, tile_height, tiled};
 use crate::kernels::copy::copy;
 use crate::kernels::lane::{AnyLane, Lane};
 use crate::kernels::reduce::sum_slice;
@@ -52,7 +52,7 @@ struct Quad {
     /// how many there are
     count: usize,
     /// which numbers of an output's weight they are
-    numbers: [usize; outer::QUAD],
+    numbers: [usize; QUAD],
 }
 
 /// The numbers of a window in the order in which they lie.
@@ -62,11 +62,11 @@ fn quads(taps: &[usize]) -> Vec<Quad> {
     let mut quads: Vec<Quad> = Vec::new();
     for (tap, number) in order {
         match quads.last_mut() {
-            Some(quad) if quad.count < outer::QUAD && tap == quad.start + quad.count => {
+            Some(quad) if quad.count < QUAD && tap == quad.start + quad.count => {
                 quad.numbers[quad.count] = number;
                 quad.count += 1;
             }
-            _ => quads.push(Quad { start: tap, count: 1, numbers: [number; outer::QUAD] }),
+            _ => quads.push(Quad { start: tap, count: 1, numbers: [number; QUAD] }),
         }
     }
     quads

@@ -1,7 +1,7 @@
 //! The loops of normalisation: of channels over planes (`channels.rs`), and of rows (`rows.rs`).
 //!
-//! Sums are added up in lanes, at most [`DEEP`] numbers each, then in `f64`, in an order that the number of threads does
-//! not change. So they are accurate, and no result depends on the number of threads.
+//! Sums are added up in lanes, at most [`DEEP`] numbers each, then in `f64`, in an order that the number of threads
+//! does not change. So they are accurate, and no result depends on the number of threads.
 
 mod channels;
 mod rows;
