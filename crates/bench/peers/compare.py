@@ -43,11 +43,11 @@ TARGETS = [
     ("infer_b1", OURS, 1.2, TORCH + JAX + RUST),
     ("infer_b128", OURS, 1.2, TORCH + JAX + RUST),
     ("adamw", OURS, 1.0, TORCH),
-    ("cnn", OURS, 2.0, TORCH + JAX),
-    ("gru", OURS, 1.2, TORCH + JAX),
-    ("transformer", OURS, 1.2, TORCH + JAX),
-    ("embedding", OURS, 1.0, TORCH + JAX),
-    ("table", OURS, 1.2, TORCH + JAX),
+    ("cnn", OURS, 2.0, TORCH + JAX + RUST),
+    ("gru", OURS, 1.2, TORCH + JAX + RUST),
+    ("transformer", OURS, 1.2, TORCH + JAX + RUST),
+    ("embedding", OURS, 1.0, TORCH + JAX + RUST),
+    ("table", OURS, 1.2, TORCH + JAX + RUST),
 ]
 # a run that takes longer (in seconds) hangs
 TIMEOUT = 900
