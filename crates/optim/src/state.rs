@@ -181,7 +181,8 @@ impl<T: Float> Slot<T> {
         }
     }
 
-    /// Returns the rows that a step has to look at, given those that may have a gradient; `None` if all may.
+    /// Returns which rows a step has to look at. `given` are those that may have a gradient other than 0; it is `None`
+    /// if all rows may.
     pub(crate) fn rows_to_step(&mut self, given: Option<&[usize]>, at_rest: AtRest, lazy: bool) -> Extent {
         match (given, at_rest) {
             (None, _) | (_, AtRest::Moves) => {
