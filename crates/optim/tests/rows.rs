@@ -136,8 +136,7 @@ fn rows_of_a_reshaped_table_are_rows_of_another_array() {
     let mut table = Param::<f32>::zeros(&[4, 2048]);
     for (rows, row) in [(2048, 2047), (2048, 1), (4096, 0)] {
         let width = 4 * 2048 / rows;
-        let (_, mut grads) =
-            tape.gradients(|t| t.param(&table).reshape([rows, width]).index_select(0, &[row]).sum());
+        let (_, mut grads) = tape.gradients(|t| t.param(&table).reshape([rows, width]).index_select(0, &[row]).sum());
         assert_eq!(grads.rows(&table), None);
         grads.scale(2.0);
         assert_eq!(grads.wrt(&table).sum(), 2.0 * width as f32);
