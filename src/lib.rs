@@ -9,6 +9,7 @@
 //! | [`gradus_optim`] | optimizers, schedules, plain minimization |
 //! | [`gradus_data`] | embedded data sets, readers, batches |
 //! | [`gradus_train`] | training loops, metrics, saved models |
+//! | [`gradus_explorer`] | a page that steps through a program, forward and backward |
 //! | [`gradus_viz`] | plots of schedules, descents and training runs, as SVG |
 //!
 //! ```
@@ -25,6 +26,7 @@ pub use gradus_autograd::*;
 pub use gradus_derive::Module;
 
 pub use gradus_data as data;
+pub use gradus_explorer as explorer;
 pub use gradus_nn as nn;
 pub use gradus_optim as optim;
 pub use gradus_train as train;
@@ -34,8 +36,9 @@ pub use gradus_viz as viz;
 pub mod prelude {
     pub use gradus_autograd::{
         Buffer, Float, Gradients, IntoVar, Operation, Output, Param, Shape, Tape, Tensor, Var, View, Vjp, concat,
-        fused, grad, gradcheck, hessian, kept, stack, value_and_grad, where_,
+        explain, fused, grad, gradcheck, hessian, kept, stack, value_and_grad, where_,
     };
+    pub use gradus_explorer::{SaveHtml, Story};
     pub use gradus_nn::{
         Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Forward, Gru, Init, LayerNorm, Linear,
         MaxPool2d, Mlp, Perceptron, Reduction, Sequential, Standardize, Summarize, lambda, loss, predict,
@@ -81,6 +84,11 @@ struct Data;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/training.md")]
 struct Training;
+
+/// The examples of the chapter on looking at gradients.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/explorer.md")]
+struct Explorer;
 
 /// The examples of the guide to saving.
 #[cfg(doctest)]

@@ -86,11 +86,80 @@ fn numbers_that_are_not_finite_survive_the_json() {
 #[test]
 fn large_arrays_are_summed_up() {
     let tape = Tape::new();
-    let x = tape.var(Array1::linspace(-1.0f32, 1.0, 1001));
+    let x = tape.var(Array1::linspace(-1.0f32, 1.0, 2001));
     let trace = explain(x.square().sum());
     let square = &trace.steps[1];
     assert_eq!((square.value.data.as_ref(), square.inputs[0].derivative.as_ref()), (None, None));
     assert_eq!((square.value.min, square.value.max), (Some(0.0), Some(1.0)));
     assert_eq!(trace.steps[0].gradient.as_ref().unwrap().max, Some(2.0));
     assert!(trace.to_string().contains("0…1 mean"), "{trace}");
+    let blocks = trace.steps[0].value.blocks.as_ref().unwrap();
+    assert_eq!((blocks.rows, blocks.columns, blocks.means.len()), (1, 32, 32));
+    assert!((blocks.means[0] + 31.0 / 32.0).abs() < 2e-3 && blocks.means.is_sorted(), "{blocks:?}");
+}
+
+/// Each slope is the cost along one number: at the number itself it is the cost, and its gradient is the swept one.
+#[test]
+fn slopes_are_those_of_the_cost() {
+    let tape = Tape::<f64>::mathematics();
+    let (w, x) = (tape.var([0.5, -2.0]).named("w"), tape.var(3.0));
+    let cost = ((w * x).tanh() + w.square()).sum();
+    let trace = explain(cost);
+    let swept = cost.backward();
+    let places: Vec<(u32, usize)> = trace.slopes.iter().map(|slope| (slope.step, slope.entry)).collect();
+    assert_eq!(places, [(0, 0), (0, 1), (1, 0)]);
+    for (slope, gradient) in trace.slopes.iter().zip(swept.wrt(w).iter().chain(swept.wrt(x).iter())) {
+        assert_eq!(slope.gradient, *gradient);
+        assert!((slope.difference - gradient).abs() < 1e-7, "{slope:?}");
+        let middle = slope.at.len() / 2;
+        assert_eq!((slope.at[middle], slope.costs[middle]), (slope.value, cost.item()));
+    }
+    let w_first = &trace.slopes[0];
+    let by_hand = |w: f64| (w * 3.0).tanh() + w * w + (-6.0f64).tanh() + 4.0;
+    assert!(w_first.at.iter().zip(&w_first.costs).all(|(&w, cost)| (by_hand(w) - cost).abs() < 1e-12));
+    assert_eq!((w_first.at[0], w_first.at[40]), (-0.5, 1.5));
+}
+
+/// A large tape has no slopes rather than slopes that take minutes; of a large leaf, the steepest numbers are moved.
+#[test]
+fn few_numbers_are_moved() {
+    let tape = Tape::<f64>::mathematics();
+    let x = tape.var(Array1::from_iter((0..100).map(f64::from)));
+    let trace = explain(x.square().sum());
+    assert_eq!(trace.slopes.iter().map(|slope| slope.entry).collect::<Vec<_>>(), [96, 97, 98, 99]);
+    let tape = Tape::new();
+    let large = explain(tape.var(Array1::<f32>::zeros(10_000_000)).sum());
+    assert!(large.slopes.is_empty());
+}
+
+#[test]
+fn steps_nearest_to_the_cost_can_be_kept_alone() {
+    let tape = Tape::<f64>::mathematics();
+    let (a, b) = (tape.var(2.0), tape.var(3.0));
+    let trace = explain((a * b).square()).nearest(3);
+    assert_eq!(trace.steps.iter().map(|step| step.step).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!((trace.left_out, trace.slopes.len(), trace.slopes[0].step), (1, 1, 1));
+}
+
+#[test]
+fn names_stand_in_tables_and_messages() {
+    let tape = Tape::new();
+    let rate = tape.var([1.0, 2.0]).named("rate");
+    let table = explain(rate.square().named("power").sum()).to_string();
+    assert!(table.contains(" rate ") && table.contains(" power "), "{table}");
+    tape.detect_anomaly();
+    let caught =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (rate - 3.0).named("below").ln().sum().item()));
+    let message = *caught.unwrap_err().downcast::<String>().unwrap();
+    assert!(message.contains("operand 0 is `below`"), "{message}");
+}
+
+/// What an operation keeps for its own use is no step of the reader's program.
+#[test]
+fn arrays_that_operations_keep_are_not_steps() {
+    let tape = Tape::new();
+    let x = tape.var(ndarray::Array4::from_shape_fn([1, 1, 4, 4], |(_, _, i, j)| (i * 4 + j) as f32));
+    let trace = explain(x.max_pool2d(gradus::Pooling::new([2, 2])).sum());
+    assert_eq!(trace.steps.iter().map(|step| &*step.operation).collect::<Vec<_>>(), ["leaf", "max_pool2d", "sum"]);
+    assert_eq!(trace.steps[1].inputs.len(), 1);
 }

@@ -3,6 +3,7 @@
 use ndarray::{ArrayBase, Data, Dimension};
 
 use crate::Float;
+use crate::kernels::threads::{GRAIN, split};
 use crate::shape::Shape;
 
 /// A value with a shape and numbers: an `ndarray` array or view, owned or borrowed, a `Vec`, an array, a number.
@@ -25,13 +26,19 @@ pub trait IntoArray<T: Float> {
     fn write(&self, out: &mut [T]);
 }
 
+/// Copies a batch onto the tape, a long one on several threads.
+fn copy<T: Float>(numbers: &[T], out: &mut [T]) {
+    assert_eq!(numbers.len(), out.len());
+    split(out, GRAIN, |start, out| out.copy_from_slice(&numbers[start..start + out.len()]));
+}
+
 impl<T: Float, S: Data<Elem = T>, D: Dimension> IntoArray<T> for &ArrayBase<S, D> {
     fn shape(&self) -> Shape {
         Shape::from_slice(self.raw_dim().slice())
     }
     fn write(&self, out: &mut [T]) {
         match self.as_slice() {
-            Some(numbers) => out.copy_from_slice(numbers),
+            Some(numbers) => copy(numbers, out),
             None => out.iter_mut().zip(self.iter()).for_each(|(out, &x)| *out = x),
         }
     }
@@ -69,7 +76,7 @@ impl<T: Float> IntoArray<T> for &[T] {
         [self.len()].as_slice().into()
     }
     fn write(&self, out: &mut [T]) {
-        out.copy_from_slice(self);
+        copy(self, out);
     }
 }
 

@@ -78,8 +78,10 @@ pub use shape::Shape;
 pub use stream::Stream;
 pub use tools::checkpoint::Part;
 pub use tools::derivatives::{grad, hessian, hvp, jacobian, jvp, per_example_gradients, value_and_grad, vjp};
-pub use tools::explain::{Input, Numbers, Step, Trace, explain};
+pub use tools::explain::explain;
 pub use tools::gradcheck::{GradCheckError, gradcheck};
+pub use tools::slopes::Slope;
+pub use tools::trace::{Blocks, Input, Numbers, Step, Trace};
 pub use view::{Output, View};
 
 /// The elementwise operations as functions, for calls such as `.map(tanh)`.

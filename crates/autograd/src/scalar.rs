@@ -44,6 +44,8 @@ pub trait Float:
 {
     /// `"f32"` or `"f64"`.
     const NAME: &'static str;
+    /// The distance from 1 to the next larger number.
+    const EPSILON: f64;
     /// The number nearest to `value`.
     fn from_f64(value: f64) -> Self;
     /// The same number with the precision of `f64`.
@@ -95,6 +97,7 @@ macro_rules! float {
     ($t:ident, $variant:ident, $kernels:path) => {
         impl Float for $t {
             const NAME: &'static str = stringify!($t);
+            const EPSILON: f64 = $t::EPSILON as f64;
             #[inline]
             fn from_f64(value: f64) -> Self {
                 value as $t

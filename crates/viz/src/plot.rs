@@ -137,6 +137,12 @@ impl Plot {
         write_atomically(path.as_ref(), self.svg().as_bytes())
     }
 
+    /// Shows the picture in a Rust notebook: [evcxr](https://github.com/evcxr/evcxr) calls this for the value of a
+    /// cell.
+    pub fn evcxr_display(&self) {
+        println!("EVCXR_BEGIN_CONTENT text/html\n{}\nEVCXR_END_CONTENT", self.svg());
+    }
+
     fn draw(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) {
         // writing to a string cannot fail
         self.try_draw(area).expect("plots are drawn into memory");

@@ -6,6 +6,9 @@ use super::{Dual, Num, Real};
 pub trait Expression<const N: usize>: Copy + Send + Sync + 'static {
     /// The name of the expression in messages.
     const NAME: &'static str;
+    /// The attributes of the function in the source, such as its documentation, as they are written.
+    #[doc(hidden)]
+    const DOC: &'static [&'static str] = &[];
     /// Whether the crate that contains the expression is compiled with optimisation.
     const OPTIMISED: bool;
     /// Computes the expression. It must be `#[inline(always)]`, or loops over it will not vectorise.

@@ -73,6 +73,8 @@ pub struct Num<K>(pub K);
 pub trait Rule<const N: usize>: Copy + Send + Sync + 'static {
     /// The name of the function in messages.
     const NAME: &'static str;
+    /// The documentation of the function: the first paragraph has the formula and the derivative.
+    const DOC: &'static str;
     /// The largest |x| for which the polynomials that `value` calls keep their accuracy.
     const LIMIT: f64 = f64::INFINITY;
     /// `y = f(x)`

@@ -20,6 +20,10 @@ use crate::{Float, Shape};
 pub trait AnyOperation<T: Float>: Send {
     /// [`Operation::name`], as a method with another name
     fn title(&self) -> &'static str;
+    /// [`Operation::formula`]
+    fn about(&self) -> &'static str;
+    /// [`Operation::forward`]
+    fn run(&self, inputs: &[View<'_, T>], output: Output<'_, T>);
     #[cfg(test)]
     fn type_name(&self) -> &'static str {
         std::any::type_name::<Self>()
@@ -33,6 +37,12 @@ pub trait AnyOperation<T: Float>: Send {
 impl<T: Float, O: Operation<T>> AnyOperation<T> for O {
     fn title(&self) -> &'static str {
         self.name()
+    }
+    fn about(&self) -> &'static str {
+        self.formula()
+    }
+    fn run(&self, inputs: &[View<'_, T>], output: Output<'_, T>) {
+        self.forward(inputs, output);
     }
     fn vjp_values<'s>(&self, cx: &Vjp<'_, T, Value<'s, T>>) {
         self.vjp(cx);
@@ -110,6 +120,9 @@ impl<T: Float, O: Operation<T> + CompiledHere> Operation<T> for Here<O> {
     }
     fn name(&self) -> &'static str {
         self.0.name()
+    }
+    fn formula(&self) -> &'static str {
+        self.0.formula()
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         self.0.shape(inputs)

@@ -49,6 +49,10 @@ use crate::view::{Output, View};
 pub trait Operation<T: Float>: Sized + Send + 'static {
     /// The name of the operation in messages.
     fn name(&self) -> &'static str;
+    /// The formula and its derivative for people, each in backquotes: [`explain`](crate::explain) shows them.
+    fn formula(&self) -> &'static str {
+        ""
+    }
     /// Returns the shape of the output for inputs of these shapes. If they do not fit, returns a sentence that names
     /// the shapes and says why.
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String>;

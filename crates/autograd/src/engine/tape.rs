@@ -85,6 +85,10 @@ pub struct Tape<T: Float = f32> {
     detects: Cell<Detect>,
     /// the paths of the parameters of the last few models, for messages
     names: RefCell<Vec<HashMap<ParamId, String>>>,
+    /// the arrays that operations kept for their rules, which a reader of the tape did not write
+    held: RefCell<Vec<u32>>,
+    /// the names of variables, by their nodes
+    named: RefCell<HashMap<u32, String>>,
 }
 
 impl<T: Float> std::fmt::Debug for Tape<T> {
@@ -116,6 +120,8 @@ impl<T: Float> Tape<T> {
             workspaces: Workspaces::new(),
             detects: Cell::new(Detect::Off),
             names: RefCell::default(),
+            held: RefCell::default(),
+            named: RefCell::default(),
         }
     }
 
@@ -165,6 +171,8 @@ impl<T: Float> Tape<T> {
         self.leaves.get_mut().clear();
         self.kept.get_mut().clear();
         self.updates.get_mut().clear();
+        self.held.get_mut().clear();
+        self.named.get_mut().clear();
         self.generation = next_generation();
         self.stream.step += 1;
         *self.rng.get_mut() = None;
@@ -390,6 +398,14 @@ impl<T: Float> Tape<T> {
     }
     pub(crate) fn names(&self) -> &RefCell<Vec<HashMap<ParamId, String>>> {
         &self.names
+    }
+    /// The arrays that operations kept for their rules.
+    pub(crate) fn held(&self) -> &RefCell<Vec<u32>> {
+        &self.held
+    }
+    /// The names that variables were given.
+    pub(crate) fn named(&self) -> &RefCell<HashMap<u32, String>> {
+        &self.named
     }
     pub(crate) fn nodes(&self) -> &Nodes<T> {
         &self.nodes

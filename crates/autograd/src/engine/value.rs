@@ -57,7 +57,7 @@ impl<'s, T: Float> Value<'s, T> {
 
     /// A new array in a block of the pool; `fill` writes the block, padding included.
     #[inline]
-    pub(super) fn fresh(shape: &'s [usize], pool: &'s Pool<T>, fill: impl FnOnce(&mut [T])) -> Self {
+    pub(crate) fn fresh(shape: &'s [usize], pool: &'s Pool<T>, fill: impl FnOnce(&mut [T])) -> Self {
         let count = count(shape);
         let len = padded(count);
         let mut slot = pool.alloc(len);
@@ -281,8 +281,8 @@ impl<'s, T: Float> Value<'s, T> {
 /// The context of the sweep over values: the nodes of a tape, and the pool that its gradients are stored in.
 #[doc(hidden)]
 pub struct ValueContext<'s, T: Float> {
-    pub(super) nodes: &'s Frozen<'s, T>,
-    pub(super) pool: &'s Pool<T>,
+    pub(crate) nodes: &'s Frozen<'s, T>,
+    pub(crate) pool: &'s Pool<T>,
 }
 
 impl<T: Float> Clone for ValueContext<'_, T> {

@@ -112,6 +112,19 @@ impl<'t, T: Float> Var<'t, T> {
         self
     }
 
+    /// Gives the variable a name, for messages and for [`explain`](crate::explain).
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let w = tape.var(0.5).named("w");
+    /// let trace = gradus_autograd::explain(w.square());
+    /// assert_eq!(trace.steps[0].name.as_deref(), Some("w"));
+    /// ```
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.tape.named().borrow_mut().insert(self.index, name.into());
+        self
+    }
+
     /// The same numbers as a constant: no gradient flows back through it.
     ///
     /// ```

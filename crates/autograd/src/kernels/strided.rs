@@ -3,7 +3,8 @@
 use std::ops::AddAssign;
 
 use super::copy::copy;
-use crate::shape::{Offsets, join_axes};
+use super::threads::{GRAIN, split_by};
+use crate::shape::{Offsets, Shape, join_axes};
 
 /// Where the elements of an array of `shape` lie in another's storage: element `i` at `offset + Σ i·strides`.
 #[derive(Clone, Copy)]
@@ -26,7 +27,19 @@ impl Strided<'_> {
 }
 
 /// `out ← storage`, read through the strides. A stride of 0 repeats.
-pub(crate) fn read<T: Copy>(at: &Strided<'_>, storage: &[T], out: &mut [T]) {
+pub(crate) fn read<T: Copy + Send + Sync>(at: &Strided<'_>, storage: &[T], out: &mut [T]) {
+    let (Some(&first), Some(&stride)) = (at.shape.first(), at.strides.first()) else {
+        return read_rows(at, storage, out);
+    };
+    let slice = (out.len() / first.max(1)).max(1);
+    split_by(out, slice, GRAIN, |start, out| {
+        let shape: Shape = std::iter::once(out.len() / slice).chain(at.shape[1..].iter().copied()).collect();
+        let offset = (at.offset as isize + (start / slice) as isize * stride) as usize;
+        read_rows(&Strided { shape: &shape, offset, ..*at }, storage, out);
+    });
+}
+
+fn read_rows<T: Copy>(at: &Strided<'_>, storage: &[T], out: &mut [T]) {
     at.rows(|to, from, stride, length| match stride {
         _ if length == 0 => {}
         1 => copy(&storage[from..from + length], &mut out[to..to + length]),
@@ -50,4 +63,37 @@ pub(crate) fn add<T: Copy + AddAssign>(at: &Strided<'_>, x: &[T], storage: &mut 
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::threads::with_threads;
+
+    #[test]
+    fn a_copy_is_the_same_in_pieces() {
+        let storage: Vec<f32> = (0..200_000).map(|i| i as f32).collect();
+        // a transpose, a reversal, a repetition along each axis, and one axis alone
+        let cases: [(&[usize], &[isize], usize); 5] = [
+            (&[400, 500], &[1, 400], 0),
+            (&[500, 400], &[-400, 1], 199_600),
+            (&[3, 100_000], &[0, 2], 0),
+            (&[500, 3, 100], &[100, 0, 1], 7),
+            (&[100_000], &[2], 1),
+        ];
+        for (shape, strides, offset) in cases {
+            let at = Strided { shape, strides, offset };
+            let copied = |threads| {
+                let mut out = vec![0.0; shape.iter().product()];
+                with_threads(threads, || read(&at, &storage, &mut out));
+                out
+            };
+            let one = copied(1);
+            assert_eq!(one[one.len() - 1], {
+                let last = shape.iter().zip(strides).map(|(&n, &stride)| (n - 1) as isize * stride).sum::<isize>();
+                storage[(offset as isize + last) as usize]
+            });
+            assert!([2, 3, 7].iter().all(|&threads| copied(threads) == one), "{shape:?}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Sums, differences, products, quotients: between arrays, and with plain numbers. `operators.rs` applies them.
 
+use crate::calculus::Rule;
 use crate::ops::elementwise::{elementwise, forward};
 use crate::shape::broadcast_shape;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, View, Vjp};
@@ -19,15 +20,25 @@ elementwise! {
 
 // Operators with a number have rules of their own, so that a literal never becomes a leaf.
 elementwise! { operators
+    /// `y = x + c` for a plain number c, `dy/dx = 1`.
     add_number: AddNumber(x; number) -> y { value: x + number, linear: 1.0, check: (0.3) [-1.5, 2.0] }
+    /// `y = c · x` for a plain number c, `dy/dx = c`.
     mul_number: MulNumber(x; number) -> y { value: x * number, linear: number, check: (0.3) [-1.5, 2.0] }
+    /// `y = x / c` for a plain number c, `dy/dx = 1/c`.
     div_number: DivNumber(x; number) -> y { value: x / number, linear: 1.0 / number, check: (0.3) [-1.5, 2.0] }
+    /// `y = c − x` for a plain number c, `dy/dx = −1`.
     sub_from: SubFrom(x; number) -> y { value: number - x, linear: -1.0, check: (0.3) [-1.5, 2.0] }
+    /// `y = c / x` for a plain number c, `dy/dx = −y/x`.
     div_into: DivInto(x; number) -> y { value: number / x, derivative: -(y / x), check: (0.3) [-1.5, 2.0] }
+    /// `y = −x`, `dy/dx = −1`.
     negative: Neg(x) -> y { value: -x, linear: -1.0, check: [-1.5, 2.0] }
+    /// `y = a + b`, `∂y/∂a = 1`, `∂y/∂b = 1`.
     add: Add(a, b) -> y { value: a + b, derivative: a.literal(1.0); a.literal(1.0), check: [[1.5, 0.7], [-2.0, -1.3]] }
+    /// `y = a − b`, `∂y/∂a = 1`, `∂y/∂b = −1`.
     sub: Sub(a, b) -> y { value: a - b, derivative: a.literal(1.0); a.literal(-1.0), check: [[1.5, 0.7], [-2.0, -1.3]] }
+    /// `y = a · b`, `∂y/∂a = b`, `∂y/∂b = a`.
     mul: Mul(a, b) -> y { value: a * b, derivative: b; a, check: [[1.5, 0.7], [-2.0, -1.3]] }
+    /// `y = a / b`, `∂y/∂a = 1/b`, `∂y/∂b = −a/b²`.
     div: Div(a, b) -> y { value: a / b, derivative: 1 / b; -(a / (b * b)), check: [[1.5, 0.7], [-2.0, -1.3]] }
 }
 
@@ -38,6 +49,9 @@ macro_rules! between {
             crate::engine::erased::compiled_here!(@erase T);
             fn name(&self) -> &'static str {
                 $name
+            }
+            fn formula(&self) -> &'static str {
+                <$Type as Rule<2>>::DOC.trim()
             }
             fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
                 broadcast_shape(inputs[0], inputs[1])

@@ -19,9 +19,9 @@ pub enum NormThen {
     ReluMaxPool(Pooling),
 }
 
-/// Batch normalisation of each channel, which is axis 1. The inputs are x, its statistics (which are a function of x,
-/// kept for the rule) and, if it is affine, a weight and a bias for each channel. With windows behind it, there is also
-/// an array that says which number of its window each output is.
+/// `y = (x − mean) / √(variance + eps) · w + b`, with mean and variance of each channel, which is axis 1. The inputs
+/// are x, its statistics (which are a function of x, kept for the rule) and, if it is affine, a weight and a bias for
+/// each channel. With windows behind it, there is also an array that says which number of its window each output is.
 #[derive(Debug)]
 struct BatchNorm {
     eps: f64,
@@ -76,6 +76,9 @@ impl<T: Float> Operation<T> for BatchNorm {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "batch_norm"
+    }
+    fn formula(&self) -> &'static str {
+        "`y = (x − mean) / √(variance + eps) · w + b`, with mean and variance of each channel, which is axis 1."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(match self.then {

@@ -127,7 +127,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
-/// `y = a` where the condition is not 0, else `b`.
+/// `y = a` where the condition is not 0, else `y = b`. The gradient goes to the operand that was chosen.
 pub(crate) struct Where {}
 
 crate::engine::erased::compiled_here!(Where);
@@ -135,6 +135,9 @@ impl<T: Float> Operation<T> for Where {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "where"
+    }
+    fn formula(&self) -> &'static str {
+        "`y = a` where the condition is not 0, else `y = b`. The gradient goes to the operand that was chosen."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         broadcast_shape(inputs[0], inputs[1]).and_then(|shape| broadcast_shape(&shape, inputs[2]))

@@ -30,9 +30,12 @@ impl Default for Convolution {
     }
 }
 
-/// The trilinear form `F(x, w, g) = Σ x[n, c, …] · w[o, c, i, j] · g[n, o, h, w]`, with one of its factors left out:
-/// its derivative by that factor. Each of the three is linear in its two inputs, which stand in the order x, w, g, and
-/// its derivatives are the other two.
+/// The trilinear form `F = Σ x[n, c, …] · w[o, c, i, j] · g[n, o, h, w]`, with one of its factors left out: its
+/// derivative by that factor. Each of the three is linear in its two inputs, which stand in the order x, w, g, and
+/// its derivatives are the other two. Without g it is the convolution itself:
+///
+/// `y[n, o, h, w] = Σ x[n, c, …] · w[o, c, i, j]` over a window of x. The gradient of x is spread over the windows with
+/// the weight, and the gradient of the weight is the sum of all windows times the gradient.
 #[derive(Clone, Copy, Debug)]
 struct Convolve {
     sizes: Sizes,
@@ -70,6 +73,18 @@ impl<T: Float> Operation<T> for Convolve {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "conv2d"
+    }
+    fn formula(&self) -> &'static str {
+        match self.without {
+            Factor::G => {
+                "`y[n, o, h, w] = Σ x[n, c, …] · w[o, c, i, j]` over a window of x. The gradient of x is spread over the \
+                 windows with the weight, and the gradient of the weight is the sum of all windows times the gradient."
+            }
+            _ => {
+                "The trilinear form `F = Σ x[n, c, …] · w[o, c, i, j] · g[n, o, h, w]`, with one of its factors left \
+                 out: its derivative by that factor."
+            }
+        }
     }
     fn shape(&self, _: &[&[usize]]) -> Result<Shape, String> {
         Ok(Shape::from_slice(&self.shape_of(self.without)))

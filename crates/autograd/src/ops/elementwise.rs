@@ -20,10 +20,19 @@ use crate::shape::{Offsets, broadcast_shape, broadcast_strides, join_axes};
 use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, Value, Var, View, Vjp};
 
 macro_rules! elementwise {
-    (operators $($row:tt)*) => { $crate::ops::elementwise::elementwise!(@rules operators $($row)*); };
+    (operators $(
+        $(#[doc = $doc:literal])*
+        $name:ident: $Type:ident($($numbers:tt)*) -> $y:ident { $($row:tt)* }
+    )*) => {
+        $crate::ops::elementwise::elementwise! { @rules operators $(
+            $(#[doc = $doc])*
+            [$($doc)*] $name: $Type($($numbers)*) -> $y { $($row)* }
+        )* }
+    };
 
     (@rules $rows:ident $(
         $(#[$doc:meta])*
+        [$($text:literal)*]
         $name:ident: $Type:ident($x:ident $(, $other:ident)? $(; $($setting:ident),+)?) -> $y:ident {
             value: $value:expr,
             $kind:ident: $slope:expr $(; $other_slope:expr)?,
@@ -36,6 +45,7 @@ macro_rules! elementwise {
         pub(crate) struct $Type { $($(pub(crate) $setting: f64),+)? }
         impl $crate::calculus::Rule<{ [stringify!($x) $(, stringify!($other))?].len() }> for $Type {
             const NAME: &'static str = stringify!($name);
+            const DOC: &'static str = concat!($($text, "\n"),*);
             $(const LIMIT: f64 = $limit;)?
             #[inline(always)]
             fn value<K: $crate::calculus::Numeric>(
@@ -89,15 +99,15 @@ macro_rules! elementwise {
     };
 
     ($(
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])*
         $name:ident: $Type:ident($x:ident $(, $other:ident)? $(; $($setting:ident),+)?) -> $y:ident { $($row:tt)* }
     )*) => {
         $crate::ops::elementwise::elementwise! { @rules rows $(
             #[doc = concat!("The rule of [`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ").")]
-            $name: $Type($x $(, $other)? $(; $($setting),+)?) -> $y { $($row)* }
+            [$($doc)*] $name: $Type($x $(, $other)? $(; $($setting),+)?) -> $y { $($row)* }
         )* }
         $(impl<'t, T: $crate::Float> $crate::Var<'t, T> {
-            $(#[$doc])*
+            $(#[doc = $doc])*
             #[track_caller]
             pub fn $name(self $(, $other: impl $crate::IntoVar<'t, T>)? $($(, $setting: f64)+)?) -> Self {
                 let tape = self.tape();
@@ -170,6 +180,9 @@ impl<R: Row<N>, const N: usize> CompiledHere for Elementwise<R, N> {
 impl<T: Float, R: Rule<N>, const N: usize> Operation<T> for Elementwise<R, N> {
     fn name(&self) -> &'static str {
         R::NAME
+    }
+    fn formula(&self) -> &'static str {
+        R::DOC.split_once("\n\n").map_or(R::DOC, |(first, _)| first).trim()
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         inputs[1..].iter().try_fold(inputs[0].into(), |shape: Shape, other| broadcast_shape(&shape, other))

@@ -22,6 +22,9 @@ macro_rules! extremes {
             fn name(&self) -> &'static str {
                 $name
             }
+            fn formula(&self) -> &'static str {
+                "The extreme `y` of `x` over axes. All elements that tie share its gradient."
+            }
             fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
                 match self.axes.iter().find(|&&axis| inputs[0][axis] == 0) {
                     Some(axis) => Err(format!("axis {axis} of {:?} is empty, so it has no extreme", inputs[0])),
@@ -45,12 +48,16 @@ macro_rules! extremes {
 }
 extremes! {
     /// `y = max x` over `axes`, which keep size 1.
+    ///
+    /// The extreme `y` of `x` over axes. All elements that tie share its gradient.
     Amax "amax" max;
     /// `y = min x` over `axes`, which keep size 1.
+    ///
+    /// The extreme `y` of `x` over axes. All elements that tie share its gradient.
     Amin "amin" min;
 }
 
-/// 1 where x equals y or both are NaN, else 0; y broadcasts. Its derivative is 0 everywhere.
+/// 1 where x equals y or both are NaN, else 0. Its derivative is 0 everywhere. The operand y broadcasts.
 #[derive(Debug)]
 pub(crate) struct Ties {}
 
@@ -59,6 +66,9 @@ impl<T: Float> Operation<T> for Ties {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "ties"
+    }
+    fn formula(&self) -> &'static str {
+        "1 where x equals y or both are NaN, else 0. Its derivative is 0 everywhere."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(Shape::from_slice(inputs[0]))

@@ -77,6 +77,7 @@ macro_rules! fused {
             }
             impl $crate::Expression<{ [stringify!($first) $(, stringify!($other))*].len() }> for Rule {
                 const NAME: &'static str = stringify!($name);
+                const DOC: &'static [&'static str] = &[$(stringify!($doc)),*];
                 const OPTIMISED: bool = !cfg!(debug_assertions);
                 #[inline(always)]
                 fn value<K: $crate::Real>(
@@ -103,6 +104,12 @@ struct Fused<R, const N: usize> {
     rule: R,
     /// whether the derivative by each input is kept
     kept: [bool; N],
+}
+
+/// The first line of an expression's documentation, without the quotes in which it comes.
+fn first_line<R: Expression<N>, const N: usize>() -> &'static str {
+    let docs = R::DOC.iter().filter_map(|attribute| attribute.strip_prefix("doc = "));
+    docs.map(|text| text.trim_start_matches('r').trim_matches(['#', '"']).trim()).next().unwrap_or_default()
 }
 
 fn broadcast(shapes: &[&[usize]]) -> Result<Shape, String> {
@@ -167,6 +174,9 @@ impl<T: Float, R: Expression<N>, const N: usize> Operation<T> for Total<R, N> {
     fn name(&self) -> &'static str {
         R::NAME
     }
+    fn formula(&self) -> &'static str {
+        first_line::<R, N>()
+    }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         let shape = broadcast(&inputs[..N])?;
         match self.mean && shape.contains(&0) {
@@ -207,6 +217,9 @@ impl<T: Float, R: Expression<N>, const N: usize> Operation<T> for Total<R, N> {
 impl<T: Float, R: Expression<N>, const N: usize> Operation<T> for Fused<R, N> {
     fn name(&self) -> &'static str {
         R::NAME
+    }
+    fn formula(&self) -> &'static str {
+        first_line::<R, N>()
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         broadcast(&inputs[..N])

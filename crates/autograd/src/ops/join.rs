@@ -4,7 +4,7 @@ use crate::axes::axis_of;
 use crate::places::{Places, Range};
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
-/// The inputs one after the other along an axis.
+/// The inputs one after the other along an axis. The gradient of each input is its part of the gradient.
 #[derive(Debug)]
 pub(crate) struct Concat {
     pub(crate) axis: usize,
@@ -15,6 +15,9 @@ impl<T: Float> Operation<T> for Concat {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "concat"
+    }
+    fn formula(&self) -> &'static str {
+        "The inputs one after the other along an axis. The gradient of each input is its part of the gradient."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         let mut shape = Shape::from_slice(inputs[0]);

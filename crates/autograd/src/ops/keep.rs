@@ -31,6 +31,7 @@ impl<T: Float> Tape<T> {
         let mut blocks = blocks.into_iter().map(|block| &*block);
         let value = blocks.next().expect("the output's");
         let kept: SmallVec<[u32; 4]> = blocks.map(|block| self.push_leaf(block, kept_shape, false).index()).collect();
+        self.held().borrow_mut().extend_from_slice(&kept);
         let indices: SmallVec<[u32; 4]> = inputs.iter().map(|v| v.index()).chain(kept).collect();
         self.push(operation, Some(self.nodes().input_list(indices.into_iter())), value, shape)
     }

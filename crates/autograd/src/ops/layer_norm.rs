@@ -3,8 +3,8 @@
 use crate::ops::normalize::{Standardized, Statistics};
 use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
-/// Normalisation of each row of a matrix. The inputs are x, its statistics (which are a function of x, kept for the
-/// rule) and, if it is affine, a weight and a bias for each column.
+/// `y = (x − mean) / √(variance + eps) · w + b`, with mean and variance of each row of a matrix. The inputs are x, its
+/// statistics (which are a function of x, kept for the rule) and, if it is affine, a weight and a bias for each column.
 #[derive(Debug)]
 struct LayerNorm {
     eps: f64,
@@ -21,6 +21,9 @@ impl<T: Float> Operation<T> for LayerNorm {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "layer_norm"
+    }
+    fn formula(&self) -> &'static str {
+        "`y = (x − mean) / √(variance + eps) · w + b`, with mean and variance of each row of a matrix."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(Shape::from_slice(inputs[0]))

@@ -5,8 +5,8 @@ use crate::kernels::threads::{pieces, queue};
 use crate::shape::{broadcast_shape, broadcast_strides, count, offset};
 use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, TensorFunctions, Value, Var, View, Vjp};
 
-/// `C = A · B` over the last two axes, each operand stored transposed where `transposed` says so. Axes before those
-/// are batches and broadcast.
+/// `C = A · B` over the last two axes, `Ā = C̄ · Bᵀ`, `B̄ = Aᵀ · C̄`. Each operand is stored transposed where
+/// `transposed` says so. Axes before those are batches and broadcast.
 #[derive(Debug)]
 pub(crate) struct MatMul {
     pub(crate) transposed: [bool; 2],
@@ -55,6 +55,9 @@ impl<T: Float> Operation<T> for MatMul {
     fn name(&self) -> &'static str {
         "matmul"
     }
+    fn formula(&self) -> &'static str {
+        "`C = A · B` over the last two axes, `Ā = C̄ · Bᵀ`, `B̄ = Aᵀ · C̄`."
+    }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         let (a_batch, m, k) = parts(inputs[0], self.transposed[0]);
         let (b_batch, inner, n) = parts(inputs[1], self.transposed[1]);
@@ -101,7 +104,8 @@ impl<T: Float> Operation<T> for MatMul {
     }
 }
 
-/// `Y = X Wᵀ + b`: a product and a sum in one pass, for a matrix W of outputs × inputs.
+/// `Y = X · Wᵀ + b` for a matrix W of outputs × inputs, `X̄ = Ȳ · W`, `W̄ = Ȳᵀ · X`. The gradient of b is the sum of
+/// the rows of Ȳ.
 #[derive(Debug)]
 pub(crate) struct LinearOperation {}
 
@@ -110,6 +114,10 @@ impl<T: Float> Operation<T> for LinearOperation {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "linear"
+    }
+    fn formula(&self) -> &'static str {
+        "`Y = X · Wᵀ + b` for a matrix W of outputs × inputs, `X̄ = Ȳ · W`, `W̄ = Ȳᵀ · X`. The gradient of b is the \
+         sum of the rows of Ȳ."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         let [x, w, b] = [inputs[0], inputs[1], inputs[2]];

@@ -22,6 +22,10 @@ impl<T: Float> Operation<T> for Statistics {
             Statistics::OfRows { .. } => "layer_norm",
         }
     }
+    fn formula(&self) -> &'static str {
+        "What a normalisation keeps of x for its rule. No gradient flows through it: that rule contains the whole \
+         gradient."
+    }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(match self {
             Statistics::OfChannels => Shape::from_slice(&[3, inputs[0][1]]),

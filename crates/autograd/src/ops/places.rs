@@ -11,7 +11,7 @@ use crate::engine::tensor::Sweep;
 use crate::places::Places;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, View, Vjp};
 
-/// The numbers of x at some places.
+/// The numbers of x at some places. The gradient goes back to these places; a place that is taken twice gets the sum.
 #[derive(Debug)]
 pub(crate) struct Take {
     pub(crate) places: Places,
@@ -22,6 +22,10 @@ impl<T: Float> Operation<T> for Take {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         self.places.name()
+    }
+    fn formula(&self) -> &'static str {
+        "The numbers of x at some places. The gradient goes back to these places; a place that is taken twice gets \
+         the sum."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         self.places.shape(inputs[0])
@@ -37,8 +41,8 @@ impl<T: Float> Operation<T> for Take {
     }
 }
 
-/// An array of shape `whole` with each part added at its places. It starts as zeros, or as the input after the parts if
-/// there is one.
+/// An array with each part added at its places. The gradient of a part is the gradient at its places. The array has
+/// the shape `whole`. It starts as zeros, or as the input after the parts if there is one.
 #[derive(Debug)]
 pub(crate) struct Put {
     pub(crate) places: SmallVec<[Places; 1]>,
@@ -53,6 +57,9 @@ impl<T: Float> Operation<T> for Put {
             None | Some(Places::Ranges(_)) => "put",
             _ => "scatter_add",
         }
+    }
+    fn formula(&self) -> &'static str {
+        "An array with each part added at its places. The gradient of a part is the gradient at its places."
     }
     fn shape(&self, _: &[&[usize]]) -> Result<Shape, String> {
         self.places.iter().try_for_each(|places| places.shape(&self.whole).map(drop))?;

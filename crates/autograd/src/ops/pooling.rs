@@ -71,8 +71,8 @@ pub(super) fn with_planes(shape: &[usize], planes: [usize; 2]) -> Shape {
     shape
 }
 
-/// The number of each window that an array says: which of the window's numbers it is. Without that array it is the
-/// largest.
+/// The largest number of each window. Its gradient goes to the place of that number. (With an array that says which of
+/// the window's numbers it is, that number.)
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pick {
     pub(super) planes: Planes,
@@ -83,6 +83,9 @@ impl<T: Float> Operation<T> for Pick {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "max_pool2d"
+    }
+    fn formula(&self) -> &'static str {
+        "The largest number of each window. Its gradient goes to the place of that number."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(with_planes(inputs[0], self.planes.counts))
@@ -105,7 +108,7 @@ impl<T: Float> Operation<T> for Pick {
     }
 }
 
-/// Zeros, with a number for each window added where it was [picked](Pick).
+/// Zeros, with a number for each window added where it was picked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) planes: Planes,
@@ -116,6 +119,9 @@ impl<T: Float> Operation<T> for Place {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "max_pool2d's gradient"
+    }
+    fn formula(&self) -> &'static str {
+        "Zeros, with a number for each window added where it was picked."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(with_planes(inputs[0], self.planes.size))
@@ -132,7 +138,7 @@ impl<T: Float> Operation<T> for Place {
     }
 }
 
-/// The sum of each window.
+/// The sum of each window. Its gradient goes to all places of the window.
 #[derive(Clone, Copy, Debug)]
 struct SumWindows {
     planes: Planes,
@@ -143,6 +149,9 @@ impl<T: Float> Operation<T> for SumWindows {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "avg_pool2d"
+    }
+    fn formula(&self) -> &'static str {
+        "The sum of each window. Its gradient goes to all places of the window."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(with_planes(inputs[0], self.planes.counts))
@@ -158,7 +167,7 @@ impl<T: Float> Operation<T> for SumWindows {
     }
 }
 
-/// Zeros, with a number for each window added at all places of the window: the transpose of [`SumWindows`].
+/// Zeros, with a number for each window added at all places of the window.
 #[derive(Clone, Copy, Debug)]
 struct SpreadWindows {
     planes: Planes,
@@ -169,6 +178,9 @@ impl<T: Float> Operation<T> for SpreadWindows {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "avg_pool2d's gradient"
+    }
+    fn formula(&self) -> &'static str {
+        "Zeros, with a number for each window added at all places of the window."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(with_planes(inputs[0], self.planes.size))

@@ -10,7 +10,7 @@ use crate::ops::join::concat;
 use crate::ops::shape::Reshape;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
-/// `y = Σ x / divisor` over `axes`, which keep size 1 or disappear.
+/// `y = Σ x / divisor`, `∂y/∂x = 1 / divisor`: the divisor is 1 for a sum, and the count for a mean.
 #[derive(Debug)]
 pub(crate) struct Sum {
     pub(crate) axes: Shape,
@@ -23,6 +23,9 @@ impl<T: Float> Operation<T> for Sum {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         if self.divisor == 1.0 { "sum" } else { "mean" }
+    }
+    fn formula(&self) -> &'static str {
+        "`y = Σ x / divisor`, `∂y/∂x = 1 / divisor`: the divisor is 1 for a sum, and the count for a mean."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         if self.keep {

@@ -4,7 +4,7 @@ use crate::axes::axis_of;
 use crate::exact_sum::Exact;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
-/// `yᵢ = Σ xⱼ` over all j ≤ i along an axis; in reverse, over all j ≥ i.
+/// `yᵢ = Σ xⱼ` over all j ≤ i along an axis; in reverse, over all j ≥ i. Its gradient is the sum the other way.
 #[derive(Debug)]
 pub(crate) struct CumSum {
     axis: usize,
@@ -16,6 +16,9 @@ impl<T: Float> Operation<T> for CumSum {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "cumsum"
+    }
+    fn formula(&self) -> &'static str {
+        "`yᵢ = Σ xⱼ` over all j ≤ i along an axis; in reverse, over all j ≥ i. Its gradient is the sum the other way."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(Shape::from_slice(inputs[0]))

@@ -5,7 +5,7 @@ use crate::kernels::strided::Strided;
 use crate::shape::{Strides, broadcast_strides, check_broadcast, strides};
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
-/// `y = x`, repeated. Its gradient is the sum over the repetitions, which the engine computes.
+/// `y = x`, repeated. Its gradient is the sum over the repetitions.
 #[derive(Debug)]
 pub(crate) struct BroadcastTo {
     pub(crate) shape: Shape,
@@ -16,6 +16,9 @@ impl<T: Float> Operation<T> for BroadcastTo {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "broadcast_to"
+    }
+    fn formula(&self) -> &'static str {
+        "`y = x`, repeated. Its gradient is the sum over the repetitions."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         check_broadcast(inputs[0], &self.shape).map(|()| self.shape.clone())
@@ -35,7 +38,7 @@ impl<T: Float> Operation<T> for BroadcastTo {
     }
 }
 
-/// `y = x` in another shape.
+/// `y = x` in another shape. So is its gradient.
 #[derive(Debug)]
 pub(crate) struct Reshape {
     pub(crate) shape: Shape,
@@ -46,6 +49,9 @@ impl<T: Float> Operation<T> for Reshape {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "reshape"
+    }
+    fn formula(&self) -> &'static str {
+        "`y = x` in another shape. So is its gradient."
     }
     fn shape(&self, _: &[&[usize]]) -> Result<Shape, String> {
         Ok(self.shape.clone())
@@ -61,6 +67,7 @@ impl<T: Float> Operation<T> for Reshape {
     }
 }
 
+/// `y = x` with its axes in another order. The gradient's axes are put back.
 /// Axis k of `y` is axis `axes[k]` of x.
 #[derive(Debug)]
 pub(crate) struct Permute {
@@ -72,6 +79,9 @@ impl<T: Float> Operation<T> for Permute {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "permute"
+    }
+    fn formula(&self) -> &'static str {
+        "`y = x` with its axes in another order. The gradient's axes are put back."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(self.axes.iter().map(|&axis| inputs[0][axis]).collect())

@@ -26,7 +26,7 @@ fn rows<T: Float>(shape: &[usize], axis: usize, x: &[T], y: &mut [T], mut f: imp
     }
 }
 
-/// `yᵢ = e^xᵢ / Σ e^xⱼ` along an axis.
+/// `yᵢ = e^xᵢ / Σ e^xⱼ` along an axis, `∂yᵢ/∂xⱼ = yᵢ (δᵢⱼ − yⱼ)`.
 #[derive(Debug)]
 pub(crate) struct Softmax {
     pub(crate) axis: usize,
@@ -37,6 +37,9 @@ impl<T: Float> Operation<T> for Softmax {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "softmax"
+    }
+    fn formula(&self) -> &'static str {
+        "`yᵢ = e^xᵢ / Σ e^xⱼ` along an axis, `∂yᵢ/∂xⱼ = yᵢ (δᵢⱼ − yⱼ)`."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(Shape::from_slice(inputs[0]))
@@ -72,7 +75,7 @@ impl<T: Float> Operation<T> for Softmax {
     }
 }
 
-/// `yᵢ = xᵢ − ln Σ e^xⱼ` along an axis.
+/// `yᵢ = xᵢ − ln Σ e^xⱼ` along an axis, `∂yᵢ/∂xⱼ = δᵢⱼ − e^yⱼ`.
 #[derive(Debug)]
 pub(crate) struct LogSoftmax {
     pub(crate) axis: usize,
@@ -83,6 +86,9 @@ impl<T: Float> Operation<T> for LogSoftmax {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "log_softmax"
+    }
+    fn formula(&self) -> &'static str {
+        "`yᵢ = xᵢ − ln Σ e^xⱼ` along an axis, `∂yᵢ/∂xⱼ = δᵢⱼ − e^yⱼ`."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(Shape::from_slice(inputs[0]))
@@ -104,7 +110,7 @@ impl<T: Float> Operation<T> for LogSoftmax {
     }
 }
 
-/// `y = ln Σ eˣ` over axes, which keep size 1.
+/// `y = ln Σ e^xⱼ` over axes, `∂y/∂xⱼ = e^(xⱼ − y)`.
 #[derive(Debug)]
 pub(crate) struct LogSumExp {
     pub(crate) axes: Shape,
@@ -115,6 +121,9 @@ impl<T: Float> Operation<T> for LogSumExp {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "logsumexp"
+    }
+    fn formula(&self) -> &'static str {
+        "`y = ln Σ e^xⱼ` over axes, `∂y/∂xⱼ = e^(xⱼ − y)`."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         Ok(reduced(inputs[0], &self.axes))
@@ -142,6 +151,7 @@ impl<T: Float> Operation<T> for LogSumExp {
 }
 
 /// `yᵢ = ln Σⱼ e^xᵢⱼ − xᵢₗ` for label l of row i: minus the log of the probability that a softmax gives the label.
+/// `∂yᵢ/∂xᵢⱼ = pᵢⱼ − δⱼₗ`: the probability, minus 1 at the label.
 #[derive(Debug)]
 pub(crate) struct CrossEntropy {
     pub(crate) labels: Arc<[usize]>,
@@ -152,6 +162,10 @@ impl<T: Float> Operation<T> for CrossEntropy {
     crate::engine::erased::compiled_here!(@erase T);
     fn name(&self) -> &'static str {
         "cross_entropy"
+    }
+    fn formula(&self) -> &'static str {
+        "`yᵢ = ln Σⱼ e^xᵢⱼ − xᵢₗ` for label l of row i: minus the log of the probability that a softmax gives the \
+         label. `∂yᵢ/∂xᵢⱼ = pᵢⱼ − δⱼₗ`: the probability, minus 1 at the label."
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         let &[rows, classes] = inputs[0] else {

@@ -113,8 +113,11 @@ impl<T: Float> Tape<T> {
         models.push(names);
     }
 
-    /// The path of the parameter whose value a node is, if there is one and it has a name.
+    /// The name of a node, or the path of the parameter whose value it is.
     pub(crate) fn name_of(&self, node: u32) -> Option<String> {
+        if let Some(name) = self.named().borrow().get(&node) {
+            return Some(name.clone());
+        }
         let param = self.param_at(node)?;
         self.names().borrow().iter().rev().find_map(|names| names.get(&param).cloned())
     }

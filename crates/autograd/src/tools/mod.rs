@@ -6,3 +6,6 @@ pub(crate) mod checkpoint;
 pub(crate) mod derivatives;
 pub(crate) mod explain;
 pub(crate) mod gradcheck;
+mod replay;
+pub(crate) mod slopes;
+pub(crate) mod trace;

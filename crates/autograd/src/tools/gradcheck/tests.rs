@@ -77,6 +77,34 @@ fn no_operation_lacks_check_points() {
     assert!(missing.is_empty(), "operations without check points: {missing:?}");
 }
 
+/// What `explain` shows of an operation stands in its documentation too, so the two cannot disagree.
+#[test]
+fn every_operation_shows_the_formula_of_its_documentation() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ops");
+    let paths = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let comments = paths.filter(|path| path.is_file()).map(|path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        words(&text.lines().filter_map(|line| line.trim().strip_prefix("///")).collect::<Vec<_>>().join(" "))
+    });
+    let comments: Vec<String> = comments.collect();
+    let mut wrong = BTreeSet::new();
+    for check in ops::checks() {
+        let tape = Tape::mathematics();
+        let inputs: Vec<_> = check.inputs.iter().map(|x| tape.var(x)).collect();
+        (check.run)(&inputs);
+        for index in 0..tape.len() as u32 {
+            let Some(operation) = tape.operation(&tape.nodes().node(index)) else { continue };
+            let formula = words(operation.about());
+            let known = comments.iter().any(|text| text.contains(&formula));
+            if formula.is_empty() && !operation.type_name().contains("fused") || !known {
+                wrong.insert(format!("{}: {formula:?}", operation.type_name()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// Without this error, a missing rule would be a zero that nobody notices.
 #[test]
 fn a_missing_rule_is_an_error() {

@@ -1,0 +1,293 @@
+// The pages in a browser. `npm test` runs them on the pages in the folder that PAGES names, as the example `explore`
+// writes them; CHROMIUM names the browser.
+
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import axe from "axe-core";
+import { chromium } from "playwright-core";
+
+const PAGES = resolve(process.env.PAGES ?? "../../../target/explore");
+const DEMONSTRATIONS = ["line", "reused", "xor", "digits", "long"];
+const scratch = mkdtempSync(join(tmpdir(), "explorer-"));
+
+let browser;
+before(async () => {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+});
+after(() => browser.close());
+
+const file = (name) => join(PAGES, `${name}.html`);
+const MARK = '<script id="story" type="application/json">';
+
+/** The data of a page. */
+function dataOf(path) {
+  const text = readFileSync(path, "utf8");
+  const start = text.indexOf(MARK) + MARK.length;
+  return JSON.parse(text.slice(start, text.indexOf("</script>", start)));
+}
+
+/** A page with other data. */
+function pageWith(name, data) {
+  const text = readFileSync(file("line"), "utf8");
+  const start = text.indexOf(MARK) + MARK.length;
+  const path = join(scratch, `${name}.html`);
+  const json = typeof data === "string" ? data : JSON.stringify(data).replaceAll("<", "\\u003c");
+  writeFileSync(path, text.slice(0, start) + json + text.slice(text.indexOf("</script>", start)));
+  return path;
+}
+
+/** Opens a page, and fails at the end if it complained or asked a network for something. */
+async function open(path, { width = 1400, height = 1000, dark = false, hash = "" } = {}, look) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light" });
+  const page = await context.newPage();
+  const faults = [];
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && faults.push(message.text()));
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("request", (request) => /^(file|data|blob):/.test(request.url()) || faults.push(`asked for ${request.url()}`));
+  await page.goto(pathToFileURL(path).href + hash);
+  try {
+    await look(page);
+  } finally {
+    await context.close();
+  }
+  assert.deepEqual(faults, []);
+}
+
+/** The numbers of the table under a caption. */
+const numbersUnder = (page, caption) =>
+  page.locator("figure.heat", { has: page.locator("figcaption", { hasText: caption }) }).first().locator("td").evaluateAll((cells) => cells.map((cell) => Number(cell.dataset.value)));
+
+const position = async (page) => Number((await page.locator(".scrub span").first().innerText()).match(/(\d+) \//)[1]);
+
+/** Waits until the page is at a step. */
+const reached = (page, at) => page.waitForFunction((at) => document.querySelector(".scrub span").textContent.includes(` ${at} `), at);
+
+/** Goes to a step by its address. */
+async function goTo(page, at) {
+  await page.evaluate((at) => (location.hash = `step=${at}`), at);
+  await reached(page, at);
+}
+
+for (const name of DEMONSTRATIONS) {
+  test(`${name}: each step has its sentence, forward and back`, () =>
+    open(file(name), {}, async (page) => {
+      const { trace } = dataOf(file(name)).records[0];
+      const count = trace.steps.length + trace.steps.filter((step) => step.gradient).length;
+      const few = Math.min(count, 60);
+      for (let at = 1; at <= few; at += 1) {
+        await reached(page, at);
+        assert.match(await page.locator(".sentence").innerText(), new RegExp(`^Step ${at} of ${count}, (forward|backward): `));
+        await page.keyboard.press("ArrowRight");
+      }
+      await page.keyboard.press("End");
+      await reached(page, count);
+      await page.getByRole("button", { name: "Previous step" }).click();
+      await reached(page, count - 1);
+      await page.getByRole("button", { name: "First step" }).click();
+      await page.keyboard.press("ArrowLeft");
+      await reached(page, 1);
+      for (let i = 0; i < 5; i += 1) await page.evaluate(() => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true })));
+      await reached(page, 6); // no key is lost, however fast they come
+    }));
+
+  test(`${name}: the terms of each gradient add up to it`, () => {
+    for (const { trace } of dataOf(file(name)).records) {
+      for (const step of trace.steps.filter((s) => s.gradient?.data && s.step !== trace.cost)) {
+        const sum = step.gradient.data.map(() => 0);
+        let whole = true;
+        for (const user of trace.steps) {
+          for (const input of user.inputs.filter((i) => i.step === step.step && i.contribution)) {
+            if (input.contribution.data) input.contribution.data.forEach((x, i) => (sum[i] += x));
+            else whole = false;
+          }
+        }
+        if (!whole) continue;
+        const size = Math.max(...step.gradient.data.map(Math.abs), 1e-12);
+        step.gradient.data.forEach((g, i) => assert.ok(Math.abs(g - sum[i]) <= 2e-4 * size, `step ${step.step}: ${g} and ${sum[i]}`));
+      }
+      for (const slope of trace.slopes) {
+        const size = Math.max(1, Math.abs(slope.gradient));
+        assert.ok(Math.abs(slope.gradient - slope.difference) < 0.02 * size, JSON.stringify({ ...slope, at: 0, costs: 0 }));
+      }
+    }
+  });
+
+  for (const [width, dark] of [[1400, false], [1400, true], [400, false], [400, true]]) {
+    test(`${name}: accessible and within its window, ${width} wide, ${dark ? "dark" : "light"}`, () =>
+      open(file(name), { width, dark }, async (page) => {
+        const { trace } = dataOf(file(name)).records[0];
+        for (const at of [1, trace.steps.length - 1, trace.steps.length + 2]) {
+          await goTo(page, at);
+          await page.evaluate(axe.source);
+          const { violations } = await page.evaluate(() => axe.run());
+          assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target + " " + n.failureSummary).join("; ")}`), []);
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          assert.ok(wide <= 0, `the page is ${wide} pixels wider than its window`);
+        }
+        for (const panel of await page.locator(".tabs button").all()) {
+          await panel.click();
+          const { violations } = await page.evaluate(() => axe.run(".panels"));
+          assert.deepEqual(violations.map((v) => v.id), []);
+        }
+      }));
+  }
+}
+
+test("the numbers on the page are those of the data", () =>
+  open(file("reused"), {}, async (page) => {
+    const { trace } = dataOf(file("reused")).records[0];
+    for (const [at, step] of trace.steps.entries()) {
+      await goTo(page, at + 1);
+      const label = step.inputs.length === 0 ? "value" : "output";
+      assert.deepEqual(await numbersUnder(page, label), step.value.data);
+    }
+    const back = trace.steps.filter((step) => step.gradient).reverse();
+    for (const [at, step] of back.entries()) {
+      await goTo(page, trace.steps.length + at + 1);
+      assert.deepEqual(await numbersUnder(page, "gradient that arrives"), step.gradient.data);
+      for (const input of step.inputs.filter((i) => i.contribution)) {
+        assert.ok((await numbersUnder(page, "passed on")).length > 0);
+        assert.ok(input.contribution.data.length > 0);
+      }
+    }
+  }));
+
+test("where two gradients meet, the sum is written out", () =>
+  open(file("reused"), {}, async (page) => {
+    await page.keyboard.press("End");
+    while (!(await page.locator(".card h2").innerText()).startsWith("w ")) await page.keyboard.press("ArrowLeft");
+    const sum = await page.locator(".sum").innerText();
+    const parts = sum.split("=");
+    assert.equal(parts.length, 3, sum);
+    const value = parts[1].split("+").map((term) => term.replaceAll("−", "-").replace(/[()]/g, "").split("·").reduce((a, b) => a * Number(b), 1)).reduce((a, b) => a + b);
+    assert.equal(value, Number(parts[2].replaceAll("−", "-")));
+  }));
+
+test("the lit part of the source is the operation", () =>
+  open(file("line"), {}, async (page) => {
+    const { trace } = dataOf(file("line")).records[0];
+    const want = { mul: "*", add: "+", sub: "-", square: "square", mean: "mean" };
+    for (const [at, step] of trace.steps.entries()) {
+      if (!(step.operation in want)) continue;
+      await goTo(page, at + 1);
+      assert.equal(await page.locator(".code mark").innerText(), want[step.operation]);
+    }
+  }));
+
+test("a link opens at its step, and the address follows", () =>
+  open(file("xor"), { hash: "#record=3&step=12" }, async (page) => {
+    await reached(page, 12);
+    assert.match(await page.locator(".scrub").nth(1).innerText(), /step 40/);
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("ArrowDown");
+    await page.waitForFunction(() => location.hash === "#record=4&step=13");
+    await page.getByRole("button", { name: "Training" }).click();
+    assert.match(await page.locator(".panels").innerText(), /At step 60, the cost is/);
+  }));
+
+test("play goes on by itself, and stops", () =>
+  open(file("line"), {}, async (page) => {
+    await page.getByRole("button", { name: "Play" }).click();
+    await page.waitForFunction(() => document.querySelector(".scrub span").textContent.includes(" 3 "));
+    await page.getByRole("button", { name: "Pause" }).click();
+    const stopped = await position(page);
+    await page.waitForTimeout(1200);
+    assert.equal(await position(page), stopped);
+  }));
+
+test("groups open and fold", () =>
+  open(file("long"), {}, async (page) => {
+    const nodes = () => page.locator(".graph .node").count();
+    const folded = await nodes();
+    assert.ok(folded < 30, `${folded} nodes`);
+    await page.getByRole("button", { name: "Open all" }).click();
+    assert.ok((await nodes()) > 490);
+    await page.keyboard.press("ArrowRight");
+    await page.getByRole("button", { name: "Fold all" }).click();
+    assert.equal(await nodes(), folded);
+    await page.locator(".graph .node.group").first().click();
+    assert.ok((await nodes()) > folded);
+  }));
+
+test("pointing at a number marks what belongs to it", () =>
+  open(file("xor"), {}, async (page) => {
+    const { trace } = dataOf(file("xor")).records[0];
+    const at = trace.steps.findIndex((step) => step.operation === "linear" || step.operation === "matmul");
+    await goTo(page, at + 1);
+    const output = page.locator("figure.heat", { has: page.locator("figcaption", { hasText: "output" }) });
+    await output.locator("td").nth(4).hover(); // row 1, column 1 of 3
+    const marked = (caption) => page.locator("figure.heat", { has: page.locator("figcaption", { hasText: caption }) }).locator("td").evaluateAll((cells) => cells.flatMap((cell, i) => (cell.className === "marked" ? [i] : [])));
+    // the row [0, 1] of x meets row 1 of the weight; a factor of 0 lets nothing through
+    assert.deepEqual([await marked("input: x"), await marked("weight"), await marked("bias")], [[2, 3], [3], [1]]);
+  }));
+
+test("the quiz hides the gradient, judges and counts", () =>
+  open(file("reused"), {}, async (page) => {
+    const { trace } = dataOf(file("reused")).records[0];
+    await page.getByRole("button", { name: "Quiz" }).click();
+    await goTo(page, trace.steps.length + 2);
+    await page.locator(".quiz input").waitFor();
+    assert.match(await page.locator(".card").innerText(), /hidden until you answer/);
+    const back = trace.steps.filter((step) => step.gradient).reverse();
+    await page.locator(".quiz input").fill(String(back[1].gradient.data[0]));
+    await page.keyboard.press("Enter");
+    assert.match(await page.locator(".verdict").innerText(), /^Right\./);
+    await goTo(page, trace.steps.length + 3);
+    await page.locator(".quiz input").fill("123");
+    await page.getByRole("button", { name: "Answer" }).click();
+    assert.match(await page.locator(".verdict").innerText(), /^Not right\. It is /);
+    assert.match(await page.locator(".score").innerText(), /1 of 2 right/);
+    assert.doesNotMatch(await page.locator(".card").innerText(), /hidden until you answer/);
+  }));
+
+test("dark and light", () =>
+  open(file("line"), {}, async (page) => {
+    const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const light = await ground();
+    await page.getByRole("button", { name: "Dark" }).click();
+    assert.notEqual(await ground(), light);
+    await page.getByRole("button", { name: "Light" }).click();
+    assert.equal(await ground(), light);
+  }));
+
+test("text of a program is shown and not interpreted", () => {
+  const hostile = `</script><img src=x onerror="document.title='broken'">"'&amp;<b>`;
+  const story = dataOf(file("line"));
+  story.title = hostile;
+  story.records[0].label = hostile;
+  for (const step of story.records[0].trace.steps) Object.assign(step, { name: hostile, file: hostile, formula: hostile });
+  story.sources = [{ file: hostile, parts: [{ first: 1, lines: Array(900).fill(hostile) }] }];
+  return open(pageWith("hostile", story), {}, async (page) => {
+    assert.equal(await page.locator("h1").innerText(), hostile);
+    await page.keyboard.press("End");
+    assert.equal(await page.locator("img").count(), 0);
+    assert.ok((await page.locator("body").innerText()).includes(hostile));
+    assert.equal(await page.title(), hostile);
+  });
+});
+
+test("data that the page cannot show are named in a sentence", async () => {
+  const story = dataOf(file("line"));
+  const broken = { ...story, records: [{ label: "0", trace: { ...story.records[0].trace, steps: [{ step: 0 }] } }] };
+  const cases = [
+    ["version", { ...story, version: 99 }, /format version 99, and this page shows version 1/],
+    ["json", '{"format": ', /damaged: they are not JSON/],
+    ["other", { hello: 1 }, /not a story of gradus/],
+    ["empty", "", /has no data/],
+    ["records", { ...story, records: [] }, /there are no records/],
+    ["steps", broken, /a step of record 0 is not complete/],
+  ];
+  for (const [name, data, sentence] of cases) {
+    await open(pageWith(name, data), {}, async (page) => assert.match(await page.locator("[role=alert]").innerText(), sentence));
+  }
+});
+
+test("the page is small enough", () => {
+  const bytes = (name) => readFileSync(file(name)).length;
+  assert.ok(bytes("digits") <= 3_000_000, `${bytes("digits")} bytes`);
+  assert.ok(readFileSync("../page.html").length <= 250_000);
+});
