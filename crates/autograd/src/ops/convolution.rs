@@ -77,8 +77,9 @@ impl<T: Float> Operation<T> for Convolve {
     fn formula(&self) -> &'static str {
         match self.without {
             Factor::G => {
-                "`y[n, o, h, w] = Σ x[n, c, …] · w[o, c, i, j]` over a window of x. The gradient of x is spread over the \
-                 windows with the weight, and the gradient of the weight is the sum of all windows times the gradient."
+                "`y[n, o, h, w] = Σ x[n, c, …] · w[o, c, i, j]` over a window of x. The gradient of x is spread over \
+                 the windows with the weight, and the gradient of the weight is the sum of all windows times the \
+                 gradient."
             }
             _ => {
                 "The trilinear form `F = Σ x[n, c, …] · w[o, c, i, j] · g[n, o, h, w]`, with one of its factors left \

@@ -14,8 +14,8 @@ impl<T: Float> Tape<T> {
     /// the tape stays as it is.
     ///
     /// Only what the tape recorded is done again. A choice that the program made while it ran (an `if`, the numbers
-    /// that dropout drew, the labels of a cost) stays as it was, and so do constants, also those that were computed from
-    /// a leaf, such as the result of [`Var::detach`] or of a comparison.
+    /// that dropout drew, the labels of a cost) stays as it was, and so do constants, also those that were computed
+    /// from a leaf, such as the result of [`Var::detach`] or of a comparison.
     ///
     /// # Panics
     /// If a leaf is not one that is differentiated ([`Tape::var`](Tape::var) or a parameter), or has another shape than

@@ -47,8 +47,8 @@ const BUDGET: usize = 300_000_000;
 /// Leaves and numbers of leaves that are moved at most.
 const MOST: usize = 64;
 
-/// The cost along numbers of the leaves, given with their gradients, as long as the budget allows it. `work` is how many
-/// numbers the tape computes.
+/// The cost along numbers of the leaves, given with their gradients, as long as the budget allows it. `work` is how
+/// many numbers the tape computes.
 pub(super) fn slopes<T: Float>(tape: &Tape<T>, cost: u32, work: usize, leaves: &[(u32, ArrayD<T>)]) -> Vec<Slope> {
     let (pool, nodes) = (Pool::new(), &tape.nodes().frozen());
     let context = ValueContext::new(nodes, &pool);

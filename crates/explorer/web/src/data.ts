@@ -120,8 +120,9 @@ export function short(x: number | null | undefined): string {
   if (Number.isNaN(x)) return "NaN";
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
   const size = Math.abs(x);
-  const text = size === 0 ? "0" : size >= 1e5 || size < 1e-3 ? x.toExponential(2) : String(Number(x.toPrecision(4)));
-  return text.replace("-", "−").replace("e−", "e−").replace("e+", "e").replace("e-", "e−");
+  if (size === 0) return "0";
+  const text = size >= 1e5 || size < 1e-3 ? x.toExponential(2).replace(/\.?0+e/, "e") : String(Number(x.toPrecision(4)));
+  return text.replaceAll("-", "−").replace("e+", "e");
 }
 
 export const shapeOf = (numbers: Numbers): string =>

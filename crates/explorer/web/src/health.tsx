@@ -63,7 +63,7 @@ export function Health({ trace, step }: { trace: Trace; step: Step }) {
         <p class="legend"><span class="value">value</span> <span class="gradient">gradient</span> (root of the mean square)</p>
         {found.length === 0 ? <p>Nothing is wrong: all numbers are finite, and no gradient vanishes or explodes.</p> : <ul>{found.map((text) => <li key={text}>{text}</li>)}</ul>}
       </div>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0} role="group" aria-label="Sizes">
         <table class="check">
           <caption>Leaves, and steps with zeros</caption>
           <thead><tr><th>step</th><th>value</th><th>gradient</th><th>zeros</th></tr></thead>

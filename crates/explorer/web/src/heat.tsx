@@ -77,7 +77,7 @@ function Written({ numbers, label, marked, point }: Props) {
   const columns = columnsOf(numbers);
   const rows = Array.from({ length: Math.ceil(data.length / columns) }, (_, row) => row);
   return (
-    <div class="scroll">
+    <div class="scroll" tabIndex={0} role="group" aria-label={label}>
       <table class="numbers" aria-label={label}>
         <tbody>
           {rows.map((row) => (

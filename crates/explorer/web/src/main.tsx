@@ -150,9 +150,10 @@ function Page({ story }: { story: Story }) {
           <div class="tabs" role="group" aria-label="Panels">
             {panels.map(([name, title]) => <button key={name} aria-pressed={panel === name} onClick={() => setPanel(name)}>{title}</button>)}
           </div>
-          {panel === "slope" && (hidden ? <p>The gradients are hidden until you answer the question.</p> : <Slopes trace={trace} />)}
-          {panel === "health" && <Health trace={trace} step={step} />}
-          {panel === "training" && <Training story={story} record={record} />}
+          {hidden && <p>The gradients are hidden until you answer the question.</p>}
+          {!hidden && panel === "slope" && <Slopes trace={trace} />}
+          {!hidden && panel === "health" && <Health trace={trace} step={step} />}
+          {!hidden && panel === "training" && <Training story={story} record={record} />}
         </section>
       </main>
       <footer>

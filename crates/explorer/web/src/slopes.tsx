@@ -40,7 +40,7 @@ export function Slopes({ trace }: { trace: Trace }) {
           {slope.gradient > 0 ? "To lower the cost, make the number smaller." : slope.gradient < 0 ? "To lower the cost, make the number larger." : "The cost is level here."}
         </p>
       </div>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0} role="group" aria-label="Gradients and differences">
         <table class="check">
           <caption>Check me: the gradient beside a finite difference of the cost</caption>
           <thead><tr><th>leaf</th><th>value</th><th>gradient</th><th>difference</th></tr></thead>

@@ -32,14 +32,18 @@ export function litPart(line: string, step: Step, steps: Step[]): Lit {
 }
 
 function operatorAt(line: string, start: number, operator: string, nth: number): number | null {
-  let depth = 0;
+  // an expression in parentheses begins at its parenthesis: what stands in those belongs to it too
+  const leading = /^\(*/.exec(line.slice(start))?.[0].length ?? 0;
+  let own = leading;
+  let depth = leading;
   let operand = false; // whether an operand stands before: `*` and `-` after an operator are not binary
-  for (let i = start; i < line.length; i += 1) {
+  for (let i = start + leading; i < line.length; i += 1) {
     const c = line[i];
     if ("([{".includes(c)) depth += 1;
     if (")]}".includes(c)) depth -= 1;
+    own = Math.min(own, depth);
     if (depth < 0) return null;
-    if (depth === 0 && c === operator && operand) {
+    if (depth === own && c === operator && operand) {
       if (nth <= 0) return i;
       nth -= 1;
     }
