@@ -1,6 +1,6 @@
-//! The backprop explorer on four programs: each becomes a page on which you step through it, forward and backward.
+//! The backprop explorer on five programs: each becomes a page on which you step through it, forward and backward.
 //!
-//! `cargo run --release --example explore -- line | reused | xor | digits`
+//! `cargo run --release --example explore -- line | reused | xor | digits | long`
 
 use clap::Parser;
 use gradus::prelude::*;

@@ -163,3 +163,35 @@ fn arrays_that_operations_keep_are_not_steps() {
     assert_eq!(trace.steps.iter().map(|step| &*step.operation).collect::<Vec<_>>(), ["leaf", "max_pool2d", "sum"]);
     assert_eq!(trace.steps[1].inputs.len(), 1);
 }
+
+/// `x * x` uses x twice: each occurrence gets its own part, with its own local derivative.
+#[test]
+fn an_operand_that_occurs_twice_gets_two_parts() {
+    let tape = Tape::<f64>::mathematics();
+    let x = tape.var([2.0, 3.0]);
+    let trace = explain((x * x).sum());
+    let numbers = |numbers: &Option<Numbers>| numbers.as_ref().unwrap().data.clone().unwrap();
+    for input in &trace.steps[1].inputs {
+        assert_eq!((input.step, numbers(&input.contribution)), (0, vec![2.0, 3.0]));
+        assert_eq!(numbers(&input.derivative), [2.0, 0.0, 0.0, 3.0]);
+    }
+    assert_eq!(numbers(&trace.steps[0].gradient), [4.0, 6.0]);
+}
+
+/// The derivative of ln at 0 is infinite, and 0 times it is no part of the other rows.
+#[test]
+fn an_infinite_slope_stays_in_its_row() {
+    let tape = Tape::<f64>::mathematics();
+    let trace = explain(tape.var([1.0, -1.0, 0.0]).ln().sum());
+    let derivative = trace.steps[1].inputs[0].derivative.as_ref().unwrap().data.as_ref().unwrap();
+    assert_eq!(derivative, &[1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, f64::INFINITY]);
+}
+
+/// A name is text in every form: it neither ends a label nor begins a tag.
+#[test]
+fn names_are_text_in_graphs() {
+    let tape = Tape::<f64>::mathematics();
+    let trace = explain(tape.var(2.0).named("a\"<b>&#\n\\x --> y").square());
+    assert!(trace.mermaid().contains("[\"0 a#quot;#lt;b#gt;#amp;#35;<br/>\\x --#gt; y<br/>2"), "{}", trace.mermaid());
+    assert!(trace.graphviz().contains("[label=\"0 a\\\"<b>&#\\n\\\\x --> y\\n2"), "{}", trace.graphviz());
+}

@@ -34,16 +34,17 @@ pub(crate) fn sources<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<Source> 
 }
 
 fn source(file: &str, places: &BTreeSet<(u32, u32)>) -> Option<Source> {
-    let text = candidates(file).iter().find_map(|path| std::fs::read_to_string(path).ok())?;
-    let lines: Vec<&str> = text.lines().collect();
-    let fits = |&(line, column): &(u32, u32)| {
-        let found = lines.get(line as usize - 1).and_then(|text| text.chars().nth(column as usize - 1));
-        found.is_some_and(|c| !c.is_whitespace())
+    // another file of this name, or a version of it that is older or newer than the program, has other columns
+    let fits = |text: &String| {
+        let lines: Vec<&str> = text.lines().collect();
+        places.iter().all(|&(line, column)| {
+            let at = |k: u32| usize::try_from(k).ok()?.checked_sub(1);
+            let found = at(line).and_then(|line| lines.get(line)?.chars().nth(at(column)?));
+            found.is_some_and(|c| !c.is_whitespace())
+        })
     };
-    // another file of this name, or a version of it that is older or newer than the program
-    if !places.iter().all(fits) {
-        return None;
-    }
+    let text = candidates(file).iter().filter_map(|path| std::fs::read_to_string(path).ok()).find(fits)?;
+    let lines: Vec<&str> = text.lines().collect();
     let mut shown: BTreeSet<u32> = BTreeSet::new();
     for &(line, _) in places {
         shown.extend(line.saturating_sub(AROUND).max(1)..=(line + AROUND).min(lines.len() as u32));
@@ -59,11 +60,11 @@ fn source(file: &str, places: &BTreeSet<(u32, u32)>) -> Option<Source> {
     Some(Source { file: file.to_owned(), parts })
 }
 
-/// Where a file may be whose path is relative to the folder in which the compiler ran: here or in a folder above, or
-/// in those of the package that Cargo runs.
+/// Where a file may be whose path is relative to the folder in which the compiler ran: in the folder of the package
+/// that Cargo runs or in one above it, or in the current folder or one above it.
 fn candidates(file: &str) -> Vec<PathBuf> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let roots = [std::env::current_dir().ok(), package];
+    let roots = [package, std::env::current_dir().ok()];
     let folders = roots.iter().flatten().flat_map(|root| root.ancestors().take(4)).map(|folder| folder.join(file));
     folders.chain([Path::new(file).to_owned()]).collect()
 }

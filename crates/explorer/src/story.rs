@@ -13,6 +13,8 @@ use crate::sources::sources;
 const PAGE: &str = include_str!("../page.html");
 /// The element of the page that holds the data.
 const PLACE: &str = "<script id=\"story\" type=\"application/json\">";
+/// The title of a page that is given none.
+const TITLE: &str = "Gradients, step by step";
 /// The version of the data's format.
 const VERSION: u32 = 1;
 /// Steps of a trace that the page shows at most: those nearest to the cost.
@@ -44,7 +46,10 @@ pub trait SaveHtml {
 
 impl SaveHtml for Trace {
     fn html(&self) -> String {
-        let mut story = Story::new();
+        let cost = self.step(self.cost);
+        let file = cost.map(|cost| Path::new(&cost.file).file_name().unwrap_or_default().to_string_lossy());
+        let title = file.map_or(TITLE.to_owned(), |file| format!("{TITLE}: {file}"));
+        let mut story = Story::titled(title);
         story.push("the only record", self.clone());
         story.html()
     }
@@ -75,7 +80,7 @@ pub struct Story {
 
 impl Default for Story {
     fn default() -> Self {
-        Story::titled("Gradients, step by step")
+        Story::titled(TITLE)
     }
 }
 
@@ -102,7 +107,8 @@ impl Story {
     /// Adds a trace.
     pub fn push(&mut self, label: impl Display, trace: Trace) {
         let label = label.to_string();
-        let label = if label.parse::<f64>().is_ok() { format!("step {label}") } else { label };
+        let number = label.parse::<f64>().is_ok_and(f64::is_finite);
+        let label = if number { format!("training step {label}") } else { label };
         self.records.push((label, trace));
     }
 
@@ -190,7 +196,7 @@ mod tests {
         let trace = &read["records"][0]["trace"];
         assert_eq!(trace["steps"][0]["value"]["data"].to_string(), "[0.333333,2,0]");
         assert_eq!(trace["steps"][1]["value"]["min"], "-inf");
-        assert_eq!(read["records"][0]["label"], "step 7");
+        assert_eq!(read["records"][0]["label"], "training step 7");
         let back: Trace = serde_json::from_value(trace.clone()).unwrap();
         assert_eq!(back.steps[1].value.min, Some(f64::NEG_INFINITY));
     }

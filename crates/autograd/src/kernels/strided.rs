@@ -28,7 +28,7 @@ impl Strided<'_> {
 
 /// `out ← storage`, read through the strides. A stride of 0 repeats.
 pub(crate) fn read<T: Copy + Send + Sync>(at: &Strided<'_>, storage: &[T], out: &mut [T]) {
-    let (Some(&first), Some(&stride)) = (at.shape.first(), at.strides.first()) else {
+    let (Some(&first), Some(&stride), true) = (at.shape.first(), at.strides.first(), out.len() >= 2 * GRAIN) else {
         return read_rows(at, storage, out);
     };
     let slice = (out.len() / first.max(1)).max(1);

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use ndarray::{ArrayD, IxDyn};
 
 use crate::array::IntoArray;
+use crate::engine::erased::AnyOperation;
 use crate::engine::operation::Vjp;
 use crate::engine::tensor::{Sweep, Tensor};
 use crate::engine::value::{Value, ValueContext};
@@ -90,6 +91,9 @@ impl<T: Float> Contributions<T> {
 /// The local derivative by an input, if it is small, and what is added to the input's gradient.
 type Contribution<T> = (Option<ArrayD<T>>, Option<ArrayD<T>>);
 
+/// Local derivatives are computed if all of them together pass on at most this many numbers.
+const WORK: usize = 1 << 20;
+
 /// The steps that a number depends on, in their order, with local derivatives of up to `limit` numbers.
 fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Contributions<T>> {
     let (pool, nodes) = (Pool::new(), &tape.nodes().frozen());
@@ -98,22 +102,18 @@ fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Con
     // the gradient that a rule gives each input, for a gradient of the output
     let pulled = |index: u32, gradient: &ArrayD<T>| -> Vec<Option<ArrayD<T>>> {
         let node = nodes.node(index);
-        let gradient = Value::load(context, index).constant(gradient.shape(), |out| gradient.write(out));
-        slots[index as usize].replace(Some(gradient));
-        if let Some(operation) = tape.operation(&node) {
-            operation.vjp_values(&Vjp::new(context, (index, node.inputs), &slots, None));
+        let Some(operation) = tape.operation(&node) else { return vec![None; node.inputs.len()] };
+        let repeated = (1..node.inputs.len()).any(|k| node.inputs[..k].contains(&node.inputs[k]));
+        match repeated {
+            true => pulled_apart(tape, operation, index, gradient),
+            false => parts(operation, context, (index, node.inputs), &slots, gradient),
         }
-        // an operand that occurs twice got both parts in one sum
-        let first = |k: usize| !node.inputs[..k].contains(&node.inputs[k]);
-        let part = |(k, &i): (usize, &u32)| slots[i as usize].borrow().as_ref().filter(|_| first(k)).map(Value::array);
-        let parts = node.inputs.iter().enumerate().map(part).collect();
-        node.inputs.iter().chain([&index]).for_each(|&i| drop(slots[i as usize].take()));
-        parts
     };
     let mut gradients: Vec<Option<ArrayD<T>>> = vec![None; output as usize + 1];
     let mut needed = vec![false; output as usize + 1];
     needed[output as usize] = true;
     let shape = |index: u32| IxDyn(nodes.node(index).value.shape());
+    let len = |index: u32| nodes.node(index).value.data().len();
     gradients[output as usize] = Some(ArrayD::from_elem(shape(output), T::from_f64(1.0)));
     let mut found = Vec::new();
     for index in (0..=output).rev() {
@@ -124,20 +124,31 @@ fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Con
         node.inputs.iter().for_each(|&i| needed[i as usize] = true);
         let gradient = gradients[index as usize].take().filter(|_| node.differentiated);
         let parts = gradient.as_ref().map_or(vec![None; node.inputs.len()], |gradient| pulled(index, gradient));
-        let len = node.value.data().len();
-        let mut derivatives = vec![None; node.inputs.len()];
-        for (derivative, &input) in derivatives.iter_mut().zip(node.inputs) {
-            let numbers = nodes.node(input).value.data().len() * len;
-            *derivative = (1..=limit).contains(&numbers).then(|| Vec::with_capacity(numbers));
-        }
-        if gradient.is_some() && derivatives.iter().any(Option::is_some) {
-            for i in 0..len {
+        let work = len(index) * node.inputs.iter().map(|&i| len(i)).sum::<usize>();
+        let small = |&i: &u32| gradient.is_some() && work <= WORK && (1..=limit).contains(&(len(i) * len(index)));
+        let mut derivatives: Vec<Option<Vec<T>>> =
+            node.inputs.iter().map(|i| small(i).then(|| Vec::with_capacity(len(*i) * len(index)))).collect();
+        if derivatives.iter().any(Option::is_some) {
+            let row = |i: usize, number: f64| {
                 let mut unit = ArrayD::zeros(shape(index));
-                unit.iter_mut().skip(i).take(1).for_each(|x| *x = T::from_f64(1.0));
-                for ((rows, part), &input) in derivatives.iter_mut().zip(pulled(index, &unit)).zip(node.inputs) {
+                unit.iter_mut().skip(i).take(1).for_each(|x| *x = T::from_f64(number));
+                let parts = pulled(index, &unit).into_iter().zip(node.inputs);
+                parts
+                    .map(|(part, &i)| part.map_or(vec![T::default(); len(i)], |p| p.into_iter().collect()))
+                    .collect::<Vec<Vec<T>>>()
+            };
+            for i in 0..len(index) {
+                for (rows, part) in derivatives.iter_mut().zip(row(i, 1.0)) {
                     if let Some(rows) = rows {
-                        let len = nodes.node(input).value.data().len();
-                        rows.extend(part.map_or(vec![T::default(); len], |part| part.into_iter().collect()));
+                        rows.extend(part);
+                    }
+                }
+            }
+            let nan = |x: &T| x.to_f64().is_nan();
+            if derivatives.iter().flatten().flatten().any(nan) {
+                for (rows, none) in derivatives.iter_mut().zip(row(0, 0.0)) {
+                    if let Some(rows) = rows.as_mut().filter(|rows| rows.len() == none.len() * none.len()) {
+                        without_zeros_times_infinity(rows, &none);
                     }
                 }
             }
@@ -158,4 +169,52 @@ fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Con
     }
     found.reverse();
     found
+}
+
+/// The gradient that a rule gives each of its inputs, which are all different.
+fn parts<'s, T: Float>(
+    operation: &dyn AnyOperation<T>,
+    context: ValueContext<'s, T>,
+    (index, inputs): (u32, &[u32]),
+    slots: &[RefCell<Option<Value<'s, T>>>],
+    gradient: &ArrayD<T>,
+) -> Vec<Option<ArrayD<T>>> {
+    let gradient = Value::load(context, index).constant(gradient.shape(), |out| gradient.write(out));
+    slots[index as usize].replace(Some(gradient));
+    operation.vjp_values(&Vjp::new(context, (index, inputs), slots, None));
+    slots[index as usize].take();
+    inputs.iter().map(|&i| slots[i as usize].take().as_ref().map(Value::array)).collect()
+}
+
+/// The same for an operation with an operand that occurs twice, as in `x * x`: the operands are copied to a tape of
+/// their own, where they are different, so that each occurrence gets its own part.
+fn pulled_apart<T: Float>(
+    tape: &Tape<T>,
+    operation: &dyn AnyOperation<T>,
+    index: u32,
+    gradient: &ArrayD<T>,
+) -> Vec<Option<ArrayD<T>>> {
+    let (apart, nodes) = (Tape::<T>::mathematics(), tape.nodes().frozen());
+    let copy = |&i: &u32| match nodes.node(i) {
+        node if node.differentiated => apart.var(node.value.array()).index(),
+        node => apart.constant(node.value.array()).index(),
+    };
+    let inputs: Vec<u32> = nodes.node(index).inputs.iter().map(copy).collect();
+    let output = apart.constant(nodes.node(index).value.array()).index();
+    let (pool, copies) = (Pool::new(), &apart.nodes().frozen());
+    let slots: Vec<_> = (0..=output).map(|_| RefCell::new(None)).collect();
+    parts(operation, ValueContext::new(copies, &pool), (output, &inputs), &slots, gradient)
+}
+
+/// A rule multiplies the gradient that arrives by its slopes. Where a slope is infinite or NaN, a gradient of 0, such
+/// as all but one number of a unit gradient, makes NaN beside the diagonal. There the derivative is 0. `none` is what
+/// the rule makes of a gradient that is 0 everywhere.
+fn without_zeros_times_infinity<T: Float>(rows: &mut [T], none: &[T]) {
+    for (i, row) in rows.chunks_exact_mut(none.len()).enumerate() {
+        for (j, x) in row.iter_mut().enumerate() {
+            if i != j && x.to_f64().is_nan() && none[j].to_f64().is_nan() {
+                *x = T::default();
+            }
+        }
+    }
 }

@@ -13,13 +13,14 @@ impl<T: Float> Tape<T> {
     /// The value that `output` would have if some leaves had other values: the operations of the tape run again, and
     /// the tape stays as it is.
     ///
-    /// Only what the tape recorded is done again. A choice that the program made while it ran (an `if`, the numbers
-    /// that dropout drew, the labels of a cost) stays as it was, and so do constants, also those that were computed
-    /// from a leaf, such as the result of [`Var::detach`] or of a comparison.
+    /// Only what the tape recorded is done again. A choice that was made while the program ran (an `if`, the numbers
+    /// that dropout drew, the labels of a cost, the places that `max`, `sort` or `topk` along an axis found) stays as
+    /// it was, and so do constants, also those that were computed from a leaf, such as the result of [`Var::detach`] or
+    /// of a comparison.
     ///
     /// # Panics
-    /// If a leaf is not one that is differentiated ([`Tape::var`](Tape::var) or a parameter), or has another shape than
-    /// its new value.
+    /// If a variable is of another tape, or a leaf is not one that is differentiated ([`Tape::var`](Tape::var) or a
+    /// parameter), or has another shape than its new value.
     ///
     /// ```
     /// use gradus_autograd::Tape;
@@ -36,6 +37,7 @@ impl<T: Float> Tape<T> {
         output: Var<'t, T>,
         leaves: impl IntoIterator<Item = (Var<'t, T>, A)>,
     ) -> ArrayD<T> {
+        self.check_tapes("replay", &[output]);
         let (pool, nodes) = (Pool::new(), &self.nodes().frozen());
         let context = ValueContext::new(nodes, &pool);
         let mut values = vec![None; output.index() as usize + 1];
@@ -50,9 +52,7 @@ impl<T: Float> Tape<T> {
                 *place = Some(moved(context, leaf.index(), |out| value.write(out)));
             }
         }
-        rerun(self, context, &mut values);
-        let output = output.index();
-        values[output as usize].take().unwrap_or_else(|| Value::load(context, output)).array()
+        rerun(self, context, &steps_behind(self, output.index()), values).array()
     }
 }
 
@@ -67,23 +67,43 @@ pub(crate) fn moved<'s, T: Float>(
     old.constant(&shape, write)
 }
 
-/// Runs all operations whose inputs have new values, in the order of the tape, and adds their results.
+/// The operations that a value was computed by, in the order of the tape; the last is the one that gave the value.
+pub(crate) fn steps_behind<T: Float>(tape: &Tape<T>, output: u32) -> Vec<u32> {
+    let nodes = tape.nodes().frozen();
+    let mut needed = vec![false; output as usize + 1];
+    needed[output as usize] = true;
+    for index in (0..=output).rev() {
+        if needed[index as usize] {
+            nodes.node(index).inputs.iter().for_each(|&i| needed[i as usize] = true);
+        }
+    }
+    (0..=output).filter(|&index| needed[index as usize]).collect()
+}
+
+/// Runs those of the steps again whose inputs have new values. Returns the value of the last one.
 pub(crate) fn rerun<'s, T: Float>(
     tape: &'s Tape<T>,
     context: ValueContext<'s, T>,
-    values: &mut [Option<Value<'s, T>>],
-) {
+    steps: &[u32],
+    mut values: Vec<Option<Value<'s, T>>>,
+) -> Value<'s, T> {
     let nodes: &Frozen<'s, T> = context.nodes;
-    for index in 0..values.len() {
-        let node = nodes.node(index as u32);
+    let held = tape.held().borrow();
+    for &index in steps {
+        let node = nodes.node(index);
         let changed = node.inputs.iter().any(|&i| values[i as usize].is_some());
         let Some(operation) = tape.operation(&node).filter(|_| changed) else { continue };
+        // what the operation kept of its old inputs says nothing about the new ones
+        let inputs = node.inputs.iter().filter(|i| held.binary_search(i).is_err());
         let load = |&i: &u32| values[i as usize].clone().unwrap_or_else(|| Value::load(context, i));
-        let inputs: Vec<Value<'s, T>> = node.inputs.iter().map(load).collect();
+        let inputs: Vec<Value<'s, T>> = inputs.map(load).collect();
         let views: Vec<View<'_, T>> = inputs.iter().map(Value::view).collect();
         let shape = node.value.shape();
-        values[index] = Some(Value::fresh(shape, context.pool, |out| operation.run(&views, Output::new(out, shape))));
+        let value = Value::fresh(shape, context.pool, |out| operation.run(&views, Output::new(out, shape)));
+        values[index as usize] = Some(value);
     }
+    let last = steps[steps.len() - 1];
+    values[last as usize].take().unwrap_or_else(|| Value::load(context, last))
 }
 
 #[cfg(test)]
@@ -107,6 +127,33 @@ mod tests {
         }
     }
 
+    /// What an operation kept for its old inputs, such as the places of maxima, is not used for new ones.
+    #[test]
+    fn what_was_kept_is_not_taken_for_new_inputs() {
+        use crate::{NormThen, Pooling, Var, fused};
+        fused! { fn bell(x) { (-x * x).exp() } }
+        fused! { fn total(x) -> sum { (-x * x).exp() } }
+        let windows = Pooling::new([2, 2]);
+        type Run = fn(Var<'_, f64>, Pooling) -> Var<'_, f64>;
+        let runs: [Run; 4] = [
+            |x, windows| x.max_pool2d(windows),
+            |x, windows| {
+                let (weight, bias) = (x.tape().constant([1.5]), x.tape().constant([0.1]));
+                x.batch_norm_then(weight, bias, 1e-3, NormThen::ReluMaxPool(windows)).0
+            },
+            |x, _| bell(x),
+            |x, _| total(x),
+        ];
+        let here = ArrayD::from_shape_fn(vec![2, 1, 4, 4], |i| (i[0] * 16 + i[2] * 4 + i[3]) as f64 * 0.1);
+        let there = here.mapv(|x| 3.1 - x); // the largest become the smallest
+        for run in runs {
+            let (tape, other) = (Tape::<f64>::mathematics(), Tape::<f64>::mathematics());
+            let x = tape.var(&here);
+            let replayed = tape.replay(run(x, windows), [(x, &there)]);
+            assert_eq!(replayed, run(other.var(&there), windows).value());
+        }
+    }
+
     #[test]
     fn what_is_not_moved_stays() {
         let tape = Tape::<f64>::mathematics();
@@ -116,6 +163,15 @@ mod tests {
         assert_eq!(tape.replay(y, [] as [(_, f64); 0]), y.value());
         let later = tape.var(1.0);
         assert_eq!(tape.replay(y, [(later, 2.0)]), y.value()); // recorded after the output
+    }
+
+    #[test]
+    fn only_what_the_output_needs_runs_again() {
+        let tape = Tape::<f64>::mathematics();
+        let w = tape.var(2.0);
+        let _other = (w * 3.0).exp();
+        let cost = w.square();
+        assert_eq!(super::steps_behind(&tape, cost.index()), [w.index(), cost.index()]);
     }
 
     #[test]
@@ -133,5 +189,8 @@ mod tests {
         let shape = of("the leaf #0 is [2], and its new value [3]");
         assert_eq!(message(&|| drop(tape.replay(y, [(x, [1.0, 2.0, 3.0])]))), shape);
         assert!(message(&|| drop(tape.replay(y, [(y, 1.0)]))).contains("#2 is not a leaf"));
+        let other = Tape::<f64>::mathematics();
+        let foreign = other.var(1.0);
+        assert!(message(&|| drop(tape.replay(foreign, [] as [(_, f64); 0]))).contains("different tapes"));
     }
 }

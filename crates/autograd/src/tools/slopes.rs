@@ -3,10 +3,9 @@
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::tensor::Sweep;
-use crate::engine::value::{Value, ValueContext};
+use crate::engine::value::ValueContext;
 use crate::memory::Pool;
-use crate::tools::replay::{moved, rerun};
+use crate::tools::replay::{moved, rerun, steps_behind};
 use crate::tools::trace::floats;
 use crate::{Float, Tape};
 
@@ -44,7 +43,7 @@ const ALL: usize = 16;
 const LARGEST: usize = 4;
 /// Numbers that all runs together may compute.
 const BUDGET: usize = 300_000_000;
-/// Leaves and numbers of leaves that are moved at most.
+/// How many numbers of leaves are moved at most.
 const MOST: usize = 64;
 
 /// The cost along numbers of the leaves, given with their gradients, as long as the budget allows it. `work` is how
@@ -52,6 +51,7 @@ const MOST: usize = 64;
 pub(super) fn slopes<T: Float>(tape: &Tape<T>, cost: u32, work: usize, leaves: &[(u32, ArrayD<T>)]) -> Vec<Slope> {
     let (pool, nodes) = (Pool::new(), &tape.nodes().frozen());
     let context = ValueContext::new(nodes, &pool);
+    let steps = steps_behind(tape, cost);
     let runs = BUDGET / ((2 * SIDE + 3) * work.max(1));
     let entries = leaves.iter().flat_map(|(leaf, gradient)| {
         let gradient: Vec<f64> = gradient.iter().map(|g| g.to_f64()).collect();
@@ -65,9 +65,7 @@ pub(super) fn slopes<T: Float>(tape: &Tape<T>, cost: u32, work: usize, leaves: &
                 out.copy_from_slice(numbers);
                 out[entry] = T::from_f64(x);
             }));
-            rerun(tape, context, &mut values);
-            let cost = values[cost as usize].take().unwrap_or_else(|| Value::load(context, cost));
-            cost.view().data()[0].to_f64()
+            rerun(tape, context, &steps, values).view().data()[0].to_f64()
         };
         let value = numbers[entry].to_f64();
         let reach = value.abs().max(1.0);

@@ -73,10 +73,10 @@ pub struct Numbers {
     /// the mean; `null` if there are no numbers
     #[serde(with = "floats::maybe")]
     pub mean: Option<f64>,
-    /// the smallest number
+    /// the smallest number that is not NaN
     #[serde(with = "floats::maybe")]
     pub min: Option<f64>,
-    /// the largest number
+    /// the largest number that is not NaN
     #[serde(with = "floats::maybe")]
     pub max: Option<f64>,
     /// the root of the mean square, which tells the size of the numbers whatever their signs
@@ -176,8 +176,8 @@ impl Numbers {
         Numbers {
             shape: value.shape().to_vec(),
             mean: some(numbers.iter().sum::<f64>() / count),
-            min: some(numbers.iter().copied().fold(f64::INFINITY, f64::min)),
-            max: some(numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+            min: numbers.iter().copied().filter(|x| !x.is_nan()).min_by(f64::total_cmp),
+            max: numbers.iter().copied().filter(|x| !x.is_nan()).max_by(f64::total_cmp),
             rms: some((numbers.iter().map(|x| x * x).sum::<f64>() / count).sqrt()),
             zeros: numbers.iter().filter(|x| **x == 0.0).count(),
             not_finite: numbers.iter().filter(|x| !x.is_finite()).count(),
@@ -263,7 +263,7 @@ impl Trace {
     pub fn graphviz(&self) -> String {
         let mut text = "digraph tape {\n  rankdir=LR;\n  node [shape=box, fontname=monospace];\n".to_owned();
         for step in &self.steps {
-            let label = step.label("\\n").replace('"', "'");
+            let label = step.label("\n").replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
             let _ = writeln!(text, "  s{} [label=\"{label}\"];", step.step);
             for input in &step.inputs {
                 let _ = writeln!(text, "  s{} -> s{};", input.step, step.step);
@@ -276,7 +276,11 @@ impl Trace {
     pub fn mermaid(&self) -> String {
         let mut text = "graph LR\n".to_owned();
         for step in &self.steps {
-            let label = step.label("<br/>").replace('"', "'");
+            // a label is HTML in quotes; `#` begins an entity there
+            let mut label = step.label("\n").replace('#', "#35;").replace('&', "#amp;");
+            for (text, entity) in [("<", "#lt;"), (">", "#gt;"), ("\"", "#quot;"), ("\n", "<br/>")] {
+                label = label.replace(text, entity);
+            }
             let _ = writeln!(text, "  s{}[\"{label}\"]", step.step);
             for input in &step.inputs {
                 let _ = writeln!(text, "  s{} --> s{}", input.step, step.step);

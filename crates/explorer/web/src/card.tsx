@@ -1,13 +1,15 @@
 // The card of a step: its formula, its arrays, and how the gradient passes through it.
 
 import { useState } from "preact/hooks";
-import { type Numbers, type Step, type Trace, nameOf, only, told } from "./data";
+import { type Numbers, type Source, type Step, type Trace, nameOf, only, short } from "./data";
 import { Formula } from "./formula";
 import { Heat } from "./heat";
 import { ahead, behind } from "./related";
+import { calledAs } from "./source";
 import { isLeaf, terms, written } from "./timeline";
 
 interface Props {
+  sources: Source[];
   trace: Trace;
   step: Step;
   backward: boolean;
@@ -21,9 +23,10 @@ interface Pointed {
   entry: number;
 }
 
-export function Card({ trace, step, backward, hidden }: Props) {
+export function Card({ sources, trace, step, backward, hidden }: Props) {
   const [pointed, setPointed] = useState<Pointed | null>(null);
   const by = new Map(trace.steps.map((s) => [s.step, s]));
+  const called = calledAs(sources, step, trace.steps);
   const point = (slot: number) => (entry: number | null) => setPointed(entry === null ? null : { slot, entry });
   const inputs = step.inputs.map((input, slot) => ({ ...input, slot, from: by.get(input.step) }));
   const marked = (slot: number): Set<number> | undefined => {
@@ -39,8 +42,10 @@ export function Card({ trace, step, backward, hidden }: Props) {
         {nameOf(step)} <small>{backward ? "backward" : "forward"}</small>
       </h2>
       {step.formula && <Formula text={step.formula} />}
-      {step.operation === "leaf" && <p>A leaf that is differentiated: its gradient is what the sweep is for.</p>}
-      {step.operation === "constant" && <p>A constant: no gradient flows into it.</p>}
+      <Plain step={step} input={inputs[0]?.from} />
+      {called && <p>A part of what <code>{called}</code> does.</p>}
+      {step.operation === "leaf" && <p>A leaf: a number or an array that the program was given. Its gradient is a result of the sweep back.</p>}
+      {step.operation === "constant" && <p>A constant: no gradient is passed to it.</p>}
       {!backward && (
         <div class="arrays">
           {inputs.map(({ slot, from }) =>
@@ -67,7 +72,7 @@ export function Card({ trace, step, backward, hidden }: Props) {
                   <Heat numbers={contribution} label="passed on" marked={marked(slot)} point={point(slot)} />
                 </div>
               ) : (
-                <p>{already(step, slot) ?? "It is a constant, so nothing is passed on."}</p>
+                <p>{from?.operation === "constant" ? "It is a constant, so nothing is passed on." : "Nothing is passed on to it."}</p>
               )}
             </section>
           ))}
@@ -77,37 +82,36 @@ export function Card({ trace, step, backward, hidden }: Props) {
   );
 }
 
-/** An operand that occurs twice got both parts at its first place. */
-function already(step: Step, slot: number): string | null {
-  const first = step.inputs.findIndex((input) => input.step === step.inputs[slot].step);
-  return first < slot ? "This operand occurs twice. Both parts are in the sum above." : null;
+/** The plain number of an operation such as `w * 2.0`, as far as input and output tell it. */
+function Plain({ step, input }: { step: Step; input?: Step }) {
+  const [x, y] = [input?.value.data?.[0], step.value.data?.[0]];
+  if (x === undefined || y === undefined) return null;
+  const number: Record<string, number> = { add_number: y - x, sub_from: y + x, mul_number: y / x, div_number: x / y, div_into: y * x };
+  const c = number[step.operation];
+  return c === undefined || !Number.isFinite(c) ? null : <p>Here, c is {short(c)}.</p>;
 }
 
 /** The gradient of the step, written out as the sum of what its users passed back. */
 function Sum({ trace, step }: { trace: Trace; step: Step }) {
   const line = written(trace, step);
   const parts = terms(trace, step);
-  if (step.step === trace.cost) return <p class="sum">The cost's gradient by itself is 1: the sweep begins here.</p>;
+  if (step.step === trace.cost) return <p class="sum">The sweep back begins here: the cost changes by 1 when the cost changes by 1.</p>;
+  const named = step.name && /^\w$/.test(step.name) ? step.name : null;
   if (line) {
     return (
       <p class="sum">
-        <math>
-          <mover accent><mi>{step.name ?? `#${step.step}`}</mi><mo>¯</mo></mover>
-        </math>{" "}
-        = {line}
+        {named ? <math><mover accent><mi>{named}</mi><mo>¯</mo></mover></math> : `gradient of ${nameOf(step)}`} = {line}
       </p>
     );
   }
+  if (parts.length === 1) return <p class="sum">The gradient that arrives comes from {nameOf(parts[0].user)} alone.</p>;
   return (
-    <p class="sum">
-      {parts.length === 1 ? "It has one part: " : `It is the sum of ${parts.length} parts: `}
-      {parts.map(({ user, contribution }, i) => (
-        <span key={i}>
-          {i > 0 && " + "}
-          {told(contribution)} from {nameOf(user)}
-        </span>
-      ))}
-    </p>
+    <div class="sum">
+      <p>The gradient that arrives is the sum of {parts.length} parts.</p>
+      <div class="arrays">
+        {parts.map(({ user, contribution }, i) => <Heat key={i} numbers={contribution} label={`from ${nameOf(user)}`} />)}
+      </div>
+    </div>
   );
 }
 
@@ -128,7 +132,7 @@ function Local({ derivative, step, pointed }: { derivative: Numbers; step: Step;
   return (
     <Heat
       numbers={{ ...summary(data), shape: [outputs, inputs] }}
-      label={row === null ? "local derivative: a row for each output" : `local derivative: row ${row} belongs to the output under the pointer`}
+      label={row === null ? "local derivative: a row for each number of the output, a column for each of the input" : `local derivative: the marked row belongs to the number under the pointer`}
       marked={row === null ? undefined : new Set(Array.from({ length: inputs }, (_, j) => row * inputs + j))}
     />
   );

@@ -77,7 +77,7 @@ export function read(text: string): Story | string {
   if (text.trim() === "") return "This page has no data. A program writes it with `save_html`.";
   let found: unknown;
   try {
-    found = JSON.parse(text, (_, value) => (value === "NaN" ? NaN : value === "inf" ? Infinity : value === "-inf" ? -Infinity : value));
+    found = JSON.parse(text);
   } catch {
     return "The data of this page are damaged: they are not JSON. Write the page again.";
   }
@@ -89,7 +89,29 @@ export function read(text: string): Story | string {
     return `The data have format version ${String(story.version)}, and this page shows version ${VERSION}. Write the page again with one version of gradus.`;
   }
   const fault = check(story);
+  if (!fault) story.records.forEach(({ trace }) => restore(trace));
   return fault ? `The data of this page are damaged: ${fault}. Write the page again.` : story;
+}
+
+const number = (x: unknown): number => (typeof x === "number" ? x : x === "inf" ? Infinity : x === "-inf" ? -Infinity : NaN);
+
+/** JSON has no NaN and no infinity: where numbers are expected, they are texts. */
+function restore(trace: Trace) {
+  const maybe = (x: number | null) => (x === null ? null : number(x));
+  const numbers = (of: Numbers | null) => {
+    if (!of) return;
+    [of.mean, of.min, of.max, of.rms] = [of.mean, of.min, of.max, of.rms].map(maybe);
+    of.data = of.data?.map(number) ?? null;
+    if (of.blocks) of.blocks.means = of.blocks.means.map(number);
+  };
+  for (const step of trace.steps) {
+    [step.value, step.gradient, ...step.inputs.flatMap((i) => [i.derivative, i.contribution])].forEach(numbers);
+  }
+  for (const slope of trace.slopes) {
+    for (const field of ["value", "gradient", "difference"] as const) slope[field] = number(slope[field]);
+    slope.at = slope.at.map(number);
+    slope.costs = slope.costs.map(number);
+  }
 }
 
 function check(story: Story): string | null {
@@ -126,7 +148,7 @@ export function short(x: number | null | undefined): string {
 }
 
 export const shapeOf = (numbers: Numbers): string =>
-  numbers.shape.length === 0 ? "a number" : numbers.shape.join(" × ");
+  numbers.shape.length === 0 ? "a number" : count(numbers) === 0 ? `empty, ${numbers.shape.join(" × ")}` : numbers.shape.join(" × ");
 
 /** What a value is called: its name, or its operation and its place on the tape. */
 export function nameOf(step: Step | undefined): string {
@@ -139,6 +161,17 @@ export function told(numbers: Numbers | null): string {
   if (!numbers) return "nothing";
   const one = only(numbers);
   if (one !== null) return short(one);
-  if (numbers.data && numbers.data.length <= 4) return `[${numbers.data.map(short).join(" ")}]`;
-  return `${shapeOf(numbers)}, ${short(numbers.min)} to ${short(numbers.max)}, mean ${short(numbers.mean)}`;
+  if (count(numbers) === 0) return "nothing: it is empty";
+  if (numbers.data && numbers.data.length <= 4) return nested(numbers.data.map(short), numbers.shape);
+  const shape = `${numbers.shape.join(" × ")} numbers`;
+  if (numbers.min === numbers.max && numbers.not_finite === 0) return `${shape}, all ${short(numbers.min)}`;
+  return `${shape} from ${short(numbers.min)} to ${short(numbers.max)}`;
+}
+
+/** The texts of an array's numbers, with brackets around each row. */
+function nested(texts: string[], shape: number[]): string {
+  if (shape.length <= 1) return `[${texts.join(" ")}]`;
+  const size = texts.length / shape[0];
+  const rows = Array.from({ length: shape[0] }, (_, i) => nested(texts.slice(i * size, (i + 1) * size), shape.slice(1)));
+  return `[${rows.join(" ")}]`;
 }

@@ -33,6 +33,11 @@ export function mathematics(formula: string): VNode[] {
     const below = run(SUB, SUB_PLAIN);
     const above = run(SUPER, SUPER_PLAIN);
     const row = (s: string): ComponentChildren => <mrow>{atoms(s)}</mrow>;
+    if (text[i] === "^" && i + 1 < text.length) {
+      i += 1;
+      const power = text[i] === "(" ? mathematics(group()) : scripts(atom());
+      return <msup>{base}<mrow>{power}</mrow></msup>;
+    }
     if (below && above) return <msubsup>{base}{row(below)}{row(above)}</msubsup>;
     if (below) return <msub>{base}{row(below)}</msub>;
     return above ? <msup>{base}{row(above)}</msup> : base;
@@ -70,17 +75,22 @@ export function mathematics(formula: string): VNode[] {
       i += word[0].length;
       return <mi>{word[0]}</mi>;
     }
+    if (text[i] === "^") {
+      // handled where a base stands before it
+      i += 1;
+      return <mo>^</mo>;
+    }
     if (text[i] === "√") {
       i += 1;
       return <msqrt>{text[i] === "(" ? mathematics(group()) : i < text.length ? scripts(atom()) : null}</msqrt>;
     }
     if (text[i] === "(") {
       const inner = mathematics(group());
-      return <mrow><mo>(</mo>{inner}<mo>)</mo></mrow>;
+      return <mrow><mo stretchy={false}>(</mo>{inner}<mo stretchy={false}>)</mo></mrow>;
     }
-    const c = text[i];
-    i += 1;
-    return c === " " ? <mspace width="0.2em" /> : <mo>{c}</mo>;
+    const c = String.fromCodePoint(text.codePointAt(i) ?? 32);
+    i += c.length;
+    return c === " " ? <mspace width="0.2em" /> : <mo stretchy={false}>{c}</mo>;
   };
   while (i < text.length) out.push(scripts(atom()));
   return out;

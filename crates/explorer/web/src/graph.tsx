@@ -9,7 +9,13 @@ import { isLeaf } from "./timeline";
 
 /** Layers are folded at first in graphs of more steps than this, and steps of one source line in larger ones. */
 const FOLD_LAYERS = 40;
-const FOLD_LINES = 300;
+const FOLD_LINES = 80;
+/** An edge over more ranks than this takes no part in the layout, which would give it a place in each of them. */
+const LONG_EDGE = 4;
+/** Shapes from which on all groups cannot be opened together. */
+const TOO_MANY = 700;
+/** Texts of shapes are drawn at this size at least, at first. */
+const READABLE = 0.75;
 
 interface Shape {
   id: string;
@@ -25,7 +31,7 @@ interface Shape {
 
 interface Layout {
   shapes: Shape[];
-  edges: { from: string; to: string; path: string }[];
+  edges: { from: string; to: string; path: string; long: boolean }[];
   width: number;
   height: number;
   /** the shape that shows a step */
@@ -38,13 +44,14 @@ export function groupsOf(trace: Trace): Map<number, string> {
   const many = trace.steps.length > FOLD_LINES;
   const lines = new Map<string, number>();
   for (const step of trace.steps) lines.set(lineOf(step), (lines.get(lineOf(step)) ?? 0) + 1);
+  const leaves = new Set(trace.steps.filter((step) => isLeaf(step) && step.name?.includes(".")).map((step) => step.step));
   for (const step of trace.steps) {
     const layer = step.name?.includes(".") ? step.name.slice(0, step.name.lastIndexOf(".")) : undefined;
     const parameter = step.inputs.map((input) => groups.get(input.step)).filter((g) => g?.startsWith("layer "));
     // a step belongs to the layer whose parameters it uses
     if (step.operation === "leaf" || step.operation === "constant") {
       if (layer) groups.set(step.step, `layer ${layer}`);
-    } else if (parameter.length > 0 && step.inputs.some((input) => isParameter(trace, input.step))) {
+    } else if (parameter.length > 0 && step.inputs.some((input) => leaves.has(input.step))) {
       groups.set(step.step, parameter[parameter.length - 1] as string);
     }
     if (many && !groups.has(step.step) && (lines.get(lineOf(step)) ?? 0) > 1 && step.step !== trace.cost) {
@@ -54,12 +61,10 @@ export function groupsOf(trace: Trace): Map<number, string> {
   return groups;
 }
 
-const lineOf = (step: Step): string => `${step.file.split(/[\\/]/).pop()}:${step.line}`;
+const lineOf = (step: Step): string => `${step.file}:${step.line}`;
 
-function isParameter(trace: Trace, step: number): boolean {
-  const found = trace.steps.find((s) => s.step === step);
-  return !!found && isLeaf(found) && !!found.name?.includes(".");
-}
+/** The name of a group without what all readers know. */
+const titleOf = (group: string): string => group.replace(/^layer /, "").replace(/^.*[\\/]/, "");
 
 function layout(trace: Trace, groups: Map<number, string>, open: Set<string>): Layout {
   const graph = new dagre.graphlib.Graph({ multigraph: false });
@@ -79,16 +84,24 @@ function layout(trace: Trace, groups: Map<number, string>, open: Set<string>): L
       continue;
     }
     const kind = folded ? "group" : step.operation === "leaf" ? "leaf" : step.operation === "constant" ? "constant" : "operation";
-    const title = folded ? group.replace(/^layer /, "") : cut(nameOf(step), 22);
+    const title = folded ? titleOf(group) : cut(nameOf(step), 22);
     const text = folded ? "1 step" : cut(summary(step), 22);
     const width = 20 + 7.3 * Math.max([...title].length, [...text].length, folded ? 8 : 0);
     shapes.set(id, { id, title, text, kind, steps: [step.step], x: 0, y: 0, width, height: 44 });
   }
   for (const shape of shapes.values()) graph.setNode(shape.id, { width: shape.width, height: shape.height });
+  // the longest way from a leaf to each shape: how far to the right it will be
+  const rank = new Map<string, number>();
+  const long = new Map<string, [string, string]>();
   for (const step of trace.steps) {
-    for (const input of step.inputs) {
-      const [from, to] = [of.get(input.step), of.get(step.step)];
-      if (from && to && from !== to) graph.setEdge(from, to);
+    const to = of.get(step.step) ?? "";
+    const sources = step.inputs.map((input) => of.get(input.step)).filter((from) => from !== undefined && from !== to) as string[];
+    const far = Math.max(0, ...sources.map((from) => (rank.get(from) ?? 0) + 1));
+    if (!rank.has(to)) rank.set(to, far);
+    for (const from of sources) {
+      if (graph.hasEdge(from, to)) continue;
+      if ((rank.get(to) ?? 0) - (rank.get(from) ?? 0) <= LONG_EDGE || graph.nodeEdges(from)?.length === 0) graph.setEdge(from, to);
+      else long.set(`${from}>${to}`, [from, to]);
     }
   }
   dagre.layout(graph);
@@ -96,8 +109,15 @@ function layout(trace: Trace, groups: Map<number, string>, open: Set<string>): L
   const edges = graph.edges().map(({ v, w }) => {
     const points: { x: number; y: number }[] = graph.edge(v, w).points ?? [];
     const path = points.map(({ x, y }, i) => `${i === 0 ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
-    return { from: v, to: w, path };
+    return { from: v, to: w, path, long: false };
   });
+  for (const [from, to] of long.values()) {
+    const [a, b] = [shapes.get(from), shapes.get(to)];
+    if (!a || !b) continue;
+    const [x0, x1] = [a.x + a.width / 2, b.x - b.width / 2];
+    const over = Math.min(a.y, b.y) - 70; // an arc over what stands between
+    edges.push({ from, to, path: `M${x0} ${a.y}C${x0 + 50} ${over} ${x1 - 50} ${over} ${x1} ${b.y}`, long: true });
+  }
   const { width = 0, height = 0 } = graph.graph();
   return { shapes: [...shapes.values()], edges, width, height, of };
 }
@@ -144,8 +164,13 @@ export function Graph({ trace, step, backward, choose }: Props) {
   const moveTo = (to: ZoomTransform) => {
     if (svg.current && behavior.current) behavior.current.transform(select(svg.current), to);
   };
-  useEffect(fit, [drawn, size[0], size[1]]);
   const here = drawn.of.get(step.step);
+  // at first all of it, or as much around the step as can be read
+  useEffect(() => {
+    const shape = drawn.shapes.find((s) => s.id === here);
+    if (!shape || Math.min(size[0] / drawn.width, size[1] / drawn.height) >= READABLE) fit();
+    else moveTo(zoomIdentity.translate(size[0] / 2 - shape.x * READABLE, size[1] / 2 - shape.y * READABLE).scale(READABLE));
+  }, [drawn, size[0], size[1]]);
   // the shape of the step is brought into view
   useEffect(() => {
     const shape = drawn.shapes.find((s) => s.id === here);
@@ -160,8 +185,13 @@ export function Graph({ trace, step, backward, choose }: Props) {
     if (!next.delete(group)) next.add(group);
     setOpen(next);
   };
+  const opened = names.filter((name) => open.has(name)).length;
+  const canOpenAll = trace.steps.length <= TOO_MANY;
   // on the way back, terms of the gradient land from the right, and parts of it are passed on to the left
-  const kind = (edge: { from: string; to: string }) => (edge.to === here ? "edge lit" : backward && edge.from === here ? "edge landed" : "edge");
+  const kind = (edge: { from: string; to: string; long: boolean }) => {
+    if (edge.to === here) return "edge lit";
+    return backward && edge.from === here ? "edge landed" : edge.long ? "edge long" : "edge";
+  };
   const act = (shape: Shape) => (shape.kind === "group" ? toggle(shape.id.slice(1)) : choose(shape.steps[0]));
   return (
     <section class="graph" aria-label="The graph">
@@ -173,12 +203,13 @@ export function Graph({ trace, step, backward, choose }: Props) {
               <summary>Groups</summary>
               {names.map((name) => (
                 <label key={name}>
-                  <input type="checkbox" checked={open.has(name)} onChange={() => toggle(name)} /> {name.replace(/^layer /, "")}
+                  <input type="checkbox" checked={open.has(name)} onChange={() => toggle(name)} /> {titleOf(name)}
                 </label>
               ))}
             </details>
           )}
-          {names.length > 0 && <button onClick={() => setOpen(new Set(open.size === names.length ? [] : names))}>{open.size === names.length ? "Fold all" : "Open all"}</button>}
+          {opened > 0 && <button onClick={() => setOpen(new Set())}>Fold all</button>}
+          {opened < names.length && canOpenAll && <button onClick={() => setOpen(new Set(names))}>Open all</button>}
           <button onClick={() => behavior.current && svg.current && behavior.current.scaleBy(select(svg.current), 1.4)} aria-label="Larger">+</button>
           <button onClick={() => behavior.current && svg.current && behavior.current.scaleBy(select(svg.current), 1 / 1.4)} aria-label="Smaller">−</button>
           <button onClick={fit}>Fit</button>
@@ -196,9 +227,15 @@ export function Graph({ trace, step, backward, choose }: Props) {
               data-id={shape.id}
               transform={`translate(${shape.x - shape.width / 2} ${shape.y - shape.height / 2})`}
               role="button"
-              tabIndex={-1}
+              tabIndex={0}
               aria-label={shape.kind === "group" ? `Open the group ${shape.title} of ${shape.text}` : `${shape.title}, ${shape.text}`}
               onClick={() => act(shape)}
+              onKeyDown={(event) => {
+                if (event.key !== "Enter" && event.key !== " ") return;
+                event.preventDefault();
+                event.stopPropagation();
+                act(shape);
+              }}
             >
               <rect width={shape.width} height={shape.height} rx={shape.kind === "operation" ? 22 : 4} />
               <text x={shape.width / 2} y={18}>{shape.title}</text>

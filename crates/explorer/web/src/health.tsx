@@ -1,7 +1,7 @@
 // The sizes of values and gradients along the tape: what vanishes, what explodes, which units are dead.
 
 import { type Numbers, type Step, type Trace, count, nameOf, short } from "./data";
-import { columnsOf } from "./heat";
+import { index } from "./heat";
 import { Plot } from "./plot";
 
 /** Gradients this many times smaller or larger than the largest or smallest beside them are pointed out. */
@@ -18,7 +18,9 @@ export function findings(trace: Trace): string[] {
     const { dead, units } = deadUnits(step.value);
     if (dead > 0) found.push(`${dead} of ${units} units of ${nameOf(step)} (line ${step.line}) are dead here: they are 0 for all rows, and no gradient passes.`);
   }
-  const parameters = trace.steps.filter((step) => step.operation === "leaf" && step.gradient?.rms);
+  const leaves = trace.steps.filter((step) => step.operation === "leaf" && step.gradient && count(step.gradient) > 0);
+  for (const step of leaves.filter((s) => s.gradient?.rms === 0)) found.push(`The gradient of ${nameOf(step)} is 0 everywhere.`);
+  const parameters = leaves.filter((step) => step.gradient?.rms);
   const sizes = parameters.map((step) => step.gradient?.rms ?? 0).filter(Number.isFinite);
   const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
   if (sizes.length > 1 && most > FAR * least) {
@@ -28,13 +30,14 @@ export function findings(trace: Trace): string[] {
   return found;
 }
 
-/** Columns in which all numbers are 0. */
+/** Units that are 0 in all rows: of images N × C × H × W the channels, else the last axis. */
 function deadUnits(value: Numbers): { dead: number; units: number } {
-  const units = columnsOf(value);
-  const data = value.data;
-  if (!data || data.length === 0) return { dead: value.zeros === count(value) ? units : 0, units };
+  const { shape, data } = value;
+  const axis = shape.length === 4 ? 1 : shape.length - 1;
+  const units = shape[axis] ?? 1;
+  if (!data || data.length === 0) return { dead: 0, units };
   const alive = new Set<number>();
-  data.forEach((x, i) => x !== 0 && alive.add(i % units));
+  data.forEach((x, i) => x !== 0 && alive.add(index(i, shape)[axis] ?? 0));
   return { dead: units - alive.size, units };
 }
 
@@ -51,17 +54,17 @@ export function Health({ trace, step }: { trace: Trace; step: Step }) {
       <div>
         <Plot
           label="The size of each step's value and gradient"
-          across="step"
-          up="size"
+          across="place on the tape"
+          up="size, logarithmic"
           log
           lines={[
             { ...numbers((s) => s.value.rms), kind: "value" },
             { ...numbers((s) => s.gradient?.rms), kind: "gradient" },
-            { x: [step.step, step.step], y: [1e-12, 1e12], kind: "aside" },
+            { x: [step.step, step.step], y: [1e-12, 1e12], kind: "place" },
           ]}
         />
         <p class="legend"><span class="value">value</span> <span class="gradient">gradient</span> (root of the mean square)</p>
-        {found.length === 0 ? <p>Nothing is wrong: all numbers are finite, and no gradient vanishes or explodes.</p> : <ul>{found.map((text) => <li key={text}>{text}</li>)}</ul>}
+        {found.length === 0 ? <p>Nothing was found: all numbers are finite, no gradient of a leaf is 0 everywhere, and none is {short(FAR)} times smaller than another.</p> : <ul>{found.map((text) => <li key={text}>{text}</li>)}</ul>}
       </div>
       <div class="scroll" tabIndex={0} role="group" aria-label="Sizes">
         <table class="check">

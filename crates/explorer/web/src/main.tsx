@@ -7,7 +7,7 @@ import { type Story, read } from "./data";
 import { Graph } from "./graph";
 import { Health, findings } from "./health";
 import { Program } from "./program";
-import { Quiz, type Score } from "./quiz";
+import { Quiz, type Score, canAsk } from "./quiz";
 import { Slopes } from "./slopes";
 import "./style.css";
 import { positions, sentence } from "./timeline";
@@ -37,7 +37,7 @@ function Page({ story }: { story: Story }) {
   const all = useMemo(() => positions(trace), [trace]);
   const { step, backward } = all[at];
   const place = `${record}:${step.step}`;
-  const asks = quiz && backward && step.step !== trace.cost;
+  const asks = quiz && backward && step.step !== trace.cost && canAsk(step);
   const answered = answers.has(place);
 
   /** Goes to another place, as far as there is one. The place before is not that of this rendering: keys are faster. */
@@ -66,6 +66,8 @@ function Page({ story }: { story: Story }) {
     const key = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
       if (event.altKey || event.ctrlKey || event.metaKey || target.closest("input, select, textarea")) return;
+      // a part of the page that scrolls keeps its keys
+      if (event.shiftKey || (target.closest(".code, .scroll") && event.key !== " ")) return;
       if (event.key === "ArrowRight") goBy(1);
       else if (event.key === "ArrowLeft") goBy(-1);
       else if (event.key === "Home") goTo(0);
@@ -120,7 +122,6 @@ function Page({ story }: { story: Story }) {
           </span>
           <input
             type="range" min={1} max={all.length} value={at + 1} aria-label="Step"
-            style={{ "--turn": `${(100 * trace.steps.length) / all.length}%` }}
             onInput={(event) => goTo(Number(event.currentTarget.value) - 1)}
           />
         </label>
@@ -145,7 +146,7 @@ function Page({ story }: { story: Story }) {
             goTo(found >= 0 ? found : all.findIndex((p) => p.step.step === chosen));
           }} />
         </div>
-        <Card key={place} trace={trace} step={step} backward={backward} hidden={hidden} />
+        <Card key={place} sources={story.sources} trace={trace} step={step} backward={backward} hidden={hidden} />
         <section class="panels" aria-label="More about the trace">
           <div class="tabs" role="group" aria-label="Panels">
             {panels.map(([name, title]) => <button key={name} aria-pressed={panel === name} onClick={() => setPanel(name)}>{title}</button>)}
@@ -157,7 +158,7 @@ function Page({ story }: { story: Story }) {
         </section>
       </main>
       <footer>
-        <p>Keys: ← and → step, Home and End jump, space plays{several && ", ↑ and ↓ change the record"}. The address names the place: copy it to share it.</p>
+        <p>Keys: ← and → step, Home and End jump, space plays{several && ", ↑ and ↓ go to the training step that was recorded before or after"}. The address names the place: copy it to share it. A bar, as in <math><mover accent><mi>w</mi><mo>¯</mo></mover></math>, means the gradient of the cost with respect to w.</p>
       </footer>
     </>
   );

@@ -18,26 +18,40 @@ interface Props {
   log?: boolean;
 }
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [340, 200, 52, 32, 10];
+const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [340, 200, 66, 32, 10];
+
+/** From where to where the axis goes: a pole, where the cost is far larger than elsewhere, does not stretch it. */
+function range(heights: number[]): [number, number] {
+  const sorted = [...heights].sort((a, b) => a - b);
+  const at = (part: number) => sorted[Math.round(part * (sorted.length - 1))];
+  const room = 3 * (at(0.85) - at(0.15));
+  return room > 0 ? [Math.max(at(0), at(0.15) - room), Math.min(at(1), at(0.85) + room)] : [at(0), at(1)];
+}
 
 export function Plot({ lines, dot, label, across, up, log }: Props) {
   const height = (y: number) => (log ? Math.log10(Math.max(y, 1e-12)) : y);
   const finite = (numbers: number[]) => numbers.filter(Number.isFinite);
   const xs = finite(lines.flatMap((line) => line.x));
-  // lines of the kind "aside" do not stretch the axis
-  const ys = finite(lines.filter((line) => line.kind !== "aside").flatMap((line) => line.y.map(height)));
+  // lines of the kinds "aside" and "place" do not stretch the axis
+  const ys = finite(lines.filter((line) => line.kind !== "aside" && line.kind !== "place").flatMap((line) => line.y.map(height)));
   if (xs.length === 0 || ys.length === 0) return <p>There is nothing to draw.</p>;
   const [x0, x1] = [Math.min(...xs), Math.max(...xs)];
-  let [y0, y1] = [Math.min(...ys), Math.max(...ys)];
+  let [y0, y1] = range(ys);
   if (y1 - y0 < 1e-12 * Math.max(1, Math.abs(y0))) [y0, y1] = [y0 - 0.5, y1 + 0.5];
   const px = (x: number) => LEFT + ((x - x0) / (x1 - x0 || 1)) * (WIDTH - LEFT - 10);
   const py = (y: number) => TOP + ((y1 - height(y)) / (y1 - y0)) * (HEIGHT - TOP - BOTTOM);
-  const path = (line: Line) =>
-    line.x
-      .map((x, i): [number, number] => [x, line.y[i]])
-      .filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y))
-      .map(([x, y], i) => `${i === 0 ? "M" : "L"}${px(x).toFixed(1)} ${py(y).toFixed(1)}`)
+  // a line begins anew after a point that cannot be drawn
+  const path = (line: Line) => {
+    let drawing = false;
+    return line.x
+      .map((x, i) => {
+        const drawn = Number.isFinite(x) && Number.isFinite(line.y[i]);
+        const text = drawn ? `${drawing ? "L" : "M"}${px(x).toFixed(1)} ${py(line.y[i]).toFixed(1)}` : "";
+        drawing = drawn;
+        return text;
+      })
       .join("");
+  };
   const told = (y: number) => short(log ? 10 ** y : y);
   const clip = `clip-${label.replace(/\W/g, "")}`;
   return (

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import type { Source, Step, Trace } from "./data";
-import { litPart, lineOf } from "./source";
+import { litPart } from "./source";
 
 interface Props {
   sources: Source[];
@@ -13,25 +13,29 @@ interface Props {
 
 export function Program({ sources, trace, step, backward }: Props) {
   const source = sources.find((s) => s.file === step.file);
-  const text = lineOf(sources, step.file, step.line);
+  const lit = litPart(sources, step, trace.steps);
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const line = box.current?.querySelector<HTMLElement>(".here");
-    if (line && box.current) box.current.scrollTop = line.offsetTop - box.current.clientHeight / 2;
+    if (!line || !box.current) return;
+    box.current.scrollTop = line.offsetTop - box.current.clientHeight / 2;
+    const mark = line.querySelector("mark");
+    const [left, width] = [mark?.offsetLeft ?? 0, box.current.clientWidth];
+    box.current.scrollLeft = left + (mark?.offsetWidth ?? 0) > width - 20 ? left - width / 2 : 0;
   }, [step]);
   return (
     <section class="program" aria-label="The program">
       <h2>
         Program <small>{step.file}:{step.line}</small>
       </h2>
-      {source && text !== null ? (
+      {source && lit ? (
         <div class="code" ref={box} tabIndex={0} role="region" aria-label={`Lines of ${step.file}`}>
           {source.parts.map((part, i) => (
             <>
               {i > 0 && <div class="gap">⋮</div>}
               {part.lines.map((line, at) => {
                 const number = part.first + at;
-                return <Line key={number} number={number} text={line} lit={number === step.line ? litPart(line, step, trace.steps) : null} backward={backward} />;
+                return <Line key={number} number={number} text={line} lit={number === lit.line ? lit : null} backward={backward} />;
               })}
             </>
           ))}

@@ -1,7 +1,7 @@
 // Questions about the gradient that comes next.
 
 import { useEffect, useState } from "preact/hooks";
-import { type Step, type Trace, nameOf, only, short } from "./data";
+import { type Step, type Trace, count, nameOf, only, short } from "./data";
 import { written } from "./timeline";
 
 export interface Score {
@@ -19,13 +19,22 @@ interface Props {
 
 type Sign = "positive" | "negative" | "both" | "zero";
 
-/** Answers may differ from the number by this part of it, or by this much. */
+/** Answers may differ from the number by this part of it. */
 const NEAR = 0.02;
+
+/** Whether a gradient can be asked for. */
+export const canAsk = (step: Step): boolean => !!step.gradient && count(step.gradient) > 0 && step.gradient.not_finite === 0;
+
+/** A number as people write it: with a comma, or as a fraction. */
+function numberOf(text: string): number {
+  const [above, below = "1"] = text.replaceAll("−", "-").replaceAll(",", ".").split("/");
+  return above.trim() === "" || below.trim() === "" ? NaN : Number(above) / Number(below);
+}
 
 export function Quiz({ trace, step, score, answered, answer }: Props) {
   const [text, setText] = useState("");
   const [sign, setSign] = useState<Sign>("positive");
-  const [size, setSize] = useState("0");
+  const [size, setSize] = useState("");
   const [verdict, setVerdict] = useState("");
   useEffect(() => {
     setText("");
@@ -35,19 +44,28 @@ export function Quiz({ trace, step, score, answered, answer }: Props) {
   if (!gradient) return null;
   const number = only(gradient);
   const signOf: Sign = (gradient.min ?? 0) < 0 ? ((gradient.max ?? 0) > 0 ? "both" : "negative") : (gradient.max ?? 0) > 0 ? "positive" : "zero";
-  const power = gradient.rms ? Math.floor(Math.log10(gradient.rms)) : -99;
+  const power = gradient.rms ? Math.floor(Math.log10(gradient.rms)) : 0;
+  const shift = step.step % 5; // so that the place of the answer in the list tells nothing
   const submit = (event: Event) => {
     event.preventDefault();
     let right: boolean;
     let why: string;
     if (number !== null) {
-      const given = Number(text.replace("−", "-").replace(",", "."));
-      right = text.trim() !== "" && (Object.is(given, number) || Math.abs(given - number) <= NEAR * Math.max(Math.abs(number), 0.1));
+      const given = numberOf(text);
+      if (Number.isNaN(given)) {
+        setVerdict("Write a number, such as −0.5 or 1/3.");
+        return;
+      }
+      right = Math.abs(given - number) <= NEAR * Math.abs(number);
       const sum = written(trace, step);
       why = sum ? `It is ${sum}.` : `It is ${short(number)}.`;
     } else {
+      if (size === "" && sign !== "zero") {
+        setVerdict("Choose a size.");
+        return;
+      }
       right = sign === signOf && (signOf === "zero" || Math.abs(Number(size) - power) <= 1);
-      why = `Its numbers go from ${short(gradient.min)} to ${short(gradient.max)}, and their usual size is ${short(gradient.rms)}.`;
+      why = `Its numbers go from ${short(gradient.min)} to ${short(gradient.max)}, and their size (the root of the mean square) is ${short(gradient.rms)}.`;
     }
     setVerdict(`${right ? "Right." : "Not right."} ${why}`);
     answer(right);
@@ -55,7 +73,7 @@ export function Quiz({ trace, step, score, answered, answer }: Props) {
   return (
     <form class="quiz" onSubmit={submit} aria-label="Quiz">
       <p>
-        What is the gradient of the cost by <strong>{nameOf(step)}</strong>?{" "}
+        What is the gradient of the cost with respect to <strong>{nameOf(step)}</strong>?{" "}
         <span class="score">{score.right} of {score.asked} right</span>
       </p>
       {!answered && number !== null && (
@@ -73,7 +91,8 @@ export function Quiz({ trace, step, score, answered, answer }: Props) {
           <label>
             and their size is about{" "}
             <select value={size} onChange={(event) => setSize(event.currentTarget.value)}>
-              {[2, 1, 0, -1, -2, -3, -4, -5, -6].map((p) => <option key={p} value={p}>{short(10 ** p)}</option>)}
+              <option value="">choose</option>
+              {[4, 3, 2, 1, 0, -1, -2, -3, -4].map((d) => power + d + 2 - shift).map((p) => <option key={p} value={p}>{short(10 ** p)}</option>)}
             </select>
           </label>
         </>

@@ -30,29 +30,24 @@ function where(size: number, holds: (i: number) => boolean): Set<number> {
   return found;
 }
 
-/** Without a local derivative, the operation's name and the shapes decide. */
+/** Operations that compute each number of the output from the numbers at its place. */
+const ELEMENTWISE = new Set(
+  ("add sub mul div add_number mul_number div_number sub_from div_into negative exp exp_m1 ln ln_1p sqrt rsqrt square recip " +
+    "abs sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf sigmoid logsigmoid relu leaky_relu elu selu gelu " +
+    "silu mish softplus softsign maximum minimum where pow_number pow_var broadcast_to").split(" "),
+);
+
+/** Without a local derivative, the operation's name and the shapes decide, where they say it surely. */
 function belongs(step: Step, slot: number, output: number[], input: number[], shape: number[]): boolean {
-  const [o, x] = [output.length, input.length];
-  switch (step.operation) {
-    case "matmul":
-    case "linear": {
-      // a row of the left operand, and a column of the right one; a linear layer's weight has a row for each output
-      if (slot === 0) return x < 2 || o < 2 || input[x - 2] === output[o - 2];
-      if (slot === 2 || step.operation === "linear") return input[0] === output[o - 1];
-      const columns = step.value.shape[o - 1];
-      return shape[x - 1] === columns ? input[x - 1] === output[o - 1] : input[x - 2] === output[o - 1];
-    }
-    case "softmax":
-    case "log_softmax":
-      return input.slice(0, -1).every((i, axis) => i === output[axis]);
-    case "sum":
-    case "mean":
-      if (o === 0) return true;
-      return o === x && input.every((i, axis) => step.value.shape[axis] !== shape[axis] || i === output[axis]);
-    default: {
-      // broadcasting: axes are aligned at the right, and an axis of size 1 is repeated
-      const fits = (of: number[]) => of.length <= o && of.every((size, axis) => size === 1 || size === step.value.shape[axis + o - of.length]);
-      return fits(shape) && input.every((i, axis) => shape[axis] === 1 || i === output[axis + o - x]);
-    }
+  if (ELEMENTWISE.has(step.operation)) {
+    // broadcasting: axes are aligned at the right, and an axis of size 1 is repeated
+    return input.every((i, axis) => shape[axis] === 1 || i === output[axis + output.length - input.length]);
   }
+  // a layer: row i of x and row j of the weight make entry i, j; the weight has a row for each output
+  if (step.operation === "linear") {
+    const last = output[output.length - 1];
+    return slot === 0 ? input.slice(0, -1).every((i, axis) => i === output[axis]) : input[0] === last;
+  }
+  const whole = step.value.shape.every((size) => size === 1);
+  return whole && (step.operation === "sum" || step.operation === "mean");
 }

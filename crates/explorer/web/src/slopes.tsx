@@ -14,7 +14,7 @@ export function Slopes({ trace }: { trace: Trace }) {
     return one ? nameOf(leaf) : `${nameOf(leaf)}[${index(slope.entry, leaf.value.shape).join(", ")}]`;
   };
   const slope = trace.slopes[Math.min(chosen, trace.slopes.length - 1)];
-  if (!slope) return <p>No leaf was moved: there is none, or the tape is too large for it.</p>;
+  if (!slope) return <p>No number of a leaf was moved: there is none, or the tape is too large to run again.</p>;
   const cost = slope.costs[slope.at.indexOf(slope.value)] ?? NaN;
   const ends = [slope.at[0], slope.at[slope.at.length - 1]];
   const tangent = ends.map((x) => cost + slope.gradient * (x - slope.value));
@@ -35,22 +35,31 @@ export function Slopes({ trace }: { trace: Trace }) {
           lines={[{ x: slope.at, y: slope.costs, kind: "value" }, { x: ends, y: tangent, kind: "aside" }]}
           dot={[slope.value, cost]}
         />
-        <p>
-          All other leaves stay where they are. At {name} = {short(slope.value)}, the tangent has the slope {short(slope.gradient)}: this is the gradient.{" "}
-          {slope.gradient > 0 ? "To lower the cost, make the number smaller." : slope.gradient < 0 ? "To lower the cost, make the number larger." : "The cost is level here."}
-        </p>
+        <p>{verdict(name, slope)}</p>
       </div>
       <div class="scroll" tabIndex={0} role="group" aria-label="Gradients and differences">
         <table class="check">
-          <caption>Check me: the gradient beside a finite difference of the cost</caption>
+          <caption>A check: the gradient beside a finite difference of the cost (≠ where they are apart)</caption>
           <thead><tr><th>leaf</th><th>value</th><th>gradient</th><th>difference</th></tr></thead>
           <tbody>
             {trace.slopes.map((s, i) => (
-              <tr key={i}><th>{title(s)}</th><td>{short(s.value)}</td><td>{short(s.gradient)}</td><td>{short(s.difference)}</td></tr>
+              <tr key={i}><th>{title(s)}</th><td>{short(s.value)}</td><td>{short(s.gradient)}</td><td>{short(s.difference)}{apart(s) ? " ≠" : ""}</td></tr>
             ))}
           </tbody>
         </table>
+        {trace.slopes.some(apart) && (
+          <p>A difference is wrong where the cost has a corner nearby, or where it is so large that the change is lost in its rounding.</p>
+        )}
       </div>
     </div>
   );
+}
+
+/** Whether gradient and difference are further apart than rounding explains. */
+const apart = (slope: Slope): boolean => !(Math.abs(slope.gradient - slope.difference) <= 0.03 * Math.abs(slope.gradient) + 1e-4);
+
+function verdict(name: string, slope: Slope): string {
+  if (!Number.isFinite(slope.gradient)) return `The gradient by ${name} is ${short(slope.gradient)}: it says nothing about the way down.`;
+  const way = slope.gradient > 0 ? "To lower the cost, make the number a little smaller." : slope.gradient < 0 ? "To lower the cost, make the number a little larger." : "A small step changes the cost by nothing here.";
+  return `All other leaves stay where they are. At ${name} = ${short(slope.value)}, the tangent has the slope ${short(slope.gradient)}: this is the gradient. ${way}`;
 }

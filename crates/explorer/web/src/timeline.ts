@@ -45,7 +45,7 @@ export function sentence(trace: Trace, all: Position[], at: number): string {
     const inputs = step.inputs.map((input) => nameOf(by.get(input.step))).join(" and ");
     return `${start}${step.operation} of ${inputs} gives ${told(step.value)} (${place}).`;
   }
-  if (step.step === trace.cost) return `${start}${passes(step, by, `the gradient of the cost by itself is 1`)}`;
+  if (step.step === trace.cost) return `${start}${passes(step, by, `the sweep begins at the cost, with the gradient 1`)}`;
   const parts = terms(trace, step);
   const sum = parts.length > 1 ? `, the sum of ${parts.length} parts` : "";
   return `${start}${passes(step, by, `the gradient of ${nameOf(step)} is ${told(step.gradient)}${sum}`)}`;
@@ -53,7 +53,8 @@ export function sentence(trace: Trace, all: Position[], at: number): string {
 
 function passes(step: Step, by: Map<number, Step>, before: string): string {
   const parts = step.inputs.filter((input) => input.contribution);
-  if (parts.length === 0) return `${before}. Nothing is behind it: its gradient is complete.`;
+  if (parts.length === 0 && step.inputs.length > 0) return `${before}. It passes on nothing.`;
+  if (parts.length === 0) return `${before}. It was computed from nothing else, so this is its whole gradient.`;
   const texts = parts.map((input) => `${told(input.contribution)} to ${nameOf(by.get(input.step))}`);
   return `${before}. It passes on ${texts.join(", and ")}.`;
 }
@@ -65,7 +66,8 @@ export function written(trace: Trace, of: Step): string | null {
   const products = parts.map(product);
   // a single part that is no product is the gradient itself
   if (parts.length === 1 && products[0] === bracketed(parts[0].contribution)) return null;
-  return `${products.join(" + ")} = ${told(of.gradient)}`;
+  const from = parts.length > 1 ? `  (from ${parts.map((part) => nameOf(part.user)).join(", then ")})` : "";
+  return `${products.join(" + ")} = ${told(of.gradient)}${from}`;
 }
 
 const bracketed = (x: Numbers): string => (told(x).startsWith("−") ? `(${told(x)})` : told(x));

@@ -22,7 +22,7 @@ export function Training({ story, record }: { story: Story; record: number }) {
   return (
     <div class="slopes">
       <div>
-        <Plot label="The cost over the recorded steps" across="record" up="cost" lines={[{ x, y: costs, kind: "value" }]} dot={[record, costs[record]]} />
+        <Plot label="The cost over the recorded steps" across="recorded step" up="cost" lines={[{ x, y: costs, kind: "value" }]} dot={[record, costs[record]]} />
         <p>At {story.records[record].label}, the cost is {short(costs[record])}.</p>
       </div>
       {leaf && (
@@ -34,7 +34,7 @@ export function Training({ story, record }: { story: Story; record: number }) {
             </select>
           </label>
           <Plot
-            label={`${nameOf(leaf)} over the recorded steps`} across="record" up={one ? "value" : "size"}
+            label={`${nameOf(leaf)} over the recorded steps`} across="recorded step" up={one ? "value" : "size"}
             lines={[{ x, y: x.map(of), kind: "value" }, { x, y: x.map(gradient), kind: "gradient" }]} dot={[record, of(record)]}
           />
           <p class="legend"><span class="value">value</span> <span class="gradient">gradient</span>{one ? "" : " (root of the mean square)"}</p>
