@@ -10,6 +10,7 @@
 //! | [`gradus_data`] | embedded data sets, readers, batches |
 //! | [`gradus_train`] | training loops, metrics, saved models |
 //! | [`gradus_explorer`] | a page that steps through a program, forward and backward |
+//! | [`gradus_landscape`] | critical points told apart, and ways off a saddle |
 //! | [`gradus_viz`] | plots of schedules, descents and training runs, as SVG |
 //!
 //! ```
@@ -27,6 +28,7 @@ pub use gradus_derive::Module;
 
 pub use gradus_data as data;
 pub use gradus_explorer as explorer;
+pub use gradus_landscape as landscape;
 pub use gradus_nn as nn;
 pub use gradus_optim as optim;
 pub use gradus_train as train;
