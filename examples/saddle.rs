@@ -7,7 +7,6 @@
 //! `cargo run --release --example saddle`
 
 use gradus::landscape::{Kind, critical_point, escape_saddle};
-use gradus::optim::rules;
 use gradus::prelude::*;
 use ndarray::array;
 
@@ -17,8 +16,8 @@ fn cost(w: Var<'_, f64>) -> Var<'_, f64> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let zero = array![0.0, 0.0];
-    let stuck = minimize(cost, zero.clone(), &mut Sgd::new(0.1), 1000);
-    println!("plain descent from (0, 0): the cost is {} after {} steps", stuck.cost(), stuck.steps());
+    let stuck = minimize(cost, zero.clone(), Sgd::new(0.1), 1000);
+    println!("plain descent from (0, 0) stops at once, at a cost of {}: {}", stuck.cost(), stuck.stop);
     assert_eq!(stuck.at, zero);
 
     let point = critical_point(cost, &zero)?;
@@ -27,8 +26,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert!((&point.eigenvalues - &array![-2.0, 2.0]).iter().all(|d| d.abs() < 1e-12));
 
     let escape = escape_saddle(cost, &zero)?;
-    println!("\na step of {:.2} along {:.3} leads to {:.3}, where the cost is {:.4}", escape.step, escape.direction, escape.theta, escape.cost);
-    let found = minimize(cost, escape.theta.clone(), &mut Sgd::new(0.1), 1000);
+    println!(
+        "\na step of {:.2} along {:.3} leads to {:.3}, where the cost is {:.4}",
+        escape.step, escape.direction, escape.theta, escape.cost
+    );
+    let found = minimize(cost, escape.theta.clone(), Sgd::new(0.1), 1000);
     println!("descent from there: w = {:.4}, cost {:.1e}", found.at, found.cost());
     assert!(found.cost() < 1e-10);
 

@@ -284,7 +284,8 @@ mod tests {
 
     #[test]
     fn what_is_not_finite_is_named() {
-        let error = |cost: fn(Var<'_, f64>) -> Var<'_, f64>| critical_point(cost, &array![0.0]).unwrap_err().to_string();
+        let error =
+            |cost: fn(Var<'_, f64>) -> Var<'_, f64>| critical_point(cost, &array![0.0]).unwrap_err().to_string();
         assert_eq!(error(|x| x.ln().sum()), "the cost is not finite at this point");
         assert_eq!(error(|x| x.sqrt().sum()), "the gradient is not finite at this point");
         assert_eq!(error(|x| x.pow(1.5).sum()), "the Hessian is not finite at this point");

@@ -28,8 +28,8 @@ const FIRST: f64 = 1e-2;
 const SHORTEST: f64 = 1e-10;
 const LONGEST: f64 = 1e6;
 
-/// Walks off a saddle, where the gradient is 0 and plain descent stays put for ever: along the eigenvector v of the most
-/// negative eigenvalue λ of the Hessian, in which the cost falls like `½ λ t²`.
+/// Walks off a saddle, where the gradient is 0 and plain descent stays put for ever: along the eigenvector v of the
+/// most negative eigenvalue λ of the Hessian, in which the cost falls like `½ λ t²`.
 ///
 /// Both senses are tried. In each, the step is doubled as long as the cost falls (and halved before, if even the first
 /// step is too long), and the lower of the two ends is taken.

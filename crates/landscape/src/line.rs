@@ -3,8 +3,8 @@
 use gradus_autograd::{Tape, Var};
 use ndarray::Array1;
 
-/// The derivatives of the cost along a line, `dᵏ/dtᵏ f(θ + t v)` at t = 0: the value, then the derivatives of order 1 to
-/// `order`.
+/// The derivatives of the cost along a line, `dᵏ/dtᵏ f(θ + t v)` at t = 0: the value, then the derivatives of order 1
+/// to `order`.
 ///
 /// Each derivative is recorded, and then differentiated again.
 ///
