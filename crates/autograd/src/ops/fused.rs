@@ -55,6 +55,8 @@ use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, TensorFunctions,
 /// assert_eq!(distance(x, 2.0).item(), 5.0);
 /// ```
 ///
+/// The first line of the function's documentation is what [`explain`](crate::explain) shows as its formula.
+///
 /// In debug builds the expression computes 64 numbers at a time with loops that are compiled in this crate, so it is
 /// fast there too, as long as dependencies are optimised.
 #[macro_export]

@@ -17,6 +17,10 @@ use crate::{Float, Tape, Var};
 /// Follows a cost back through its tape, step by step: values, local derivatives, and the gradients that they multiply
 /// to. This is backpropagation, written down.
 ///
+/// Beside each gradient stands the slope of the cost along the number, for up to 64 numbers of the leaves (see
+/// [`Slope`](crate::Slope)). The tape is run again for that, which takes time for a large one; for a very large one it
+/// is left out.
+///
 /// # Panics
 /// If the cost is not a single number, or the tape is for inference and has no `var`.
 ///

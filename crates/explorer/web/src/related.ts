@@ -1,6 +1,6 @@
 // Which numbers of an input and of an output belong together.
 
-import { type Step, count } from "./data";
+import { type Numbers, type Step, count } from "./data";
 import { index } from "./heat";
 
 /** The entries of input `slot` on which entry `entry` of the output depends. */
@@ -48,6 +48,24 @@ function belongs(step: Step, slot: number, output: number[], input: number[], sh
     const last = output[output.length - 1];
     return slot === 0 ? input.slice(0, -1).every((i, axis) => i === output[axis]) : input[0] === last;
   }
+  // a product: row i of the left and column j of the right matrix make entry i, j. Either may be stored transposed, which
+  // the sizes tell unless the matrix is square.
+  if (step.operation === "matmul" && output.length === 2 && shape.length === 2) {
+    const size = step.value.shape[slot];
+    const axis = shape[slot] === size ? slot : 1 - slot;
+    return shape[0] !== shape[1] && shape[axis] === size && input[axis] === output[slot];
+  }
+  // each row of logits makes one entry
+  if (step.operation === "cross_entropy") return slot === 0 && output.every((i, axis) => i === input[axis]);
+  if (step.operation === "softmax") return rowsOfOne(step.value) && input.slice(0, -1).every((i, axis) => i === output[axis]);
   const whole = step.value.shape.every((size) => size === 1);
   return whole && (step.operation === "sum" || step.operation === "mean");
+}
+
+/** Whether the numbers along the last axis add up to 1, so that the softmax was taken along it. */
+function rowsOfOne(value: Numbers): boolean {
+  const size = value.shape[value.shape.length - 1] ?? 1;
+  const sums = new Map<number, number>();
+  value.data?.forEach((x, i) => sums.set(Math.floor(i / size), (sums.get(Math.floor(i / size)) ?? 0) + x));
+  return sums.size > 0 && [...sums.values()].every((sum) => Math.abs(sum - 1) < 1e-3);
 }

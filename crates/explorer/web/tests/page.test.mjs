@@ -273,6 +273,28 @@ test("pointing at a number marks what belongs to it", () =>
     });
   }));
 
+test("in larger arrays, names and sizes say what belongs together", () =>
+  open(file("digits"), {}, async (page) => {
+    const { trace } = dataOf(file("digits")).records[0];
+    const figure = (caption) => page.locator("figure.heat", { has: page.locator("figcaption", { hasText: caption }) });
+    const at = trace.steps.findLastIndex((step) => step.operation === "linear");
+    const [rows, columns] = trace.steps.find((step) => step.step === trace.steps[at].inputs[1].step).value.shape;
+    await goTo(page, at + 1);
+    const box = await figure("output").locator("canvas").boundingBox();
+    const [height, width] = trace.steps[at].value.shape;
+    await page.mouse.move(box.x + (3.5 / width) * box.width, box.y + (1.5 / height) * box.height); // row 1, column 3
+    // the weight has a row for each column of the output: row 3 is framed
+    const framed = () => figure("weight").locator("canvas").evaluate((canvas, [rows, columns]) => {
+      const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+      const context = copy.getContext("2d", { willReadFrequently: true });
+      context.drawImage(canvas, 0, 0);
+      const side = canvas.width / columns;
+      const corners = (row) => Array.from({ length: columns }, (_, c) => context.getImageData(c * side, row * side, 1, 1).data.join());
+      return Array.from({ length: rows }, (_, row) => row).filter((row) => new Set(corners(row)).size === 1);
+    }, [rows, columns]);
+    await eventually(async () => assert.deepEqual(await framed(), [3]));
+  }));
+
 test("the quiz hides the gradient, judges and counts", () =>
   open(file("reused"), {}, async (page) => {
     const { trace } = dataOf(file("reused")).records[0];
