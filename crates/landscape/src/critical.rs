@@ -187,8 +187,8 @@ impl CriticalPoint {
     fn by_eigenvalues(&self) -> Kind {
         match self.signs() {
             [negative, _, positive] if negative > 0 && positive > 0 => Kind::Saddle,
-            [_, 0, 0] => Kind::Maximum,
-            [0, 0, _] => Kind::Minimum,
+            [negative, 0, 0] if negative > 0 => Kind::Maximum,
+            [0, 0, positive] if positive > 0 => Kind::Minimum,
             _ => Kind::Degenerate,
         }
     }
@@ -245,6 +245,12 @@ mod tests {
         // a saddle with a flat direction is a saddle: the cost falls on one side and rises on another
         let three = array![0.0, 0.0, 0.0];
         assert_eq!(kind(|x| x.at(0).square() - x.at(1).square() + 0.0 * x.at(2), &three), Kind::Saddle);
+    }
+
+    /// No direction, no verdict.
+    #[test]
+    fn a_point_without_numbers_is_degenerate() {
+        assert_eq!(kind(|x| x.sum() + 1.0, &Array1::zeros(0)), Kind::Degenerate);
     }
 
     #[test]

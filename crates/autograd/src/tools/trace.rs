@@ -9,7 +9,7 @@ use crate::Float;
 use crate::tools::slopes::Slope;
 use crate::view::View;
 
-/// The result of [`explain`]: the steps that a cost depends on, in the order in which they ran.
+/// The result of [`explain`](crate::explain): the steps that a cost depends on, in the order in which they ran.
 ///
 /// Printed, it is a table. [`graphviz`](Trace::graphviz) and [`mermaid`](Trace::mermaid) draw it as a graph. It
 /// serialises (with `serde_json`, say) with the names of the fields below; missing values are `null`, and numbers that
