@@ -136,6 +136,9 @@ pub fn critical_point_within(
 /// Hessian a little unsymmetric, so the mean of both halves is taken.
 fn eigen(matrix: &Array2<f64>) -> (Array1<f64>, Array2<f64>) {
     let n = matrix.nrows();
+    if n == 0 {
+        return (Array1::zeros(0), Array2::zeros((0, 0))); // the solver takes no empty matrix
+    }
     let symmetric = DMatrix::from_fn(n, n, |i, j| 0.5 * (matrix[[i, j]] + matrix[[j, i]]));
     let solved = symmetric.symmetric_eigen();
     let mut order: Vec<usize> = (0..n).collect();
