@@ -35,7 +35,7 @@ export function Slopes({ trace }: { trace: Trace }) {
           lines={[{ x: slope.at, y: slope.costs, kind: "value" }, { x: ends, y: tangent, kind: "aside" }]}
           dot={[slope.value, cost]}
         />
-        <p>{verdict(name, slope)}</p>
+        <p>{verdict(name, slope, cost)}</p>
       </div>
       <div class="scroll" tabIndex={0} role="group" aria-label="Gradients and differences">
         <table class="check">
@@ -48,7 +48,7 @@ export function Slopes({ trace }: { trace: Trace }) {
           </tbody>
         </table>
         {trace.slopes.some(apart) && (
-          <p>A difference is wrong where the cost has a corner nearby, or where it is so large that the change is lost in its rounding.</p>
+          <p>A difference is wrong where the cost has a corner nearby, where it is not finite, or where it is so large that the change is lost in its rounding.</p>
         )}
       </div>
     </div>
@@ -58,7 +58,8 @@ export function Slopes({ trace }: { trace: Trace }) {
 /** Whether gradient and difference are further apart than rounding explains. */
 const apart = (slope: Slope): boolean => !(Math.abs(slope.gradient - slope.difference) <= 0.03 * Math.abs(slope.gradient) + 1e-4);
 
-function verdict(name: string, slope: Slope): string {
+function verdict(name: string, slope: Slope, cost: number): string {
+  if (!Number.isFinite(cost)) return `The cost is ${short(cost)} here, so it has no slope. The panel “Health” says where the first such number came from.`;
   if (!Number.isFinite(slope.gradient)) return `The gradient by ${name} is ${short(slope.gradient)}: it says nothing about the way down.`;
   const way = slope.gradient > 0 ? "To lower the cost, make the number a little smaller." : slope.gradient < 0 ? "To lower the cost, make the number a little larger." : "A small step changes the cost by nothing here.";
   return `All other leaves stay where they are. At ${name} = ${short(slope.value)}, the tangent has the slope ${short(slope.gradient)}: this is the gradient. ${way}`;
