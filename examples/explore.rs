@@ -2,12 +2,11 @@
 //!
 //! `cargo run --release --example explore -- line | reused | xor | digits | long`
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use gradus::prelude::*;
-use gradus::{explain, with_threads};
 use ndarray::{Array1, array};
 
-#[derive(Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum Demonstration {
     /// the cost of a line y = w x + b
     Line,
@@ -34,34 +33,15 @@ struct Settings {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Settings { which, out } = Settings::parse();
     std::fs::create_dir_all(&out)?;
-    let path = |name: &str| out.join(name).with_extension("html");
-    let page = match which {
-        Demonstration::Line => {
-            let page = path("line");
-            line().save_html(&page)?;
-            page
-        }
-        Demonstration::Reused => {
-            let page = path("reused");
-            reused().save_html(&page)?;
-            page
-        }
-        Demonstration::Xor => {
-            let page = path("xor");
-            xor().save_html(&page)?;
-            page
-        }
-        Demonstration::Digits => {
-            let page = path("digits");
-            digits().save_html(&page)?;
-            page
-        }
-        Demonstration::Long => {
-            let page = path("long");
-            long().save_html(&page)?;
-            page
-        }
-    };
+    let name = which.to_possible_value().expect("no demonstration is hidden");
+    let page = out.join(name.get_name()).with_extension("html");
+    match which {
+        Demonstration::Line => line().save_html(&page)?,
+        Demonstration::Reused => reused().save_html(&page)?,
+        Demonstration::Xor => xor().save_html(&page)?,
+        Demonstration::Digits => digits().save_html(&page)?,
+        Demonstration::Long => long().save_html(&page)?,
+    }
     println!("page: {}", page.display());
     Ok(())
 }
@@ -142,5 +122,5 @@ fn long() -> gradus::Trace {
         let scaled = squashed * (1.0 - 0.001 * f64::from(step));
         state = scaled - 0.01;
     }
-    with_threads(1, || explain(state.square().sum()))
+    explain(state.square().sum())
 }

@@ -10,6 +10,7 @@ use crate::engine::operation::Vjp;
 use crate::engine::tensor::{Sweep, Tensor};
 use crate::engine::value::{Value, ValueContext};
 use crate::memory::Pool;
+use crate::tools::replay::steps_behind;
 use crate::tools::slopes::slopes;
 use crate::tools::trace::{Input, LOCAL, Numbers, Step, Trace};
 use crate::{Float, Tape, Var};
@@ -114,18 +115,12 @@ fn contributions<T: Float>(tape: &Tape<T>, output: u32, limit: usize) -> Vec<Con
         }
     };
     let mut gradients: Vec<Option<ArrayD<T>>> = vec![None; output as usize + 1];
-    let mut needed = vec![false; output as usize + 1];
-    needed[output as usize] = true;
     let shape = |index: u32| IxDyn(nodes.node(index).value.shape());
     let len = |index: u32| nodes.node(index).value.data().len();
     gradients[output as usize] = Some(ArrayD::from_elem(shape(output), T::from_f64(1.0)));
     let mut found = Vec::new();
-    for index in (0..=output).rev() {
-        if !needed[index as usize] {
-            continue;
-        }
+    for index in steps_behind(tape, output).into_iter().rev() {
         let node = nodes.node(index);
-        node.inputs.iter().for_each(|&i| needed[i as usize] = true);
         let gradient = gradients[index as usize].take().filter(|_| node.differentiated);
         let parts = gradient.as_ref().map_or(vec![None; node.inputs.len()], |gradient| pulled(index, gradient));
         let work = len(index) * node.inputs.iter().map(|&i| len(i)).sum::<usize>();

@@ -67,7 +67,7 @@ pub(crate) fn moved<'s, T: Float>(
     old.constant(&shape, write)
 }
 
-/// The operations that a value was computed by, in the order of the tape; the last is the one that gave the value.
+/// The steps that a value depends on, in the order of the tape; the last one is the value's own.
 pub(crate) fn steps_behind<T: Float>(tape: &Tape<T>, output: u32) -> Vec<u32> {
     let nodes = tape.nodes().frozen();
     let mut needed = vec![false; output as usize + 1];

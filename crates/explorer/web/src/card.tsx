@@ -43,13 +43,29 @@ export function Card({ sources, trace, step, backward, hidden }: Props) {
       </h2>
       {step.formula && <Formula text={step.formula} />}
       <Plain step={step} input={inputs[0]?.from} />
-      {called && <p>A part of what <code>{called}</code> does.</p>}
-      {step.operation === "leaf" && <p>A leaf: a number or an array that the program was given. Its gradient is a result of the sweep back.</p>}
+      {called && (
+        <p>
+          A part of what <code>{called}</code> does.
+        </p>
+      )}
+      {step.operation === "leaf" && (
+        <p>A leaf: a number or an array that the program was given. Its gradient is a result of the sweep back.</p>
+      )}
       {step.operation === "constant" && <p>A constant: no gradient is passed to it.</p>}
       {!backward && (
         <div class="arrays">
           {inputs.map(({ slot, from }) =>
-            from ? <Heat key={slot} numbers={from.value} label={`input: ${nameOf(from)}`} marked={marked(slot)} point={point(slot)} /> : <p>An input was left out.</p>,
+            from ? (
+              <Heat
+                key={slot}
+                numbers={from.value}
+                label={`input: ${nameOf(from)}`}
+                marked={marked(slot)}
+                point={point(slot)}
+              />
+            ) : (
+              <p>An input was left out.</p>
+            ),
           )}
           <Heat numbers={step.value} label={isLeaf(step) ? "value" : "output"} marked={marked(-1)} point={point(-1)} />
         </div>
@@ -72,7 +88,11 @@ export function Card({ sources, trace, step, backward, hidden }: Props) {
                   <Heat numbers={contribution} label="passed on" marked={marked(slot)} point={point(slot)} />
                 </div>
               ) : (
-                <p>{from?.operation === "constant" ? "It is a constant, so nothing is passed on." : "Nothing is passed on to it."}</p>
+                <p>
+                  {from?.operation === "constant"
+                    ? "It is a constant, so nothing is passed on."
+                    : "Nothing is passed on to it."}
+                </p>
               )}
             </section>
           ))}
@@ -86,7 +106,13 @@ export function Card({ sources, trace, step, backward, hidden }: Props) {
 function Plain({ step, input }: { step: Step; input?: Step }) {
   const [x, y] = [input?.value.data?.[0], step.value.data?.[0]];
   if (x === undefined || y === undefined) return null;
-  const number: Record<string, number> = { add_number: y - x, sub_from: y + x, mul_number: y / x, div_number: x / y, div_into: y * x };
+  const number: Record<string, number> = {
+    add_number: y - x,
+    sub_from: y + x,
+    mul_number: y / x,
+    div_number: x / y,
+    div_into: y * x,
+  };
   const c = number[step.operation];
   return c === undefined || !Number.isFinite(c) ? null : <p>Here, c is {short(c)}.</p>;
 }
@@ -95,12 +121,23 @@ function Plain({ step, input }: { step: Step; input?: Step }) {
 function Sum({ trace, step }: { trace: Trace; step: Step }) {
   const line = written(trace, step);
   const parts = terms(trace, step);
-  if (step.step === trace.cost) return <p class="sum">The sweep back begins here: the cost changes by 1 when the cost changes by 1.</p>;
+  if (step.step === trace.cost)
+    return <p class="sum">The sweep back begins here: the cost changes by 1 when the cost changes by 1.</p>;
   const named = step.name && /^\w$/.test(step.name) ? step.name : null;
   if (line) {
     return (
       <p class="sum">
-        {named ? <math><mover accent><mi>{named}</mi><mo>¯</mo></mover></math> : `gradient of ${nameOf(step)}`} = {line}
+        {named ? (
+          <math>
+            <mover accent>
+              <mi>{named}</mi>
+              <mo>¯</mo>
+            </mover>
+          </math>
+        ) : (
+          `gradient of ${nameOf(step)}`
+        )}{" "}
+        = {line}
       </p>
     );
   }
@@ -109,7 +146,9 @@ function Sum({ trace, step }: { trace: Trace; step: Step }) {
     <div class="sum">
       <p>The gradient that arrives is the sum of {parts.length} parts.</p>
       <div class="arrays">
-        {parts.map(({ user, contribution }, i) => <Heat key={i} numbers={contribution} label={`from ${nameOf(user)}`} />)}
+        {parts.map(({ user, contribution }, i) => (
+          <Heat key={i} numbers={contribution} label={`from ${nameOf(user)}`} />
+        ))}
       </div>
     </div>
   );
@@ -126,13 +165,19 @@ function Local({ derivative, step, pointed }: { derivative: Numbers; step: Step;
   const diagonal = inputs === outputs && data.every((x, at) => x === 0 || at % (inputs + 1) === 0);
   if (diagonal) {
     const numbers = data.filter((_, at) => at % (inputs + 1) === 0);
-    return <Heat numbers={{ ...summary(numbers), shape: step.value.shape }} label="local derivative, number by number" />;
+    return (
+      <Heat numbers={{ ...summary(numbers), shape: step.value.shape }} label="local derivative, number by number" />
+    );
   }
   const row = pointed?.slot === -1 ? pointed.entry : null;
   return (
     <Heat
       numbers={{ ...summary(data), shape: [outputs, inputs] }}
-      label={row === null ? "local derivative: a row for each number of the output, a column for each of the input" : `local derivative: the marked row belongs to the number under the pointer`}
+      label={
+        row === null
+          ? "local derivative: a row for each number of the output, a column for each of the input"
+          : `local derivative: the marked row belongs to the number under the pointer`
+      }
       marked={row === null ? undefined : new Set(Array.from({ length: inputs }, (_, j) => row * inputs + j))}
     />
   );
@@ -143,10 +188,14 @@ function summary(data: number[]): Numbers {
   const rms = Math.sqrt(data.reduce((a, b) => a + b * b, 0) / data.length);
   const finite = data.filter(Number.isFinite);
   return {
-    shape: [data.length], mean, rms, data, blocks: null,
-    min: Math.min(...finite), max: Math.max(...finite),
+    shape: [data.length],
+    mean,
+    rms,
+    data,
+    blocks: null,
+    min: Math.min(...finite),
+    max: Math.max(...finite),
     zeros: data.filter((x) => x === 0).length,
     not_finite: data.length - finite.length,
   };
 }
-

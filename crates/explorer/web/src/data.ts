@@ -93,7 +93,8 @@ export function read(text: string): Story | string {
   return fault ? `The data of this page are damaged: ${fault}. Write the page again.` : story;
 }
 
-const number = (x: unknown): number => (typeof x === "number" ? x : x === "inf" ? Infinity : x === "-inf" ? -Infinity : NaN);
+const number = (x: unknown): number =>
+  typeof x === "number" ? x : x === "inf" ? Infinity : x === "-inf" ? -Infinity : NaN;
 
 /** JSON has no NaN and no infinity: where numbers are expected, they are texts. */
 function restore(trace: Trace) {
@@ -143,12 +144,17 @@ export function short(x: number | null | undefined): string {
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
   const size = Math.abs(x);
   if (size === 0) return "0";
-  const text = size >= 1e5 || size < 1e-3 ? x.toExponential(2).replace(/\.?0+e/, "e") : String(Number(x.toPrecision(4)));
+  const text =
+    size >= 1e5 || size < 1e-3 ? x.toExponential(2).replace(/\.?0+e/, "e") : String(Number(x.toPrecision(4)));
   return text.replaceAll("-", "−").replace("e+", "e");
 }
 
 export const shapeOf = (numbers: Numbers): string =>
-  numbers.shape.length === 0 ? "a number" : count(numbers) === 0 ? `empty, ${numbers.shape.join(" × ")}` : numbers.shape.join(" × ");
+  numbers.shape.length === 0
+    ? "a number"
+    : count(numbers) === 0
+      ? `empty, ${numbers.shape.join(" × ")}`
+      : numbers.shape.join(" × ");
 
 /** What a value is called: its name, or its operation and its place on the tape. */
 export function nameOf(step: Step | undefined): string {
@@ -172,6 +178,8 @@ export function told(numbers: Numbers | null): string {
 function nested(texts: string[], shape: number[]): string {
   if (shape.length <= 1) return `[${texts.join(" ")}]`;
   const size = texts.length / shape[0];
-  const rows = Array.from({ length: shape[0] }, (_, i) => nested(texts.slice(i * size, (i + 1) * size), shape.slice(1)));
+  const rows = Array.from({ length: shape[0] }, (_, i) =>
+    nested(texts.slice(i * size, (i + 1) * size), shape.slice(1)),
+  );
   return `[${rows.join(" ")}]`;
 }

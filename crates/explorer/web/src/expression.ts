@@ -74,7 +74,10 @@ export function operatorsFrom(text: string, start: number): Operator[] {
       skip();
       return null;
     }
-    const word = /^(\d[\d_]*(\.\d[\d_]*)?([eE][+-]?\d+)?([a-z]\w*)?|"(\\.|[^"\\])*"|'(\\.|[^'\\])'|(?:\w+|::|<[\w, ]*>(?=::))+!?)/.exec(text.slice(at));
+    const word =
+      /^(\d[\d_]*(\.\d[\d_]*)?([eE][+-]?\d+)?([a-z]\w*)?|"(\\.|[^"\\])*"|'(\\.|[^'\\])'|(?:\w+|::|<[\w, ]*>(?=::))+!?)/.exec(
+        text.slice(at),
+      );
     at += word ? word[0].length : 1;
     return null;
   };

@@ -7,7 +7,9 @@ export function Formula({ text }: { text: string }) {
   const parts = text.split("`");
   return (
     <p class="formula">
-      {parts.map((part, i) => (i % 2 === 0 ? part : isMath(part) ? <math>{mathematics(part)}</math> : <code>{part}</code>))}
+      {parts.map((part, i) =>
+        i % 2 === 0 ? part : isMath(part) ? <math>{mathematics(part)}</math> : <code>{part}</code>,
+      )}
     </p>
   );
 }
@@ -36,11 +38,36 @@ export function mathematics(formula: string): VNode[] {
     if (text[i] === "^" && i + 1 < text.length) {
       i += 1;
       const power = text[i] === "(" ? mathematics(group()) : scripts(atom());
-      return <msup>{base}<mrow>{power}</mrow></msup>;
+      return (
+        <msup>
+          {base}
+          <mrow>{power}</mrow>
+        </msup>
+      );
     }
-    if (below && above) return <msubsup>{base}{row(below)}{row(above)}</msubsup>;
-    if (below) return <msub>{base}{row(below)}</msub>;
-    return above ? <msup>{base}{row(above)}</msup> : base;
+    if (below && above)
+      return (
+        <msubsup>
+          {base}
+          {row(below)}
+          {row(above)}
+        </msubsup>
+      );
+    if (below)
+      return (
+        <msub>
+          {base}
+          {row(below)}
+        </msub>
+      );
+    return above ? (
+      <msup>
+        {base}
+        {row(above)}
+      </msup>
+    ) : (
+      base
+    );
   };
   const group = (): string => {
     // the text of a parenthesis that begins at i, without its ends
@@ -58,7 +85,12 @@ export function mathematics(formula: string): VNode[] {
     const partial = /^([d∂][A-Za-z]?[₀-₉ᵢⱼ]*)\/([d∂][A-Za-z][₀-₉ᵢⱼ]*)/.exec(rest);
     if (partial) {
       i += partial[0].length;
-      return <mfrac><mrow>{differential(partial[1])}</mrow><mrow>{differential(partial[2])}</mrow></mfrac>;
+      return (
+        <mfrac>
+          <mrow>{differential(partial[1])}</mrow>
+          <mrow>{differential(partial[2])}</mrow>
+        </mfrac>
+      );
     }
     const number = /^\d+(\.\d+)?/.exec(rest);
     if (number) {
@@ -68,7 +100,12 @@ export function mathematics(formula: string): VNode[] {
     const barred = /^(.)\u0304/.exec(rest);
     if (barred) {
       i += 2;
-      return <mover accent><mi>{barred[1]}</mi><mo>¯</mo></mover>;
+      return (
+        <mover accent>
+          <mi>{barred[1]}</mi>
+          <mo>¯</mo>
+        </mover>
+      );
     }
     const word = /^([A-Za-zα-ωΑ-Ω′](?!\u0304))+/.exec(rest);
     if (word) {
@@ -86,7 +123,13 @@ export function mathematics(formula: string): VNode[] {
     }
     if (text[i] === "(") {
       const inner = mathematics(group());
-      return <mrow><mo stretchy={false}>(</mo>{inner}<mo stretchy={false}>)</mo></mrow>;
+      return (
+        <mrow>
+          <mo stretchy={false}>(</mo>
+          {inner}
+          <mo stretchy={false}>)</mo>
+        </mrow>
+      );
     }
     const c = String.fromCodePoint(text.codePointAt(i) ?? 32);
     i += c.length;

@@ -44,7 +44,9 @@ export function groupsOf(trace: Trace): Map<number, string> {
   const many = trace.steps.length > FOLD_LINES;
   const lines = new Map<string, number>();
   for (const step of trace.steps) lines.set(lineOf(step), (lines.get(lineOf(step)) ?? 0) + 1);
-  const leaves = new Set(trace.steps.filter((step) => isLeaf(step) && step.name?.includes(".")).map((step) => step.step));
+  const leaves = new Set(
+    trace.steps.filter((step) => isLeaf(step) && step.name?.includes(".")).map((step) => step.step),
+  );
   for (const step of trace.steps) {
     const layer = step.name?.includes(".") ? step.name.slice(0, step.name.lastIndexOf(".")) : undefined;
     const parameter = step.inputs.map((input) => groups.get(input.step)).filter((g) => g?.startsWith("layer "));
@@ -83,7 +85,13 @@ function layout(trace: Trace, groups: Map<number, string>, open: Set<string>): L
       known.text = `${known.steps.length} steps`;
       continue;
     }
-    const kind = folded ? "group" : step.operation === "leaf" ? "leaf" : step.operation === "constant" ? "constant" : "operation";
+    const kind = folded
+      ? "group"
+      : step.operation === "leaf"
+        ? "leaf"
+        : step.operation === "constant"
+          ? "constant"
+          : "operation";
     const title = folded ? titleOf(group) : cut(nameOf(step), 22);
     const text = folded ? "1 step" : cut(summary(step), 22);
     const width = 20 + 7.3 * Math.max([...title].length, [...text].length, folded ? 8 : 0);
@@ -95,12 +103,15 @@ function layout(trace: Trace, groups: Map<number, string>, open: Set<string>): L
   const long = new Map<string, [string, string]>();
   for (const step of trace.steps) {
     const to = of.get(step.step) ?? "";
-    const sources = step.inputs.map((input) => of.get(input.step)).filter((from) => from !== undefined && from !== to) as string[];
+    const sources = step.inputs
+      .map((input) => of.get(input.step))
+      .filter((from) => from !== undefined && from !== to) as string[];
     const far = Math.max(0, ...sources.map((from) => (rank.get(from) ?? 0) + 1));
     if (!rank.has(to)) rank.set(to, far);
     for (const from of sources) {
       if (graph.hasEdge(from, to)) continue;
-      if ((rank.get(to) ?? 0) - (rank.get(from) ?? 0) <= LONG_EDGE || graph.nodeEdges(from)?.length === 0) graph.setEdge(from, to);
+      if ((rank.get(to) ?? 0) - (rank.get(from) ?? 0) <= LONG_EDGE || graph.nodeEdges(from)?.length === 0)
+        graph.setEdge(from, to);
       else long.set(`${from}>${to}`, [from, to]);
     }
   }
@@ -122,7 +133,8 @@ function layout(trace: Trace, groups: Map<number, string>, open: Set<string>): L
   return { shapes: [...shapes.values()], edges, width, height, of };
 }
 
-const cut = (text: string, length: number): string => ([...text].length > length ? `${[...text].slice(0, length - 1).join("")}…` : text);
+const cut = (text: string, length: number): string =>
+  [...text].length > length ? `${[...text].slice(0, length - 1).join("")}…` : text;
 
 function summary(step: Step): string {
   const one = told(step.value);
@@ -159,7 +171,9 @@ export function Graph({ trace, step, backward, choose }: Props) {
   }, []);
   const fit = () => {
     const scale = Math.min(size[0] / drawn.width, size[1] / drawn.height, 1.2);
-    moveTo(zoomIdentity.translate((size[0] - drawn.width * scale) / 2, (size[1] - drawn.height * scale) / 2).scale(scale));
+    moveTo(
+      zoomIdentity.translate((size[0] - drawn.width * scale) / 2, (size[1] - drawn.height * scale) / 2).scale(scale),
+    );
   };
   const moveTo = (to: ZoomTransform) => {
     if (svg.current && behavior.current) behavior.current.transform(select(svg.current), to);
@@ -169,7 +183,10 @@ export function Graph({ trace, step, backward, choose }: Props) {
   useEffect(() => {
     const shape = drawn.shapes.find((s) => s.id === here);
     if (!shape || Math.min(size[0] / drawn.width, size[1] / drawn.height) >= READABLE) fit();
-    else moveTo(zoomIdentity.translate(size[0] / 2 - shape.x * READABLE, size[1] / 2 - shape.y * READABLE).scale(READABLE));
+    else
+      moveTo(
+        zoomIdentity.translate(size[0] / 2 - shape.x * READABLE, size[1] / 2 - shape.y * READABLE).scale(READABLE),
+      );
   }, [drawn, size[0], size[1]]);
   // the shape of the step is brought into view
   useEffect(() => {
@@ -210,12 +227,27 @@ export function Graph({ trace, step, backward, choose }: Props) {
           )}
           {opened > 0 && <button onClick={() => setOpen(new Set())}>Fold all</button>}
           {opened < names.length && canOpenAll && <button onClick={() => setOpen(new Set(names))}>Open all</button>}
-          <button onClick={() => behavior.current && svg.current && behavior.current.scaleBy(select(svg.current), 1.4)} aria-label="Larger">+</button>
-          <button onClick={() => behavior.current && svg.current && behavior.current.scaleBy(select(svg.current), 1 / 1.4)} aria-label="Smaller">−</button>
+          <button
+            onClick={() => behavior.current && svg.current && behavior.current.scaleBy(select(svg.current), 1.4)}
+            aria-label="Larger"
+          >
+            +
+          </button>
+          <button
+            onClick={() => behavior.current && svg.current && behavior.current.scaleBy(select(svg.current), 1 / 1.4)}
+            aria-label="Smaller"
+          >
+            −
+          </button>
           <button onClick={fit}>Fit</button>
         </span>
       </header>
-      <svg ref={svg} class={backward ? "backward" : "forward"} role="group" aria-label={`A graph of ${drawn.shapes.length} parts`}>
+      <svg
+        ref={svg}
+        class={backward ? "backward" : "forward"}
+        role="group"
+        aria-label={`A graph of ${drawn.shapes.length} parts`}
+      >
         <g transform={view.toString()}>
           {drawn.edges.map((edge) => (
             <path key={`${edge.from}>${edge.to}`} class={kind(edge)} d={edge.path} />
@@ -228,7 +260,11 @@ export function Graph({ trace, step, backward, choose }: Props) {
               transform={`translate(${shape.x - shape.width / 2} ${shape.y - shape.height / 2})`}
               role="button"
               tabIndex={0}
-              aria-label={shape.kind === "group" ? `Open the group ${shape.title} of ${shape.text}` : `${shape.title}, ${shape.text}`}
+              aria-label={
+                shape.kind === "group"
+                  ? `Open the group ${shape.title} of ${shape.text}`
+                  : `${shape.title}, ${shape.text}`
+              }
               onClick={() => act(shape)}
               onKeyDown={(event) => {
                 if (event.key !== "Enter" && event.key !== " ") return;
@@ -238,8 +274,12 @@ export function Graph({ trace, step, backward, choose }: Props) {
               }}
             >
               <rect width={shape.width} height={shape.height} rx={shape.kind === "operation" ? 22 : 4} />
-              <text x={shape.width / 2} y={18}>{shape.title}</text>
-              <text x={shape.width / 2} y={34} class="value">{shape.text}</text>
+              <text x={shape.width / 2} y={18}>
+                {shape.title}
+              </text>
+              <text x={shape.width / 2} y={34} class="value">
+                {shape.text}
+              </text>
             </g>
           ))}
         </g>
@@ -249,12 +289,34 @@ export function Graph({ trace, step, backward, choose }: Props) {
   );
 }
 
-function SmallMap({ drawn, here, view, size }: { drawn: Layout; here?: string; view: ZoomTransform; size: [number, number] }) {
+function SmallMap({
+  drawn,
+  here,
+  view,
+  size,
+}: {
+  drawn: Layout;
+  here?: string;
+  view: ZoomTransform;
+  size: [number, number];
+}) {
   const [[left, top], [right, bottom]] = [view.invert([0, 0]), view.invert(size)];
   return (
-    <svg class="map" viewBox={`0 0 ${drawn.width} ${drawn.height}`} aria-hidden="true" preserveAspectRatio="xMidYMid meet">
+    <svg
+      class="map"
+      viewBox={`0 0 ${drawn.width} ${drawn.height}`}
+      aria-hidden="true"
+      preserveAspectRatio="xMidYMid meet"
+    >
       {drawn.shapes.map((s) => (
-        <rect key={s.id} class={s.id === here ? "here" : ""} x={s.x - s.width / 2} y={s.y - s.height / 2} width={s.width} height={s.height} />
+        <rect
+          key={s.id}
+          class={s.id === here ? "here" : ""}
+          x={s.x - s.width / 2}
+          y={s.y - s.height / 2}
+          width={s.width}
+          height={s.height}
+        />
       ))}
       <rect class="window" x={left} y={top} width={right - left} height={bottom - top} />
     </svg>

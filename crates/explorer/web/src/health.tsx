@@ -11,21 +11,30 @@ const FAR = 1e4;
 export function findings(trace: Trace): string[] {
   const found: string[] = [];
   const bad = trace.steps.find((step) => step.value.not_finite > 0);
-  if (bad) found.push(`The first number that is not finite is in the value of ${nameOf(bad)} (line ${bad.line} of ${bad.file}).`);
+  if (bad)
+    found.push(
+      `The first number that is not finite is in the value of ${nameOf(bad)} (line ${bad.line} of ${bad.file}).`,
+    );
   const back = [...trace.steps].reverse().find((step) => (step.gradient?.not_finite ?? 0) > 0);
   if (back) found.push(`On the way back, the gradient of ${nameOf(back)} is the first that is not finite.`);
   for (const step of trace.steps.filter((s) => s.operation === "relu")) {
     const { dead, units } = deadUnits(step.value);
-    if (dead > 0) found.push(`${dead} of ${units} units of ${nameOf(step)} (line ${step.line}) are dead here: they are 0 for all rows, and no gradient passes.`);
+    if (dead > 0)
+      found.push(
+        `${dead} of ${units} units of ${nameOf(step)} (line ${step.line}) are dead here: they are 0 for all rows, and no gradient passes.`,
+      );
   }
   const leaves = trace.steps.filter((step) => step.operation === "leaf" && step.gradient && count(step.gradient) > 0);
-  for (const step of leaves.filter((s) => s.gradient?.rms === 0)) found.push(`The gradient of ${nameOf(step)} is 0 everywhere.`);
+  for (const step of leaves.filter((s) => s.gradient?.rms === 0))
+    found.push(`The gradient of ${nameOf(step)} is 0 everywhere.`);
   const parameters = leaves.filter((step) => step.gradient?.rms);
   const sizes = parameters.map((step) => step.gradient?.rms ?? 0).filter(Number.isFinite);
   const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
   if (sizes.length > 1 && most > FAR * least) {
     const name = (size: number) => nameOf(parameters.find((step) => step.gradient?.rms === size));
-    found.push(`The gradient of ${name(least)} is ${short(most / least)} times smaller than that of ${name(most)}: it vanishes, or the other explodes.`);
+    found.push(
+      `The gradient of ${name(least)} is ${short(most / least)} times smaller than that of ${name(most)}: it vanishes, or the other explodes.`,
+    );
   }
   return found;
 }
@@ -63,18 +72,42 @@ export function Health({ trace, step }: { trace: Trace; step: Step }) {
             { x: [step.step, step.step], y: [1e-12, 1e12], kind: "place" },
           ]}
         />
-        <p class="legend"><span class="value">value</span> <span class="gradient">gradient</span> (root of the mean square)</p>
-        {found.length === 0 ? <p>Nothing was found: all numbers are finite, no gradient of a leaf is 0 everywhere, and none is {short(FAR)} times smaller than another.</p> : <ul>{found.map((text) => <li key={text}>{text}</li>)}</ul>}
+        <p class="legend">
+          <span class="value">value</span> <span class="gradient">gradient</span> (root of the mean square)
+        </p>
+        {found.length === 0 ? (
+          <p>
+            Nothing was found: all numbers are finite, no gradient of a leaf is 0 everywhere, and none is {short(FAR)}{" "}
+            times smaller than another.
+          </p>
+        ) : (
+          <ul>
+            {found.map((text) => (
+              <li key={text}>{text}</li>
+            ))}
+          </ul>
+        )}
       </div>
       <div class="scroll" tabIndex={0} role="group" aria-label="Sizes">
         <table class="check">
           <caption>Leaves, and steps with zeros</caption>
-          <thead><tr><th>step</th><th>value</th><th>gradient</th><th>zeros</th></tr></thead>
+          <thead>
+            <tr>
+              <th>step</th>
+              <th>value</th>
+              <th>gradient</th>
+              <th>zeros</th>
+            </tr>
+          </thead>
           <tbody>
             {leaves.map((s) => (
               <tr key={s.step}>
-                <th>{nameOf(s)}</th><td>{short(s.value.rms)}</td><td>{short(s.gradient?.rms)}</td>
-                <td>{s.value.zeros} of {count(s.value)}</td>
+                <th>{nameOf(s)}</th>
+                <td>{short(s.value.rms)}</td>
+                <td>{short(s.gradient?.rms)}</td>
+                <td>
+                  {s.value.zeros} of {count(s.value)}
+                </td>
               </tr>
             ))}
           </tbody>

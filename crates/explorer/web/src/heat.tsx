@@ -123,7 +123,9 @@ function Drawn({ numbers, label, marked, point }: Props) {
     const context = canvas.current?.getContext("2d");
     if (!context || !canvas.current) return;
     const style = getComputedStyle(canvas.current);
-    const [below, above, paper, ink] = ["--below", "--above", "--paper", "--ink"].map((name) => style.getPropertyValue(name).trim());
+    const [below, above, paper, ink] = ["--below", "--above", "--paper", "--ink"].map((name) =>
+      style.getPropertyValue(name).trim(),
+    );
     context.fillStyle = paper;
     context.fillRect(0, 0, canvas.current.width, canvas.current.height);
     data.forEach((x, entry) => {

@@ -16,7 +16,8 @@ import { Training } from "./training";
 /** The place that the address names: `#record=3&step=12`, counted from 1. */
 function addressed(story: Story): { record: number; at: number } {
   const fields = new URLSearchParams(location.hash.slice(1));
-  const bounded = (name: string, count: number) => Math.min(Math.max(Math.trunc(Number(fields.get(name) ?? 1)) || 1, 1), count) - 1;
+  const bounded = (name: string, count: number) =>
+    Math.min(Math.max(Math.trunc(Number(fields.get(name) ?? 1)) || 1, 1), count) - 1;
   const record = bounded("record", story.records.length);
   return { record, at: bounded("step", positions(story.records[record].trace).length) };
 }
@@ -97,59 +98,99 @@ function Page({ story }: { story: Story }) {
     setScore({ right: score.right + (right ? 1 : 0), asked: score.asked + 1 });
   };
   const warnings = useMemo(() => findings(trace), [trace]);
-  const panels: [Panel, string][] = [["slope", "Slope"], ["health", warnings.length > 0 ? `Health (${warnings.length})` : "Health"]];
+  const panels: [Panel, string][] = [
+    ["slope", "Slope"],
+    ["health", warnings.length > 0 ? `Health (${warnings.length})` : "Health"],
+  ];
   if (several) panels.push(["training", "Training"]);
   return (
     <>
       <header class="top">
         <h1>{story.title}</h1>
         <span class="tools">
-          <button aria-pressed={quiz} onClick={() => setQuiz(!quiz)}>Quiz</button>
+          <button aria-pressed={quiz} onClick={() => setQuiz(!quiz)}>
+            Quiz
+          </button>
           <Theme />
         </span>
       </header>
       <nav class="timeline" aria-label="Timeline">
         <span class="tools">
-          <button onClick={() => goTo(0)} aria-label="First step">First</button>
-          <button onClick={() => goBy(-1)} aria-label="Previous step">‹ Back</button>
+          <button onClick={() => goTo(0)} aria-label="First step">
+            First
+          </button>
+          <button onClick={() => goBy(-1)} aria-label="Previous step">
+            ‹ Back
+          </button>
           <button onClick={() => setPlaying((before) => !before)}>{playing ? "Pause" : "Play"}</button>
-          <button onClick={() => goBy(1)} aria-label="Next step">Next ›</button>
-          <button onClick={() => goTo(Infinity)} aria-label="Last step">Last</button>
+          <button onClick={() => goBy(1)} aria-label="Next step">
+            Next ›
+          </button>
+          <button onClick={() => goTo(Infinity)} aria-label="Last step">
+            Last
+          </button>
         </span>
         <label class="scrub">
           <span>
             {backward ? "backward" : "forward"} {at + 1} / {all.length}
           </span>
           <input
-            type="range" min={1} max={all.length} value={at + 1} aria-label="Step"
+            type="range"
+            min={1}
+            max={all.length}
+            value={at + 1}
+            aria-label="Step"
             onInput={(event) => goTo(Number(event.currentTarget.value) - 1)}
           />
         </label>
         {several && (
           <label class="scrub">
             <span>{story.records[record].label}</span>
-            <input type="range" min={1} max={story.records.length} value={record + 1} aria-label="Record" onInput={(event) => {
-              const to = Number(event.currentTarget.value) - 1;
-              go((before) => ({ ...before, record: to }));
-            }} />
+            <input
+              type="range"
+              min={1}
+              max={story.records.length}
+              value={record + 1}
+              aria-label="Record"
+              onInput={(event) => {
+                const to = Number(event.currentTarget.value) - 1;
+                go((before) => ({ ...before, record: to }));
+              }}
+            />
           </label>
         )}
       </nav>
-      <p class="sentence" aria-live="polite">{hidden ? `Step ${at + 1} of ${all.length}, backward: a question.` : sentence(trace, all, at)}</p>
-      {trace.left_out > 0 && <p class="note">The tape is long. The {trace.steps.length} steps nearest to the cost are here, and {trace.left_out} before them are left out.</p>}
+      <p class="sentence" aria-live="polite">
+        {hidden ? `Step ${at + 1} of ${all.length}, backward: a question.` : sentence(trace, all, at)}
+      </p>
+      {trace.left_out > 0 && (
+        <p class="note">
+          The tape is long. The {trace.steps.length} steps nearest to the cost are here, and {trace.left_out} before
+          them are left out.
+        </p>
+      )}
       {asks && <Quiz trace={trace} step={step} score={score} answered={answered} answer={answer} />}
       <main>
         <div class="left">
           <Program sources={story.sources} trace={trace} step={step} backward={backward} />
-          <Graph trace={trace} step={step} backward={backward} choose={(chosen) => {
-            const found = all.findIndex((p) => p.step.step === chosen && p.backward === backward);
-            goTo(found >= 0 ? found : all.findIndex((p) => p.step.step === chosen));
-          }} />
+          <Graph
+            trace={trace}
+            step={step}
+            backward={backward}
+            choose={(chosen) => {
+              const found = all.findIndex((p) => p.step.step === chosen && p.backward === backward);
+              goTo(found >= 0 ? found : all.findIndex((p) => p.step.step === chosen));
+            }}
+          />
         </div>
         <Card key={place} sources={story.sources} trace={trace} step={step} backward={backward} hidden={hidden} />
         <section class="panels" aria-label="More about the trace">
           <div class="tabs" role="group" aria-label="Panels">
-            {panels.map(([name, title]) => <button key={name} aria-pressed={panel === name} onClick={() => setPanel(name)}>{title}</button>)}
+            {panels.map(([name, title]) => (
+              <button key={name} aria-pressed={panel === name} onClick={() => setPanel(name)}>
+                {title}
+              </button>
+            ))}
           </div>
           {hidden && <p>The gradients are hidden until you answer the question.</p>}
           {!hidden && panel === "slope" && <Slopes trace={trace} />}
@@ -158,7 +199,18 @@ function Page({ story }: { story: Story }) {
         </section>
       </main>
       <footer>
-        <p>Keys: ← and → step, Home and End jump, space plays{several && ", ↑ and ↓ go to the training step that was recorded before or after"}. The address names the place: copy it to share it. A bar, as in <math><mover accent><mi>w</mi><mo>¯</mo></mover></math>, means the gradient of the cost with respect to w.</p>
+        <p>
+          Keys: ← and → step, Home and End jump, space plays
+          {several && ", ↑ and ↓ go to the training step that was recorded before or after"}. The address names the
+          place: copy it to share it. A bar, as in{" "}
+          <math>
+            <mover accent>
+              <mi>w</mi>
+              <mo>¯</mo>
+            </mover>
+          </math>
+          , means the gradient of the cost with respect to w.
+        </p>
       </footer>
     </>
   );
@@ -179,5 +231,14 @@ const page = document.getElementById("page");
 if (page) {
   page.textContent = "";
   if (typeof story !== "string") document.title = story.title;
-  render(typeof story === "string" ? <p class="fault" role="alert">{story}</p> : <Page story={story} />, page);
+  render(
+    typeof story === "string" ? (
+      <p class="fault" role="alert">
+        {story}
+      </p>
+    ) : (
+      <Page story={story} />
+    ),
+    page,
+  );
 }

@@ -33,7 +33,9 @@ export function Plot({ lines, dot, label, across, up, log }: Props) {
   const finite = (numbers: number[]) => numbers.filter(Number.isFinite);
   const xs = finite(lines.flatMap((line) => line.x));
   // lines of the kinds "aside" and "place" do not stretch the axis
-  const ys = finite(lines.filter((line) => line.kind !== "aside" && line.kind !== "place").flatMap((line) => line.y.map(height)));
+  const ys = finite(
+    lines.filter((line) => line.kind !== "aside" && line.kind !== "place").flatMap((line) => line.y.map(height)),
+  );
   if (xs.length === 0 || ys.length === 0) return <p>There is nothing to draw.</p>;
   const [x0, x1] = [Math.min(...xs), Math.max(...xs)];
   let [y0, y1] = range(ys);
@@ -56,16 +58,32 @@ export function Plot({ lines, dot, label, across, up, log }: Props) {
   const clip = `clip-${label.replace(/\W/g, "")}`;
   return (
     <svg class="plot" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label}>
-      <clipPath id={clip}><rect x={LEFT} y={TOP} width={WIDTH - LEFT} height={HEIGHT - TOP - BOTTOM} /></clipPath>
+      <clipPath id={clip}>
+        <rect x={LEFT} y={TOP} width={WIDTH - LEFT} height={HEIGHT - TOP - BOTTOM} />
+      </clipPath>
       <path class="axis" d={`M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${WIDTH - 4}`} />
-      <text x={LEFT - 5} y={TOP + 8} class="end">{told(y1)}</text>
-      <text x={LEFT - 5} y={HEIGHT - BOTTOM} class="end">{told(y0)}</text>
-      <text x={LEFT} y={HEIGHT - BOTTOM + 13}>{short(x0)}</text>
-      <text x={WIDTH - 6} y={HEIGHT - BOTTOM + 13} class="end">{short(x1)}</text>
-      <text x={(WIDTH + LEFT) / 2} y={HEIGHT - 4} class="middle">{across}</text>
-      <text x={12} y={(HEIGHT - BOTTOM) / 2} class="middle" transform={`rotate(-90 12 ${(HEIGHT - BOTTOM) / 2})`}>{up}</text>
+      <text x={LEFT - 5} y={TOP + 8} class="end">
+        {told(y1)}
+      </text>
+      <text x={LEFT - 5} y={HEIGHT - BOTTOM} class="end">
+        {told(y0)}
+      </text>
+      <text x={LEFT} y={HEIGHT - BOTTOM + 13}>
+        {short(x0)}
+      </text>
+      <text x={WIDTH - 6} y={HEIGHT - BOTTOM + 13} class="end">
+        {short(x1)}
+      </text>
+      <text x={(WIDTH + LEFT) / 2} y={HEIGHT - 4} class="middle">
+        {across}
+      </text>
+      <text x={12} y={(HEIGHT - BOTTOM) / 2} class="middle" transform={`rotate(-90 12 ${(HEIGHT - BOTTOM) / 2})`}>
+        {up}
+      </text>
       <g clip-path={`url(#${clip})`}>
-        {lines.map((line, i) => <path key={i} class={`line ${line.kind}`} d={path(line)} />)}
+        {lines.map((line, i) => (
+          <path key={i} class={`line ${line.kind}`} d={path(line)} />
+        ))}
       </g>
       {dot && <circle cx={px(dot[0])} cy={py(dot[1])} r={4.5} />}
     </svg>

@@ -26,7 +26,10 @@ export function Program({ sources, trace, step, backward }: Props) {
   return (
     <section class="program" aria-label="The program">
       <h2>
-        Program <small>{step.file}:{step.line}</small>
+        Program{" "}
+        <small>
+          {step.file}:{step.line}
+        </small>
       </h2>
       {source && lit ? (
         <div class="code" ref={box} tabIndex={0} role="region" aria-label={`Lines of ${step.file}`}>
@@ -35,19 +38,40 @@ export function Program({ sources, trace, step, backward }: Props) {
               {i > 0 && <div class="gap">⋮</div>}
               {part.lines.map((line, at) => {
                 const number = part.first + at;
-                return <Line key={number} number={number} text={line} lit={number === lit.line ? lit : null} backward={backward} />;
+                return (
+                  <Line
+                    key={number}
+                    number={number}
+                    text={line}
+                    lit={number === lit.line ? lit : null}
+                    backward={backward}
+                  />
+                );
               })}
             </>
           ))}
         </div>
       ) : (
-        <p>The file could not be read where this page was written, so only the line's number is known: {step.file}, line {step.line}.</p>
+        <p>
+          The file could not be read where this page was written, so only the line's number is known: {step.file}, line{" "}
+          {step.line}.
+        </p>
       )}
     </section>
   );
 }
 
-function Line({ number, text, lit, backward }: { number: number; text: string; lit: { from: number; to: number } | null; backward: boolean }) {
+function Line({
+  number,
+  text,
+  lit,
+  backward,
+}: {
+  number: number;
+  text: string;
+  lit: { from: number; to: number } | null;
+  backward: boolean;
+}) {
   return (
     <div class={lit ? "row here" : "row"}>
       <span class="number">{number}</span>

@@ -23,7 +23,8 @@ type Sign = "positive" | "negative" | "both" | "zero";
 const NEAR = 0.02;
 
 /** Whether a gradient can be asked for. */
-export const canAsk = (step: Step): boolean => !!step.gradient && count(step.gradient) > 0 && step.gradient.not_finite === 0;
+export const canAsk = (step: Step): boolean =>
+  !!step.gradient && count(step.gradient) > 0 && step.gradient.not_finite === 0;
 
 /** A number as people write it: with a comma, or as a fraction. */
 function numberOf(text: string): number {
@@ -43,7 +44,14 @@ export function Quiz({ trace, step, score, answered, answer }: Props) {
   const gradient = step.gradient;
   if (!gradient) return null;
   const number = only(gradient);
-  const signOf: Sign = (gradient.min ?? 0) < 0 ? ((gradient.max ?? 0) > 0 ? "both" : "negative") : (gradient.max ?? 0) > 0 ? "positive" : "zero";
+  const signOf: Sign =
+    (gradient.min ?? 0) < 0
+      ? (gradient.max ?? 0) > 0
+        ? "both"
+        : "negative"
+      : (gradient.max ?? 0) > 0
+        ? "positive"
+        : "zero";
   const power = gradient.rms ? Math.floor(Math.log10(gradient.rms)) : 0;
   const shift = step.step % 5; // so that the place of the answer in the list tells nothing
   const submit = (event: Event) => {
@@ -74,31 +82,52 @@ export function Quiz({ trace, step, score, answered, answer }: Props) {
     <form class="quiz" onSubmit={submit} aria-label="Quiz">
       <p>
         What is the gradient of the cost with respect to <strong>{nameOf(step)}</strong>?{" "}
-        <span class="score">{score.right} of {score.asked} right</span>
+        <span class="score">
+          {score.right} of {score.asked} right
+        </span>
       </p>
       {!answered && number !== null && (
-        <label>A number: <input type="text" inputMode="text" autocomplete="off" value={text} onInput={(event) => setText(event.currentTarget.value)} /></label>
+        <label>
+          A number:{" "}
+          <input
+            type="text"
+            inputMode="text"
+            autocomplete="off"
+            value={text}
+            onInput={(event) => setText(event.currentTarget.value)}
+          />
+        </label>
       )}
       {!answered && number === null && (
         <>
           <label>
             Its numbers are{" "}
             <select value={sign} onChange={(event) => setSign(event.currentTarget.value as Sign)}>
-              <option value="positive">positive or 0</option><option value="negative">negative or 0</option>
-              <option value="both">of both signs</option><option value="zero">all 0</option>
+              <option value="positive">positive or 0</option>
+              <option value="negative">negative or 0</option>
+              <option value="both">of both signs</option>
+              <option value="zero">all 0</option>
             </select>
           </label>
           <label>
             and their size is about{" "}
             <select value={size} onChange={(event) => setSize(event.currentTarget.value)}>
               <option value="">choose</option>
-              {[4, 3, 2, 1, 0, -1, -2, -3, -4].map((d) => power + d + 2 - shift).map((p) => <option key={p} value={p}>{short(10 ** p)}</option>)}
+              {[4, 3, 2, 1, 0, -1, -2, -3, -4]
+                .map((d) => power + d + 2 - shift)
+                .map((p) => (
+                  <option key={p} value={p}>
+                    {short(10 ** p)}
+                  </option>
+                ))}
             </select>
           </label>
         </>
       )}
       {!answered && <button type="submit">Answer</button>}
-      <p role="status" class="verdict">{verdict}</p>
+      <p role="status" class="verdict">
+        {verdict}
+      </p>
     </form>
   );
 }

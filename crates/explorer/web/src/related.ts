@@ -32,9 +32,11 @@ function where(size: number, holds: (i: number) => boolean): Set<number> {
 
 /** Operations that compute each number of the output from the numbers at its place. */
 const ELEMENTWISE = new Set(
-  ("add sub mul div add_number mul_number div_number sub_from div_into negative exp exp_m1 ln ln_1p sqrt rsqrt square recip " +
+  (
+    "add sub mul div add_number mul_number div_number sub_from div_into negative exp exp_m1 ln ln_1p sqrt rsqrt square recip " +
     "abs sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf sigmoid logsigmoid relu leaky_relu elu selu gelu " +
-    "silu mish softplus softsign maximum minimum where pow_number pow_var broadcast_to").split(" "),
+    "silu mish softplus softsign maximum minimum where pow_number pow_var broadcast_to"
+  ).split(" "),
 );
 
 /** Without a local derivative, the operation's name and the shapes decide, where they say it surely. */
@@ -57,7 +59,8 @@ function belongs(step: Step, slot: number, output: number[], input: number[], sh
   }
   // each row of logits makes one entry
   if (step.operation === "cross_entropy") return slot === 0 && output.every((i, axis) => i === input[axis]);
-  if (step.operation === "softmax") return rowsOfOne(step.value) && input.slice(0, -1).every((i, axis) => i === output[axis]);
+  if (step.operation === "softmax")
+    return rowsOfOne(step.value) && input.slice(0, -1).every((i, axis) => i === output[axis]);
   const whole = step.value.shape.every((size) => size === 1);
   return whole && (step.operation === "sum" || step.operation === "mean");
 }

@@ -5,8 +5,14 @@ import type { Source, Step } from "./data";
 
 /** The operators that each operation may be written with. */
 const FAMILIES: [string[], string[]][] = [
-  [["add", "sub", "add_number", "sub_from"], ["+", "-"]],
-  [["mul", "div", "mul_number", "div_number", "div_into"], ["*", "/", "%"]],
+  [
+    ["add", "sub", "add_number", "sub_from"],
+    ["+", "-"],
+  ],
+  [
+    ["mul", "div", "mul_number", "div_number", "div_into"],
+    ["*", "/", "%"],
+  ],
   [["negative"], ["neg"]],
 ];
 

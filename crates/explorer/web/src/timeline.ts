@@ -45,7 +45,8 @@ export function sentence(trace: Trace, all: Position[], at: number): string {
     const inputs = step.inputs.map((input) => nameOf(by.get(input.step))).join(" and ");
     return `${start}${step.operation} of ${inputs} gives ${told(step.value)} (${place}).`;
   }
-  if (step.step === trace.cost) return `${start}${passes(step, by, `the sweep begins at the cost, with the gradient 1`)}`;
+  if (step.step === trace.cost)
+    return `${start}${passes(step, by, `the sweep begins at the cost, with the gradient 1`)}`;
   const parts = terms(trace, step);
   const sum = parts.length > 1 ? `, the sum of ${parts.length} parts` : "";
   return `${start}${passes(step, by, `the gradient of ${nameOf(step)} is ${told(step.gradient)}${sum}`)}`;

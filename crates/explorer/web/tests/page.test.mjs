@@ -16,7 +16,10 @@ const scratch = mkdtempSync(join(tmpdir(), "explorer-"));
 
 let browser;
 before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+  });
 });
 after(() => browser.close());
 
@@ -47,7 +50,10 @@ async function open(path, { width = 1400, height = 1000, dark = false, hash = ""
   const faults = [];
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && faults.push(message.text()));
   page.on("pageerror", (error) => faults.push(String(error)));
-  page.on("request", (request) => /^(file|data|blob):/.test(request.url()) || faults.push(`asked for ${request.url()}`));
+  page.on(
+    "request",
+    (request) => /^(file|data|blob):/.test(request.url()) || faults.push(`asked for ${request.url()}`),
+  );
   await page.goto(pathToFileURL(path).href + hash);
   try {
     await look(page);
@@ -59,12 +65,17 @@ async function open(path, { width = 1400, height = 1000, dark = false, hash = ""
 
 /** The numbers of the table under a caption. */
 const numbersUnder = (page, caption) =>
-  page.locator("figure.heat", { has: page.locator("figcaption", { hasText: caption }) }).first().locator("td").evaluateAll((cells) => cells.map((cell) => Number(cell.dataset.value)));
+  page
+    .locator("figure.heat", { has: page.locator("figcaption", { hasText: caption }) })
+    .first()
+    .locator("td")
+    .evaluateAll((cells) => cells.map((cell) => Number(cell.dataset.value)));
 
 const position = async (page) => Number((await page.locator(".scrub span").first().innerText()).match(/(\d+) \//)[1]);
 
 /** Waits until the page is at a step. */
-const reached = (page, at) => page.waitForFunction((at) => document.querySelector(".scrub span").textContent.includes(` ${at} `), at);
+const reached = (page, at) =>
+  page.waitForFunction((at) => document.querySelector(".scrub span").textContent.includes(` ${at} `), at);
 
 /** Waits until what is said holds: the page follows a key or a click a moment later. */
 async function eventually(holds) {
@@ -92,7 +103,10 @@ for (const name of DEMONSTRATIONS) {
       const few = Math.min(count, 60);
       for (let at = 1; at <= few; at += 1) {
         await reached(page, at);
-        assert.match(await page.locator(".sentence").innerText(), new RegExp(`^Step ${at} of ${count}, (forward|backward): `));
+        assert.match(
+          await page.locator(".sentence").innerText(),
+          new RegExp(`^Step ${at} of ${count}, (forward|backward): `),
+        );
         await page.keyboard.press("ArrowRight");
       }
       await page.keyboard.press("End");
@@ -102,7 +116,10 @@ for (const name of DEMONSTRATIONS) {
       await page.getByRole("button", { name: "First step" }).click();
       await page.keyboard.press("ArrowLeft");
       await reached(page, 1);
-      for (let i = 0; i < 5; i += 1) await page.evaluate(() => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true })));
+      for (let i = 0; i < 5; i += 1)
+        await page.evaluate(() =>
+          document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true })),
+        );
       await reached(page, 6); // no key is lost, however fast they come
     }));
 
@@ -119,7 +136,9 @@ for (const name of DEMONSTRATIONS) {
         }
         if (!whole) continue;
         const size = Math.max(...step.gradient.data.map(Math.abs), 1e-12);
-        step.gradient.data.forEach((g, i) => assert.ok(Math.abs(g - sum[i]) <= 2e-4 * size, `step ${step.step}: ${g} and ${sum[i]}`));
+        step.gradient.data.forEach((g, i) =>
+          assert.ok(Math.abs(g - sum[i]) <= 2e-4 * size, `step ${step.step}: ${g} and ${sum[i]}`),
+        );
       }
       // in single precision, with the cost's rounding over a step of some 10⁻³
       const rounding = (slope) => (2e-4 * Math.max(1, Math.abs(slope.costs[20]))) / Math.max(1, Math.abs(slope.value));
@@ -131,7 +150,12 @@ for (const name of DEMONSTRATIONS) {
     }
   });
 
-  for (const [width, dark] of [[1400, false], [1400, true], [400, false], [400, true]]) {
+  for (const [width, dark] of [
+    [1400, false],
+    [1400, true],
+    [400, false],
+    [400, true],
+  ]) {
     test(`${name}: accessible and within its window, ${width} wide, ${dark ? "dark" : "light"}`, () =>
       open(file(name), { width, dark }, async (page) => {
         const { trace } = dataOf(file(name)).records[0];
@@ -139,7 +163,10 @@ for (const name of DEMONSTRATIONS) {
           await goTo(page, at);
           await page.evaluate(axe.source);
           const { violations } = await page.evaluate(() => axe.run());
-          assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target + " " + n.failureSummary).join("; ")}`), []);
+          assert.deepEqual(
+            violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target + " " + n.failureSummary).join("; ")}`),
+            [],
+          );
           const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           assert.ok(wide <= 0, `the page is ${wide} pixels wider than its window`);
         }
@@ -147,7 +174,10 @@ for (const name of DEMONSTRATIONS) {
           await panel.click();
           await eventually(async () => assert.equal(await panel.getAttribute("aria-pressed"), "true"));
           const { violations } = await page.evaluate(() => axe.run(".panels"));
-          assert.deepEqual(violations.map((v) => v.id), []);
+          assert.deepEqual(
+            violations.map((v) => v.id),
+            [],
+          );
         }
       }));
   }
@@ -164,7 +194,9 @@ test("the numbers on the page are those of the data", () =>
     const back = trace.steps.filter((step) => step.gradient).reverse();
     for (const [at, step] of back.entries()) {
       await goTo(page, trace.steps.length + at + 1);
-      await eventually(async () => assert.deepEqual(await numbersUnder(page, "gradient that arrives"), step.gradient.data));
+      await eventually(async () =>
+        assert.deepEqual(await numbersUnder(page, "gradient that arrives"), step.gradient.data),
+      );
       for (const input of step.inputs.filter((i) => i.contribution)) {
         assert.ok((await numbersUnder(page, "passed on")).length > 0);
         assert.ok(input.contribution.data.length > 0);
@@ -181,7 +213,16 @@ test("where two gradients meet, the sum is written out", () =>
     assert.match(sum, /\(from right, then left\)/);
     const parts = sum.split("(from")[0].split("=");
     assert.equal(parts.length, 3, sum);
-    const value = parts[1].split("+").map((term) => term.replaceAll("−", "-").replace(/[()]/g, "").split("·").reduce((a, b) => a * Number(b), 1)).reduce((a, b) => a + b);
+    const value = parts[1]
+      .split("+")
+      .map((term) =>
+        term
+          .replaceAll("−", "-")
+          .replace(/[()]/g, "")
+          .split("·")
+          .reduce((a, b) => a * Number(b), 1),
+      )
+      .reduce((a, b) => a + b);
     assert.equal(value, Number(parts[2].replaceAll("−", "-")));
   }));
 
@@ -196,7 +237,9 @@ test("the lit part of the source is the operation", async () => {
     await open(file(name), {}, async (page) => {
       for (const [at, text] of lit.entries()) {
         await goTo(page, at + 1);
-        await eventually(async () => assert.equal(await page.locator(".code mark").innerText(), text, `step ${at + 1}`));
+        await eventually(async () =>
+          assert.equal(await page.locator(".code mark").innerText(), text, `step ${at + 1}`),
+        );
       }
     });
   }
@@ -204,21 +247,51 @@ test("the lit part of the source is the operation", async () => {
 
 test("operators are found by Rust's precedence, in parentheses and over lines", () => {
   const story = dataOf(file("line"));
-  const lines = ["let cost = ((a + b) * (a - b) + a * b) / (a * a);", "1.0 / (1.0 + (-z).exp())", "a.relu() + f(b * b)[0]", "    .sqrt()", "    - 1e-3 * w - x"];
+  const lines = [
+    "let cost = ((a + b) * (a - b) + a * b) / (a * a);",
+    "1.0 / (1.0 + (-z).exp())",
+    "a.relu() + f(b * b)[0]",
+    "    .sqrt()",
+    "    - 1e-3 * w - x",
+  ];
   // operation, line and column as the compiler gives them, and what is to be lit: line and column
   const steps = [
-    ["add", 1, 13, 1, 16], ["sub", 1, 23, 1, 26], ["mul", 1, 13, 1, 21], ["mul", 1, 33, 1, 35], ["add", 1, 12, 1, 31], ["mul", 1, 42, 1, 45], ["div", 1, 12, 1, 40],
-    ["negative", 2, 14, 2, 15], ["exp", 2, 19, 2, 19], ["add_number", 2, 7, 2, 12], ["div_into", 2, 1, 2, 5],
-    ["add", 3, 1, 3, 10], ["mul_number", 5, 7, 5, 12], ["sub", 3, 1, 5, 5], ["sub", 3, 1, 5, 16],
+    ["add", 1, 13, 1, 16],
+    ["sub", 1, 23, 1, 26],
+    ["mul", 1, 13, 1, 21],
+    ["mul", 1, 33, 1, 35],
+    ["add", 1, 12, 1, 31],
+    ["mul", 1, 42, 1, 45],
+    ["div", 1, 12, 1, 40],
+    ["negative", 2, 14, 2, 15],
+    ["exp", 2, 19, 2, 19],
+    ["add_number", 2, 7, 2, 12],
+    ["div_into", 2, 1, 2, 5],
+    ["add", 3, 1, 3, 10],
+    ["mul_number", 5, 7, 5, 12],
+    ["sub", 3, 1, 5, 5],
+    ["sub", 3, 1, 5, 16],
   ];
   story.sources = [{ file: "x.rs", parts: [{ first: 1, lines }] }];
   const blank = { ...story.records[0].trace.steps[0], inputs: [], gradient: null, name: null, file: "x.rs" };
-  story.records[0].trace.steps = steps.map(([operation, line, column], step) => ({ ...blank, step, operation, line, column }));
+  story.records[0].trace.steps = steps.map(([operation, line, column], step) => ({
+    ...blank,
+    step,
+    operation,
+    line,
+    column,
+  }));
   Object.assign(story.records[0].trace, { cost: steps.length - 1, slopes: [] });
   return open(pageWith("operators", story), {}, async (page) => {
     for (const [at, [operation, , , line, column]] of steps.entries()) {
       await goTo(page, at + 1);
-      const lit = () => page.locator(".code mark").evaluate((mark) => [Number(mark.closest(".row").querySelector(".number").textContent), mark.previousSibling.textContent.length + 1]);
+      const lit = () =>
+        page
+          .locator(".code mark")
+          .evaluate((mark) => [
+            Number(mark.closest(".row").querySelector(".number").textContent),
+            mark.previousSibling.textContent.length + 1,
+          ]);
       await eventually(async () => assert.deepEqual(await lit(), [line, column], `step ${at + 1}, ${operation}`));
     }
   });
@@ -232,7 +305,9 @@ test("a link opens at its step, and the address follows", () =>
     await page.keyboard.press("ArrowDown");
     await page.waitForFunction(() => location.hash === "#record=4&step=13");
     await page.getByRole("button", { name: "Training" }).click();
-    await eventually(async () => assert.match(await page.locator(".panels").innerText(), /At training step 60, the cost is/));
+    await eventually(async () =>
+      assert.match(await page.locator(".panels").innerText(), /At training step 60, the cost is/),
+    );
   }));
 
 test("play goes on by itself, and stops", () =>
@@ -266,7 +341,11 @@ test("pointing at a number marks what belongs to it", () =>
     await goTo(page, at + 1);
     const output = page.locator("figure.heat", { has: page.locator("figcaption", { hasText: "output" }) });
     await output.locator("td").nth(5).hover(); // row 1, column 1 of 4
-    const marked = (caption) => page.locator("figure.heat", { has: page.locator("figcaption", { hasText: caption }) }).locator("td").evaluateAll((cells) => cells.flatMap((cell, i) => (cell.className === "marked" ? [i] : [])));
+    const marked = (caption) =>
+      page
+        .locator("figure.heat", { has: page.locator("figcaption", { hasText: caption }) })
+        .locator("td")
+        .evaluateAll((cells) => cells.flatMap((cell, i) => (cell.className === "marked" ? [i] : [])));
     // the row [0, 1] of x meets row 1 of the weight; a factor of 0 lets nothing through
     await eventually(async () => {
       assert.deepEqual([await marked("input: x"), await marked("weight"), await marked("bias")], [[2, 3], [3], [1]]);
@@ -284,14 +363,24 @@ test("in larger arrays, names and sizes say what belongs together", () =>
     const [height, width] = trace.steps[at].value.shape;
     await page.mouse.move(box.x + (3.5 / width) * box.width, box.y + (1.5 / height) * box.height); // row 1, column 3
     // the weight has a row for each column of the output: row 3 is framed
-    const framed = () => figure("weight").locator("canvas").evaluate((canvas, [rows, columns]) => {
-      const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
-      const context = copy.getContext("2d", { willReadFrequently: true });
-      context.drawImage(canvas, 0, 0);
-      const side = canvas.width / columns;
-      const corners = (row) => Array.from({ length: columns }, (_, c) => context.getImageData(c * side, row * side, 1, 1).data.join());
-      return Array.from({ length: rows }, (_, row) => row).filter((row) => new Set(corners(row)).size === 1);
-    }, [rows, columns]);
+    const framed = () =>
+      figure("weight")
+        .locator("canvas")
+        .evaluate(
+          (canvas, [rows, columns]) => {
+            const copy = Object.assign(document.createElement("canvas"), {
+              width: canvas.width,
+              height: canvas.height,
+            });
+            const context = copy.getContext("2d", { willReadFrequently: true });
+            context.drawImage(canvas, 0, 0);
+            const side = canvas.width / columns;
+            const corners = (row) =>
+              Array.from({ length: columns }, (_, c) => context.getImageData(c * side, row * side, 1, 1).data.join());
+            return Array.from({ length: rows }, (_, row) => row).filter((row) => new Set(corners(row)).size === 1);
+          },
+          [rows, columns],
+        );
     await eventually(async () => assert.deepEqual(await framed(), [3]));
   }));
 
@@ -329,7 +418,8 @@ test("text of a program is shown and not interpreted", () => {
   const story = dataOf(file("line"));
   story.title = hostile;
   story.records[0].label = "inf"; // a text that looks like a number is a text
-  for (const step of story.records[0].trace.steps) Object.assign(step, { name: hostile, file: hostile, formula: hostile });
+  for (const step of story.records[0].trace.steps)
+    Object.assign(step, { name: hostile, file: hostile, formula: hostile });
   story.sources = [{ file: hostile, parts: [{ first: 1, lines: Array(900).fill(hostile) }] }];
   return open(pageWith("hostile", story), {}, async (page) => {
     assert.equal(await page.locator("h1").innerText(), hostile);
@@ -353,7 +443,9 @@ test("data that the page cannot show are named in a sentence", async () => {
     ["steps", broken, /a step of record 0 is not complete/],
   ];
   for (const [name, data, sentence] of cases) {
-    await open(pageWith(name, data), {}, async (page) => assert.match(await page.locator("[role=alert]").innerText(), sentence));
+    await open(pageWith(name, data), {}, async (page) =>
+      assert.match(await page.locator("[role=alert]").innerText(), sentence),
+    );
   }
 });
 
