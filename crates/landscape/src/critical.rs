@@ -7,7 +7,7 @@ use nalgebra::DMatrix;
 use ndarray::{Array1, Array2, ArrayView1};
 
 use crate::derivatives_along;
-use crate::error::LandscapeError;
+use crate::error::{LandscapeError, finite};
 
 /// What kind of point it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,6 @@ pub fn critical_point_within(
     tolerances: Tolerances,
 ) -> Result<CriticalPoint, LandscapeError> {
     let (value, gradient) = value_and_grad(&cost, theta);
-    let finite = |what, holds: bool| if holds { Ok(()) } else { Err(LandscapeError::NotFinite { what }) };
     finite("the cost", value.is_finite())?;
     finite("the gradient", gradient.iter().all(|g| g.is_finite()))?;
     let second = hessian(&cost, theta);
@@ -134,7 +133,7 @@ pub fn critical_point_within(
 
 /// The eigenvalues of a symmetric matrix, the smallest first, and its eigenvectors as columns. Rounding can make a
 /// Hessian a little unsymmetric, so the mean of both halves is taken.
-fn eigen(matrix: &Array2<f64>) -> (Array1<f64>, Array2<f64>) {
+pub(crate) fn eigen(matrix: &Array2<f64>) -> (Array1<f64>, Array2<f64>) {
     let n = matrix.nrows();
     if n == 0 {
         return (Array1::zeros(0), Array2::zeros((0, 0))); // the solver takes no empty matrix

@@ -1,10 +1,15 @@
 //! What can go wrong.
 
-/// The reason why a point of the landscape cannot be examined.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+use gradus_autograd::internal::debug_as_display;
+use gradus_data::FileError;
+
+use crate::{Eigenpairs, Solution};
+
+/// The reason why a landscape cannot be examined.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LandscapeError {
-    /// the cost, its gradient or its Hessian is NaN or infinite
+    /// the cost, its gradient, or a product with its Hessian is NaN or infinite
     #[error("{what} is not finite at this point")]
     NotFinite {
         /// which of them
@@ -27,4 +32,92 @@ pub enum LandscapeError {
         /// the shortest step that was tried
         shortest: f64,
     },
+    /// a vector is of another length than the operator
+    #[error("{what} has {given} numbers, but the operator is of dimension {dim}")]
+    Length {
+        /// the vector
+        what: &'static str,
+        /// its length
+        given: usize,
+        /// the dimension of the operator
+        dim: usize,
+    },
+    /// the operator is not symmetric
+    #[error(
+        "the operator is not symmetric: u·Av and v·Au differ by {difference:.3e}, where products are of the size \
+         {scale:.3e}; eigenvalues and solutions are computed of symmetric operators only"
+    )]
+    NotSymmetric {
+        /// |u·Av − v·Au|
+        difference: f64,
+        /// the size of the products
+        scale: f64,
+    },
+    /// eigenpairs were not found within the number of products that was allowed
+    #[error(
+        "the eigenpairs have not converged after {} products: their residuals are up to {:.3e}, and {limit:.3e} is \
+         asked for. `reached` holds them as they are; allow more products, or a larger tolerance",
+        reached.products, reached.largest_residual()
+    )]
+    Eigenpairs {
+        /// the pairs as far as they are known
+        reached: Box<Eigenpairs>,
+        /// the residual that was asked for
+        limit: f64,
+    },
+    /// the conjugate gradients did not come to a solution within the number of steps that was allowed
+    #[error(
+        "the conjugate gradients have not converged after {} steps: the residual is {:.3e}, and {limit:.3e} is asked \
+         for. `reached` holds the solution as it is; allow more steps, a larger tolerance, or more damping",
+        reached.steps, reached.residual
+    )]
+    Solution {
+        /// the solution as far as it is known
+        reached: Box<Solution>,
+        /// the residual that was asked for
+        limit: f64,
+    },
+    /// the operator has a direction of negative curvature, so there is no minimum to solve for
+    #[error(
+        "the operator curves downwards ({curvature:.3e}) along a direction that step {step} of the conjugate \
+         gradients came to; use damping of more than that, or the Gauss-Newton operator, which never does"
+    )]
+    NegativeCurvature {
+        /// the step, counted from 1
+        step: usize,
+        /// `p·Ap / p·p` for the direction p
+        curvature: f64,
+    },
+    /// there are no examples
+    #[error("there are no examples, so there is no mean cost")]
+    NoExamples,
+    /// the task has no outputs apart from the cost
+    #[error(
+        "{what} needs the model's outputs apart from the cost, and this task gives the cost alone; use `Classify`, \
+         `Regress`, or a task of your own whose `forward` returns both"
+    )]
+    NoOutputs {
+        /// which operator
+        what: &'static str,
+    },
+    /// the outputs do not have an entry for each example
+    #[error(
+        "the empirical Fisher matrix needs an output for each example along the first axis: the outputs of {examples} \
+         examples are {shape:?}"
+    )]
+    OutputRows {
+        /// the number of examples of the batch
+        examples: usize,
+        /// the shape of the outputs
+        shape: Vec<usize>,
+    },
+    /// the data cannot be read
+    #[error(transparent)]
+    Data(#[from] FileError),
+}
+debug_as_display!(LandscapeError);
+
+/// Refuses a number that is not finite.
+pub(crate) fn finite(what: &'static str, holds: bool) -> Result<(), LandscapeError> {
+    if holds { Ok(()) } else { Err(LandscapeError::NotFinite { what }) }
 }

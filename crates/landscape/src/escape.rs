@@ -57,28 +57,32 @@ pub fn escape_saddle(
     if smallest >= -limit {
         return Err(LandscapeError::NoDescent { smallest, limit: -limit });
     }
-    let along = |sense: f64| {
-        let direction = &point.eigenvector(0) * sense;
-        let at = |step: f64| {
-            let tape = Tape::<f64>::mathematics();
-            cost(tape.constant(&(theta + &(&direction * step)))).item()
-        };
-        let (step, cost) = lowest(at, point.cost)?;
-        Some(Escape {
-            theta: theta + &(&direction * step),
-            cost,
-            cost_before: point.cost,
-            direction,
-            step,
-            curvature: smallest,
-        })
+    walk_off(theta, point.cost, &point.eigenvector(0).to_owned(), smallest, |at| {
+        let tape = Tape::<f64>::mathematics();
+        cost(tape.constant(at)).item()
+    })
+}
+
+/// Walks along a direction of negative curvature, in both senses, and takes the lower end.
+pub(crate) fn walk_off(
+    theta: &Array1<f64>,
+    cost_before: f64,
+    direction: &Array1<f64>,
+    curvature: f64,
+    mut cost: impl FnMut(&Array1<f64>) -> f64,
+) -> Result<Escape, LandscapeError> {
+    let mut along = |sense: f64| {
+        let direction = direction * sense;
+        let (step, cost) = lowest(|step| cost(&(theta + &(&direction * step))), cost_before)?;
+        let theta = theta + &(&direction * step);
+        Some(Escape { theta, cost, cost_before, direction, step, curvature })
     };
     let ends = [along(1.0), along(-1.0)].into_iter().flatten();
     ends.min_by(|a, b| a.cost.total_cmp(&b.cost)).ok_or(LandscapeError::NoStep { shortest: SHORTEST })
 }
 
 /// The step with the lowest cost among doublings of a first one that lowers it.
-fn lowest(cost: impl Fn(f64) -> f64, before: f64) -> Option<(f64, f64)> {
+fn lowest(mut cost: impl FnMut(f64) -> f64, before: f64) -> Option<(f64, f64)> {
     let mut step = FIRST;
     let mut best = cost(step);
     while best >= before || best.is_nan() {

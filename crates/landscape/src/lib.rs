@@ -24,8 +24,19 @@ mod critical;
 mod error;
 mod escape;
 mod line;
+mod model;
+mod operators;
+mod solvers;
 
 pub use critical::{CriticalPoint, Kind, Tolerances, critical_point, critical_point_within};
 pub use error::LandscapeError;
 pub use escape::{Escape, escape_saddle};
 pub use line::derivatives_along;
+pub use model::{
+    Curvature, CurvatureKind, Landscape, Line, Plane, Surface, filter_normalized, parameters, set_parameters,
+};
+pub use operators::{Closure, Combination, Deflated, LinearOperator, Restricted, dense, eigenvalues, operator};
+pub use solvers::{
+    ConjugateGradients, Eigenpairs, Estimate, Lanczos, PowerIteration, Solution, SpectralDensity, Spectrum, hutch_pp,
+    hutchinson,
+};

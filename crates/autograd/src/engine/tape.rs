@@ -32,8 +32,9 @@ pub enum Mode {
     Mathematics,
     /// Dropout drops numbers, and running statistics are updated.
     Training,
-    /// Parameters are constants, so nothing is stored for derivatives by them; dropout passes everything on. Variables
-    /// made with [`Tape::var`] are differentiated here too, to show how a prediction depends on its input.
+    /// Dropout passes everything on, and running statistics are used as they are. Parameters are constants, so nothing
+    /// is stored for derivatives by them, unless the tape was made by [`Tape::evaluation`]. Variables made with
+    /// [`Tape::var`] are differentiated here too, to show how a prediction depends on its input.
     Inference,
 }
 
@@ -70,6 +71,8 @@ pub struct Tape<T: Float = f32> {
     nodes: Nodes<T>,
     operations: Operations<dyn AnyOperation<T>>,
     mode: Mode,
+    /// whether parameters are differentiated, or constants
+    differentiates_params: bool,
     stream: Stream,
     rng: RefCell<Option<Xoshiro256PlusPlus>>,
     generation: u64,
@@ -104,11 +107,12 @@ fn next_generation() -> u64 {
 }
 
 impl<T: Float> Tape<T> {
-    pub(super) fn with_mode(mode: Mode, seed: u64) -> Self {
+    pub(super) fn with_mode(mode: Mode, differentiates_params: bool, seed: u64) -> Self {
         Tape {
             nodes: Nodes::new(),
             operations: Operations::new(),
             mode,
+            differentiates_params,
             stream: Stream { seed, step: 0, shard: 0 },
             rng: RefCell::default(),
             generation: next_generation(),
@@ -256,7 +260,7 @@ impl<T: Float> Tape<T> {
         {
             return Var::new(self, index);
         }
-        let differentiated = self.mode != Mode::Inference && !param.is_frozen();
+        let differentiated = self.differentiates_params && !param.is_frozen();
         let var = self.push_leaf(self.nodes.share(param.share()), param.shape(), differentiated);
         if let Some((_, old)) = self.params.borrow_mut().insert(id, (address, var.index()))
             && let Some(leaf) = self.leaves.borrow_mut().iter_mut().find(|(node, _)| *node == old)

@@ -315,7 +315,17 @@ impl<T: Float, M: Forward<T> + ?Sized, D: Dimension, E: Dimension> Task<T, M, (A
 
 /// A task that is only a cost of your own, without metrics. [`Trainer::cost`](crate::Trainer::cost) makes it.
 #[derive(Clone, Copy, Debug)]
-pub struct CostOf<F>(pub(crate) F);
+pub struct CostOf<F>(F);
+
+impl<F> CostOf<F> {
+    /// A task from a closure that returns the mean cost of a batch.
+    pub fn new<T: Float, M, B>(cost: F) -> Self
+    where
+        F: for<'t> Fn(&M, &'t Tape<T>, &B) -> Var<'t, T>,
+    {
+        CostOf(cost)
+    }
+}
 
 impl<T: Float, M: Module<T>, B, F> Task<T, M, B> for CostOf<F>
 where

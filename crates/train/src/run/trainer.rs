@@ -96,7 +96,7 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     where
         F: for<'t> Fn(&M, &'t Tape<T>, &B) -> Var<'t, T> + Sync,
     {
-        self.task(CostOf(cost))
+        self.task(CostOf::new(cost))
     }
 }
 

@@ -1,0 +1,244 @@
+//! The cost of a model over a data set.
+
+use std::fmt;
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::thread::available_parallelism;
+
+use gradus_autograd::{Float, Module, Tape, Var};
+use gradus_data::{Examples, RowBatches};
+use gradus_train::{CostOf, Task, parallel};
+use ndarray::{Array1, ArrayView1};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::error::{LandscapeError, finite};
+use crate::model::parameters::{joined, learned, split};
+
+/// The mean cost over a data set, as a function of a model's parameters: the landscape that a descent walks through.
+///
+/// It is made from a task and the data, and every method takes the model, so that one landscape serves many points of
+/// it: the cost and the gradient, the curvature ([`hessian`](Self::hessian), [`gauss_newton`](Self::gauss_newton),
+/// [`empirical_fisher`](Self::empirical_fisher)), the cost along [lines](Self::line) and over
+/// [planes](Self::surface).
+///
+/// The data are run in batches, on all cores, and the results of the batches are added in their order: they are the
+/// same, bit for bit, whatever the number of threads. Memory is needed for the batches at work and a few vectors.
+///
+/// Layers behave as in inference: dropout passes everything on, and batch normalisation uses its running statistics. So
+/// the cost is a function of the parameters alone. The curvature of a network with batch normalisation is therefore not
+/// that which its training met.
+///
+/// ```
+/// use gradus_landscape::{Lanczos, Landscape};
+/// use gradus_nn::Mlp;
+/// use gradus_train::Classify;
+/// let digits = gradus_data::digits();
+/// let model = Mlp::builder([64, 8, 10]).seed(1).build::<f32>();
+/// let landscape = Landscape::new(Classify::new(), &digits.test);
+/// let hessian = landscape.hessian(&model);
+/// let top = Lanczos::largest(2).run(&hessian)?;
+/// println!("{top}");
+/// assert!(top.values[0] > 0.0);
+/// # Ok::<(), gradus_landscape::LandscapeError>(())
+/// ```
+pub struct Landscape<K, E, T: Float = f32> {
+    pub(crate) task: K,
+    pub(crate) data: E,
+    pub(crate) batch: usize,
+    pool: Option<ThreadPool>,
+    /// a tape for each thread
+    tapes: Mutex<Vec<Tape<T>>>,
+}
+
+impl<K, E, T: Float> fmt::Debug for Landscape<K, E, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Landscape")
+            .field("batch", &self.batch)
+            .field("threads", &self.pool.as_ref().map_or(1, ThreadPool::current_num_threads))
+            .finish()
+    }
+}
+
+/// What a batch adds: its mean cost, and perhaps a vector.
+type Part = (f64, Option<Array1<f64>>);
+
+impl<E, T: Float> Landscape<(), E, T> {
+    /// The landscape of a cost of your own: a closure that returns the mean cost of a batch, as
+    /// [`Trainer::cost`](gradus_train::Trainer::cost) takes.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// use gradus_landscape::{Landscape, eigenvalues};
+    /// use ndarray::{Array1, array};
+    /// let (x, y) = (array![0.0, 1.0, 2.0, 3.0], array![1.0, 3.0, 5.0, 7.0]);
+    /// let line = (Param::new(0.0), Param::new(0.0)); // y = m x + b
+    /// let landscape = Landscape::of_cost((x, y), |(m, b): &(Param<f64>, Param<f64>), t, (x, y): &(Array1<f64>, _)| {
+    ///     (t.param(m) * x + b - y).square().mean()
+    /// });
+    /// let (cost, gradient) = landscape.gradient(&line)?;
+    /// assert_eq!((cost, gradient), (21.0, array![-17.0, -8.0]));
+    /// assert!(eigenvalues(&landscape.hessian(&line))?.iter().all(|e| *e > 0.0)); // a bowl
+    /// # Ok::<(), gradus_landscape::LandscapeError>(())
+    /// ```
+    pub fn of_cost<M: Module<T>, F>(data: E, cost: F) -> Landscape<CostOf<F>, E, T>
+    where
+        E: Examples,
+        F: for<'t> Fn(&M, &'t Tape<T>, &E::Batch) -> Var<'t, T> + Sync,
+    {
+        Landscape::new(CostOf::new(cost), data)
+    }
+}
+
+impl<K, E: Examples, T: Float> Landscape<K, E, T> {
+    /// The landscape of a task, such as [`Classify`](gradus_train::Classify), over examples. It takes 256 examples at a
+    /// time, on all cores.
+    pub fn new(task: K, data: E) -> Self {
+        let threads = available_parallelism().map_or(1, NonZero::get);
+        Landscape { task, data, batch: 256, pool: None, tapes: Mutex::default() }.threads(threads)
+    }
+
+    /// Sets how many examples are run at once. It changes results in their last digits, since sums are split
+    /// differently.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
+    pub fn batch_size(mut self, examples: usize) -> Self {
+        assert!(examples > 0, "Landscape: a batch holds at least one example");
+        self.batch = examples;
+        self
+    }
+
+    /// Sets how many threads work on the batches. This changes only the speed.
+    ///
+    /// # Panics
+    /// If it is 0, or the system cannot start the threads.
+    #[track_caller]
+    pub fn threads(mut self, threads: usize) -> Self {
+        assert!(threads > 0, "Landscape: there must be at least one thread");
+        self.pool = (threads > 1)
+            .then(|| ThreadPoolBuilder::new().num_threads(threads).build().expect("the system gives no threads"));
+        self.tapes = Mutex::new((0..threads).map(|_| Tape::evaluation()).collect());
+        self
+    }
+
+    pub(crate) fn pool(&self) -> Option<&ThreadPool> {
+        self.pool.as_ref()
+    }
+
+    /// The mean cost.
+    ///
+    /// # Errors
+    /// If there are no examples or they cannot be read, or the cost is not finite.
+    ///
+    /// # Panics
+    /// If the model, the task and the data do not fit together.
+    pub fn cost<M: Module<T>>(&self, model: &M) -> Result<f64, LandscapeError>
+    where
+        K: Task<T, M, E::Batch>,
+    {
+        let (cost, _) = self.mean(&self.data, model, |_, cost, _, _| Ok((cost.item().to_f64(), None)))?;
+        finite("the cost", cost.is_finite())?;
+        Ok(cost)
+    }
+
+    /// The mean cost and its gradient by the [`parameters`](crate::parameters).
+    ///
+    /// # Errors
+    /// If there are no examples or they cannot be read, or a number is not finite.
+    ///
+    /// # Panics
+    /// If the model, the task and the data do not fit together.
+    pub fn gradient<M: Module<T>>(&self, model: &M) -> Result<(f64, Array1<f64>), LandscapeError>
+    where
+        K: Task<T, M, E::Batch>,
+    {
+        self.gradient_over(&self.data, model)
+    }
+
+    /// The mean cost over other examples, and its gradient.
+    pub(crate) fn gradient_over<M: Module<T>, F: Examples<Batch = E::Batch>>(
+        &self,
+        data: &F,
+        model: &M,
+    ) -> Result<(f64, Array1<f64>), LandscapeError>
+    where
+        K: Task<T, M, E::Batch>,
+    {
+        let params = learned(model);
+        let (cost, gradient) = self
+            .mean(data, model, |_, cost, _, _| Ok((cost.item().to_f64(), Some(joined(&params, &cost.backward())))))?;
+        let gradient = gradient.expect("every batch has a gradient");
+        finite("the cost", cost.is_finite())?;
+        finite("the gradient", gradient.iter().all(|g| g.is_finite()))?;
+        Ok((cost, gradient))
+    }
+
+    /// The mean over all examples of what `part` computes as the mean over a batch, from its outputs, its cost, the
+    /// number of its examples and its weight.
+    pub(crate) fn mean<M: Module<T>, F: Examples<Batch = E::Batch>>(
+        &self,
+        data: &F,
+        model: &M,
+        part: impl for<'t> Fn(Var<'t, T>, Var<'t, T>, usize, f64) -> Result<Part, LandscapeError> + Sync,
+    ) -> Result<Part, LandscapeError>
+    where
+        K: Task<T, M, E::Batch>,
+    {
+        // a panic in a cost leaves nothing behind that the next use would meet: tapes are cleared first
+        let mut tapes = self.tapes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut cost, mut total, mut sum) = (0.0, 0.0, None::<Array1<f64>>);
+        let rows: Vec<Vec<usize>> = RowBatches::new((0..data.len()).collect(), self.batch).collect();
+        for wave in rows.chunks(tapes.len()) {
+            let batches = wave.iter().map(|rows| data.pick(rows)).collect::<Result<Vec<_>, _>>()?;
+            let parts = parallel(self.pool(), &mut tapes[..wave.len()], |k, tape| {
+                tape.clear();
+                let weight = self.task.weight(&batches[k], wave[k].len());
+                let (outputs, mean) = self.task.forward(model, tape, &batches[k]);
+                part(outputs, mean, wave[k].len(), weight).map(|part| (part, weight))
+            });
+            for part in parts {
+                let ((mean, vector), weight) = part?;
+                cost += weight * mean;
+                total += weight;
+                match (&mut sum, vector) {
+                    (None, vector) => sum = vector.map(|vector| vector * weight),
+                    (Some(sum), Some(vector)) => sum.scaled_add(weight, &vector),
+                    (Some(_), None) => {}
+                }
+            }
+        }
+        if total == 0.0 {
+            return Err(LandscapeError::NoExamples);
+        }
+        Ok((cost / total, sum.map(|sum| sum / total)))
+    }
+
+    /// The derivative of each example's cost along a direction.
+    pub(crate) fn along_each<M: Module<T>>(
+        &self,
+        model: &M,
+        direction: ArrayView1<'_, f64>,
+    ) -> Result<Array1<f64>, LandscapeError>
+    where
+        K: Task<T, M, E::Batch>,
+    {
+        let params = learned(model);
+        let moves = split(&params, direction);
+        let mut tapes = self.tapes.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows: Vec<usize> = (0..self.data.len()).collect();
+        let share = rows.len().div_ceil(tapes.len()).max(1);
+        let mut shares: Vec<(&[usize], &mut Tape<T>)> = rows.chunks(share).zip(tapes.iter_mut()).collect();
+        let slopes = parallel(self.pool(), &mut shares, |_, (rows, tape)| {
+            let slope = |&row: &usize| {
+                tape.clear();
+                let (_, cost) = self.task.forward(model, tape, &self.data.pick(&[row])?);
+                let slope = cost.jvp(params.iter().copied().zip(&moves)).sum().to_f64();
+                finite("the slope of an example's cost", slope.is_finite())?;
+                Ok(slope)
+            };
+            rows.iter().map(slope).collect::<Result<Vec<f64>, LandscapeError>>()
+        });
+        Ok(slopes.into_iter().collect::<Result<Vec<_>, _>>()?.concat().into())
+    }
+}
