@@ -23,7 +23,7 @@
 //! | | |
 //! |---|---|
 //! | [`Optimizer`] of a rule | [`Sgd`], [`Adagrad`], [`Adadelta`], [`RmsProp`], [`Adam`], [`AdamW`], [`NAdam`], [`RAdam`], [`Adamax`], [`Rprop`], [`Asgd`], [`Lion`], [`Adafactor`], [`Muon`], or a [`Rule`] of your own |
-//! | beside an optimizer | [`Lbfgs`], [`Sag`], [`Saga`]; [`Lookahead`] and [`Averaged`], which wrap any [`Descent`]; [`WeightAverage`], [`Accumulator`] |
+//! | beside an optimizer | [`Lbfgs`], [`Sag`], [`Saga`]; [`Lookahead`] and [`Averaged`], which wrap any [`Descent`]; [`Sam`], which wraps any [`Optimizer`]; [`WeightAverage`], [`Accumulator`] |
 //! | learning rates | [`Schedule`] and the functions that make one; [`ReduceOnPlateau`], [`EarlyStopping`], [`find_lr`] |
 //! | plain functions | [`minimize`], [`random_restarts`], [`descend`] with [`Rows`]; [`functions`] with known minima |
 
@@ -54,6 +54,6 @@ pub use schedule::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 pub use state::{OptimizerState, ParamState, StateError};
 pub use step::{Descent, NonFiniteGradient};
 pub use wrappers::{
-    Accumulator, Averaged, AveragedState, Lookahead, LookaheadState, Sag, Saga, SampleAverage, SampleAverageState,
+    Accumulator, Averaged, AveragedState, Lookahead, LookaheadState, Sag, Saga, Sam, SampleAverage, SampleAverageState,
     WeightAverage, Weights,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use gradus_autograd::{Float, Gradients, Leaf, LeafMut, Module, Path, Visitor, path_fits};
+use gradus_autograd::{Float, Gradients, Leaf, LeafMut, Module, Param, Path, Visitor, path_fits};
 
 use crate::apply::{Step, update};
 use crate::clip::{self, Clip};
@@ -372,36 +372,38 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         }
     }
 
-    /// Runs `f(path, gradient)` for each parameter that has a gradient and is not in a frozen group.
-    fn each_gradient<M: Module<T> + ?Sized>(
+    /// Returns whether the parameter at a path is in a frozen group.
+    pub(crate) fn is_frozen(&self, path: &Path<'_>) -> bool {
+        let any = self.groups.iter().any(|(_, group)| group.frozen); // a path is text only if it must be
+        any && group_of(&self.groups, &path.to_string()).is_some_and(|i| self.groups[i].1.frozen)
+    }
+
+    /// Runs `f(path, parameter, gradient)` for each parameter that has a gradient and is not in a frozen group.
+    pub(crate) fn each_gradient<M: Module<T> + ?Sized>(
         &self,
         model: &M,
         grads: &Gradients<T>,
-        mut f: impl FnMut(&Path<'_>, &[T]),
+        mut f: impl FnMut(&Path<'_>, &Param<T>, &[T]),
     ) {
-        let any_frozen = self.groups.iter().any(|(_, group)| group.frozen);
-        let is_frozen = |path: &Path<'_>| {
-            any_frozen && group_of(&self.groups, &path.to_string()).is_some_and(|i| self.groups[i].1.frozen)
-        };
         model.visit(&mut Visitor::new(&mut |path, leaf| {
             if let Leaf::Param(param) = leaf
                 && let Some(grad) = grads.padded(param)
-                && !is_frozen(path)
+                && !self.is_frozen(path)
             {
-                f(path, &grad[..param.len()]);
+                f(path, param, &grad[..param.len()]);
             }
         }));
     }
 
     /// Returns the 2-norm of all gradients together.
     fn norm<M: Module<T> + ?Sized>(&self, model: &M, grads: &Gradients<T>) -> f64 {
-        clip::norm(|f| self.each_gradient(model, grads, |_, grad| f(grad)))
+        clip::norm(|f| self.each_gradient(model, grads, |_, _, grad| f(grad)))
     }
 
     /// Returns the first element of a gradient that is not finite, if there is one.
     fn first_non_finite<M: Module<T> + ?Sized>(&self, model: &M, grads: &Gradients<T>) -> Option<NonFiniteGradient> {
         let mut first = None;
-        self.each_gradient(model, grads, |path, grad| {
+        self.each_gradient(model, grads, |path, _, grad| {
             if first.is_none()
                 && let Some(index) = grad.iter().position(|g| !g.is_finite())
             {

@@ -4,9 +4,9 @@
 use gradus_autograd::{Float, Param, Tape, Var};
 use gradus_optim::{
     Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Asgd, Descent, Fade, Interpolation, Lbfgs, Lion, Lookahead,
-    Muon, NAdam, RAdam, RmsProp, Rprop, Rule, Sag, Saga, SampleAverage, Schedule, Sgd, WeightAverage, constant, cosine,
-    cyclic, exponential, inverse_sqrt, linear, multi_step, noam, one_cycle, piecewise, polynomial, rules, step_decay,
-    warm_restarts, warmup, warmup_shaped,
+    Muon, NAdam, RAdam, RmsProp, Rprop, Rule, Sag, Saga, Sam, SampleAverage, Schedule, Sgd, WeightAverage, constant,
+    cosine, cyclic, exponential, inverse_sqrt, linear, multi_step, noam, one_cycle, piecewise, polynomial, rules,
+    step_decay, warm_restarts, warmup, warmup_shaped,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -116,6 +116,7 @@ fn every_optimizer_resumes_bit_for_bit_under_every_schedule() {
     under_schedules("muon", |s| Muon::new(0.05).schedule(s));
     under_schedules("groups", |s| Adam::new(0.1).schedule(s).group("1", |g| g.frozen(true)).group("2", |g| g.lr(0.3)));
     under_schedules("lookahead", |s| Lookahead::new(Adam::new(0.1).schedule(s)).every(3));
+    under_schedules("sam", |s| Sam::new(AdamW::new(0.1).clip_norm(1.0).schedule(s)).rho(0.1).adaptive(true));
     under_schedules("an average around lookahead around RMSprop", |s| {
         WeightAverage::exponential(0.8).around(Lookahead::new(RmsProp::new(0.01).schedule(s)).every(4))
     });

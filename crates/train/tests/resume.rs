@@ -10,7 +10,7 @@ use common::{Net, bits, timeless};
 use gradus_data::{Augment, Dataset, Sampling, digits, iris};
 use gradus_nn::Mlp;
 use gradus_optim::{
-    Adam, Descent, EarlyStopping, Lbfgs, Lookahead, ReduceOnPlateau, Saga, Sgd, WeightAverage, cosine, warmup,
+    Adam, Descent, EarlyStopping, Lbfgs, Lookahead, ReduceOnPlateau, Saga, Sam, Sgd, WeightAverage, cosine, warmup,
 };
 use gradus_train::{
     Checkpoints, Classify, ContainerError, Ended, History, LoadError, Metric, TrainError, Trainer, load,
@@ -80,6 +80,7 @@ fn every_kind_of_descent_goes_on_from_a_checkpoint() {
         assert!(whole.1.last().train.loss < whole.1.epochs[0].train.loss, "{name}");
     }
     goes_on("lookahead", 30, || Lookahead::new(Adam::new(0.01)).every(3));
+    goes_on("sharpness-aware steps", 30, || Sam::new(Sgd::new(0.1).momentum(0.9)));
     goes_on("an average", 30, || WeightAverage::exponential(0.9).around(Sgd::new(0.1).momentum(0.9)));
     goes_on("both", 30, || Lookahead::new(WeightAverage::equal().around(Adam::new(0.01))));
     goes_on("L-BFGS", 150, || Lbfgs::new(0.5).max_iter(3).history_size(5));

@@ -9,7 +9,7 @@ use gradus_autograd::{Module, Param, Tape};
 use gradus_data::{Augment, Dataset, DiskRows, Sampling, digits, iris, write_npy};
 use gradus_nn::{Forward, Mlp};
 use gradus_optim::{
-    Adam, Descent, EarlyStopping, Lbfgs, Lookahead, ReduceOnPlateau, Saga, Sgd, WeightAverage, step_decay,
+    Adam, Descent, EarlyStopping, Lbfgs, Lookahead, ReduceOnPlateau, Saga, Sam, Sgd, WeightAverage, step_decay,
 };
 use gradus_train::{Classify, Ended, Metric, TrainError, Trainer, evaluate};
 use ndarray::{Array1, Array2, ArrayD, array};
@@ -481,6 +481,7 @@ fn every_kind_of_descent_reports_a_gradient_that_is_not_finite() {
     diverges(Adam::new(0.1));
     diverges(Lbfgs::new(1.0));
     diverges(Lookahead::new(Sgd::new(0.1)));
+    diverges(Lookahead::new(Sam::new(Sgd::new(0.1))));
     diverges(WeightAverage::equal().around(Lookahead::new(Lbfgs::new(1.0))));
     diverges(Saga::new(0.1, 1));
 }

@@ -292,6 +292,12 @@ impl<T: Float> Gradients<T> {
         self.updates.extend(other.updates.iter().cloned());
     }
 
+    /// Takes over the updates of buffers that another sweep carries, in place of its own: for a step along a gradient
+    /// that was computed elsewhere than at the parameters.
+    pub fn take_updates_of(&mut self, mut other: Self) {
+        self.updates = std::mem::take(&mut other.updates);
+    }
+
     /// Carries out the updates of a buffer that the forward pass recorded, in their order. Returns how many there were.
     pub fn update_buffer(&self, buffer: &mut Buffer<T>) -> usize {
         let id = buffer.id();

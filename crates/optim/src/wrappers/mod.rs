@@ -4,12 +4,14 @@ mod accumulate;
 mod average;
 mod lookahead;
 mod saga;
+mod sam;
 mod weights;
 
 pub use accumulate::Accumulator;
 pub use average::{Averaged, AveragedState, WeightAverage};
 pub use lookahead::{Lookahead, LookaheadState};
 pub use saga::{Sag, Saga, SampleAverage, SampleAverageState};
+pub use sam::Sam;
 pub use weights::Weights;
 pub(crate) use weights::{of_these_parameters, same_parameters};
 
