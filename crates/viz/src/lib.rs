@@ -1,4 +1,4 @@
-//! Plots of schedules, descents and training runs, as SVG.
+//! Plots of schedules, descents, training runs and landscapes, as SVG.
 //!
 //! A [`Plot`] has lines over two axes. You make it by hand, or from the results of the other crates:
 //!
@@ -12,5 +12,7 @@
 
 mod pictures;
 mod plot;
+mod relief;
 
 pub use plot::{Plot, Series, Style, save_stack, stack};
+pub use relief::Relief;

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use contour::ContourBuilder;
 use gradus_autograd::{Float, Tape, Var};
+use gradus_landscape::{Line, Spectrum, Surface};
 use gradus_optim::{Minimum, RangeTest, Schedule, functions::Function};
 use gradus_train::History;
 use ndarray::Ix1;
@@ -17,6 +18,9 @@ const GRID: usize = 161;
 /// The number of contours.
 const LEVELS: usize = 18;
 const GREY: (u8, u8, u8) = (150, 150, 150);
+
+/// The number of bins of a spectrum.
+const BINS: usize = 80;
 
 /// The most steps of a schedule that a plot shows.
 const POINTS: u64 = 5000;
@@ -110,31 +114,78 @@ impl Plot {
                 values.push(cost(tape.constant([at(x0, dx, i), at(y0, dy, j)])).item());
             }
         }
-        let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-        sorted.sort_by(f64::total_cmp);
-        let mut levels: Vec<f64> = (1..=LEVELS)
-            .filter_map(|i| sorted.get((sorted.len() as f64 * (i as f64 / (LEVELS + 1) as f64).powi(2)) as usize))
-            .copied()
-            .collect();
-        levels.dedup();
-        // the builder takes each value to lie in the middle of a cell of the grid
-        let lines = ContourBuilder::new(GRID, GRID, true)
-            .x_origin(x0 - 1.5 * dx)
-            .y_origin(y0 - 1.5 * dy)
-            .x_step(dx)
-            .y_step(dy)
-            .lines(&values, &levels)
-            .expect("as many values as the grid has");
-        let mut plot = Plot::new("").range_x(x0, x1).range_y(y0, y1).size(620, 600);
-        for line in lines.iter().flat_map(|level| level.geometry().iter()) {
-            let inside = |p: &(f64, f64)| (x0..=x1).contains(&p.0) && (y0..=y1).contains(&p.1);
-            let points: Vec<(f64, f64)> = line.coords().map(|c| (c.x, c.y)).collect();
-            for part in points.split(|p| !inside(p)).filter(|part| part.len() > 1) {
-                let (name, points) = (String::new(), part.to_vec());
-                plot = plot.with(Series { name, style: Style::Faint, points, color: Some(GREY) });
-            }
-        }
-        plot
+        let size = (620, 600);
+        let levels = Levels { values: &values, width: GRID, x: (x0 - dx, dx), y: (y0 - dy, dy) };
+        levels.draw(Plot::new("").range_x(x0, x1).range_y(y0, y1).size(size.0, size.1))
+    }
+
+    /// Plots contours of a model's cost over a plane, closer where the cost is low, with the path that the plane was
+    /// made from. The model's own place, where both coordinates are 0, has a dot.
+    ///
+    /// # Panics
+    /// If the surface has fewer than two points along each axis.
+    #[track_caller]
+    pub fn surface(surface: &Surface) -> Plot {
+        let Surface { plane, x, y, costs } = surface;
+        assert!(x.len() > 1 && y.len() > 1, "Plot::surface: {} × {} points are no surface", x.len(), y.len());
+        let values: Vec<f64> = costs.iter().copied().collect();
+        let levels = Levels { values: &values, width: x.len(), x: (x[0], x[1] - x[0]), y: (y[0], y[1] - y[0]) };
+        let name = |axis: usize, name: &str| match plane.explained {
+            Some(shares) => format!("{name} principal component, {:.0} % of the path", 100.0 * shares[axis]),
+            None => format!("{name} direction"),
+        };
+        let plot = Plot::new("")
+            .axes(&name(0, "first"), &name(1, "second"))
+            .range_x(x[0], x[x.len() - 1])
+            .range_y(y[0], y[y.len() - 1])
+            .size(620, 600);
+        let plot = levels.draw(plot);
+        let plot =
+            if plane.path.is_empty() { plot } else { plot.series("", Style::Dotted, plane.path.iter().copied()) };
+        plot.with(Series {
+            name: String::new(),
+            style: Style::Points,
+            points: vec![(0.0, 0.0)],
+            color: Some((0, 0, 0)),
+        })
+    }
+
+    /// Plots the costs along lines between models, with their names.
+    pub fn lines<N: AsRef<str>, L: Borrow<Line>>(lines: &[(N, L)]) -> Plot {
+        let plot = Plot::new("").axes("from the first model (0) to the second (1)", "cost");
+        lines.iter().fold(plot, |plot, (name, line)| {
+            let Line { at, costs } = line.borrow();
+            plot.series(name.as_ref(), Style::Line, at.iter().copied().zip(costs.iter().copied()))
+        })
+    }
+
+    /// Plots how many eigenvalues lie where, as a histogram. The axis of the eigenvalues is logarithmic in both
+    /// directions, and linear within a ten-thousandth of the largest in size; the counts are logarithmic.
+    ///
+    /// ```
+    /// use gradus_landscape::SpectralDensity;
+    /// use gradus_viz::Plot;
+    /// use ndarray::{Array1, Array2};
+    /// let a = Array2::from_diag(&Array1::linspace(-1.0, 30.0, 200));
+    /// let svg = Plot::spectrum(&SpectralDensity::new().run(&a)?).svg();
+    /// assert!(svg.contains("eigenvalue"));
+    /// # Ok::<(), gradus_landscape::LandscapeError>(())
+    /// ```
+    pub fn spectrum(spectrum: &Spectrum) -> Plot {
+        let (low, high) = spectrum.extremes().unwrap_or((0.0, 0.0));
+        let linear = 1e-4 * low.abs().max(high.abs()).max(f64::MIN_POSITIVE / 1e-4);
+        let plot = Plot::new("").axes("eigenvalue", "number of eigenvalues").log_y(true).symmetric_log_x(linear);
+        // bins of one width on this axis, the middle one around 0
+        let place = |value: f64| (value / (2.0 * linear)).asinh();
+        let bin = (place(high) - place(low)).max(1.0) / BINS as f64;
+        let edge = |i: i64| 2.0 * linear * ((i as f64 - 0.5) * bin).sinh();
+        let number = |value: f64| (place(value) / bin).round() as i64;
+        let edges: Vec<f64> = (number(low)..=number(high) + 1).map(edge).collect();
+        let counts = spectrum.histogram(&edges).into_iter().map(|share| share * spectrum.dim as f64);
+        let bars: Vec<(f64, f64)> = edges.windows(2).zip(counts).flat_map(|(e, n)| [(e[0], n), (e[1], n)]).collect();
+        // less than a tenth of an eigenvalue is an artefact of the estimate
+        let bars = bars.chunks(2).filter(|bar| bar[0].1 >= 0.1).flatten().copied();
+        plot.range_y(0.1, 1.3 * spectrum.dim.max(1) as f64).series("", Style::Bars, bars)
     }
 
     /// Adds the path of a descent in two variables.
@@ -193,6 +244,49 @@ impl Plot {
         let rate = Plot::new("learning rate").axes("step", "").size(900, 240).range_x(0.0, end);
         plots.push(rate.series("", Style::Line, steps(|row| row.lr)));
         plots
+    }
+}
+
+/// Values on a grid, to be drawn as contours.
+struct Levels<'v> {
+    values: &'v [f64],
+    /// the number of columns
+    width: usize,
+    /// the first place along the axis, and the distance to the next
+    x: (f64, f64),
+    y: (f64, f64),
+}
+
+impl Levels<'_> {
+    fn draw(&self, mut plot: Plot) -> Plot {
+        let Levels { values, width, x, y } = *self;
+        let height = values.len() / width;
+        let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let mut levels: Vec<f64> = (1..=LEVELS)
+            .filter_map(|i| sorted.get((sorted.len() as f64 * (i as f64 / (LEVELS + 1) as f64).powi(2)) as usize))
+            .copied()
+            .collect();
+        levels.dedup();
+        // the builder takes each value to lie in the middle of a cell of the grid
+        let lines = ContourBuilder::new(width, height, true)
+            .x_origin(x.0 - 0.5 * x.1)
+            .y_origin(y.0 - 0.5 * y.1)
+            .x_step(x.1)
+            .y_step(y.1)
+            .lines(values, &levels)
+            .expect("as many values as the grid has");
+        // contours are closed along the edge of the grid, half a cell outside
+        let (x1, y1) = (x.0 + x.1 * (width - 1) as f64, y.0 + y.1 * (height - 1) as f64);
+        for line in lines.iter().flat_map(|level| level.geometry().iter()) {
+            let inside = |p: &(f64, f64)| (x.0..=x1).contains(&p.0) && (y.0..=y1).contains(&p.1);
+            let points: Vec<(f64, f64)> = line.coords().map(|c| (c.x, c.y)).collect();
+            for part in points.split(|p| !inside(p)).filter(|part| part.len() > 1) {
+                let (name, points) = (String::new(), part.to_vec());
+                plot = plot.with(Series { name, style: Style::Faint, points, color: Some(GREY) });
+            }
+        }
+        plot
     }
 }
 

@@ -1,5 +1,6 @@
 //! Lines over two axes.
 
+use std::f64::consts::LN_10;
 use std::ops::Range;
 use std::path::Path;
 
@@ -19,6 +20,8 @@ pub enum Style {
     Faint,
     /// dots alone
     Points,
+    /// bars down to the axis: each two points are the upper corners of one
+    Bars,
 }
 
 /// Points with a name. If the name is empty, the series is not in the legend.
@@ -47,7 +50,7 @@ pub struct Series {
 pub struct Plot {
     title: String,
     axes: (String, String),
-    log: (bool, bool),
+    scales: [Scale; 2],
     /// from, to; if it is `None`, the range that has points
     ranges: [Option<(f64, f64)>; 2],
     series: Vec<Series>,
@@ -64,7 +67,7 @@ impl Plot {
         Plot {
             title: title.to_owned(),
             axes: (String::new(), String::new()),
-            log: (false, false),
+            scales: [Scale::Linear; 2],
             ranges: [None, None],
             series: Vec::new(),
             size: (900, 420),
@@ -85,13 +88,25 @@ impl Plot {
 
     /// Sets whether the x axis is logarithmic. Numbers that are 0 or less are then left out.
     pub fn log_x(mut self, log: bool) -> Self {
-        self.log.0 = log;
+        self.scales[0] = if log { Scale::Log } else { Scale::Linear };
         self
     }
 
     /// Sets whether the y axis is logarithmic. Numbers that are 0 or less are then left out.
     pub fn log_y(mut self, log: bool) -> Self {
-        self.log.1 = log;
+        self.scales[1] = if log { Scale::Log } else { Scale::Linear };
+        self
+    }
+
+    /// Makes the x axis logarithmic in both directions, and linear around 0, between −`linear` and `linear`: for numbers
+    /// of both signs and very different sizes, such as eigenvalues.
+    ///
+    /// # Panics
+    /// If `linear` is not a positive number.
+    #[track_caller]
+    pub fn symmetric_log_x(mut self, linear: f64) -> Self {
+        assert!(linear > 0.0 && linear.is_finite(), "Plot: an axis cannot be linear between −{linear} and {linear}");
+        self.scales[0] = Scale::SymmetricLog(linear);
         self
     }
 
@@ -150,8 +165,8 @@ impl Plot {
 
     fn try_draw(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<(), Box<dyn std::error::Error + '_>> {
         let axes = [
-            Axis::new(self, |p| p.0, self.log.0, self.ranges[0]),
-            Axis::new(self, |p| p.1, self.log.1, self.ranges[1]),
+            Axis::new(self, |p| p.0, self.scales[0], self.ranges[0]),
+            Axis::new(self, |p| p.1, self.scales[1], self.ranges[1]),
         ];
         let [x, y] = &axes;
         let mut chart = ChartBuilder::on(area)
@@ -180,7 +195,15 @@ impl Plot {
                 let dots = apart(&shown, [x, y]).filter(|p| x.contains(p.0) && y.contains(p.1));
                 chart.draw_series(dots.map(|point| Circle::new(point, 3, color.filled())))?;
             }
-            let lines = pieces(&shown, [x, y]).filter(|_| *style != Style::Points);
+            if *style == Style::Bars {
+                let corners = shown.chunks_exact(2).filter(|pair| x.contains(pair[0].0) && x.contains(pair[1].0));
+                let bar = |pair: &[(f64, f64)]| {
+                    let top = pair[0].1.clamp(y.from, y.to);
+                    Rectangle::new([(pair[0].0, top), (pair[1].0, y.from)], color.filled())
+                };
+                chart.draw_series(corners.map(bar))?;
+            }
+            let lines = pieces(&shown, [x, y]).filter(|_| !matches!(style, Style::Points | Style::Bars));
             let drawn = chart.draw_series(lines.map(|part| PathElement::new(part, stroke)))?;
             if !name.is_empty() {
                 // blanks, because the reader's font may be wider than the measured one
@@ -274,17 +297,26 @@ fn apart<'p>(points: &'p [(f64, f64)], [x, y]: [&'p Axis; 2]) -> impl Iterator<I
     })
 }
 
+/// How numbers are spread over an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Scale {
+    Linear,
+    Log,
+    /// logarithmic in both directions beyond ± this number
+    SymmetricLog(f64),
+}
+
 /// One axis: the part that is shown. If the axis is logarithmic, the numbers are powers of ten.
 #[derive(Clone)]
 struct Axis {
-    log: bool,
+    scale: Scale,
     from: f64,
     to: f64,
 }
 
 impl Axis {
-    fn new(plot: &Plot, of: fn(&(f64, f64)) -> f64, log: bool, range: Option<(f64, f64)>) -> Self {
-        let axis = Axis { log, from: f64::INFINITY, to: f64::NEG_INFINITY };
+    fn new(plot: &Plot, of: fn(&(f64, f64)) -> f64, scale: Scale, range: Option<(f64, f64)>) -> Self {
+        let axis = Axis { scale, from: f64::INFINITY, to: f64::NEG_INFINITY };
         let places = |values: &mut dyn Iterator<Item = f64>| {
             values.filter_map(|v| axis.place(v)).fold((axis.from, axis.to), |(a, b), v| (a.min(v), b.max(v)))
         };
@@ -297,12 +329,26 @@ impl Axis {
                 (from - air, to + air)
             }
         };
-        if from.is_finite() && to > from { Axis { log, from, to } } else { Axis { log, from: 0.0, to: 1.0 } }
+        if from.is_finite() && to > from { Axis { scale, from, to } } else { Axis { scale, from: 0.0, to: 1.0 } }
     }
 
     fn place(&self, value: f64) -> Option<f64> {
-        let place = if self.log { value.log10() } else { value };
+        let place = match self.scale {
+            Scale::Linear => value,
+            Scale::Log => value.log10(),
+            // log₁₀ |v/c| with a sign far out, and smooth around 0
+            Scale::SymmetricLog(c) => (value / (2.0 * c)).asinh() / LN_10,
+        };
         place.is_finite().then_some(place)
+    }
+
+    /// The number at a place.
+    fn value(&self, place: f64) -> f64 {
+        match self.scale {
+            Scale::Linear => place,
+            Scale::Log => 10f64.powf(place),
+            Scale::SymmetricLog(c) => 2.0 * c * (place * LN_10).sinh(),
+        }
     }
 
     fn contains(&self, place: f64) -> bool {
@@ -316,7 +362,7 @@ impl Axis {
 
     /// Returns whether a logarithmic axis shows so few powers of ten that their double and fivefold are ticks too.
     fn is_close_up(&self) -> bool {
-        self.log && self.to - self.from < 1.5
+        self.scale == Scale::Log && self.to - self.from < 1.5
     }
 
     /// The distance between two ticks: 1, 2 or 5 times a power of ten, for about six ticks.
@@ -324,7 +370,7 @@ impl Axis {
         let rough = (self.to - self.from) / 6.0;
         let unit = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * unit).into_iter().find(|&s| s >= rough).unwrap_or(rough);
-        if self.log { step.max(1.0).round() } else { step }
+        if self.scale == Scale::Linear { step } else { step.max(1.0).round() }
     }
 
     /// The places of the ticks: about six round numbers.
@@ -333,6 +379,16 @@ impl Axis {
             let decades = self.from.floor() as i32..=self.to.ceil() as i32;
             let of = |d: i32| [1.0f64, 2.0, 5.0].map(|m| m.log10() + f64::from(d));
             return decades.flat_map(of).filter(|&t| self.contains(t)).collect();
+        }
+        if let Scale::SymmetricLog(c) = self.scale {
+            // ±c itself is so close to 0 that its label would cover that of 0
+            let powers = |limit: f64| {
+                let last = limit.max(0.0).ceil() as i32;
+                (1..=last).step_by(self.step() as usize).map(|k| c * 10f64.powi(k)).collect::<Vec<_>>()
+            };
+            let below = powers(-self.from).into_iter().rev().map(|value| -value);
+            let values = below.chain([0.0]).chain(powers(self.to));
+            return values.filter_map(|value| self.place(value)).filter(|&t| self.contains(t)).collect();
         }
         let step = self.step();
         let many = (self.to - self.from) / step > 100.0; // between numbers so close that a step rounds to 0
@@ -346,11 +402,11 @@ impl Axis {
 
     /// The label of a tick, with as many digits as distinguish it from the next.
     fn label(&self, place: f64) -> String {
-        let value = if self.log { 10f64.powf(place) } else { place };
+        let value = self.value(place);
         // a power of ten, or 2 or 5 times one, has one digit
-        let step = if self.log { value } else { self.step() };
+        let step = if self.scale == Scale::Linear { self.step() } else { value };
         let last = (step.abs().log10() + 1e-9).floor(); // the place of the last digit
-        if value.abs() < 0.5 * step.abs() {
+        if value == 0.0 || value.abs() < 0.5 * step.abs() {
             return "0".to_owned();
         }
         let first = (value.abs().log10() + 1e-9).floor();
@@ -392,7 +448,28 @@ mod tests {
     use super::*;
 
     fn axis(from: f64, to: f64, log: bool) -> Axis {
-        Axis::new(&Plot::new(""), |p| p.0, log, Some((from, to)))
+        scaled(from, to, if log { Scale::Log } else { Scale::Linear })
+    }
+
+    fn scaled(from: f64, to: f64, scale: Scale) -> Axis {
+        Axis::new(&Plot::new(""), |p| p.0, scale, Some((from, to)))
+    }
+
+    #[test]
+    fn a_symmetric_axis_has_both_signs_and_0() {
+        let axis = scaled(-1.0, 100.0, Scale::SymmetricLog(0.01));
+        let labels: Vec<String> = axis.ticks().into_iter().map(|t| axis.label(t)).collect();
+        assert_eq!(labels, ["-0.1", "0", "0.1", "10"]);
+        for value in [-0.7, -1e-5, 0.0, 3.0, 99.0] {
+            assert!((axis.value(axis.place(value).unwrap()) - value).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn bars_reach_down_to_the_axis() {
+        let corners = [(0.0, 3.0), (1.0, 3.0), (1.0, 8.0), (2.0, 8.0)];
+        let svg = Plot::new("").log_y(true).series("", Style::Bars, corners).svg();
+        assert_eq!(svg.matches("<rect").count(), 3, "{svg}"); // the background, and two bars
     }
 
     #[test]

@@ -38,11 +38,14 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
             return Err(LandscapeError::NoDescent { smallest, limit });
         }
         let theta = parameters(model);
-        let escape = walk_off(&theta, before, &vectors.column(0).to_owned(), smallest, |point| {
+        let mut escape = walk_off(&theta, before, &vectors.column(0).to_owned(), smallest, |point| {
             set_parameters(model, point);
             self.cost(model).unwrap_or(f64::NAN)
         });
         set_parameters(model, escape.as_ref().map_or(&theta, |escape| &escape.theta));
+        if let Ok(escape) = &mut escape {
+            escape.theta = parameters(model); // rounded to the model's number type
+        }
         escape
     }
 
