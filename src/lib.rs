@@ -10,8 +10,8 @@
 //! | [`gradus_data`] | embedded data sets, readers, batches |
 //! | [`gradus_train`] | training loops, metrics, saved models |
 //! | [`gradus_explorer`] | a page that steps through a program, forward and backward |
-//! | [`gradus_landscape`] | critical points told apart, and ways off a saddle |
-//! | [`gradus_viz`] | plots of schedules, descents and training runs, as SVG |
+//! | [`gradus_landscape`] | critical points, curvature and spectra of whole models, ways off a saddle |
+//! | [`gradus_viz`] | plots of schedules, descents, training runs and landscapes, as SVG |
 //!
 //! ```
 //! use gradus::prelude::*;
@@ -91,6 +91,11 @@ struct Training;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/explorer.md")]
 struct Explorer;
+
+/// The examples of the chapter on the landscape of a cost.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/landscape.md")]
+struct Landscape;
 
 /// The examples of the guide to saving.
 #[cfg(doctest)]

@@ -135,12 +135,15 @@ impl Relief {
             .draw()
             .map_err(|e| e.to_string())?;
         let shade = |cost: &f64| {
+            if *cost >= high && self.highest.is_some() {
+                return BLACK.mix(0.0).filled(); // what is cut off covers nothing
+            }
             // from dark blue through green to yellow, which people with any colour vision see grow lighter
             let t = (cost - low) / (high - low);
             let (dark, middle, light) = ([48.0, 48.0, 120.0], [45.0, 140.0, 130.0], [250.0, 225.0, 90.0]);
             let (from, to, share) = if t < 0.5 { (dark, middle, 2.0 * t) } else { (middle, light, 2.0 * t - 1.0) };
             let [r, g, b] = std::array::from_fn(|i| (from[i] + share * (to[i] - from[i])) as u8);
-            RGBColor(r, g, b).filled()
+            RGBColor(r, g, b).mix(1.0).filled()
         };
         let surface = SurfaceSeries::xoz(self.x.iter().copied(), self.y.iter().copied(), height);
         chart.draw_series(surface.style_func(&shade)).map_err(|e| e.to_string())?;
