@@ -1,9 +1,9 @@
 //! The edge of stability: full-batch descent makes a network's landscape sharper until the largest eigenvalue of the
 //! Hessian is 2/η, the most that the rate η can stand, and then keeps it there.
 //!
-//! On a quadratic bowl the edge is exact: just below 2/η descent converges, and just above it diverges. A network is not
-//! quadratic: where it becomes too sharp, the descent begins to swing, and swings off to where it is less sharp. Cohen et
-//! al. 2021 (<https://arxiv.org/abs/2103.00065>).
+//! On a quadratic bowl the edge is exact: just below 2/η descent converges, and just above it diverges. A network is
+//! not quadratic: where it becomes too sharp, the descent begins to swing, and swings off to where it is less sharp.
+//! Cohen et al. 2021 (<https://arxiv.org/abs/2103.00065>).
 //!
 //! `cargo run --release --example edge_of_stability` draws into `target/edge_of_stability`.
 
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let late: Vec<f64> = run.iter().skip(3 * run.len() / 4).map(|at| at.largest).collect();
         let mean = late.iter().sum::<f64>() / late.len() as f64;
         println!(
-            "  η = {rate}: it begins at {:.2} and ends around {mean:.2}; 2/η is {edge}; the cost falls from {:.3} to {:.3}",
+            "  η = {rate}: from {:.2} to around {mean:.2}, where 2/η is {edge}; the cost falls from {:.3} to {:.3}",
             run[0].largest,
             run[0].cost,
             run[run.len() - 1].cost

@@ -1,6 +1,6 @@
 //! Do small batches find flatter minima, and do these generalise better? The digits perceptron is trained with batches
-//! of 16, with full batches, and with sharpness-aware steps, to the same training loss, from ten seeds. Then the largest eigenvalue of the Hessian,
-//! its trace, and the accuracy on the test set are compared.
+//! of 16, with full batches, and with sharpness-aware steps, to the same training loss, from ten seeds. Then the
+//! largest eigenvalue of the Hessian, its trace, and the accuracy on the test set are compared.
 //!
 //! Keskar et al. 2017 (<https://arxiv.org/abs/1609.04836>) found that small batches lead to flatter minima. Dinh et al.
 //! 2017 (<https://arxiv.org/abs/1703.04933>) showed that sharpness alone cannot mean anything: in a ReLU network, one
@@ -57,8 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let ((steps, _), (top, top_spread)) = (of(|f| f.steps as f64), of(|f| f.largest));
         let ((trace, trace_spread), (right, right_spread)) = (of(|f| f.trace), of(|f| f.accuracy));
         println!(
-            "  {name:<18} {steps:>7.0}      {top:>6.2} ± {top_spread:<5.2}  {trace:>8.1} ± {trace_spread:<4.1}  {right:>6.2} % ± \
-             {right_spread:.2}"
+            "  {name:<18} {steps:>7.0}      {top:>6.2} ± {top_spread:<5.2}  {trace:>8.1} ± {trace_spread:<4.1}  \
+             {right:>6.2} % ± {right_spread:.2}"
         );
     }
     println!("\n{}", verdict(&runs[0].1, &runs[1].1));
@@ -77,8 +77,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Trains until the loss over the whole training set is reached: by plain descent, or by sharpness-aware steps if `rho` is
-/// above 0.
+/// Trains until the loss over the whole training set is reached: by plain descent, or by sharpness-aware steps if `rho`
+/// is above 0.
 fn descend(
     landscape: &Landscape<Classify, &Dataset>,
     train: &Dataset,
@@ -121,7 +121,7 @@ fn verdict(small: &[Found], full: &[Found]) -> String {
         ((a - b).abs() > 2.0 * error).then_some(a > b)
     };
     let sharper = match differs(|f| f.largest) {
-        Some(true) => "Small batches came to sharper minima here, against what the literature says of larger networks",
+        Some(true) => "Small batches came to sharper minima here",
         Some(false) => "Small batches came to flatter minima here",
         None => "Small and full batches came to minima of one sharpness here, within the spread",
     };
@@ -144,8 +144,9 @@ fn rescaled(landscape: &Landscape<Classify, &Dataset>, train: &Dataset) -> Resul
     let (before, after) = (landscape.sharpness(&model)?.values[0], landscape.sharpness(&other)?.values[0]);
     let (cost, same) = (landscape.cost(&model)?, landscape.cost(&other)?);
     println!(
-        "\nThe first layer times ten, the second by ten: the cost stays {cost:.6} ({same:.6}), and the largest eigenvalue \
-         goes from {before:.2} to {after:.2}.\nSo sharpness compares minima only within one scale of the parameters."
+        "\nThe first layer times ten, the second by ten: the cost stays {cost:.6} ({same:.6}),\nand the largest \
+         eigenvalue goes from {before:.2} to {after:.2}. So sharpness compares minima only within one scale of\nthe \
+         parameters."
     );
     assert!((cost - same).abs() < 1e-5 && after > 5.0 * before);
     Ok(())

@@ -2,7 +2,7 @@
 //! <https://arxiv.org/abs/1712.09913>), the way that a training takes, the line between two trained networks, and the
 //! spectrum of the Hessian.
 //!
-//! `cargo run --release --example loss_landscape` takes about a minute and draws into `target/loss_landscape`; `--
+//! `cargo run --release --example loss_landscape` draws into `target/loss_landscape`; `--
 //! --quick` takes fewer points.
 
 use std::error::Error;
@@ -12,6 +12,7 @@ use gradus::data::Dataset;
 use gradus::landscape::{Landscape, Plane, SpectralDensity, Surface, parameters};
 use gradus::prelude::*;
 use gradus::viz::{Plot, Relief};
+use ndarray::Array1;
 
 /// A deep perceptron: with residual connections, each layer adds to what goes around it.
 #[derive(Module, Clone)]
@@ -59,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // around the minimum, along two random directions as long as the parameters, filter by filter
     let mut found = Vec::new();
     for (residual, name) in [(false, "without"), (true, "with")] {
-        let (model, path) = teach(Deep::new(residual, 1), &train)?;
+        let (model, path) = teach(Deep::new(residual, 1), &train);
         let surface = landscape.surface(&model, Plane::random(&model, 1.0, 1), points)?;
         let (middle, rough) = (landscape.cost(&model)?, roughness(&surface));
         println!("{name} residual connections: cost {middle:.4} in the middle, roughness {rough:.2}");
@@ -79,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Plot::surface(&way).title("the way of the training").save(folder.join("path.svg"))?;
 
     // between two trained networks there is a ridge
-    let (other, _) = teach(Deep::new(true, 2), &train)?;
+    let (other, _) = teach(Deep::new(true, 2), &train);
     let line = landscape.line(model, &other, -0.25..=1.25, 2 * points)?;
     let ridge = line.costs.iter().zip(&line.at).filter(|(_, t)| (0.0..=1.0).contains(*t)).map(|(c, _)| *c);
     let ridge = ridge.fold(0.0, f64::max);
@@ -92,7 +93,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let spectrum = SpectralDensity::new().run(&hessian)?;
     let (low, high) = spectrum.extremes().expect("a model has parameters");
     println!(
-        "the eigenvalues of the Hessian lie between {low:.3} and {high:.1}; {:.0} % are within a hundredth of the largest",
+        "the Hessian's eigenvalues lie between {low:.3} and {high:.1}; {:.1} % are within a hundredth of the largest",
         100.0 * spectrum.share(-0.01 * high..=0.01 * high)
     );
     assert!(high > 0.0 && spectrum.share(-0.01 * high..=0.01 * high) > 0.8);
@@ -102,7 +103,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Trains a network, and notes its parameters ten times an epoch.
-fn teach(mut model: Deep, train: &Dataset) -> Result<(Deep, Vec<ndarray::Array1<f64>>), Box<dyn Error>> {
+fn teach(mut model: Deep, train: &Dataset) -> (Deep, Vec<Array1<f64>>) {
     let mut path = vec![parameters(&model)];
     let (mut tape, mut optimizer) = (Tape::training(0), Sgd::new(0.05).momentum(0.9).clip_norm(1.0));
     for epoch in 0..6 {
@@ -115,11 +116,9 @@ fn teach(mut model: Deep, train: &Dataset) -> Result<(Deep, Vec<ndarray::Array1<
         }
     }
     path.push(parameters(&model));
-    Ok((model, path))
+    (model, path)
 }
 
-/// How far a surface is from being smooth: the mean size of the second differences of the logarithm of the cost, where
-/// it is not far above the middle, as a multiple of a hundredth.
 fn roughness(surface: &Surface) -> f64 {
     let log = surface.costs.mapv(|cost| cost.max(1e-6).ln());
     let n = log.nrows();

@@ -6,8 +6,8 @@
 //! descent with the rate 10⁻² leaps from wall to wall: the edge of stability is 2/200. With 10⁻⁷ it comes down to the
 //! valley, turns toward the minimum, and stalls.
 //!
-//! AdaGrad is shown as lectures teach it, with the root of the *mean* of all squared gradients, σ, as the divisor:
-//! `θ ← θ − η g / σ`. (The published rule divides by the root of their *sum*, so its steps shrink with the square root of
+//! AdaGrad is shown as lectures teach it, with the root of the *mean* of all squared gradients, σ, as the divisor: `θ ←
+//! θ − η g / σ`. (The published rule divides by the root of their *sum*, so its steps shrink with the square root of
 //! the step's number, and it needs a rate that grows as fast to be the same.) In the valley the gradient across is
 //! almost 0 for long, so σ across falls. Below 200 η / 2 the step across is too large for the curvature there: what is
 //! left of y grows from step to step, until its gradients are large enough to lift σ again. That is a burst.
@@ -69,8 +69,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let below = (0..).find(|&t| sigma[t] < limit).expect("σ falls");
     let burst = (below..800).max_by(|&a, &b| bursts.path[a][1].abs().total_cmp(&bursts.path[b][1].abs())).unwrap();
     println!(
-        "\nAdaGrad is in the valley at step {settled}. σ across falls below {limit} at step {below}. The burst comes at \
-         step {burst}:\ny is {:.1}, after σ was {:.0}; it lifts σ to {:.0}.",
+        "\nAdaGrad is in the valley at step {settled}. σ across falls below {limit} at step {below}. The burst \
+         comes at step {burst}:\ny is {:.1}, after σ was {:.0}; it lifts σ to {:.0}.",
         bursts.path[burst][1],
         sigma[below..burst].iter().copied().fold(f64::INFINITY, f64::min),
         sigma[burst + 1]

@@ -24,7 +24,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-WORKLOADS = ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "infer_b1", "infer_b128",
+WORKLOADS = ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "lanczos", "infer_b1", "infer_b128",
              "adamw", "cnn", "gru", "transformer", "embedding", "table"]
 OURS, FUSED, LIMIT = "gradus", "gradus, fused", "products"
 RUST, TORCH, JAX = ["candle", "dfdx", "rust-autograd"], ["PyTorch", "torch.compile"], ["JAX"]

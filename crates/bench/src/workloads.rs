@@ -1,15 +1,18 @@
 //! The workloads; one of them also as a fused function.
 
 use gradus_autograd::{Gradients, Module, Param, Tape, fused};
+use gradus_data::Dataset;
+use gradus_landscape::{Landscape, SpectralDensity};
 use gradus_nn::{Activation, Forward, Mlp, Reduction, loss};
 use gradus_optim::{Adam, AdamW, Optimizer, Rule, Sgd};
-use ndarray::{Array1, Array2, s};
+use gradus_train::Classify;
+use ndarray::{Array1, Array2, Axis, concatenate, s};
 
 use crate::data::{self, Batch, u};
 use crate::networks;
 use crate::{MILLISECONDS, STEPS, Unit, Workload};
 
-pub(crate) const NAMES: [&str; 16] = [
+pub(crate) const NAMES: [&str; 17] = [
     "mlp_big",
     "mlp_small",
     "tiny",
@@ -18,6 +21,7 @@ pub(crate) const NAMES: [&str; 16] = [
     "elementwise_fused",
     "wide",
     "hvp",
+    "lanczos",
     "infer_b1",
     "infer_b128",
     "adamw",
@@ -61,6 +65,7 @@ pub(crate) fn find(name: &str) -> Option<Definition> {
         "elementwise" => (MILLISECONDS, || Elementwise::new(false).check(), || Box::new(Elementwise::new(false))),
         "elementwise_fused" => (MILLISECONDS, || Elementwise::new(true).check(), || Box::new(Elementwise::new(true))),
         "hvp" => (Unit { name: "ms/hvp", ..MILLISECONDS }, || Hvp::new().check(), || Box::new(Hvp::new())),
+        "lanczos" => (Unit { name: "ms/run", ..MILLISECONDS }, || Lanczos::new().run(), || Box::new(Lanczos::new())),
         "infer_b1" => (MICROSECONDS, || Infer::new(1).run(), || Box::new(Infer::new(1))),
         "infer_b128" => (MICROSECONDS, || Infer::new(128).run(), || Box::new(Infer::new(128))),
         "adamw" => (Unit { name: "ms/step", ..MILLISECONDS }, || Update::new().check(), || Box::new(Update::new())),
@@ -287,6 +292,43 @@ impl Workload for Hvp {
     }
     fn finish(&mut self) -> f64 {
         0.0
+    }
+}
+
+/// Thirty steps of Lanczos' method on the Hessian of a perceptron over 3,824 rows.
+struct Lanczos {
+    model: Mlp,
+    landscape: Landscape<Classify, Dataset>,
+    largest: f64,
+}
+
+impl Lanczos {
+    fn new() -> Self {
+        let batches = data::batches(239, 64);
+        let x = concatenate(Axis(0), &batches.iter().map(|batch| batch.x.view()).collect::<Vec<_>>());
+        let y = batches.into_iter().flat_map(|batch| batch.y).collect();
+        let rows = Dataset::new(x.expect("batches of one width"), y, 10).expect("a label for each row");
+        let threads = std::env::args().nth(2).and_then(|threads| threads.parse().ok()).unwrap_or(1);
+        Lanczos {
+            model: data::mlp(&[64, 32, 10], Activation::Tanh),
+            landscape: Landscape::new(Classify::new(), rows).threads(threads),
+            largest: 0.0,
+        }
+    }
+    fn run(&mut self) -> f64 {
+        let density = SpectralDensity::new().steps(30).probes(1);
+        let spectrum = density.run(&self.landscape.hessian(&self.model)).expect("finite products");
+        self.largest = spectrum.extremes().map_or(0.0, |(_, largest)| largest);
+        self.largest
+    }
+}
+
+impl Workload for Lanczos {
+    fn step(&mut self) {
+        self.run();
+    }
+    fn finish(&mut self) -> f64 {
+        self.largest
     }
 }
 

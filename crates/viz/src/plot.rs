@@ -98,8 +98,8 @@ impl Plot {
         self
     }
 
-    /// Makes the x axis logarithmic in both directions, and linear around 0, between −`linear` and `linear`: for numbers
-    /// of both signs and very different sizes, such as eigenvalues.
+    /// Makes the x axis logarithmic in both directions, and linear around 0, between −`linear` and `linear`: for
+    /// numbers of both signs and very different sizes, such as eigenvalues.
     ///
     /// # Panics
     /// If `linear` is not a positive number.

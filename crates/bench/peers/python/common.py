@@ -12,7 +12,7 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 
 import numpy as np
 
-NAMES = ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "infer_b1", "infer_b128",
+NAMES = ["mlp_big", "mlp_small", "tiny", "chain", "elementwise", "wide", "hvp", "lanczos", "infer_b1", "infer_b128",
          "adamw", "cnn", "gru", "transformer", "embedding", "table"]
 # networks that are more than an MLP, all trained by Adam
 NETWORKS = ["cnn", "gru", "transformer", "embedding", "table"]
@@ -23,6 +23,7 @@ MLPS = {
     "wide": ([1024, 2048, 2048, 10], 256),
     "tiny": ([2, 16, 16, 1], 1),
     "hvp": ([784, 128, 10], 32),
+    "lanczos": ([64, 32, 10], 239),
     "infer_b1": ([784, 512, 256, 10], 1),
     "infer_b128": ([784, 512, 256, 10], 128),
 }
@@ -164,6 +165,8 @@ def convert(workload, seconds):
         return seconds * 1e3, "ms/iter"
     if workload == "hvp":
         return seconds * 1e3, "ms/hvp"
+    if workload == "lanczos":
+        return seconds * 1e3, "ms/run"
     if workload == "adamw":
         return seconds * 1e3, "ms/step"
     return seconds * 1e6, "µs/forward"

@@ -247,7 +247,7 @@ def calls(workload):
 
 
 def run(peer, workload, threads):
-    if workload == "adamw":
+    if workload in ("adamw", "lanczos"):
         raise common.Unsupported
     if workload in UPDATES:
         start = train(workload)

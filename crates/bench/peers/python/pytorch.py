@@ -279,6 +279,58 @@ def hvp(peer):
     return lambda: Call(call, squares)
 
 
+def lanczos(peer):
+    """Thirty steps of Lanczos' method with full reorthogonalisation; products over all rows at once."""
+    sizes, size = common.MLPS["lanczos"]
+    params = tensors(common.layers(sizes))
+    batches = common.batches(size, sizes[0])
+    x = torch.from_numpy(np.concatenate([x for x, _ in batches]))
+    y = torch.from_numpy(np.concatenate([y for _, y in batches]))
+    shapes = [p.shape for p in params]
+    lengths = [p.numel() for p in params]
+    start = torch.randn(sum(lengths), generator=torch.Generator().manual_seed(0))
+
+    def cost(params):
+        return F.cross_entropy(forward(params, x, torch.tanh), y)
+
+    def eager(v):
+        direction = [d.view(shape) for d, shape in zip(v.split(lengths), shapes)]
+        for p in params:
+            p.requires_grad_()
+        grads = torch.autograd.grad(cost(params), params, create_graph=True)
+        product = torch.autograd.grad(grads, params, grad_outputs=direction)
+        return torch.cat([p.reshape(-1) for p in product])
+
+    def functional(params, v):
+        def slope(params):
+            grads = torch.func.grad(cost)(params)
+            return sum((g.reshape(-1) * d).sum() for g, d in zip(grads, v.split(lengths)))
+
+        return torch.cat([p.reshape(-1) for p in torch.func.grad(slope)(params)])
+
+    if peer == "PyTorch":
+        product = eager
+    else:
+        whole = compiled(functional)
+        product = lambda v: whole(params, v)
+
+    def run():
+        basis, alphas, betas = [start / start.norm()], [], []
+        for step in range(30):
+            w = product(basis[-1])
+            alphas.append(float(basis[-1] @ w))
+            q = torch.stack(basis)
+            for _ in range(2):
+                w = w - q.T @ (q @ w)
+            betas.append(float(w.norm()))
+            basis.append(w / betas[-1])
+        t = torch.diag(torch.tensor(alphas, dtype=torch.float64))
+        off = torch.diag(torch.tensor(betas[:-1], dtype=torch.float64), 1)
+        return torch.linalg.eigvalsh(t + off + off.T)[-1]
+
+    return lambda: Call(run, float)
+
+
 class Update:
     """Steps of the fused AdamW over ten million numbers, whose gradient does not change."""
 
@@ -329,6 +381,8 @@ def run(peer, workload, threads):
         start = gradient(peer, workload)
     elif workload == "hvp":
         start = hvp(peer)
+    elif workload == "lanczos":
+        start = lanczos(peer)
     elif workload == "adamw":
         if peer == "torch.compile":
             raise common.Unsupported

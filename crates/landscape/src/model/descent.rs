@@ -49,8 +49,8 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
         escape
     }
 
-    /// The sharpness of a point: the largest eigenvalue of the Hessian, with its residual. Plain descent with the rate η
-    /// is stable only where it is below 2/η.
+    /// The sharpness of a point: the largest eigenvalue of the Hessian, with its residual. Plain descent with the rate
+    /// η is stable only where it is below 2/η.
     ///
     /// # Errors
     /// If the eigenvalue is not found, or a number is not finite.
@@ -89,8 +89,8 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
         Ok(self.cost(&moved)? - cost)
     }
 
-    /// Newton's step by conjugate gradients, `−(H + damping · I)⁻¹ ∇f`: the way to the minimum of the second-order model
-    /// of the cost.
+    /// Newton's step by conjugate gradients, `−(H + damping · I)⁻¹ ∇f`: the way to the minimum of the second-order
+    /// model of the cost.
     ///
     /// ```
     /// use gradus_landscape::{ConjugateGradients, Landscape, parameters, set_parameters};

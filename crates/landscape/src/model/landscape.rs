@@ -46,7 +46,7 @@ pub struct Landscape<K, E, T: Float = f32> {
     pub(crate) data: E,
     pub(crate) batch: usize,
     pool: Option<ThreadPool>,
-    /// a tape for each thread
+    /// some tapes for each thread
     tapes: Mutex<Vec<Tape<T>>>,
 }
 
@@ -58,6 +58,9 @@ impl<K, E, T: Float> fmt::Debug for Landscape<K, E, T> {
             .finish()
     }
 }
+
+/// How many batches a thread is given at once, so that threads do not wait for each other after every batch.
+const SHARE: usize = 4;
 
 /// What a batch adds: its mean cost, and perhaps a vector.
 type Part = (f64, Option<Array1<f64>>);
@@ -118,7 +121,7 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
         assert!(threads > 0, "Landscape: there must be at least one thread");
         self.pool = (threads > 1)
             .then(|| ThreadPoolBuilder::new().num_threads(threads).build().expect("the system gives no threads"));
-        self.tapes = Mutex::new((0..threads).map(|_| Tape::evaluation()).collect());
+        self.tapes = Mutex::new((0..SHARE * threads).map(|_| Tape::evaluation()).collect());
         self
     }
 
@@ -190,11 +193,11 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
         let (mut cost, mut total, mut sum) = (0.0, 0.0, None::<Array1<f64>>);
         let rows: Vec<Vec<usize>> = RowBatches::new((0..data.len()).collect(), self.batch).collect();
         for wave in rows.chunks(tapes.len()) {
-            let batches = wave.iter().map(|rows| data.pick(rows)).collect::<Result<Vec<_>, _>>()?;
             let parts = parallel(self.pool(), &mut tapes[..wave.len()], |k, tape| {
                 tape.clear();
-                let weight = self.task.weight(&batches[k], wave[k].len());
-                let (outputs, mean) = self.task.forward(model, tape, &batches[k]);
+                let batch = data.pick(&wave[k])?;
+                let weight = self.task.weight(&batch, wave[k].len());
+                let (outputs, mean) = self.task.forward(model, tape, &batch);
                 part(outputs, mean, wave[k].len(), weight).map(|part| (part, weight))
             });
             for part in parts {

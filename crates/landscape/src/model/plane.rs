@@ -45,9 +45,9 @@ impl Plane {
         Plane { origin, x, y, range_x: range, range_y: range, path: Vec::new(), explained: None }
     }
 
-    /// A plane through a model along two random directions, [filter by filter](filter_normalized) as long as the model's
-    /// own parameters, for a and b within ±`radius`. A radius of 1 shows how the cost changes when every filter is
-    /// moved by as much as its own length.
+    /// A plane through a model along two random directions, [filter by filter](filter_normalized) as long as the
+    /// model's own parameters, for a and b within ±`radius`. A radius of 1 shows how the cost changes when every filter
+    /// is moved by as much as its own length.
     pub fn random<T: Float, M: Module<T> + ?Sized>(model: &M, radius: f64, seed: u64) -> Self {
         let (x, y) = (filter_normalized(model, 2 * seed), filter_normalized(model, 2 * seed + 1));
         Self::through(model, x, y, radius)
@@ -110,8 +110,8 @@ impl Plane {
 /// channel (a row of a linear layer's weight, the first axis of any other parameter of two axes or more) get the length
 /// that they have in the model. Biases and other parameters of one axis stand still.
 ///
-/// Without it, pictures of two networks cannot be compared: scaling one layer up and the next one down by the same factor
-/// leaves a ReLU network's function as it is, and makes the landscape look flatter. Li et al. 2018
+/// Without it, pictures of two networks cannot be compared: scaling one layer up and the next one down by the same
+/// factor leaves a ReLU network's function as it is, and makes the landscape look flatter. Li et al. 2018
 /// (<https://arxiv.org/abs/1712.09913>).
 ///
 /// ```

@@ -13,7 +13,8 @@ use crate::solvers::krylov::Krylov;
 /// steps of Lanczos' method give a small matrix, whose eigenvalues with the squares of their vectors' first entries
 /// tell where the operator's eigenvalues are, and how many.
 ///
-/// The largest and smallest eigenvalues come out sharply, and the bulk between them as a few points that stand for many.
+/// The largest and smallest eigenvalues come out sharply, and the bulk between them as a few points that stand for
+/// many.
 ///
 /// Ubaru, Chen and Saad 2017 (<https://doi.org/10.1137/16M1104974>); for networks Ghorbani, Krishnan and Xiao 2019
 /// (<https://arxiv.org/abs/1901.10159>), and PyHessian (<https://arxiv.org/abs/1912.07145>), which takes 100 steps from
