@@ -79,22 +79,25 @@ pub enum LandscapeError {
     },
     /// the operator has a direction of negative curvature, so there is no minimum to solve for
     #[error(
-        "the operator curves downwards ({curvature:.3e}) along a direction that step {step} of the conjugate \
-         gradients came to; use damping of more than that, or the Gauss-Newton operator, which never does"
+        "the operator, damping included, does not curve upwards ({curvature:.3e}) along a direction that step {step} \
+         of the conjugate gradients came to. It needs at least {:.3e} more damping, and often much more; or take the \
+         Gauss-Newton matrix of a cost that is convex in the outputs, which curves downwards nowhere",
+        -curvature
     )]
     NegativeCurvature {
         /// the step, counted from 1
         step: usize,
-        /// `p·Ap / p·p` for the direction p
+        /// `p·(A + damping · I)p / p·p` for the direction p
         curvature: f64,
     },
     /// there are no examples
     #[error("there are no examples, so there is no mean cost")]
     NoExamples,
-    /// the task has no outputs apart from the cost
+    /// the task has no outputs from which the cost is computed
     #[error(
-        "{what} needs the model's outputs apart from the cost, and this task gives the cost alone; use `Classify`, \
-         `Regress`, or a task of your own whose `forward` returns both"
+        "{what} needs the model's outputs apart from the cost, and the cost computed from them; this task gives the \
+         cost alone, or outputs that the cost was not computed from. Use `Classify`, `Regress`, or a task of your own \
+         whose `forward` returns both"
     )]
     NoOutputs {
         /// which operator

@@ -73,7 +73,7 @@ pub(crate) fn walk_off(
 ) -> Result<Escape, LandscapeError> {
     let mut along = |sense: f64| {
         let direction = direction * sense;
-        let (step, cost) = lowest(|step| cost(&(theta + &(&direction * step))), cost_before)?;
+        let (step, cost) = lowest(|step| cost(&(theta + &(&direction * step))), cost_before, curvature)?;
         let theta = theta + &(&direction * step);
         Some(Escape { theta, cost, cost_before, direction, step, curvature })
     };
@@ -81,11 +81,13 @@ pub(crate) fn walk_off(
     ends.min_by(|a, b| a.cost.total_cmp(&b.cost)).ok_or(LandscapeError::NoStep { shortest: SHORTEST })
 }
 
-/// The step with the lowest cost among doublings of a first one that lowers it.
-fn lowest(mut cost: impl FnMut(f64) -> f64, before: f64) -> Option<(f64, f64)> {
+/// The step with the lowest cost among doublings of a first one. The first one lowers the cost by at least a tenth of
+/// what the curvature promises, `½ |λ| t²`, since less may be rounding.
+fn lowest(mut cost: impl FnMut(f64) -> f64, before: f64, curvature: f64) -> Option<(f64, f64)> {
     let mut step = FIRST;
     let mut best = cost(step);
-    while best >= before || best.is_nan() {
+    let falls = |cost: f64, step: f64| cost < before && before - cost >= 0.05 * curvature.abs() * step * step;
+    while !falls(best, step) {
         step /= 2.0;
         if step < SHORTEST {
             return None;

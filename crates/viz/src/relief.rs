@@ -71,7 +71,8 @@ impl Relief {
         self
     }
 
-    /// Cuts the relief off at a height, so that what is low can be seen.
+    /// Cuts the relief off at a height, so that what is low can be seen. A height below all costs, or above all of
+    /// them, changes nothing.
     pub fn highest(mut self, cost: f64) -> Self {
         self.highest = Some(cost);
         self
@@ -102,7 +103,9 @@ impl Relief {
         let finite = self.costs.iter().copied().filter(|cost| cost.is_finite());
         let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), c| (a.min(c), b.max(c)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        let high = self.highest.unwrap_or(high).max(low + 1e-12 * low.abs().max(1e-12));
+        // a height that cuts off everything, or nothing, is none
+        let cut = self.highest.filter(|cut| *cut > low && *cut < high);
+        let high = cut.unwrap_or(high).max(low + 1e-9 * low.abs().max(1e-9));
         let last = |places: &[f64]| (places[0], places[places.len() - 1]);
         let ((x0, x1), (y0, y1)) = (last(&self.x), last(&self.y));
         let (columns, rows) = (self.x.len(), self.y.len());
@@ -135,7 +138,7 @@ impl Relief {
             .draw()
             .map_err(|e| e.to_string())?;
         let shade = |cost: &f64| {
-            if *cost >= high && self.highest.is_some() {
+            if *cost >= high && cut.is_some() {
                 return BLACK.mix(0.0).filled(); // what is cut off covers nothing
             }
             // from dark blue through green to yellow, which people with any colour vision see grow lighter
@@ -162,5 +165,10 @@ mod tests {
         assert!(!svg.contains("NaN") && svg.matches("<polygon").count() >= (GRID - 1) * (GRID - 1));
         let level = Relief::of_function(|x| 0.0 * x.sum(), -1.0..=1.0, -1.0..=1.0).svg();
         assert!(!level.contains("NaN"));
+        let bowl = || Relief::of_function(|x| x.square().sum(), -1.0..=1.0, -1.0..=1.0);
+        for nothing in [f64::INFINITY, f64::NAN, -1.0, 1e24] {
+            assert_eq!(bowl().highest(nothing).svg(), bowl().svg());
+        }
+        assert!(bowl().highest(1.0).svg() != bowl().svg());
     }
 }

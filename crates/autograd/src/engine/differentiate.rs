@@ -165,8 +165,7 @@ impl<'t, T: Float> Var<'t, T> {
         assert!(
             self.tape().mode() != Mode::Inference || !self.tape().leaves().is_empty(),
             "{name}: on an inference tape parameters are constants, and there is no `tape.var(…)` to differentiate by; \
-             use \
-             `Tape::training(seed)` or `Tape::new()`"
+             use `Tape::training(seed)`, `Tape::evaluation()` or `Tape::new()`"
         );
     }
 }

@@ -93,6 +93,25 @@ impl<'t, T: Float> Var<'t, T> {
         self.tape.nodes().is_differentiated(self.index)
     }
 
+    /// Whether it was computed from another variable, which is differentiated, or is that variable.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let x = tape.var(3.0);
+    /// let (y, z) = (x * 2.0, x.square());
+    /// assert!(y.sum().depends_on(y) && y.depends_on(x) && !z.depends_on(y));
+    /// ```
+    pub fn depends_on(self, other: Self) -> bool {
+        let mut reached = vec![false; self.index as usize + 1];
+        if other.index <= self.index {
+            reached[other.index as usize] = true;
+        }
+        for index in other.index.saturating_add(1)..=self.index {
+            reached[index as usize] = self.tape.nodes().node(index).inputs.iter().any(|&i| reached[i as usize]);
+        }
+        reached[self.index as usize]
+    }
+
     /// The line of the program that made it.
     pub fn location(self) -> &'static Location<'static> {
         self.tape.nodes().node(self.index).location

@@ -9,8 +9,8 @@ use ndarray::{Array1, ArrayD, ArrayView1, Axis};
 
 use crate::LinearOperator;
 use crate::error::LandscapeError;
-use crate::model::landscape::Landscape;
-use crate::model::parameters::{joined, learned, size, split};
+use crate::model::landscape::{Landscape, Weights};
+use crate::model::parameters::{joined, learned, size, split, zeros};
 
 /// The matrices that describe how a cost curves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl<K, E, M, T: Float> fmt::Debug for Curvature<'_, K, E, M, T> {
 
 impl<K, E: Examples, T: Float> Landscape<K, E, T> {
     /// The Hessian of the mean cost, `Hᵢⱼ = ∂²cost / ∂θᵢ∂θⱼ`, at a model's parameters. A product takes about two
-    /// gradients: see [`Var::hvp`].
+    /// gradients: see [`Var::hvp`]. The page of [`Landscape`] has an example.
     ///
     /// Where the model is piecewise linear (ReLU, maximum pooling), this is the Hessian of the piece: the kinks between
     /// the pieces bend the cost too, and no second derivative sees them.
@@ -56,12 +56,26 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
     /// the second derivatives of the cost by the outputs. It is the Hessian of the cost with the model replaced by its
     /// tangent, so both are equal where the model is linear.
     ///
+    /// ```
+    /// use gradus_landscape::{Landscape, eigenvalues};
+    /// use gradus_nn::{Linear, rng};
+    /// use gradus_train::Classify;
+    /// let iris = gradus_data::iris().cast::<f64>();
+    /// let model = Linear::<f64>::new(4, 3, &mut rng(0));
+    /// let landscape = Landscape::new(Classify::new(), &iris);
+    /// let (h, g) = (eigenvalues(&landscape.hessian(&model))?, eigenvalues(&landscape.gauss_newton(&model))?);
+    /// assert!((h - g).iter().all(|d| d.abs() < 1e-10));
+    /// # Ok::<(), gradus_landscape::LandscapeError>(())
+    /// ```
+    ///
     /// It has no negative eigenvalue if the cost is convex in the outputs, as cross-entropy and squared error are. For
     /// these it is also the Fisher matrix (up to a factor). Schraudolph 2002
     /// (<https://doi.org/10.1162/08997660260028683>); Martens 2020 (<https://arxiv.org/abs/1412.1193>).
     ///
-    /// The task must return the outputs apart from the cost: [`Classify`](gradus_train::Classify),
-    /// [`Regress`](gradus_train::Regress), or one of your own.
+    /// The task must return the outputs apart from the cost, and compute the cost from that very variable:
+    /// [`Classify`](gradus_train::Classify), [`Regress`](gradus_train::Regress), or one of your own. A part of the cost
+    /// that does not pass through the outputs, such as a penalty on the weights, is not seen; add it with
+    /// [`Combination`](crate::Combination).
     pub fn gauss_newton<'l, M: Module<T>>(&'l self, model: &'l M) -> Curvature<'l, K, E, M, T>
     where
         K: Task<T, M, E::Batch>,
@@ -73,8 +87,21 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
     /// how much the gradients of single examples differ, and is 0 where every example is fitted, so it is no
     /// approximation of the Hessian in general: Kunstner, Balles and Hennig 2019 (<https://arxiv.org/abs/1905.12558>).
     ///
-    /// The task must return an output for each example, along the first axis, and the cost must be a mean over the
-    /// examples. If it weighs them, gᵢ is the gradient of the weighted cost.
+    /// The task must return an output for each example, along the first axis, as [`gauss_newton`](Self::gauss_newton)
+    /// says, and the cost must be a mean over the examples. Where a task has [weights](Task::weights), the mean of
+    /// `gᵢ gᵢᵀ` is weighted as that of the costs is.
+    ///
+    /// ```
+    /// use gradus_landscape::{Landscape, hutchinson};
+    /// use gradus_nn::Mlp;
+    /// use gradus_train::Classify;
+    /// let iris = gradus_data::iris();
+    /// let model = Mlp::builder([4, 8, 3]).seed(1).build::<f32>();
+    /// let landscape = Landscape::new(Classify::new(), &iris);
+    /// let trace = hutchinson(&landscape.empirical_fisher(&model), 50, 0)?; // the mean of ‖gᵢ‖²
+    /// assert!(trace.value > 0.0);
+    /// # Ok::<(), gradus_landscape::LandscapeError>(())
+    /// ```
     pub fn empirical_fisher<'l, M: Module<T>>(&'l self, model: &'l M) -> Curvature<'l, K, E, M, T>
     where
         K: Task<T, M, E::Batch>,
@@ -100,15 +127,15 @@ where
         }
         let params = learned(self.model);
         let moves = split(&params, v);
-        let (_, product) =
-            self.landscape.mean(&self.landscape.data, self.model, |outputs, cost, examples, weight| {
-                let product = match self.kind {
-                    CurvatureKind::Hessian => joined(&params, &cost.hvp(directions(&params, &moves))),
-                    CurvatureKind::GaussNewton => gauss_newton(outputs, cost, &params, &moves)?,
-                    CurvatureKind::EmpiricalFisher => fisher(outputs, cost, (examples, weight), &params, &moves)?,
-                };
-                Ok((0.0, Some(product)))
-            })?;
+        let (_, product) = self.landscape.mean(&self.landscape.data, self.model, |outputs, cost, weights| {
+            let product = match self.kind {
+                _ if !cost.is_differentiated() => zeros(&params),
+                CurvatureKind::Hessian => joined(&params, &cost.hvp(directions(&params, &moves))),
+                CurvatureKind::GaussNewton => gauss_newton(outputs, cost, &params, &moves)?,
+                CurvatureKind::EmpiricalFisher => fisher(outputs, cost, weights, &params, &moves)?,
+            };
+            Ok((0.0, Some(product)))
+        })?;
         Ok(product.expect("every batch has a product"))
     }
 }
@@ -127,9 +154,7 @@ fn gauss_newton<T: Float>(
     params: &[&Param<T>],
     moves: &[ArrayD<T>],
 ) -> Result<Array1<f64>, LandscapeError> {
-    let Some(slope) = by_outputs("the Gauss-Newton matrix", outputs, cost)? else {
-        return Ok(zeros(params));
-    };
+    let slope = by_outputs("the Gauss-Newton matrix", outputs, cost)?;
     let moved = (slope * outputs.tape().constant(outputs.jvp(directions(params, moves)))).sum();
     if !moved.is_differentiated() {
         return Ok(zeros(params)); // the cost is linear in the outputs
@@ -138,42 +163,41 @@ fn gauss_newton<T: Float>(
     Ok(joined(params, &outputs.backward_with(curved.value())))
 }
 
-/// `1/W Σ gᵢ gᵢᵀ v`. The gradient of example i is `gᵢ = Jᵢᵀ rᵢ`, where rᵢ is the slope of its cost by its own outputs:
-/// so `gᵢ · v` is `rᵢ · (J v)ᵢ`, and one sweep back sums over all examples.
+/// `Σ wᵢ gᵢ gᵢᵀ v / W`, with the weights w and their sum W. The gradient of example i is `gᵢ = Jᵢᵀ rᵢ W / wᵢ`, where rᵢ
+/// is the slope of the batch's mean cost by the example's own outputs: so `rᵢ · (J v)ᵢ` is `gᵢ · v` up to a factor, and
+/// one sweep back sums over all examples.
 fn fisher<T: Float>(
     outputs: Var<'_, T>,
     cost: Var<'_, T>,
-    (examples, weight): (usize, f64),
+    weights: &Weights,
     params: &[&Param<T>],
     moves: &[ArrayD<T>],
 ) -> Result<Array1<f64>, LandscapeError> {
-    let Some(slope) = by_outputs("the empirical Fisher matrix", outputs, cost)? else {
-        return Ok(zeros(params));
-    };
+    let slope = by_outputs("the empirical Fisher matrix", outputs, cost)?;
+    let examples = weights.examples;
     if outputs.shape()[0] != examples {
         return Err(LandscapeError::OutputRows { examples, shape: outputs.shape().to_vec() });
     }
     let moved = outputs.jvp(directions(params, moves));
     let mut rows = slope.value().to_owned();
-    for (mut row, moved) in rows.axis_iter_mut(Axis(0)).zip(moved.axis_iter(Axis(0))) {
+    for (i, (mut row, moved)) in rows.axis_iter_mut(Axis(0)).zip(moved.axis_iter(Axis(0))).enumerate() {
         let along: f64 = row.iter().zip(&moved).map(|(r, u)| r.to_f64() * u.to_f64()).sum();
-        row.mapv_inplace(|r| T::from_f64(r.to_f64() * along * weight));
+        let weight = weights.each.as_ref().filter(|each| each.len() == examples).map_or(1.0, |each| each[i]);
+        let factor = if weight > 0.0 { along * weights.sum / weight } else { 0.0 };
+        row.mapv_inplace(|r| T::from_f64(r.to_f64() * factor));
     }
     Ok(joined(params, &outputs.backward_with(&rows)))
 }
 
-/// The gradient of the cost by the outputs, recorded; `None` if the outputs depend on no parameter.
+/// The gradient of the cost by the outputs, recorded.
 fn by_outputs<'t, T: Float>(
     what: &'static str,
     outputs: Var<'t, T>,
     cost: Var<'t, T>,
-) -> Result<Option<Var<'t, T>>, LandscapeError> {
-    if outputs.index() == cost.index() || outputs.ndim() == 0 {
-        return Err(LandscapeError::NoOutputs { what });
+) -> Result<Var<'t, T>, LandscapeError> {
+    let apart = outputs.index() != cost.index() && outputs.ndim() > 0;
+    if apart && outputs.is_differentiated() && cost.depends_on(outputs) {
+        return Ok(cost.grad([outputs])[0]);
     }
-    Ok(outputs.is_differentiated().then(|| cost.grad([outputs])[0]))
-}
-
-fn zeros<T: Float>(params: &[&Param<T>]) -> Array1<f64> {
-    Array1::zeros(params.iter().map(|param| param.len()).sum::<usize>())
+    Err(LandscapeError::NoOutputs { what })
 }

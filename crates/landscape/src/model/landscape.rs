@@ -12,7 +12,7 @@ use ndarray::{Array1, ArrayView1};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{LandscapeError, finite};
-use crate::model::parameters::{joined, learned, split};
+use crate::model::parameters::{joined, learned, split, zeros};
 
 /// The mean cost over a data set, as a function of a model's parameters: the landscape that a descent walks through.
 ///
@@ -45,6 +45,7 @@ pub struct Landscape<K, E, T: Float = f32> {
     pub(crate) task: K,
     pub(crate) data: E,
     pub(crate) batch: usize,
+    progress: bool,
     pool: Option<ThreadPool>,
     /// some tapes for each thread
     tapes: Mutex<Vec<Tape<T>>>,
@@ -61,6 +62,16 @@ impl<K, E, T: Float> fmt::Debug for Landscape<K, E, T> {
 
 /// How many batches a thread is given at once, so that threads do not wait for each other after every batch.
 const SHARE: usize = 4;
+
+/// How much the examples of a batch weigh.
+pub(crate) struct Weights {
+    /// the number of examples
+    pub(crate) examples: usize,
+    /// the weight of each; `None` if all weigh the same
+    pub(crate) each: Option<Vec<f64>>,
+    /// the divisor of the batch's mean cost
+    pub(crate) sum: f64,
+}
 
 /// What a batch adds: its mean cost, and perhaps a vector.
 type Part = (f64, Option<Array1<f64>>);
@@ -97,7 +108,7 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
     /// time, on all cores.
     pub fn new(task: K, data: E) -> Self {
         let threads = available_parallelism().map_or(1, NonZero::get);
-        Landscape { task, data, batch: 256, pool: None, tapes: Mutex::default() }.threads(threads)
+        Landscape { task, data, batch: 256, progress: true, pool: None, tapes: Mutex::default() }.threads(threads)
     }
 
     /// Sets how many examples are run at once. It changes results in their last digits, since sums are split
@@ -125,6 +136,17 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
         self
     }
 
+    /// Sets whether a bar on a terminal shows the progress of [`line`](Self::line) and [`surface`](Self::surface). It
+    /// does by default.
+    pub fn progress(mut self, progress: bool) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    pub(crate) fn shows_progress(&self) -> bool {
+        self.progress
+    }
+
     pub(crate) fn pool(&self) -> Option<&ThreadPool> {
         self.pool.as_ref()
     }
@@ -140,7 +162,7 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
     where
         K: Task<T, M, E::Batch>,
     {
-        let (cost, _) = self.mean(&self.data, model, |_, cost, _, _| Ok((cost.item().to_f64(), None)))?;
+        let (cost, _) = self.mean(&self.data, model, |_, cost, _| Ok((cost.item().to_f64(), None)))?;
         finite("the cost", cost.is_finite())?;
         Ok(cost)
     }
@@ -169,21 +191,26 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
         K: Task<T, M, E::Batch>,
     {
         let params = learned(model);
-        let (cost, gradient) = self
-            .mean(data, model, |_, cost, _, _| Ok((cost.item().to_f64(), Some(joined(&params, &cost.backward())))))?;
+        let (cost, gradient) = self.mean(data, model, |_, cost, _| {
+            let gradient = match cost.is_differentiated() {
+                true => joined(&params, &cost.backward()),
+                false => zeros(&params), // all is frozen, or the cost is constant
+            };
+            Ok((cost.item().to_f64(), Some(gradient)))
+        })?;
         let gradient = gradient.expect("every batch has a gradient");
         finite("the cost", cost.is_finite())?;
         finite("the gradient", gradient.iter().all(|g| g.is_finite()))?;
         Ok((cost, gradient))
     }
 
-    /// The mean over all examples of what `part` computes as the mean over a batch, from its outputs, its cost, the
-    /// number of its examples and its weight.
+    /// The mean over all examples of what `part` computes as the mean over a batch, from its outputs, its cost and its
+    /// weights.
     pub(crate) fn mean<M: Module<T>, F: Examples<Batch = E::Batch>>(
         &self,
         data: &F,
         model: &M,
-        part: impl for<'t> Fn(Var<'t, T>, Var<'t, T>, usize, f64) -> Result<Part, LandscapeError> + Sync,
+        part: impl for<'t> Fn(Var<'t, T>, Var<'t, T>, &Weights) -> Result<Part, LandscapeError> + Sync,
     ) -> Result<Part, LandscapeError>
     where
         K: Task<T, M, E::Batch>,
@@ -196,9 +223,10 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
             let parts = parallel(self.pool(), &mut tapes[..wave.len()], |k, tape| {
                 tape.clear();
                 let batch = data.pick(&wave[k])?;
-                let weight = self.task.weight(&batch, wave[k].len());
+                let (examples, each) = (wave[k].len(), self.task.weights(&batch));
+                let weights = Weights { examples, each, sum: self.task.weight(&batch, examples) };
                 let (outputs, mean) = self.task.forward(model, tape, &batch);
-                part(outputs, mean, wave[k].len(), weight).map(|part| (part, weight))
+                part(outputs, mean, &weights).map(|part| (part, weights.sum))
             });
             for part in parts {
                 let ((mean, vector), weight) = part?;
@@ -217,7 +245,8 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
         Ok((cost / total, sum.map(|sum| sum / total)))
     }
 
-    /// The derivative of each example's cost along a direction.
+    /// The derivative along a direction of what each example adds to the mean cost, times the number of examples: for
+    /// examples that weigh the same, the derivative of the example's cost.
     pub(crate) fn along_each<M: Module<T>>(
         &self,
         model: &M,
@@ -235,13 +264,17 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
         let slopes = parallel(self.pool(), &mut shares, |_, (rows, tape)| {
             let slope = |&row: &usize| {
                 tape.clear();
-                let (_, cost) = self.task.forward(model, tape, &self.data.pick(&[row])?);
+                let example = self.data.pick(&[row])?;
+                let weight = self.task.weight(&example, 1);
+                let (_, cost) = self.task.forward(model, tape, &example);
                 let slope = cost.jvp(params.iter().copied().zip(&moves)).sum().to_f64();
                 finite("the slope of an example's cost", slope.is_finite())?;
-                Ok(slope)
+                Ok((weight, slope))
             };
-            rows.iter().map(slope).collect::<Result<Vec<f64>, LandscapeError>>()
+            rows.iter().map(slope).collect::<Result<Vec<_>, LandscapeError>>()
         });
-        Ok(slopes.into_iter().collect::<Result<Vec<_>, _>>()?.concat().into())
+        let slopes = slopes.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+        let share = slopes.len() as f64 / slopes.iter().map(|(weight, _)| weight).sum::<f64>();
+        Ok(slopes.into_iter().map(|(weight, slope)| weight * share * slope).collect())
     }
 }

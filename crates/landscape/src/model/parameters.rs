@@ -59,9 +59,14 @@ pub(crate) fn split<T: Float>(params: &[&Param<T>], v: ArrayView1<'_, f64>) -> V
     params.iter().map(&mut array).collect()
 }
 
+/// A vector of zeros, as long as the parameters.
+pub(crate) fn zeros<T: Float>(params: &[&Param<T>]) -> Array1<f64> {
+    Array1::zeros(params.iter().map(|param| param.len()).sum::<usize>())
+}
+
 /// The gradients by the parameters as one vector.
 pub(crate) fn joined<T: Float>(params: &[&Param<T>], gradients: &Gradients<T>) -> Array1<f64> {
-    let mut vector = Array1::zeros(params.iter().map(|param| param.len()).sum::<usize>());
+    let mut vector = zeros(params);
     let mut at = 0;
     for param in params {
         if let Some(gradient) = gradients.get(param) {

@@ -136,7 +136,7 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
         let threads = self.pool().map_or(1, rayon::ThreadPool::current_num_threads);
         let worker = |_| Worker { tape: Tape::inference(), model: model.clone() };
         let mut workers: Vec<Worker<M, T>> = (0..threads).map(worker).collect();
-        let bar = ProgressBar::new(count as u64).with_message("costs");
+        let bar = if self.shows_progress() { ProgressBar::new(count as u64) } else { ProgressBar::hidden() };
         let mut costs = Vec::with_capacity(count);
         while costs.len() < count {
             let first = costs.len();

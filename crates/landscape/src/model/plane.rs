@@ -8,7 +8,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::critical::eigen;
 use crate::model::parameters::{learned, parameters};
-use crate::solvers::norm;
+use crate::solvers::{norm, random_direction, remove};
 
 /// A part of a plane in the space of parameters: the points `origin + a x + b y`, for a and b within ranges.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,15 @@ pub struct Plane {
 impl Plane {
     /// A plane through a model along two directions, for a and b within ±`radius`.
     ///
+    /// ```
+    /// use gradus_autograd::Param;
+    /// use gradus_landscape::Plane;
+    /// use ndarray::array;
+    /// let model = Param::new([1.0, 2.0, 3.0]);
+    /// let plane = Plane::through(&model, array![1.0, 0.0, 0.0], array![0.0, 0.0, 1.0], 2.0);
+    /// assert_eq!(plane.at(0.5, -1.0), array![1.5, 2.0, 2.0]);
+    /// ```
+    ///
     /// # Panics
     /// If a direction is not of the model's size.
     #[track_caller]
@@ -49,7 +58,8 @@ impl Plane {
     /// model's own parameters, for a and b within ±`radius`. A radius of 1 shows how the cost changes when every filter
     /// is moved by as much as its own length.
     pub fn random<T: Float, M: Module<T> + ?Sized>(model: &M, radius: f64, seed: u64) -> Self {
-        let (x, y) = (filter_normalized(model, 2 * seed), filter_normalized(model, 2 * seed + 1));
+        let (x, y) =
+            (filter_normalized(model, seed.wrapping_mul(2)), filter_normalized(model, seed.wrapping_mul(2) + 1));
         Self::through(model, x, y, radius)
     }
 
@@ -60,32 +70,49 @@ impl Plane {
     /// [`explained`](Self::explained) tells the shares. Li et al. 2018 (<https://arxiv.org/abs/1712.09913>); Antognini
     /// and Sohl-Dickstein 2018 (<https://arxiv.org/abs/1806.08805>) for the caution.
     ///
+    /// ```
+    /// use gradus_landscape::Plane;
+    /// use ndarray::array;
+    /// let plane = Plane::of_path(&[array![4.0, 0.0, 0.0], array![1.0, 1.0, 0.0], array![0.0, 0.0, 0.0]]);
+    /// let [first, second] = plane.explained.unwrap();
+    /// assert!(first > 0.9 && (first + second - 1.0).abs() < 1e-12);
+    /// assert_eq!(plane.path[2], (0.0, 0.0)); // the last point is the origin
+    /// ```
+    ///
     /// # Panics
-    /// If there are fewer than three points, or they are of different lengths.
+    /// If there are fewer than three points, they are of different lengths, or a number is not finite.
     #[track_caller]
     pub fn of_path(path: &[Array1<f64>]) -> Self {
         let count = path.len();
         assert!(count >= 3, "Plane::of_path: a path of {count} points spans no plane");
         let origin = path[count - 1].clone();
         let dim = origin.len();
-        let other = path.iter().position(|point| point.len() != dim);
-        assert!(other.is_none(), "Plane::of_path: point {other:?} is not of {dim} numbers, as the last one is");
+        for (i, point) in path.iter().enumerate() {
+            assert!(point.len() == dim, "Plane::of_path: point {i} has {} numbers, the last one {dim}", point.len());
+            assert!(point.iter().all(|x| x.is_finite()), "Plane::of_path: point {i} is not finite");
+        }
         let ways: Vec<Array1<f64>> = path.iter().map(|point| point - &origin).collect();
         // the components of many numbers, from the matrix of the few points' products with each other
         let products = Array2::from_shape_fn((count, count), |(i, j)| ways[i].dot(&ways[j]));
         let (values, vectors) = eigen(&products);
         let total: f64 = values.iter().map(|value| value.max(0.0)).sum();
-        let component = |k: usize| {
+        let component = |k: usize, before: &[Array1<f64>]| {
             let mut direction = Array1::zeros(dim);
-            ways.iter().zip(vectors.column(k)).for_each(|(way, &share)| direction.scaled_add(share, way));
-            let length = norm(&direction);
-            if length > 0.0 { direction / length } else { direction }
+            if values[k] > NOTHING * total {
+                ways.iter().zip(vectors.column(k)).for_each(|(way, &share)| direction.scaled_add(share, way));
+            } else {
+                direction = filler(dim); // the path has no such direction, so any will do
+            }
+            let length = remove(before.iter(), &mut direction);
+            if length > NOTHING { direction / length } else { Array1::zeros(dim) }
         };
-        let (x, y) = (component(count - 1), component(count - 2));
+        let x = component(count - 1, &[]);
+        let y = component(count - 2, std::slice::from_ref(&x));
         let seen: Vec<(f64, f64)> = ways.iter().map(|way| (way.dot(&x), way.dot(&y))).collect();
         let range = |of: fn(&(f64, f64)) -> f64| {
             let (low, high) = seen.iter().map(of).fold((0.0f64, 0.0f64), |(a, b), v| (a.min(v), b.max(v)));
-            let room = if high > low { 0.25 * (high - low) } else { 1.0 };
+            let room =
+                if high - low > 1e-9 * total.sqrt() { 0.25 * (high - low) } else { 0.5 * total.sqrt().max(1e-9) };
             (low - room, high + room)
         };
         let share = |k: usize| if total > 0.0 { values[k].max(0.0) / total } else { 0.0 };
@@ -104,6 +131,14 @@ impl Plane {
     pub fn at(&self, a: f64, b: f64) -> Array1<f64> {
         &self.origin + &(&self.x * a) + &(&self.y * b)
     }
+}
+
+/// A component of less than this share of a path is rounding.
+const NOTHING: f64 = 1e-12;
+
+/// A direction that is always the same, for a path that has no second one of its own.
+fn filler(dim: usize) -> Array1<f64> {
+    random_direction(dim, &mut Xoshiro256PlusPlus::seed_from_u64(0))
 }
 
 /// A random direction as long as a model's parameters, filter by filter: the numbers that lead to one neuron or one
@@ -175,7 +210,24 @@ mod tests {
     #[test]
     fn a_path_that_stands_still_has_a_plane_too() {
         let plane = Plane::of_path(&vec![array![1.0, 2.0]; 3]);
-        assert_eq!((plane.at(5.0, 5.0), plane.explained), (array![1.0, 2.0], Some([0.0, 0.0])));
+        assert_eq!((plane.at(0.0, 0.0), plane.explained), (array![1.0, 2.0], Some([0.0, 0.0])));
+        assert!(plane.range_x.1 > plane.range_x.0 && plane.range_y.1 > plane.range_y.0);
+    }
+
+    #[test]
+    fn the_second_direction_of_a_straight_path_is_at_right_angles() {
+        let path: Vec<Array1<f64>> = (0..6).map(|t| array![1.0, -2.0, 0.5] * f64::from(t) + 0.1).collect();
+        let plane = Plane::of_path(&path);
+        assert!(plane.x.dot(&plane.y).abs() < 1e-12 && (norm(&plane.y) - 1.0).abs() < 1e-12);
+        assert!(plane.path.iter().all(|(_, b)| b.abs() < 1e-9) && plane.range_y.1 - plane.range_y.0 > 1.0);
+        let one = Plane::of_path(&[array![1.0], array![2.0], array![4.0]]); // a line is all there is
+        assert_eq!(one.y, array![0.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "Plane::of_path: point 1 is not finite")]
+    fn a_path_that_is_not_finite_is_refused() {
+        Plane::of_path(&[array![1.0], array![f64::NAN], array![4.0]]);
     }
 
     #[test]

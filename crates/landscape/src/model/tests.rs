@@ -2,9 +2,10 @@
 
 use gradus_autograd::{Module, Param};
 use gradus_data::Dataset;
+use gradus_nn::loss::CrossEntropy;
 use gradus_nn::{Activation, BatchNorm, Forward, Linear, Mlp, rng};
 use gradus_optim::Sgd;
-use gradus_train::{Classify, CostOf, Regress, Trainer};
+use gradus_train::{Classify, CostOf, Regress, Task, Trainer};
 use ndarray::{Array1, Array2, array};
 
 use crate::error::LandscapeError;
@@ -259,6 +260,84 @@ fn sharpness_is_the_rise_and_the_curvature() {
     assert_eq!(landscape.sam_sharpness(&Param::new(array![0.0, 0.0]), 0.1).unwrap(), 0.0);
 }
 
+/// A task whose cost is not computed from the outputs that it returns, but beside them.
+struct Apart;
+
+impl Task<f64, Mlp<f64>, gradus_data::Batch<f64>> for Apart {
+    fn forward<'t>(
+        &self,
+        model: &Mlp<f64>,
+        tape: &'t gradus_autograd::Tape<f64>,
+        batch: &gradus_data::Batch<f64>,
+    ) -> (gradus_autograd::Var<'t, f64>, gradus_autograd::Var<'t, f64>) {
+        let logits = model.forward(tape.constant(&batch.x));
+        (logits.softmax(1), logits.cross_entropy(&batch.y))
+    }
+}
+
+/// Weights that are all alike change nothing, and an example of weight 2 counts like two.
+#[test]
+fn weights_count_in_fisher_and_influence_as_in_the_cost() {
+    let (data, model) = (classes(12), net(3));
+    let of = |weights: [f64; 3], batch| {
+        let task = Classify::new().cost(CrossEntropy::new().class_weights(weights));
+        let landscape = Landscape::new(task, &data).batch_size(batch);
+        dense(&landscape.empirical_fisher(&model)).unwrap()
+    };
+    assert!(largest(&(of([1.0; 3], 5) - of([2.0; 3], 12))) < 1e-13);
+    let twice: Vec<usize> = (0..12).flat_map(|row| vec![row; if data.y()[row] == 1 { 2 } else { 1 }]).collect();
+    let repeated = data.subset(&twice);
+    let plain = dense(&Landscape::new(Classify::new(), &repeated).empirical_fisher(&model)).unwrap();
+    assert!(largest(&(of([1.0, 2.0, 1.0], 5) - plain)) < 1e-13);
+
+    // the influences of all examples on their own mean cost add up to −∇f (G + 0.1)⁻¹ ∇f
+    let task = Classify::new().cost(CrossEntropy::new().class_weights([10.0, 1.0, 1.0]));
+    let landscape = Landscape::new(task, &data);
+    let solver = ConjugateGradients::new().damping(0.1).tolerance(1e-12);
+    let gradient = landscape.gradient(&model).unwrap().1;
+    let solution = solver.solve(&landscape.gauss_newton(&model), gradient.view()).unwrap().x;
+    let mean = landscape.influence(&model, &&data, &solver).unwrap().mean().unwrap();
+    assert!((mean + gradient.dot(&solution)).abs() < 1e-10, "{mean}");
+}
+
+/// Where nothing can move, there is no slope, and no panic either.
+#[test]
+fn a_frozen_model_and_a_constant_cost_have_no_slope() {
+    let (data, mut model) = (classes(5), net(3));
+    model.set_frozen("*", true);
+    let landscape = Landscape::new(Classify::new(), &data);
+    assert_eq!(landscape.gradient(&model).unwrap().1.len(), 0);
+    assert_eq!(landscape.sam_sharpness(&model, 0.1).unwrap(), 0.0);
+    assert_eq!(landscape.newton_step(&model, &ConjugateGradients::new()).unwrap().x.len(), 0);
+    let w = Param::new([1.0, 2.0]);
+    let level = Landscape::of_cost(vec![()], |_: &Param<f64>, t, _: &Vec<()>| t.constant(3.0));
+    assert_eq!(level.gradient(&w).unwrap(), (3.0, array![0.0, 0.0]));
+    assert_eq!(eigenvalues(&level.hessian(&w)).unwrap(), array![0.0, 0.0]);
+}
+
+/// A row of eight neurons that are all alike: each curvature occurs eight times.
+#[test]
+fn all_copies_of_an_eigenvalue_of_a_network_are_found() {
+    let mut model = Mlp::builder([3, 8, 3]).activation(Activation::Tanh).build::<f64>();
+    let zeros = Array1::zeros(model.param_count());
+    set_parameters(&mut model, &zeros);
+    let data = classes(30);
+    let landscape = Landscape::new(Classify::new(), &data);
+    let all = eigenvalues(&landscape.hessian(&model)).unwrap();
+    let found = Lanczos::smallest(10).run(&landscape.hessian(&model)).unwrap();
+    assert!((&found.values - &all.slice(ndarray::s![..10])).iter().all(|d| d.abs() < 1e-7), "{found}{all}");
+}
+
+/// In f32 the smallest eigenvalue at a minimum is rounding, often negative.
+#[test]
+fn rounding_at_a_minimum_is_no_way_down() {
+    let iris = gradus_data::iris();
+    let mut model = Linear::<f32>::new(4, 3, &mut rng(1));
+    Trainer::new(Sgd::new(0.05)).epochs(100).progress(false).fit(&mut model, &iris, None).unwrap();
+    let error = Landscape::new(Classify::new(), &iris).escape_saddle(&mut model).unwrap_err();
+    assert!(matches!(error, LandscapeError::NoDescent { .. }), "{error}");
+}
+
 #[test]
 fn what_does_not_fit_is_explained() {
     let (data, model) = (classes(5), net(3));
@@ -273,6 +352,11 @@ fn what_does_not_fit_is_explained() {
     for operator in [bare.gauss_newton(&model), bare.empirical_fisher(&model)] {
         let error = operator.apply(Array1::ones(38).view()).unwrap_err().to_string();
         assert!(error.contains("needs the model's outputs apart from the cost"), "{error}");
+    }
+    let apart = Landscape::new(Apart, &data);
+    for operator in [apart.gauss_newton(&model), apart.empirical_fisher(&model)] {
+        let error = operator.apply(Array1::ones(38).view()).unwrap_err().to_string();
+        assert!(error.contains("or outputs that the cost was not computed from"), "{error}");
     }
     let none = data.subset(&[]);
     let empty = Landscape::new(Classify::new(), &none);

@@ -4,8 +4,8 @@ use ndarray::{Array1, Array2, ArrayView1};
 
 use crate::LinearOperator;
 use crate::error::LandscapeError;
-use crate::operators::product;
-use crate::solvers::orthonormal;
+use crate::operators::{check_length, product};
+use crate::solvers::{orthonormal, remove};
 
 /// A linear combination of operators, `c I + Σ cᵢ Aᵢ`. With a Hessian and a positive multiple of the identity it is the
 /// damped Hessian of Levenberg and Marquardt.
@@ -84,7 +84,7 @@ impl LinearOperator for Combination<'_> {
 #[derive(Clone, Debug)]
 pub struct Deflated<O> {
     operator: O,
-    basis: Array2<f64>,
+    basis: Vec<Array1<f64>>,
 }
 
 impl<O: LinearOperator> Deflated<O> {
@@ -99,7 +99,9 @@ impl<O: LinearOperator> Deflated<O> {
     }
 
     fn without(&self, v: ArrayView1<'_, f64>) -> Array1<f64> {
-        &v - &self.basis.dot(&self.basis.t().dot(&v))
+        let mut left = v.to_owned();
+        remove(self.basis.iter(), &mut left);
+        left
     }
 }
 
@@ -108,6 +110,7 @@ impl<O: LinearOperator> LinearOperator for Deflated<O> {
         self.operator.dim()
     }
     fn apply(&self, v: ArrayView1<'_, f64>) -> Result<Array1<f64>, LandscapeError> {
+        check_length("the vector", v.len(), self.dim())?;
         Ok(self.without(product(&self.operator, self.without(v).view())?.view()))
     }
 }
@@ -126,7 +129,7 @@ impl<O: LinearOperator> LinearOperator for Deflated<O> {
 #[derive(Clone, Debug)]
 pub struct Restricted<O> {
     operator: O,
-    basis: Array2<f64>,
+    basis: Vec<Array1<f64>>,
 }
 
 impl<O: LinearOperator> Restricted<O> {
@@ -144,16 +147,66 @@ impl<O: LinearOperator> Restricted<O> {
 
 impl<O: LinearOperator> LinearOperator for Restricted<O> {
     fn dim(&self) -> usize {
-        self.basis.ncols()
+        self.basis.len()
     }
     fn apply(&self, v: ArrayView1<'_, f64>) -> Result<Array1<f64>, LandscapeError> {
-        Ok(self.basis.t().dot(&product(&self.operator, self.basis.dot(&v).view())?))
+        check_length("the vector", v.len(), self.dim())?;
+        let mut full = Array1::zeros(self.operator.dim());
+        self.basis.iter().zip(v).for_each(|(q, &along)| full.scaled_add(along, q));
+        let product = product(&self.operator, full.view())?;
+        Ok(self.basis.iter().map(|q| q.dot(&product)).collect())
     }
 }
 
 #[track_caller]
-fn basis(operator: &impl LinearOperator, directions: &Array2<f64>) -> Array2<f64> {
+fn basis(operator: &impl LinearOperator, directions: &Array2<f64>) -> Vec<Array1<f64>> {
     let (rows, dim) = (directions.nrows(), operator.dim());
     assert!(rows == dim, "the directions have {rows} numbers each, but the operator is of dimension {dim}");
     orthonormal(directions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dense, eigenvalues};
+    use ndarray::array;
+
+    fn symmetric() -> Array2<f64> {
+        Array2::from_shape_fn((6, 6), |(i, j)| ((i.min(j) * 7 + i.max(j)) as f64).sin())
+    }
+
+    #[test]
+    fn directions_that_are_taken_out_have_the_eigenvalue_0() {
+        let a = symmetric();
+        let directions = array![[1.0, 1.0], [2.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, -1.0]];
+        let rest = dense(&Deflated::new(&a, &directions)).unwrap();
+        assert!(rest.dot(&directions).iter().all(|x| x.abs() < 1e-14));
+        let off = array![0.0, 0.0, 0.0, 0.0, 1.0, 0.0]; // at right angles to both
+        assert!((off.dot(&rest.dot(&off)) - a[[4, 4]]).abs() < 1e-14);
+    }
+
+    #[test]
+    fn within_an_invariant_space_the_eigenvalues_are_kept() {
+        let a = Array2::from_diag(&array![5.0, 4.0, 3.0]);
+        let plane = Restricted::new(&a, &array![[1.0, 1.0, 2.0], [0.0, 0.0, 0.0], [1.0, -1.0, 0.0]]);
+        assert_eq!(plane.dim(), 2, "the third direction depends on the others");
+        assert!((&eigenvalues(&plane).unwrap() - &array![3.0, 5.0]).iter().all(|d| d.abs() < 1e-14));
+        let error = plane.apply(Array1::zeros(3).view()).unwrap_err().to_string();
+        assert_eq!(error, "the vector has 3 numbers, but the operator is of dimension 2");
+        assert!(Deflated::new(&a, &Array2::zeros((3, 1))).apply(Array1::zeros(2).view()).is_err());
+    }
+
+    #[test]
+    fn a_combination_is_the_sum_of_the_matrices() {
+        let (a, b) = (symmetric(), Array2::from_diag(&Array1::linspace(1.0, 6.0, 6)));
+        let both = dense(&Combination::of(2.0, &a).plus(-0.5, &b).plus_identity(3.0)).unwrap();
+        let expected = &a * 2.0 - &b * 0.5 + Array2::<f64>::eye(6) * 3.0;
+        assert!((both - expected).iter().all(|d| d.abs() < 1e-14));
+    }
+
+    #[test]
+    #[should_panic(expected = "operators of dimensions 6 and 2 cannot be added")]
+    fn operators_of_other_dimensions_cannot_be_added() {
+        let _ = Combination::of(1.0, &symmetric()).plus(1.0, &Array2::eye(2));
+    }
 }

@@ -6,7 +6,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 use crate::critical::eigen;
 use crate::error::{LandscapeError, finite};
-use crate::solvers::random_direction;
+use crate::solvers::{norm, random_direction};
 
 /// A symmetric matrix that is known by its products with vectors: the Hessian of a model, say, which has too many
 /// numbers to be formed. SciPy calls it `LinearOperator`, and PyHessian-like tools a curvature operator.
@@ -33,11 +33,18 @@ impl<O: LinearOperator + ?Sized> LinearOperator for &O {
 }
 
 /// A matrix is an operator too.
+///
+/// # Panics
+/// If it is not square.
 impl LinearOperator for Array2<f64> {
+    #[track_caller]
     fn dim(&self) -> usize {
-        self.nrows()
+        let (rows, columns) = self.dim();
+        assert!(rows == columns, "a matrix of {rows} × {columns} numbers is no operator: it must be square");
+        rows
     }
     fn apply(&self, v: ArrayView1<'_, f64>) -> Result<Array1<f64>, LandscapeError> {
+        check_length("the vector", v.len(), self.ncols())?;
         Ok(self.dot(&v))
     }
 }
@@ -85,13 +92,15 @@ pub(crate) fn product(
     a: &(impl LinearOperator + ?Sized),
     v: ArrayView1<'_, f64>,
 ) -> Result<Array1<f64>, LandscapeError> {
-    let dim = a.dim();
-    let fits = |what, given| if given == dim { Ok(()) } else { Err(LandscapeError::Length { what, given, dim }) };
-    fits("the vector", v.len())?;
+    check_length("the vector", v.len(), a.dim())?;
     let product = a.apply(v)?;
-    fits("the product", product.len())?;
+    check_length("the product", product.len(), a.dim())?;
     finite("a product with the operator", product.iter().all(|x| x.is_finite()))?;
     Ok(product)
+}
+
+pub(crate) fn check_length(what: &'static str, given: usize, dim: usize) -> Result<(), LandscapeError> {
+    if given == dim { Ok(()) } else { Err(LandscapeError::Length { what, given, dim }) }
 }
 
 /// The largest difference between `u·Av` and `v·Au` that is taken for rounding, as a share of the size of the products.
@@ -104,7 +113,7 @@ pub(crate) fn check_symmetric(a: &(impl LinearOperator + ?Sized), seed: u64) -> 
     let (u, v) = (random_direction(a.dim(), &mut rng), random_direction(a.dim(), &mut rng));
     let (au, av) = (product(a, u.view())?, product(a, v.view())?);
     let difference = (u.dot(&av) - v.dot(&au)).abs();
-    let scale = (au.dot(&au).sqrt() * av.dot(&av).sqrt()).sqrt();
+    let scale = norm(&au).max(norm(&av));
     // u and v are almost at right angles, so both products are of the size ‖A‖ / √n
     let limit = ASYMMETRY * scale / (a.dim().max(1) as f64).sqrt().max(1.0);
     if difference <= limit.max(f64::MIN_POSITIVE) {
@@ -115,6 +124,14 @@ pub(crate) fn check_symmetric(a: &(impl LinearOperator + ?Sized), seed: u64) -> 
 }
 
 /// The operator as a matrix, column by column: as many products as it has columns. For small models and for tests.
+///
+/// ```
+/// use gradus_landscape::{dense, operator};
+/// use ndarray::array;
+/// let swap = operator(2, |v| array![v[1], v[0]]);
+/// assert_eq!(dense(&swap)?, array![[0.0, 1.0], [1.0, 0.0]]);
+/// # Ok::<(), gradus_landscape::LandscapeError>(())
+/// ```
 ///
 /// # Errors
 /// If a product cannot be computed or is not finite.

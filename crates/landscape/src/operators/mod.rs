@@ -4,5 +4,5 @@ mod combine;
 mod linear;
 
 pub use combine::{Combination, Deflated, Restricted};
-pub(crate) use linear::{ASYMMETRY, check_symmetric, product};
+pub(crate) use linear::{ASYMMETRY, check_length, check_symmetric, product};
 pub use linear::{Closure, LinearOperator, dense, eigenvalues, operator};

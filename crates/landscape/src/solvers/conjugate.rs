@@ -3,7 +3,7 @@
 use ndarray::{Array1, ArrayView1};
 
 use crate::LinearOperator;
-use crate::error::LandscapeError;
+use crate::error::{LandscapeError, finite};
 use crate::operators::{ASYMMETRY, product};
 use crate::solvers::norm;
 
@@ -37,7 +37,7 @@ pub struct Solution {
     pub x: Array1<f64>,
     /// the length of `b − (A + damping · I) x`
     pub residual: f64,
-    /// the number of steps, each a product with the operator
+    /// the number of steps, each a product with the operator; one more computes the residual
     pub steps: usize,
 }
 
@@ -60,7 +60,12 @@ impl ConjugateGradients {
     }
 
     /// Sets the residual to come to, as a share of the length of b.
+    ///
+    /// # Panics
+    /// If it is not a positive number.
+    #[track_caller]
     pub fn tolerance(mut self, tolerance: f64) -> Self {
+        assert!(tolerance > 0.0, "ConjugateGradients: a tolerance of {tolerance} is never reached");
         self.tolerance = tolerance;
         self
     }
@@ -86,10 +91,13 @@ impl ConjugateGradients {
         if b.len() != dim {
             return Err(LandscapeError::Length { what: "the right side", given: b.len(), dim });
         }
-        let mut solution = Solution { x: Array1::zeros(dim), residual: b.dot(&b).sqrt(), steps: 0 };
+        let b = b.to_owned();
+        let mut solution = Solution { x: Array1::zeros(dim), residual: norm(&b), steps: 0 };
+        finite("the right side", solution.residual.is_finite())?;
         let limit = self.tolerance * solution.residual;
-        let (mut r, mut p) = (b.to_owned(), b.to_owned());
+        let (mut r, mut p) = (b.clone(), b.clone());
         let mut before: Option<(Array1<f64>, Array1<f64>)> = None; // the last direction, and its product
+        let mut scale = 0.0f64; // the size of the operator, as far as it was seen
         while solution.residual > limit {
             if solution.steps >= self.max_steps {
                 return Err(LandscapeError::Solution { reached: Box::new(solution), limit });
@@ -97,14 +105,16 @@ impl ConjugateGradients {
             solution.steps += 1;
             let mut ap = product(a, p.view())?;
             ap.scaled_add(self.damping, &p);
+            scale = scale.max(norm(&ap) / norm(&p));
             if let Some((q, aq)) = &before {
                 let difference = (q.dot(&ap) - p.dot(aq)).abs();
-                let scale = (norm(q) * norm(&ap)).max(norm(&p) * norm(aq));
+                let scale = scale * norm(q) * norm(&p);
                 if difference > ASYMMETRY * scale {
                     return Err(LandscapeError::NotSymmetric { difference, scale });
                 }
             }
             let (along, rr) = (p.dot(&ap), r.dot(&r));
+            finite("a product with the operator", along.is_finite() && rr.is_finite())?;
             if along <= 0.0 {
                 let curvature = along / p.dot(&p);
                 return Err(LandscapeError::NegativeCurvature { step: solution.steps, curvature });
@@ -115,6 +125,10 @@ impl ConjugateGradients {
             let next = &r + &(&p * (r.dot(&r) / rr));
             before = Some((std::mem::replace(&mut p, next), ap));
         }
+        // the residual so far was carried along from step to step
+        let mut residual = b - product(a, solution.x.view())?;
+        residual.scaled_add(-self.damping, &solution.x);
+        solution.residual = norm(&residual);
         Ok(solution)
     }
 }
@@ -137,7 +151,7 @@ mod tests {
     fn negative_curvature_is_told_and_damped() {
         let (a, b) = (array![[1.0, 0.0], [0.0, -0.5]], array![1.0, 1.0]);
         let error = ConjugateGradients::new().solve(&a, b.view()).unwrap_err().to_string();
-        assert!(error.starts_with("the operator curves downwards (-"), "{error}");
+        assert!(error.starts_with("the operator, damping included, does not curve upwards (-"), "{error}");
         let damped = ConjugateGradients::new().damping(1.0).solve(&a, b.view()).unwrap();
         assert!((&damped.x - &array![0.5, 2.0]).iter().all(|d| d.abs() < 1e-9));
     }
@@ -153,6 +167,10 @@ mod tests {
         assert!(matches!(error, LandscapeError::NotSymmetric { .. }), "{error}");
         let short = ConjugateGradients::new().solve(&crooked, array![1.0].view()).unwrap_err().to_string();
         assert_eq!(short, "the right side has 1 numbers, but the operator is of dimension 3");
+        for lost in [f64::NAN, f64::INFINITY] {
+            let error = ConjugateGradients::new().solve(&crooked, array![lost, 0.0, 0.0].view()).unwrap_err();
+            assert_eq!(error.to_string(), "the right side is not finite at this point");
+        }
         let zero = ConjugateGradients::new().solve(&crooked, Array1::zeros(3).view()).unwrap();
         assert_eq!((zero.x, zero.steps), (Array1::zeros(3), 0));
     }

@@ -13,6 +13,8 @@ pub struct Eigenpairs {
     pub vectors: Array2<f64>,
     /// how far each pair is from being one: the length of `A v − λ v`. An eigenvalue lies within this distance of λ.
     pub residuals: Array1<f64>,
+    /// the size of the operator: the largest eigenvalue in size that was seen, whether or not it was asked for
+    pub scale: f64,
     /// the number of products with the operator that it took
     pub products: usize,
 }

@@ -6,9 +6,9 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 use crate::LinearOperator;
 use crate::critical::eigen;
-use crate::error::LandscapeError;
+use crate::error::{LandscapeError, finite};
 use crate::operators::{ASYMMETRY, product};
-use crate::solvers::{norm, random_direction};
+use crate::solvers::{norm, random_direction, remove};
 
 /// What is left of a product after the basis was taken out counts as 0 up to this share of the operator's size.
 const NOTHING: f64 = 1e-13;
@@ -75,6 +75,7 @@ impl Krylov {
         let along: Vec<f64> = self.basis.iter().map(|q| q.dot(&w)).collect();
         let size = norm(&w);
         self.scale = self.scale.max(size);
+        finite("the size of the operator", size.is_finite())?;
         for (i, h) in along.iter().enumerate().take(j) {
             let difference = (h - self.coupling[i]).abs();
             if difference > ASYMMETRY * self.scale {
@@ -86,7 +87,7 @@ impl Krylov {
         for (q, h) in self.basis.iter().zip(along) {
             w.scaled_add(-h, q);
         }
-        let beta = self.orthogonalize(&mut w);
+        let beta = remove(self.basis.iter(), &mut w);
         self.coupling.fill(0.0);
         self.drawn = false;
         if self.basis.len() == a.dim() {
@@ -96,23 +97,17 @@ impl Krylov {
             self.coupling[j] = beta;
             self.next = Some(w / beta);
         } else {
-            self.drawn = true;
-            let mut drawn = random_direction(a.dim(), &mut self.rng);
-            let left = self.orthogonalize(&mut drawn);
-            self.next = Some(drawn / left);
+            self.draw();
         }
         Ok(())
     }
 
-    /// Takes the parts along the basis out of a vector, and returns the length of what is left.
-    fn orthogonalize(&self, w: &mut Array1<f64>) -> f64 {
-        for _ in 0..2 {
-            for q in &self.basis {
-                let along = q.dot(w);
-                w.scaled_add(-along, q);
-            }
-        }
-        norm(w)
+    /// Takes a random direction at right angles to the basis for the next one.
+    fn draw(&mut self) {
+        self.drawn = true;
+        let mut drawn = random_direction(self.basis[0].len(), &mut self.rng);
+        let left = remove(self.basis.iter(), &mut drawn);
+        self.next = Some(drawn / left);
     }
 
     /// The eigenvalues of `QᵀAQ`, the smallest first, and its eigenvectors: the Ritz values, and the Ritz vectors in
@@ -133,13 +128,19 @@ impl Krylov {
     /// <https://doi.org/10.1137/S0895479898334605>).
     pub(crate) fn restart(&mut self, keep: &[usize], values: &Array1<f64>, vectors: &Array2<f64>) {
         let (m, beta) = (self.len(), self.beta());
-        let kept = keep.iter().map(|&k| self.vector(vectors.column(k))).collect();
-        self.basis = kept;
+        self.basis = keep.iter().map(|&k| self.vector(vectors.column(k))).collect();
         self.projected.fill(0.0);
         self.coupling.fill(0.0);
         for (i, &k) in keep.iter().enumerate() {
             self.projected[[i, i]] = values[k];
             self.coupling[i] = beta * vectors[[m - 1, k]];
         }
+    }
+
+    /// Goes on from converged Ritz vectors and a random direction: what an eigenvalue's other copies are found by.
+    pub(crate) fn restart_anew(&mut self, keep: &[usize], values: &Array1<f64>, vectors: &Array2<f64>) {
+        self.restart(keep, values, vectors);
+        self.coupling.fill(0.0); // they have converged
+        self.draw();
     }
 }

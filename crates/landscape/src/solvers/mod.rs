@@ -26,29 +26,61 @@ pub(crate) fn random_direction(dim: usize, rng: &mut Xoshiro256PlusPlus) -> Arra
     if norm > 0.0 { v / norm } else { v }
 }
 
+/// The 2-norm, which neither overflows nor underflows where it fits. It is NaN or infinite if a number is.
 pub(crate) fn norm(v: &Array1<f64>) -> f64 {
-    v.dot(v).sqrt()
+    let plain = v.dot(v).sqrt();
+    if (1e-140..1e140).contains(&plain) {
+        return plain;
+    }
+    if v.iter().any(|x| x.is_nan()) {
+        return f64::NAN;
+    }
+    let largest = v.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    if largest == 0.0 || !largest.is_finite() {
+        return largest;
+    }
+    let scaled = v / largest;
+    largest * scaled.dot(&scaled).sqrt()
 }
 
-/// An orthonormal basis of the space that the columns span, by Gram and Schmidt's method, applied twice to each column.
-/// Columns that depend on those before them are left out.
-pub(crate) fn orthonormal(columns: &Array2<f64>) -> Array2<f64> {
+/// Takes the parts along orthonormal directions out of a vector (Gram and Schmidt's method), and returns the length of
+/// what is left. It is done twice, since rounding leaves a part the first time.
+pub(crate) fn remove<'q>(basis: impl Iterator<Item = &'q Array1<f64>> + Clone, v: &mut Array1<f64>) -> f64 {
+    for _ in 0..2 {
+        for q in basis.clone() {
+            let along = q.dot(v);
+            v.scaled_add(-along, q);
+        }
+    }
+    norm(v)
+}
+
+/// An orthonormal basis of the space that the columns span. Columns that depend on those before them are left out.
+pub(crate) fn orthonormal(columns: &Array2<f64>) -> Vec<Array1<f64>> {
     let mut basis: Vec<Array1<f64>> = Vec::new();
     for column in columns.columns() {
         let mut v = column.to_owned();
         let before = norm(&v);
-        for _ in 0..2 {
-            for q in &basis {
-                let along = q.dot(&v);
-                v.scaled_add(-along, q);
-            }
-        }
-        let length = norm(&v);
-        if length > 1e-10 * before {
-            basis.push(v / length);
+        let left = remove(basis.iter(), &mut v);
+        if left > 1e-10 * before {
+            basis.push(v / left);
         }
     }
-    let mut matrix = Array2::zeros((columns.nrows(), basis.len()));
-    basis.iter().enumerate().for_each(|(k, q)| matrix.column_mut(k).assign(q));
-    matrix
+    basis
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn norms_are_right_at_the_ends_of_the_range() {
+        for scale in [1e-300, 1e-170, 1.0, 1e170, 1e300] {
+            assert!((norm(&array![3.0 * scale, 4.0 * scale]) / (5.0 * scale) - 1.0).abs() < 1e-15, "{scale}");
+        }
+        assert_eq!(norm(&array![0.0, 0.0]), 0.0);
+        assert!(norm(&array![f64::NAN, 1.0]).is_nan() && norm(&array![1.0, f64::NAN]).is_nan());
+        assert!(norm(&array![f64::INFINITY, 1.0]).is_infinite());
+    }
 }

@@ -6,7 +6,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 use crate::error::LandscapeError;
 use crate::operators::{check_symmetric, product};
-use crate::solvers::{norm, random_direction};
+use crate::solvers::{norm, random_direction, remove};
 use crate::{Eigenpairs, LinearOperator};
 
 /// The eigenpairs of the largest size by power iteration: multiply a direction by the operator, scale it to length 1,
@@ -39,7 +39,7 @@ impl PowerIteration {
         PowerIteration { pairs, tolerance: 1e-6, max_products: 1000, seed: 0 }
     }
 
-    /// Sets the residual to come to, as a share of the eigenvalue's size. The default is 10⁻⁶.
+    /// Sets the residual to come to, as a share of the first eigenvalue's size. The default is 10⁻⁶.
     pub fn tolerance(mut self, tolerance: f64) -> Self {
         self.tolerance = tolerance;
         self
@@ -69,35 +69,29 @@ impl PowerIteration {
         let mut products = 2;
         check_symmetric(a, self.seed)?;
         for _ in 0..self.pairs.min(dim) {
-            let without = |mut v: Array1<f64>| {
-                for q in &vectors {
-                    let along = q.dot(&v);
-                    v.scaled_add(-along, q);
-                }
-                v
-            };
-            let mut v = without(random_direction(dim, &mut rng));
-            v /= norm(&v);
+            let mut v = random_direction(dim, &mut rng);
+            let left = remove(vectors.iter(), &mut v);
+            v /= left;
+            let scale = |value: f64| values.first().copied().unwrap_or(value).abs();
             let (mut value, mut residual, mut converged) = (0.0, f64::INFINITY, false);
             for _ in 0..self.max_products {
-                let w = without(product(a, v.view())?);
+                let product = product(a, v.view())?;
                 products += 1;
-                value = v.dot(&w); // Rayleigh's quotient: the best λ for this v
-                residual = norm(&(&w - &(&v * value)));
-                converged = residual <= self.tolerance * value.abs();
-                let length = norm(&w);
-                if converged || length == 0.0 {
-                    converged = true;
+                value = v.dot(&product); // Rayleigh's quotient: the best λ for this v
+                residual = norm(&(&product - &(&v * value)));
+                converged = residual <= self.tolerance * scale(value);
+                let mut next = product;
+                let left = remove(vectors.iter(), &mut next);
+                if converged || left == 0.0 {
                     break;
                 }
-                v = without(w / length);
-                v /= norm(&v);
+                v = next / left;
             }
+            let limit = self.tolerance * scale(value);
             values.push(value);
             residuals.push(residual);
             vectors.push(v);
             if !converged {
-                let limit = self.tolerance * value.abs();
                 let reached = Box::new(pairs(dim, values, &vectors, residuals, products));
                 return Err(LandscapeError::Eigenpairs { reached, limit });
             }
@@ -109,7 +103,8 @@ impl PowerIteration {
 fn pairs(dim: usize, values: Vec<f64>, vectors: &[Array1<f64>], residuals: Vec<f64>, products: usize) -> Eigenpairs {
     let mut matrix = Array2::zeros((dim, vectors.len()));
     vectors.iter().enumerate().for_each(|(k, v)| matrix.column_mut(k).assign(v));
-    Eigenpairs { values: values.into(), vectors: matrix, residuals: residuals.into(), products }
+    let scale = values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    Eigenpairs { values: values.into(), vectors: matrix, residuals: residuals.into(), scale, products }
 }
 
 #[cfg(test)]
@@ -125,6 +120,13 @@ mod tests {
             (PowerIteration::new(4).run(&a).unwrap(), Lanczos::largest_magnitude(4).run(&a).unwrap());
         assert!((&power.values - &lanczos.values).iter().all(|d| d.abs() < 1e-9), "{power}{lanczos}");
         assert!(power.products > lanczos.products);
+    }
+
+    #[test]
+    fn of_low_rank_the_rest_is_0() {
+        let v = Array1::from_shape_fn(40, |i| (i as f64).cos());
+        let found = PowerIteration::new(3).run(&crate::operator(40, |x| &v * v.dot(&x))).unwrap();
+        assert!((found.values[0] - v.dot(&v)).abs() < 1e-9 && found.values[1].abs() < 1e-9, "{found}");
     }
 
     #[test]

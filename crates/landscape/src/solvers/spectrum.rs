@@ -145,7 +145,8 @@ impl Spectrum {
         if positive + negative > 0.0 { positive / (positive + negative) } else { 1.0 }
     }
 
-    /// The trace: the sum of all eigenvalues.
+    /// The trace: the sum of all eigenvalues. From a few probes it is a rough estimate;
+    /// [`hutch_pp`](crate::hutch_pp) gives a better one, with its error.
     pub fn trace(&self) -> f64 {
         self.dim as f64 * self.points.iter().map(|(value, weight)| value * weight).sum::<f64>()
     }

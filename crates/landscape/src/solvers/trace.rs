@@ -9,9 +9,11 @@ use rand::{RngExt, SeedableRng};
 use crate::LinearOperator;
 use crate::error::LandscapeError;
 use crate::operators::product;
-use crate::solvers::orthonormal;
+use crate::solvers::{orthonormal, remove};
 
-/// An estimate with its error: in 95 of 100 cases the true number is within `value ± error`.
+/// An estimate with its error: in about 95 of 100 cases the true number is within `value ± error`. With few samples it
+/// is in fewer cases where one direction dominates, since a few samples may not show how much they can differ: 82 of
+/// 100 with 4 samples, 90 with 20 and 93 with 60, for Hutchinson's estimate of a matrix of rank one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// the estimate
@@ -70,12 +72,14 @@ pub fn hutchinson(a: &(impl LinearOperator + ?Sized), samples: usize, seed: u64)
 /// Meyer, Musco, Musco and Woodruff 2021 (<https://arxiv.org/abs/2010.09649>).
 ///
 /// ```
-/// use ndarray::{Array1, Array2};
-/// let mut values = Array1::linspace(0.0, 1.0, 101);
-/// values[100] = 1000.0;
-/// let a = Array2::from_diag(&values) + 0.01;
-/// let (plain, better) = (gradus_landscape::hutchinson(&a, 60, 0)?, gradus_landscape::hutch_pp(&a, 60, 0)?);
-/// assert!((better.value - values.sum() - 1.01).abs() < better.error);
+/// use gradus_landscape::{hutch_pp, hutchinson, operator};
+/// use ndarray::Array1;
+/// // the identity, and one direction that is much larger
+/// let v = Array1::linspace(0.0, 1.0, 101);
+/// let a = operator(101, |x| &x + &(&v * (1000.0 * v.dot(&x))));
+/// let (plain, better) = (hutchinson(&a, 60, 0)?, hutch_pp(&a, 60, 0)?);
+/// assert!((better.value - 101.0 - 1000.0 * v.dot(&v)).abs() <= better.error);
+/// assert!(better.error < 1e-3 * plain.error);
 /// # Ok::<(), gradus_landscape::LandscapeError>(())
 /// ```
 ///
@@ -93,19 +97,19 @@ pub fn hutch_pp(a: &(impl LinearOperator + ?Sized), products: usize, seed: u64) 
     for mut column in sketch.columns_mut() {
         column.assign(&product(a, signs(dim, &mut rng).view())?);
     }
-    let q = orthonormal(&sketch);
+    let basis = orthonormal(&sketch);
     let mut large = 0.0;
-    for column in q.columns() {
-        large += column.dot(&product(a, column)?);
+    for q in &basis {
+        large += q.dot(&product(a, q.view())?);
     }
     let mut seen = Vec::with_capacity(third);
     for _ in 0..third {
         let mut z = signs(dim, &mut rng);
-        z -= &q.dot(&q.t().dot(&z));
+        remove(basis.iter(), &mut z);
         seen.push(z.dot(&product(a, z.view())?));
     }
     let (rest, error) = mean(&seen);
-    Ok(Estimate { value: large + rest, error, products: 2 * third + q.ncols() })
+    Ok(Estimate { value: large + rest, error, products: 2 * third + basis.len() })
 }
 
 fn signs(dim: usize, rng: &mut Xoshiro256PlusPlus) -> Array1<f64> {

@@ -16,8 +16,26 @@ use crate::{
 /// PyTorch does not have it.
 ///
 /// [`adaptive`](Self::adaptive) measures the way in units of the parameters' sizes, `θ' = θ + ρ T² g / ‖T g‖` with
-/// `T = |θ| + 0.01`, so that scaling one layer up and the next one down changes nothing: ASAM, Kwon et al. 2021
+/// `T = |θ| + 0.01`, so that scaling one layer up and the next one down changes
+/// almost nothing: ASAM, Kwon et al. 2021
 /// (<https://arxiv.org/abs/2102.11600>), who take a ρ of 0.5.
+///
+/// Both gradients of a step must be of the same cost: with the same random numbers, if there is dropout. The trainer
+/// sees to it. In a loop of your own, set the tape's stream before each evaluation:
+///
+/// ```
+/// use gradus_autograd::{Param, Tape};
+/// use gradus_optim::{Descent, Sam, Sgd};
+/// let (mut w, mut tape, mut opt) = (Param::new([3.0f32]), Tape::training(1), Sam::new(Sgd::new(0.1)));
+/// for _ in 0..50 {
+///     let stream = tape.stream();
+///     opt.descend(&mut w, |w| {
+///         tape.set_stream(stream);
+///         tape.gradients(|t| t.param(w).square().sum())
+///     });
+/// }
+/// assert!(w.data()[0].abs() < 0.1);
+/// ```
 ///
 /// Clipping and weight decay are the optimizer's, and act on the second gradient. Parameters in frozen groups stay
 /// where they are in both. Buffers are updated as the first forward pass recorded, at θ itself.

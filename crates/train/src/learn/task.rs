@@ -26,6 +26,12 @@ pub trait Task<T: Float, M: ?Sized, B>: Sync {
         rows as f64
     }
 
+    /// The weight of each example in the mean cost of its batch; `None` if all weigh the same. The empirical Fisher
+    /// matrix of `gradus-landscape` needs it.
+    fn weights(&self, _: &B) -> Option<Vec<f64>> {
+        None
+    }
+
     /// Returns the outputs with their targets, or `None` if metrics have nothing to compare.
     fn predictions(&self, outputs: Var<'_, T>, batch: &B) -> Option<Predictions<T>> {
         Predictions::new(outputs, self.targets(batch))
@@ -147,6 +153,9 @@ impl<T: Float, M: Forward<T> + ?Sized, B: Labelled<T>> Task<T, M, B> for Classif
     }
     fn weight(&self, batch: &B, _: usize) -> f64 {
         self.cost.weight_of(batch.labels())
+    }
+    fn weights(&self, batch: &B) -> Option<Vec<f64>> {
+        Some(batch.labels().iter().map(|&label| self.cost.weight_of(&[label])).collect())
     }
     fn predictions(&self, outputs: Var<'_, T>, batch: &B) -> Option<Predictions<T>> {
         let labels = batch.labels();
