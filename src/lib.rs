@@ -38,7 +38,7 @@ pub use gradus_viz as viz;
 pub mod prelude {
     pub use gradus_autograd::{
         Buffer, Float, Gradients, IntoVar, Operation, Output, Param, Shape, Tape, Tensor, Var, View, Vjp, concat,
-        explain, fused, grad, gradcheck, hessian, kept, stack, value_and_grad, where_,
+        differentiable, explain, fused, grad, gradcheck, hessian, kept, stack, value_and_grad, where_,
     };
     pub use gradus_explorer::{SaveHtml, Story};
     pub use gradus_nn::{

@@ -50,6 +50,24 @@ struct Double {
     weight: Param<f64>,
 }
 
+/// The number type is that of the fields.
+#[derive(Module)]
+struct Doubles {
+    first: Linear<f64>,
+    rest: Vec<Linear<f64>>,
+    scale: Option<Param<f64>>,
+    #[module(skip)]
+    rate: f32,
+}
+
+#[test]
+fn the_number_type_is_that_of_the_fields() {
+    let layer = || Linear::<f64>::new(2, 2, &mut gradus::nn::rng(0));
+    let model = Doubles { first: layer(), rest: vec![layer()], scale: Some(Param::new(1.0)), rate: 0.1 };
+    assert_eq!(paths::<f64>(&model).len(), 5);
+    assert!(model.rate > 0.0);
+}
+
 #[derive(Module)]
 enum Choice<T: Float = f32> {
     Plain(Param<T>),

@@ -4,6 +4,7 @@ use approx::assert_relative_eq;
 use gradus::data::digits;
 use gradus::prelude::*;
 use ndarray::{Array2, array};
+use rand::RngExt;
 
 #[test]
 fn a_gradient_a_hessian_a_gradient_inside_a_cost() {
@@ -165,4 +166,20 @@ fn functions_and_closures_as_layers() {
     assert_eq!(model.forward(tape.var([-1.0, 2.0])).data(), [0.0, 6.0]);
     let copy = model.clone();
     assert_eq!(copy.forward(tape.var([-1.0, 2.0])).data(), [0.0, 6.0]);
+}
+
+/// A closure after `let`, used by everything that takes a function.
+#[test]
+fn a_closure_bound_by_let_serves_every_function() {
+    let target = array![1.0, -2.0];
+    let cost = differentiable(|x| (x - &target).square().sum());
+    let start = array![0.0, 0.0];
+    assert_eq!(grad(&cost, &start), array![-2.0, 4.0]);
+    assert_eq!(hessian(&cost, &start)[[0, 0]], 2.0);
+    let found = minimize(&cost, start.clone(), Sgd::new(0.1), 500);
+    assert!(found.cost() < 1e-12);
+    let point = gradus::landscape::critical_point(&cost, &found.at).unwrap();
+    assert_eq!(point.kind, gradus::landscape::Kind::Minimum);
+    let sampler = |rng: &mut rand::rngs::Xoshiro256PlusPlus| array![rng.random_range(-1.0..1.0), 0.0];
+    assert!(random_restarts(&cost, sampler, 3, &Sgd::new(0.1), 500, 1).best().cost() < 1e-12);
 }

@@ -77,7 +77,9 @@ pub use scalar::Float;
 pub use shape::Shape;
 pub use stream::Stream;
 pub use tools::checkpoint::Part;
-pub use tools::derivatives::{grad, hessian, hvp, jacobian, jvp, per_example_gradients, value_and_grad, vjp};
+pub use tools::derivatives::{
+    differentiable, grad, hessian, hvp, jacobian, jvp, per_example_gradients, value_and_grad, vjp,
+};
 pub use tools::explain::explain;
 pub use tools::gradcheck::{GradCheckError, gradcheck};
 pub use tools::slopes::Slope;
@@ -104,6 +106,7 @@ pub mod functions {
 #[doc(hidden)]
 pub mod internal {
     pub use crate::debug_as_display;
+    pub use crate::kernels::norm::norm;
     pub use crate::kernels::threads::{split_by, split_many};
     pub use crate::kernels::vectorize;
     pub use crate::scalar::Typed;

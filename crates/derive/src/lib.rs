@@ -11,8 +11,9 @@ use syn::{
 /// Implements `Module` for a struct (or enum) of modules: parameters, buffers, other modules, and `Vec`, `Option`,
 /// `Box`, tuples and arrays of them.
 ///
-/// - The number type is the type parameter bounded by `Float`. Without such a parameter it is `f32`, unless
-///   `#[module(scalar = f64)]` on the type names another one.
+/// - The number type is the type parameter bounded by `Float`. Without such a parameter it is the one that the fields
+///   name (`Param<f64>`, `Vec<Linear<f64>>`), and `f32` if they name none. `#[module(scalar = f64)]` on the type sets it
+///   where the fields do not show it, behind a type alias, say.
 /// - Every other type parameter is taken for a module, unless all fields that use it are skipped.
 /// - `#[module(skip)]` on a field leaves the field out: for settings, functions, names.
 /// - `#[module(name = "…")]` on a field sets its name in paths, for example to the name in another framework.
@@ -82,6 +83,31 @@ fn mentions(tokens: Tokens, ident: &syn::Ident) -> bool {
         proc_macro2::TokenTree::Group(group) => mentions(group.stream(), ident),
         _ => false,
     })
+}
+
+/// Returns the number type that the visited fields name: `f64` in `Vec<Linear<f64>>`. `None` if they name none.
+fn named_number_type(parts: &[&Part]) -> Result<Option<syn::Ident>, Error> {
+    let mut found: Option<(syn::Ident, String)> = None;
+    for part in parts {
+        let ty = &part.ty;
+        for name in ["f32", "f64"] {
+            let ident = syn::Ident::new(name, syn::spanned::Spanned::span(ty));
+            if !mentions(quote!(#ty), &ident) {
+                continue;
+            }
+            match &found {
+                Some((before, path)) if *before != ident => {
+                    let message = format!(
+                        "`{}` is of {name}, but `{path}` is of {before}: all parts of a module have one number type",
+                        part.path()
+                    );
+                    return Err(Error::new(ident.span(), message));
+                }
+                _ => found = Some((ident, part.path())),
+            }
+        }
+    }
+    Ok(found.map(|(ident, _)| ident))
 }
 
 /// A field that is visited: its member, its name in paths if it is set, the variable that the pattern binds it to, its
@@ -170,7 +196,14 @@ fn expand(input: DeriveInput) -> Result<Tokens, Error> {
         }
     };
     let float = float_parameter(&input.generics);
-    let scalar = scalar.or_else(|| float.as_ref().map(|f| parse_quote!(#f))).unwrap_or_else(|| parse_quote!(f32));
+    let scalar = match (scalar, &float) {
+        (Some(scalar), _) => scalar,
+        (None, Some(float)) => parse_quote!(#float),
+        (None, None) => {
+            let all: Vec<&Part> = variants.iter().flat_map(|(_, parts)| parts).collect();
+            named_number_type(&all)?.map_or_else(|| parse_quote!(f32), |named| parse_quote!(#named))
+        }
+    };
 
     // every other type parameter that a visited field mentions is a module
     let mut generics = input.generics.clone();

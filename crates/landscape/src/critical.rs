@@ -70,7 +70,8 @@ pub struct CriticalPoint {
 /// [`Tolerances`].
 ///
 /// The Hessian is formed, so this is for functions of up to some hundred numbers. The eigenvalues are those of
-/// `nalgebra`'s solver for symmetric matrices.
+/// `nalgebra`'s solver for symmetric matrices. A closure that is bound by `let` needs
+/// [`differentiable`](gradus_autograd::differentiable).
 ///
 /// # Errors
 /// If the cost or one of its derivatives is not finite.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use gradus_autograd::internal::norm;
 use gradus_autograd::{Float, Gradients, Leaf, LeafMut, Module, Param, Path, Visitor, path_fits};
 
 use crate::apply::{Step, update};
@@ -295,7 +296,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                 (slot.steps, slot.last) = (slot.steps + 1, *steps);
                 let mut step = Step { scale, lr: group.lr * rate, step: slot.steps };
                 if let Some(max_norm) = clip.each {
-                    step.scale *= clip::factor(scale * clip::norm(|f| f(&grad[..param.len()])), max_norm);
+                    step.scale *= clip::factor(scale * norm(|f| f(&grad[..param.len()])), max_norm);
                 }
                 // what is 0 stays 0 only if the factor is finite
                 let given = grads.rows(param).filter(|_| step.scale.is_finite());
@@ -397,7 +398,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
 
     /// Returns the 2-norm of all gradients together.
     fn norm<M: Module<T> + ?Sized>(&self, model: &M, grads: &Gradients<T>) -> f64 {
-        clip::norm(|f| self.each_gradient(model, grads, |_, _, grad| f(grad)))
+        norm(|f| self.each_gradient(model, grads, |_, _, grad| f(grad)))
     }
 
     /// Returns the first element of a gradient that is not finite, if there is one.

@@ -8,6 +8,7 @@ use crate::Float;
 use crate::engine::tape::Tape;
 use crate::engine::var::Var;
 use crate::engine::workspace::{Entry, Workspace, Workspaces};
+use crate::kernels::norm::norm;
 use crate::memory::{Pool, padded};
 use crate::model::param::{Buffer, Param, ParamId, Update};
 use crate::shape::Shape;
@@ -192,6 +193,26 @@ impl<T: Float> Gradients<T> {
     #[doc(hidden)]
     pub fn numbers_written(&self) -> usize {
         self.workspace().pool.handed_out()
+    }
+
+    /// The 2-norm of all gradients together: of the gradient vector, whose length says how steep the cost is. It is
+    /// right even where squares overflow or underflow, and it does not depend on the number of threads.
+    ///
+    /// For a model's step, `Optimizer::last_norm` and `clip_norm` of `gradus-optim` use the same norm, without the
+    /// parameters in frozen groups.
+    ///
+    /// ```
+    /// let tape = gradus_autograd::Tape::new();
+    /// let (x, y) = (tape.var(3.0), tape.var(4.0));
+    /// assert_eq!((x * y).backward().norm(), 5.0); // the gradients are 4 and 3
+    /// ```
+    pub fn norm(&self) -> f64 {
+        let Workspace { pool, entries, .. } = self.workspace();
+        norm(|f| {
+            for entry in entries {
+                f(&pool.kept(entry.numbers)[..entry.shape.iter().product()]);
+            }
+        })
     }
 
     /// The number of parameters that have a gradient.

@@ -18,6 +18,7 @@ pub(crate) mod lane;
 pub(crate) mod loops;
 pub(crate) mod math;
 pub(crate) mod matmul;
+pub(crate) mod norm;
 pub(crate) mod normalize;
 pub(crate) mod pool;
 pub(crate) mod reduce;

@@ -159,7 +159,10 @@ impl<'a, T: Float> Visitor<'_, LeafMut<'a, T>> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a module of `{T}`",
     label = "not a module of `{T}`",
-    note = "if it holds parameters, give it `#[derive(Module)]`; if it is a setting, mark the field `#[module(skip)]`"
+    note = "if it is a model of other numbers, write their type: `Linear<{T}>`, or `#[module(scalar = f64)]` on the \
+            struct around it",
+    note = "if it holds parameters and is no module yet, give it `#[derive(Module)]`; only if it is a setting, without \
+            parameters, mark the field `#[module(skip)]`"
 )]
 pub trait Module<T: Float = f32>: Send + Sync {
     /// Visits every parameter and buffer, in a fixed order.

@@ -1,13 +1,34 @@
 //! Derivatives of functions that a user writes as closures.
 //!
 //! Write a closure directly in the call, `hessian(|x| …, &at)`. If you need it twice, write a function instead, such as
-//! `fn cost(x: Var<'_, f64>) -> Var<'_, f64>`, since a closure that is bound by `let` takes variables of one tape only.
+//! `fn cost(x: Var<'_, f64>) -> Var<'_, f64>`, or bind it by `let` through [`differentiable`]: a closure that is bound
+//! by `let` alone takes variables of one tape only.
 
 use ndarray::{Array, Array2, ArrayD, Axis, Dimension, Ix1, IxDyn};
 
 use crate::{Float, Param, Tape, Var};
 
+/// Returns a closure as it is, so that it can be bound by `let` and used several times.
+///
+/// A closure that is written in a call takes variables of any tape, because the called function asks for it. A closure
+/// after `let` takes those of one tape, and the compiler says "lifetime may not live long enough" where it is used.
+/// Through this function it is asked for variables of any tape, too.
+///
+/// ```
+/// use gradus_autograd::{differentiable, grad, hessian};
+/// use ndarray::array;
+/// let scale = 3.0;
+/// let cost = differentiable(|x| scale * x.square().sum());
+/// assert_eq!(grad(&cost, &array![1.0, 2.0]), array![6.0, 12.0]);
+/// assert_eq!(hessian(&cost, &array![1.0, 2.0]), array![[6.0, 0.0], [0.0, 6.0]]);
+/// ```
+pub fn differentiable<T: Float, F: for<'t> Fn(Var<'t, T>) -> Var<'t, T>>(f: F) -> F {
+    f
+}
+
 /// The gradient of a function of one array, at a point.
+///
+/// A closure that is bound by `let` needs [`differentiable`].
 ///
 /// ```
 /// use gradus_autograd::grad;

@@ -5,7 +5,7 @@ use std::fmt;
 use gradus_autograd::{Float, Gradients, Param, Tape, Var};
 use ndarray::{Array, Dimension};
 
-use crate::{Descent, clip};
+use crate::Descent;
 
 /// The reason why a descent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +111,8 @@ impl Minimize {
         let mut tape = Tape::mathematics();
         let (mut path, mut costs, mut grad_norms) = (vec![start], Vec::<T>::new(), Vec::new());
         // records a point; returns the reason to stop, if it is the last one
-        let mut note = |cost: T, theta: &Param<T>, grads: &Gradients<T>| {
-            let norm = grads.padded(theta).map_or(0.0, |grad| clip::norm(|f| f(&grad[..theta.len()])));
+        let mut note = |cost: T, grads: &Gradients<T>| {
+            let norm = grads.norm();
             costs.push(cost);
             grad_norms.push(norm);
             let first = costs[0].to_f64();
@@ -129,7 +129,7 @@ impl Minimize {
         let mut still = 0;
         let stop = loop {
             let (value, grads) = tape.gradients(|t| cost(t.param(&theta)));
-            if let Some(stop) = note(value, &theta, &grads) {
+            if let Some(stop) = note(value, &grads) {
                 break stop;
             }
             let mut first = Some((value, grads));
@@ -165,7 +165,7 @@ impl Minimize {
 /// ```
 ///
 /// The descent ends sooner if the gradient is 0 (its norm is at most 10⁻⁸), or if the cost diverges: [`Minimize`] has
-/// the settings.
+/// the settings. A closure that is bound by `let` needs [`differentiable`](gradus_autograd::differentiable).
 ///
 /// # Panics
 /// If the function does not return a single number.

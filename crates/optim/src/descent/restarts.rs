@@ -94,7 +94,8 @@ impl Minimize {
 /// assert!(found.best().cost() < 1e-12);
 /// ```
 ///
-/// See [`Minimize::random_restarts`], which also uses the other settings.
+/// See [`Minimize::random_restarts`], which also uses the other settings. A closure that is bound by `let` needs
+/// [`differentiable`](gradus_autograd::differentiable).
 ///
 /// # Panics
 /// If `n` is 0, or the function does not return a single number.

@@ -1,10 +1,9 @@
 //! Sharpness-aware minimization: the gradient is taken where the cost is highest nearby.
 
+use gradus_autograd::internal::norm;
 use gradus_autograd::{Float, Gradients, LeafMut, Module, Visitor};
 
-use crate::{
-    Descent, NonFiniteGradient, Optimizer, OptimizerState, Rule, Schedule, StateError, Weights, clip, rule, rules,
-};
+use crate::{Descent, NonFiniteGradient, Optimizer, OptimizerState, Rule, Schedule, StateError, Weights, rule, rules};
 
 /// ```text
 /// g = ∇f(θ);  θ' = θ + ρ g / ‖g‖;  a step of the optimizer from θ along ∇f(θ')
@@ -94,7 +93,7 @@ impl<R: Rule, T: Float> Sam<R, T> {
         mut evaluate: impl FnMut(&M) -> (T, Gradients<T>),
     ) -> Gradients<T> {
         let size = |x: T| if self.adaptive { x.to_f64().abs() + SIZE } else { 1.0 };
-        let norm = clip::norm(|f| {
+        let norm = norm(|f| {
             self.inner.each_gradient(model, &here, |_, param, grad| match self.adaptive {
                 false => f(grad),
                 true => f(&param.data().iter().zip(grad).map(|(&x, &g)| g * T::from_f64(size(x))).collect::<Vec<_>>()),
