@@ -33,6 +33,7 @@ pub use gradus_nn as nn;
 pub use gradus_optim as optim;
 pub use gradus_train as train;
 pub use gradus_viz as viz;
+pub use rand;
 
 /// What most programs need: `use gradus::prelude::*`.
 pub mod prelude {

@@ -12,8 +12,8 @@ use syn::{
 /// `Box`, tuples and arrays of them.
 ///
 /// - The number type is the type parameter bounded by `Float`. Without such a parameter it is the one that the fields
-///   name (`Param<f64>`, `Vec<Linear<f64>>`), and `f32` if they name none. `#[module(scalar = f64)]` on the type sets it
-///   where the fields do not show it, behind a type alias, say.
+///   name (`Param<f64>`, `Vec<Linear<f64>>`), and `f32` if they name none. `#[module(scalar = f64)]` on the type sets
+///   it where the fields do not show it, behind a type alias, say.
 /// - Every other type parameter is taken for a module, unless all fields that use it are skipped.
 /// - `#[module(skip)]` on a field leaves the field out: for settings, functions, names.
 /// - `#[module(name = "…")]` on a field sets its name in paths, for example to the name in another framework.
