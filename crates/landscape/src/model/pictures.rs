@@ -3,7 +3,7 @@
 use gradus_autograd::{Float, Module, Tape};
 use gradus_data::{Examples, RowBatches};
 use gradus_train::{Task, parallel};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::{Array1, Array2};
 use std::ops::RangeInclusive;
 
@@ -137,6 +137,8 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
         let worker = |_| Worker { tape: Tape::inference(), model: model.clone() };
         let mut workers: Vec<Worker<M, T>> = (0..threads).map(worker).collect();
         let bar = if self.shows_progress() { ProgressBar::new(count as u64) } else { ProgressBar::hidden() };
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} points, {eta} left");
+        bar.set_style(style.expect("a template of known keys"));
         let mut costs = Vec::with_capacity(count);
         while costs.len() < count {
             let first = costs.len();
