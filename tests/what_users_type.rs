@@ -172,7 +172,7 @@ fn functions_and_closures_as_layers() {
 #[test]
 fn a_closure_bound_by_let_serves_every_function() {
     let target = array![1.0, -2.0];
-    let cost = differentiable(|x| (x - &target).square().sum());
+    let cost = differentiable(move |x| (x - &target).square().sum());
     let start = array![0.0, 0.0];
     assert_eq!(grad(&cost, &start), array![-2.0, 4.0]);
     assert_eq!(hessian(&cost, &start)[[0, 0]], 2.0);
