@@ -11,6 +11,7 @@ use crate::LinearOperator;
 use crate::error::LandscapeError;
 use crate::model::landscape::{Landscape, Weights};
 use crate::model::parameters::{joined, learned, size, split, zeros};
+use crate::operators::check_length;
 
 /// The matrices that describe how a cost curves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,9 +123,7 @@ where
     }
 
     fn apply(&self, v: ArrayView1<'_, f64>) -> Result<Array1<f64>, LandscapeError> {
-        if v.len() != self.dim {
-            return Err(LandscapeError::Length { what: "the vector", given: v.len(), dim: self.dim });
-        }
+        check_length("the vector", v.len(), self.dim)?;
         let params = learned(self.model);
         let moves = split(&params, v);
         let (_, product) = self.landscape.mean(&self.landscape.data, self.model, |outputs, cost, weights| {
