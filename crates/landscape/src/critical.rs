@@ -8,6 +8,7 @@ use ndarray::{Array1, Array2, ArrayView1};
 
 use crate::derivatives_along;
 use crate::error::{LandscapeError, finite};
+use crate::solvers::norm;
 
 /// What kind of point it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +152,7 @@ pub(crate) fn eigen(matrix: &Array2<f64>) -> (Array1<f64>, Array2<f64>) {
 impl CriticalPoint {
     /// The 2-norm of the gradient.
     pub fn gradient_norm(&self) -> f64 {
-        self.gradient.dot(&self.gradient).sqrt()
+        norm(&self.gradient)
     }
 
     /// How many eigenvalues are negative, count as 0, and are positive.
@@ -208,7 +209,7 @@ impl fmt::Display for CriticalPoint {
             Kind::NotCritical => match self.newton_step() {
                 Some(step) => format!(
                     "not critical: the cost still slopes; Newton's step to a critical point has the length {:.3e}",
-                    step.dot(&step).sqrt()
+                    norm(&step)
                 ),
                 None => "not critical: the cost still slopes".to_owned(),
             },

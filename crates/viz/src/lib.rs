@@ -10,6 +10,7 @@
 //! assert!(svg.starts_with("<svg") && svg.contains("learning rate"));
 //! ```
 
+mod axis;
 mod pictures;
 mod plot;
 mod relief;

@@ -26,21 +26,9 @@ pub(crate) fn random_direction(dim: usize, rng: &mut Xoshiro256PlusPlus) -> Arra
     if norm > 0.0 { v / norm } else { v }
 }
 
-/// The 2-norm, which neither overflows nor underflows where it fits. It is NaN or infinite if a number is.
+/// The 2-norm.
 pub(crate) fn norm(v: &Array1<f64>) -> f64 {
-    let plain = v.dot(v).sqrt();
-    if (1e-140..1e140).contains(&plain) {
-        return plain;
-    }
-    if v.iter().any(|x| x.is_nan()) {
-        return f64::NAN;
-    }
-    let largest = v.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
-    if largest == 0.0 || !largest.is_finite() {
-        return largest;
-    }
-    let scaled = v / largest;
-    largest * scaled.dot(&scaled).sqrt()
+    gradus_autograd::internal::norm(|f| f(v.as_slice_memory_order().expect("an array that owns its numbers")))
 }
 
 /// Takes the parts along orthonormal directions out of a vector (Gram and Schmidt's method), and returns the length of
