@@ -94,6 +94,16 @@ impl<const N: usize> Axes for [isize; N] {
     }
 }
 
+/// The axes of a shape that was computed, counted from the first.
+impl Axes for &Shape {
+    fn list(&self, _: &str, _: &[usize]) -> Shape {
+        (*self).clone()
+    }
+    fn show(&self) -> String {
+        format!("{:?}", self.as_slice())
+    }
+}
+
 impl Axes for RangeFull {
     fn list(&self, _: &str, shape: &[usize]) -> Shape {
         (0..shape.len()).collect()

@@ -59,7 +59,7 @@ pub use engine::operand::{IntoVar, Operand};
 pub use engine::operation::{Jvp, Operation, Vjp};
 pub use engine::step::Memory;
 pub use engine::tape::{Mode, Tape};
-pub use engine::tensor::{Tensor, TensorFunctions};
+pub use engine::tensor::{Tensor, TensorOperand};
 pub use engine::value::Value;
 pub use engine::var::Var;
 pub use functions::where_;
@@ -73,6 +73,7 @@ pub use ops::join::{concat, stack};
 pub use ops::pooling::Pooling;
 pub use ops::shape::Sizes;
 pub use ops::slice::Place;
+pub use ops::tensor_functions::TensorFunctions;
 pub use scalar::Float;
 pub use shape::Shape;
 pub use stream::Stream;
@@ -100,6 +101,19 @@ pub mod functions {
     pub use crate::ops::choose::*;
     pub use crate::ops::exponential::*;
     pub use crate::ops::trigonometric::*;
+}
+
+/// The traits that give every [`Tensor`] the operations of a [`Var`] as methods.
+///
+/// A rule that is written over any tensor, [`Operation::vjp`], has them without an import. For a [`Value`], in
+/// [`Operation::jvp`], import all of them.
+pub mod tensor_functions {
+    pub use crate::TensorFunctions;
+    pub use crate::ops::activation::Activations;
+    pub use crate::ops::arithmetic::Arithmetic;
+    pub use crate::ops::choose::Choices;
+    pub use crate::ops::exponential::Exponentials;
+    pub use crate::ops::trigonometric::Trigonometry;
 }
 
 /// Items that the other crates of the workspace need and that are not for users.

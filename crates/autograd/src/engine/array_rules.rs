@@ -3,16 +3,17 @@
 use std::ops::Range;
 use std::panic::Location;
 
-use crate::Float;
 use crate::calculus::{Expression, Rule};
 use crate::engine::operation::Operation;
-use crate::engine::tensor::{FusedLoop, Sweep, Tensor, TensorFunctions};
+use crate::engine::tensor::{FusedLoop, Sweep, Tensor};
 use crate::engine::value::{Source, Value, ValueContext};
 use crate::kernels::matmul::{self, Product};
 use crate::kernels::strided::Strided;
+use crate::ops::matmul::MatMul;
 use crate::places::Places;
 use crate::shape::{broadcast_strides, check_broadcast, count};
 use crate::view::View;
+use crate::{Float, Sizes, Tape, Var};
 
 impl<'s, T: Float> Tensor<T> for Value<'s, T> {
     fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
@@ -31,15 +32,18 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
         })
     }
 
-    fn reshape(mut self, shape: &[usize]) -> Self {
-        if self.shape != shape {
-            let (have, want) = (self.len(), count(shape));
-            assert!(
-                have == want,
-                "in a derivative: reshape: {:?} does not hold {want} numbers ({shape:?})",
-                self.shape
-            );
-            self.shape = self.pool.shape(shape);
+    fn function<const N: usize>(inputs: [&Self; N], f: impl for<'t> FnOnce([Var<'t, T>; N]) -> Var<'t, T>) -> Self {
+        let tape = Tape::mathematics();
+        let y = f(inputs.map(|x| x.constant_on(&tape)));
+        inputs[0].constant(y.shape(), |out| out.copy_from_slice(y.data()))
+    }
+
+    fn reshape(mut self, shape: impl Sizes) -> Self {
+        let new = shape.resolve(self.len()).unwrap_or_else(|| {
+            panic!("in a derivative: reshape: {:?} holds {} numbers, not {}", self.shape, self.len(), shape.show())
+        });
+        if *self.shape != *new {
+            self.shape = self.pool.shape(&new);
         }
         self
     }
@@ -128,7 +132,7 @@ impl<'s, T: Float> Sweep<T> for Value<'s, T> {
         let shape = context.nodes.node(node).value.shape();
         let sizes = matmul::sizes([a.shape, b.shape], transposed).filter(|[m, _, n]| *shape == [*m, *n]);
         let (Some([m, k, n]), false, false) = (sizes, a.is_uniform(), b.is_uniform()) else {
-            let product = a.matmul(&b, transposed).sum_to_node(context, node);
+            let product = Self::run(&MatMul { transposed }, &[&a, &b]).sum_to_node(context, node);
             return match sum {
                 Some(sum) => Self::accumulate(sum, product),
                 None => product,

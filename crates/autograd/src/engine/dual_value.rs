@@ -5,13 +5,13 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use crate::Float;
 use crate::calculus::{Expression, Rule};
 use crate::engine::operation::{Jvp, Operation};
 use crate::engine::tensor::{FusedLoop, Sweep, Tensor};
 use crate::engine::value::{Value, ValueContext};
 use crate::places::Places;
 use crate::view::View;
+use crate::{Float, Sizes, Tape, Var};
 
 /// An array and its derivative along the direction that was asked for; `None` if the array does not move.
 ///
@@ -61,8 +61,24 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
     fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
         DualValue { value: self.value.constant(shape, fill), tangent: None }
     }
-    fn reshape(self, shape: &[usize]) -> Self {
-        self.map(|x| x.reshape(shape))
+    fn function<const N: usize>(inputs: [&Self; N], f: impl for<'t> FnOnce([Var<'t, T>; N]) -> Var<'t, T>) -> Self {
+        let tape = Tape::mathematics();
+        let x = inputs.map(|x| match x.tangent {
+            Some(_) => tape.var(x.value.array()),
+            None => x.value.constant_on(&tape),
+        });
+        let y = f(x);
+        let constant = |numbers: &[T]| inputs[0].value.constant(y.shape(), |out| out.copy_from_slice(numbers));
+        let directions = x.iter().zip(inputs).filter_map(|(x, input)| Some((*x, input.tangent.as_ref()?.array())));
+        let tangent = y.is_differentiated().then(|| y.jvp(directions));
+        DualValue {
+            value: constant(y.data()),
+            tangent: tangent.map(|tangent| constant(tangent.as_slice().expect("an array in standard order"))),
+        }
+    }
+    fn reshape(self, shape: impl Sizes) -> Self {
+        let value = self.value.reshape(shape);
+        DualValue { tangent: self.tangent.map(|x| x.reshape(value.shape())), value }
     }
     fn broadcast_to(self, shape: &[usize]) -> Self {
         self.map(|x| x.broadcast_to(shape))

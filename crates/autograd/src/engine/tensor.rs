@@ -3,20 +3,25 @@
 //! There are three kinds of tensors, one for each sweep: [`Value`](crate::Value), an array, where gradients are
 //! computed; [`Var`](crate::Var), where they are recorded, to be differentiated again; and `DualValue`, an array that
 //! carries its derivative along a direction, where Hessian-vector products are computed.
+//!
+//! A tensor has the operations of `ops/` as methods, so this file alone of the engine imports from there.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::Float;
+use crate::axes::kept;
 use crate::calculus::{Expression, Rule};
 use crate::engine::operation::Operation;
+use crate::ops::shape::Sizes;
+use crate::ops::tensor_functions::TensorFunctions;
 use crate::places::Places;
 use crate::shape::{broadcast_axes, broadcast_shape};
 use crate::view::View;
+use crate::{Float, Var};
 
 /// An array ([`Value`](crate::Value)) or a variable ([`Var`](crate::Var)), with which [`Operation::vjp`] computes.
 ///
-/// Arithmetic broadcasts as everywhere in the crate. Some operations are methods of [`TensorFunctions`]; the others are
-/// applied by [`Tensor::apply`].
+/// Arithmetic broadcasts as everywhere in the crate. The operations of a variable are methods of every tensor, under the
+/// same names: see [`TensorFunctions`].
 pub trait Tensor<T: Float>:
     Sweep<T>
     + TensorFunctions<T>
@@ -37,24 +42,78 @@ pub trait Tensor<T: Float>:
     fn shape(&self) -> &[usize];
     /// A constant of the given shape. `fill` is handed zeros and writes the numbers.
     fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self;
-    /// The same numbers in another shape.
-    fn reshape(self, shape: &[usize]) -> Self;
+    /// Calls a function of variables. So a rule can use whatever variables have: a [`fused!`](crate::fused) function,
+    /// [`einsum`](crate::einsum), a function of your own.
+    ///
+    /// The derivative of the function is part of what is computed, as with any operation. Where plain arrays are
+    /// computed, the arrays are copied to a tape of their own; the methods of [`TensorFunctions`] that are a single
+    /// operation are not.
+    ///
+    /// ```
+    /// use gradus_autograd::{Float, Operation, Output, Shape, Tape, Tensor, View, Vjp, fused};
+    ///
+    /// fused! { fn slope(x) { 1 / x.cosh().square() } }
+    ///
+    /// /// `y = tanh x`, with a rule that calls a fused function
+    /// struct Tanh;
+    /// impl<T: Float> Operation<T> for Tanh {
+    ///     fn name(&self) -> &'static str { "own_tanh" }
+    ///     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> { Ok(inputs[0].into()) }
+    ///     fn forward(&self, inputs: &[View<'_, T>], mut output: Output<'_, T>) {
+    ///         for (y, &x) in output.data().iter_mut().zip(inputs[0].data()) { *y = T::from_f64(x.to_f64().tanh()) }
+    ///     }
+    ///     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
+    ///         cx.add(0, || cx.grad() * V::function([&cx.input(0)], |[x]| slope(x)));
+    ///     }
+    /// }
+    ///
+    /// let x = ndarray::array![0.3, -1.2].into_dyn();
+    /// gradus_autograd::gradcheck(|v| v[0].tape().apply(Tanh, [v[0]]), &[x]).unwrap();
+    /// ```
+    #[track_caller]
+    fn function<const N: usize>(inputs: [&Self; N], f: impl for<'t> FnOnce([Var<'t, T>; N]) -> Var<'t, T>) -> Self;
+    /// The same numbers in another shape: see [`Var::reshape`].
+    #[track_caller]
+    fn reshape(self, shape: impl Sizes) -> Self;
     /// Repeats the numbers along new leading axes and along axes of size 1.
     fn broadcast_to(self, shape: &[usize]) -> Self;
 }
 
-/// Operations on tensors, as methods. Every [`Tensor`] has them.
-pub trait TensorFunctions<T: Float>: Sized {
-    /// The sum over `axes`, which keep size 1.
-    fn sum_keep(&self, axes: &[usize]) -> Self;
-    /// Puts the axes in another order: axis `k` of the result is axis `axes[k]` of this tensor.
-    fn permute(&self, axes: &[usize]) -> Self;
-    /// The matrix product over the last two axes; `transposed` says which operands are transposed first.
-    fn matmul(&self, other: &Self, transposed: [bool; 2]) -> Self;
-    /// eˣ
-    fn exp(&self) -> Self;
-    /// ln x
-    fn ln(&self) -> Self;
+/// A tensor or a plain number, as the second operand of a tensor's method: `x.maximum(&y)`, `x.maximum(0.0)`.
+pub enum TensorOperand<'a, V> {
+    /// a plain number, for every place
+    Number(f64),
+    /// a tensor, which broadcasts
+    Tensor(&'a V),
+}
+
+impl<V> From<f64> for TensorOperand<'_, V> {
+    fn from(number: f64) -> Self {
+        TensorOperand::Number(number)
+    }
+}
+impl<V> From<i32> for TensorOperand<'_, V> {
+    fn from(number: i32) -> Self {
+        TensorOperand::Number(number.into())
+    }
+}
+impl<'a, V> From<&'a V> for TensorOperand<'a, V> {
+    fn from(tensor: &'a V) -> Self {
+        TensorOperand::Tensor(tensor)
+    }
+}
+
+impl<'a, V> TensorOperand<'a, V> {
+    /// An operand as a tensor beside `x`: a number becomes a constant.
+    pub(crate) fn tensor<T: Float>(operand: impl Into<TensorOperand<'a, V>>, x: &V) -> V
+    where
+        V: Tensor<T>,
+    {
+        match operand.into() {
+            TensorOperand::Number(number) => x.constant(&[], |numbers| numbers.fill(T::from_f64(number))),
+            TensorOperand::Tensor(tensor) => tensor.clone(),
+        }
+    }
 }
 
 /// The functions that a sweep needs of the tensors that it computes with. This trait seals [`Tensor`]: code outside
@@ -129,5 +188,5 @@ pub(crate) fn sum_to<T: Float, V: Tensor<T>>(x: V, shape: &[usize]) -> V {
         return x.broadcast_to(shape); // a rule may give one number for many places
     }
     let axes = broadcast_axes(shape, x.shape());
-    if axes.is_empty() { x.reshape(shape) } else { x.sum_keep(&axes).reshape(shape) }
+    if axes.is_empty() { x.reshape(shape) } else { x.sum_axis(kept(&axes)).reshape(shape) }
 }

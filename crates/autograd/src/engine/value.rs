@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use ndarray::ArrayD;
 
-use crate::Float;
 use crate::calculus::Moving;
 use crate::engine::operation::Operation;
 use crate::engine::tensor::sum_to;
@@ -13,6 +12,7 @@ use crate::kernels::threads::{GRAIN, split, split_many};
 use crate::memory::{Frozen, Kept, Pool, Slot, padded, unwritten};
 use crate::shape::{Shape, count};
 use crate::view::{Output, View};
+use crate::{Float, Tape, Var};
 
 /// An array in the sweep that computes gradients. Cloning it copies no numbers.
 #[derive(Clone)]
@@ -123,6 +123,12 @@ impl<'s, T: Float> Value<'s, T> {
     /// Zeros in the shape of this array.
     pub(crate) fn zeros(&self) -> Self {
         Value::uniform(T::default(), self.shape, self.pool)
+    }
+
+    /// A constant on a tape with the same numbers.
+    pub(crate) fn constant_on<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
+        let numbers = self.clone().dense();
+        tape.constant_with(self.shape, |out| out.copy_from_slice(numbers.view().data()))
     }
 
     /// A copy as an `ndarray` array.

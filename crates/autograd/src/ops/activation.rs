@@ -44,6 +44,8 @@ fn mish_gate<K: Real>(x: Num<K>) -> [Num<K>; 2] {
 const FAR: f64 = 750.0;
 
 elementwise! {
+    trait Activations;
+
     /// The logistic function: `y = 1 / (1 + e⁻ˣ)`, `dy/dx = y (1 − y)`.
     ///
     /// ```

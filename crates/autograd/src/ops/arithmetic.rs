@@ -6,6 +6,8 @@ use crate::shape::broadcast_shape;
 use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, View, Vjp};
 
 elementwise! {
+    trait Arithmetic;
+
     /// The reciprocal: `y = 1 / x`, `dy/dx = −y²`. It is infinite at 0.
     ///
     /// ```

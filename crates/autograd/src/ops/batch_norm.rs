@@ -5,7 +5,7 @@ use crate::kernels::normalize::{Channels, Then};
 use crate::ops::activation::Relu;
 use crate::ops::normalize::{Standardized, Statistics, layout};
 use crate::ops::pooling::{Pick, Place, with_planes};
-use crate::{Float, IntoVar, Jvp, Operation, Output, Pooling, Shape, Tensor, Value, Var, View, Vjp};
+use crate::{Float, IntoVar, Jvp, Operation, Output, Pooling, Shape, Tensor, Value, Var, View, Vjp, kept};
 
 /// What a batch normalisation is followed by in the same operation; see [`Var::batch_norm_then`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ fn others(axes: usize) -> Shape {
 /// The sum of each channel.
 fn sum_of_channels<T: Float, V: Tensor<T>>(x: V) -> V {
     let channels = x.shape()[1];
-    x.sum_keep(&others(x.shape().len())).reshape(&[channels])
+    x.sum_axis(kept(&others(x.shape().len()))).reshape(&[channels])
 }
 
 /// A number for each channel, in a shape that broadcasts to so many axes.

@@ -6,6 +6,8 @@ use crate::shape::broadcast_shape;
 use crate::{Float, IntoVar, Jvp, Operand, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 elementwise! {
+    trait Choices;
+
     /// `y = |x|`, `dy/dx = sign x`, which is 0 at 0.
     ///
     /// ```

@@ -2,7 +2,7 @@
 
 use crate::kernels::convolution::Sizes;
 use crate::windows::Windows;
-use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
+use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp, kept};
 
 /// How the kernel of [`Var::conv2d`] moves, `[vertical, horizontal]` each. By default one place at a time, without
 /// padding.
@@ -126,7 +126,7 @@ impl<T: Float> Operation<T> for Convolve {
                     None => [None, None],
                 };
                 cx.add(1, || by_weight.unwrap_or_else(|| self.of(Factor::W, [&a(), &g()])));
-                cx.add(2, || by_bias.unwrap_or_else(|| g().sum_keep(&[0, 2, 3]).reshape(&[self.sizes.outputs])));
+                cx.add(2, || by_bias.unwrap_or_else(|| g().sum_axis(kept([0, 2, 3])).reshape(&[self.sizes.outputs])));
             }
         }
     }

@@ -5,8 +5,9 @@
 //! tanh: Tanh(x) -> y { value: x.tanh(), derivative: 1 - y * y, check: [-2.0, 0.7] }
 //! ```
 //!
-//! makes the method `Var::tanh`, the function `tanh`, the method of [`Num`](crate::Num), the rule, and an entry of the
-//! table that the gradient checks walk. A function of two numbers has `(a, b) -> y`, its derivatives by a and by b with
+//! makes the method `Var::tanh`, the function `tanh`, the methods of [`Num`](crate::Num) and of
+//! [`Tensor`](crate::Tensor), the rule, and an entry of the table that the gradient checks walk. The methods of tensors
+//! are in a trait, whose name stands before the rows. A function of two numbers has `(a, b) -> y`, its derivatives by a and by b with
 //! a semicolon between them, and points `[a, b]`. Settings follow the numbers, and `check` starts with the values at
 //! which they are checked: `elu: Elu(x; alpha) -> y { …, check: (0.7) [-1.0, 2.0] }`. `linear: c` instead of
 //! `derivative` says that the derivative is the number c. Rows after the word `operators` have no methods: the
@@ -98,7 +99,7 @@ macro_rules! elementwise {
         }
     };
 
-    ($(
+    (trait $Methods:ident; $(
         $(#[doc = $doc:literal])*
         $name:ident: $Type:ident($x:ident $(, $other:ident)? $(; $($setting:ident),+)?) -> $y:ident { $($row:tt)* }
     )*) => {
@@ -130,6 +131,27 @@ macro_rules! elementwise {
         ) -> $crate::Var<'t, T> {
             x.$name($($other,)? $($($setting),+)?)
         })*
+        /// Elementwise operations as methods of every [`Tensor`](crate::Tensor), for the rules of operations.
+        pub trait $Methods<T: $crate::Float>: Sized {
+            $(#[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") of a tensor.")]
+            #[track_caller]
+            fn $name<'a>(
+                &'a self
+                $(, $other: impl Into<$crate::TensorOperand<'a, Self>>)?
+                $($(, $setting: f64)+)?
+            ) -> Self;)*
+        }
+        impl<T: $crate::Float, V: $crate::Tensor<T>> $Methods<T> for V {
+            $(#[track_caller]
+            fn $name<'a>(
+                &'a self
+                $(, $other: impl Into<$crate::TensorOperand<'a, Self>>)?
+                $($(, $setting: f64)+)?
+            ) -> Self {
+                let operation = $crate::ops::elementwise::Elementwise($Type { $($($setting),+)? });
+                V::apply(operation, &[self $(, &$crate::TensorOperand::tensor($other, self))?])
+            })*
+        }
     };
 }
 pub(crate) use elementwise;

@@ -5,6 +5,8 @@ use crate::ops::elementwise::elementwise;
 use crate::{Float, IntoVar, Operand, Var};
 
 elementwise! {
+    trait Exponentials;
+
     /// `y = eˣ`, `dy/dx = y`. It overflows to infinity past 88 (`f32`) or 709 (`f64`).
     ///
     /// ```

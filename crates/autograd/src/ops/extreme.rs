@@ -6,7 +6,7 @@ use ndarray::{ArrayD, Axis};
 use crate::axes::{Axes, axis_of};
 use crate::ops::along::{reduce, reduced};
 use crate::ops::choose::Where;
-use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp, kept};
 
 macro_rules! extremes {
     ($($(#[$doc:meta])* $Type:ident $name:literal $kernel:ident;)*) => {
@@ -39,7 +39,7 @@ macro_rules! extremes {
                 cx.add(0, || {
                     let (x, y) = (cx.input(0), cx.output());
                     let ties = V::apply(Ties {}, &[&x, &y]);
-                    let count = ties.sum_keep(&self.axes);
+                    let count = ties.sum_axis(kept(&self.axes));
                     V::apply(Where {}, &[&ties, &(cx.grad() / count), &x.constant(&[], |_| {})])
                 });
             }

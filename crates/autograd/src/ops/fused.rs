@@ -211,7 +211,7 @@ impl<T: Float, R: Expression<N>, const N: usize> Operation<T> for Total<R, N> {
         }
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-        let sum = |x: Value<'s, T>| x.sum_keep(&(0..x.shape().len()).collect::<Shape>()).reshape(&[]);
+        let sum = |x: Value<'s, T>| x.sum();
         cx.sum(self.fused.slopes().filter_map(|(i, slope)| Some(sum(cx.tangent(i)? * cx.input(slope)))))
     }
 }

@@ -1,7 +1,7 @@
 //! Layer normalisation.
 
 use crate::ops::normalize::{Standardized, Statistics};
-use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
+use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp, kept};
 
 /// `y = (x − mean) / √(variance + eps) · w + b`, with mean and variance of each row of a matrix. The inputs are x, its
 /// statistics (which are a function of x, kept for the rule) and, if it is affine, a weight and a bias for each column.
@@ -49,7 +49,7 @@ impl<T: Float> Operation<T> for LayerNorm {
                 Some(sums) => sums.map(Some),
                 None => [None, None],
             };
-            let sum = |x: V| x.sum_keep(&[0]).reshape(&[n]);
+            let sum = |x: V| x.sum_axis(kept(0)).reshape(&[n]);
             cx.add(2, || by_weight.unwrap_or_else(|| sum(g.clone() * self.standardized(x.clone()).x)));
             cx.add(3, || by_bias.unwrap_or_else(|| sum(g.clone())));
         }

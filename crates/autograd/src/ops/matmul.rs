@@ -3,7 +3,7 @@
 use crate::kernels::matmul::{GRAIN, Product};
 use crate::kernels::threads::{pieces, queue};
 use crate::shape::{broadcast_shape, broadcast_strides, count, offset};
-use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, TensorFunctions, Value, Var, View, Vjp};
+use crate::{Float, IntoVar, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
 
 /// `C = A · B` over the last two axes, `Ā = C̄ · Bᵀ`, `B̄ = Aᵀ · C̄`. Each operand is stored transposed where
 /// `transposed` says so. Axes before those are batches and broadcast.
@@ -173,7 +173,7 @@ impl<T: Float> Operation<T> for LinearOperation {
             cx.add_product(0, [false, false], || [cx.grad(), cx.input(1)]);
         } else {
             cx.add(0, || {
-                let g = rows(cx.grad(), outputs).matmul(&cx.input(1), [false, false]);
+                let g = rows(cx.grad(), outputs).matmul(&cx.input(1));
                 g.reshape(cx.input(0).shape())
             });
         }
@@ -186,7 +186,9 @@ impl<T: Float> Operation<T> for LinearOperation {
             let count = x.shape()[..x.shape().len() - 1].iter().product();
             x.reshape(&[count, columns])
         };
-        let product = |x: Value<'s, T>, w: &Value<'s, T>| rows(x).matmul(w, [false, true]).reshape(cx.output().shape());
+        let product = |x: Value<'s, T>, w: &Value<'s, T>| {
+            Value::run(&MatMul { transposed: [false, true] }, &[&rows(x), w]).reshape(cx.output().shape())
+        };
         let by_input = cx.tangent(0).map(|x| product(x, &cx.input(1)));
         let by_weight = cx.tangent(1).map(|w| product(cx.input(0), &w));
         cx.sum([by_input, by_weight, cx.tangent(2)].into_iter().flatten())

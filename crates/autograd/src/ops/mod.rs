@@ -48,7 +48,7 @@ pub(crate) mod scan;
 pub(crate) mod shape;
 pub(crate) mod slice;
 pub(crate) mod softmax;
-mod tensor_functions;
+pub(crate) mod tensor_functions;
 pub(crate) mod trigonometric;
 
 /// All check points of all families. A test fails if a family is missing here.

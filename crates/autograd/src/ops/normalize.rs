@@ -2,7 +2,7 @@
 
 use crate::ops::elementwise::Elementwise;
 use crate::ops::exponential::PowNumber;
-use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, View, Vjp, kept};
 
 /// What a normalisation keeps of x for its rule. No gradient flows through it: that rule contains the whole gradient.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl<V> Standardized<V> {
         V: Tensor<T>,
     {
         let n = axes.iter().map(|&axis| x.shape()[axis]).product::<usize>() as f64;
-        let mean = |x: &V| x.sum_keep(&axes) / n;
+        let mean = |x: &V| x.sum_axis(kept(&axes)) / n;
         let deviation = x.clone() - mean(&x);
         // the mean was rounded; the small mean that remains would count as variance
         let deviation = deviation.clone() - mean(&deviation);
@@ -79,7 +79,7 @@ impl<V> Standardized<V> {
     where
         V: Tensor<T>,
     {
-        let mean = |x: &V| x.sum_keep(&self.axes) / self.n;
+        let mean = |x: &V| x.sum_axis(kept(&self.axes)) / self.n;
         let moved = g.clone() - mean(&g) - self.x.clone() * mean(&(g * self.x.clone()));
         moved * self.inverse.clone()
     }

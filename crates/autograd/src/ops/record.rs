@@ -7,9 +7,10 @@ use smallvec::SmallVec;
 use crate::calculus::{Expression, Num, Real, Rule};
 use crate::engine::tensor::{FusedLoop, Sweep, sum_to};
 use crate::ops::elementwise::Elementwise;
+use crate::ops::matmul::MatMul;
 use crate::ops::places::{Put, Take};
 use crate::places::Places;
-use crate::{Float, Operation, Tape, Tensor, TensorFunctions, Var, View, where_};
+use crate::{Float, Operation, Sizes, Tape, Tensor, Var, View, where_};
 
 impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     #[track_caller]
@@ -26,8 +27,15 @@ impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     fn constant(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
         self.tape().constant_with(shape, fill)
     }
-    fn reshape(self, shape: &[usize]) -> Self {
-        if Var::shape(self) == shape { self } else { Var::reshape(self, shape) }
+    fn function<const N: usize>(inputs: [&Self; N], f: impl for<'a> FnOnce([Var<'a, T>; N]) -> Var<'a, T>) -> Self {
+        f(inputs.map(|&x| x))
+    }
+    #[track_caller]
+    fn reshape(self, shape: impl Sizes) -> Self {
+        match shape.resolve(self.len()) {
+            Some(same) if *Var::shape(self) == *same => self,
+            _ => Var::reshape(self, shape),
+        }
     }
     fn broadcast_to(self, shape: &[usize]) -> Self {
         if Var::shape(self) == shape { self } else { Var::broadcast_to(self, shape) }
@@ -75,7 +83,7 @@ impl<'t, T: Float> Sweep<T> for Var<'t, T> {
         tape: &'t Tape<T>,
         node: u32,
     ) -> Recorded<'t, T> {
-        let product = TensorFunctions::matmul(&a, &b, transposed).sum_to_node(tape, node);
+        let product = a.tape().apply(MatMul { transposed }, [a, b]).sum_to_node(tape, node);
         match sum {
             Some(sum) => Self::accumulate(sum, product),
             None => product.into(),

@@ -8,7 +8,7 @@ use crate::ops::choose::where_;
 use crate::ops::extreme::{Amax, Amin};
 use crate::ops::join::concat;
 use crate::ops::shape::Reshape;
-use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp};
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, Value, Var, View, Vjp, kept};
 
 /// `y = Σ x / divisor`, `∂y/∂x = 1 / divisor`: the divisor is 1 for a sum, and the count for a mean.
 #[derive(Debug)]
@@ -52,6 +52,16 @@ impl<T: Float> Operation<T> for Sum {
     }
 }
 
+impl Sum {
+    /// The `sum` or the `mean` over axes of a shape.
+    #[track_caller]
+    pub(crate) fn over(name: &str, axes: impl Axes, shape: &[usize]) -> Self {
+        let list = axes.list(name, shape);
+        let count: usize = list.iter().map(|&axis| shape[axis]).product();
+        Sum { axes: list, keep: axes.keeps(), divisor: if name == "mean" { count as f64 } else { 1.0 } }
+    }
+}
+
 impl<'t, T: Float> Var<'t, T> {
     /// The sum of all numbers, as a 0-dimensional variable. It is 0 if there are no numbers.
     ///
@@ -81,7 +91,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn sum_axis(self, axes: impl Axes) -> Self {
-        self.unary(Sum { axes: axes.list("sum", self.shape()), keep: axes.keeps(), divisor: 1.0 })
+        self.unary(Sum::over("sum", axes, self.shape()))
     }
 
     /// The mean of all numbers. It is NaN if there are no numbers.
@@ -105,13 +115,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn mean_axis(self, axes: impl Axes) -> Self {
-        self.mean_list(axes.list("mean", self.shape()), axes.keeps())
-    }
-
-    #[track_caller]
-    fn mean_list(self, axes: Shape, keep: bool) -> Self {
-        let count: usize = axes.iter().map(|&axis| self.shape()[axis]).product();
-        self.unary(Sum { axes, keep, divisor: count as f64 })
+        self.unary(Sum::over("mean", axes, self.shape()))
     }
 
     /// The variance of all numbers: `Σ (x − mean)² / (n − correction)`. With correction 1, PyTorch's default, it is the
@@ -141,13 +145,13 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     #[track_caller]
-    fn var_list(self, axes: &[usize], correction: f64, keep: bool) -> Self {
+    fn var_list(self, axes: &Shape, correction: f64, keep: bool) -> Self {
         let count: usize = axes.iter().map(|&axis| self.shape()[axis]).product();
-        let deviation = self - self.mean_list(axes.into(), true);
+        let deviation = self - self.mean_axis(kept(axes));
         // the mean was rounded; the small mean that remains would count as variance
-        let deviation = deviation - deviation.mean_list(axes.into(), true);
+        let deviation = deviation - deviation.mean_axis(kept(axes));
         let divisor = (count as f64 - correction).max(0.0);
-        deviation.square().unary(Sum { axes: axes.into(), keep, divisor })
+        deviation.square().unary(Sum { axes: axes.clone(), keep, divisor })
     }
 
     /// The standard deviation of all numbers: the root of [`var`](Self::var). Where it is 0 its gradient is 0, as in
@@ -176,7 +180,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     #[track_caller]
-    fn std_list(self, axes: &[usize], correction: f64, keep: bool) -> Self {
+    fn std_list(self, axes: &Shape, correction: f64, keep: bool) -> Self {
         let deviation = |x: Self| x.var_list(axes, correction, true).root(2.0);
         let std = match self.scale(axes, 2.0) {
             Some(scale) => deviation(self / scale) * scale,

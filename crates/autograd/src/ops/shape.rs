@@ -102,6 +102,37 @@ impl<T: Float> Operation<T> for Permute {
     }
 }
 
+impl Permute {
+    /// Puts the axes in the order that `axes` names.
+    #[track_caller]
+    pub(crate) fn by(axes: impl Axes, shape: &[usize]) -> Self {
+        let (axes, shown) = (axes.list("permute", shape), axes.show());
+        let mut seen: Shape = axes.clone();
+        seen.sort_unstable();
+        assert!(
+            seen.iter().copied().eq(0..shape.len()),
+            "permute: {shown} does not name each of the {} axes of {shape:?} once",
+            shape.len()
+        );
+        Permute { axes }
+    }
+
+    /// Exchanges two axes.
+    #[track_caller]
+    pub(crate) fn exchange(a: isize, b: isize, shape: &[usize]) -> Self {
+        let mut axes: Shape = (0..shape.len()).collect();
+        axes.swap(axis_of("transpose", a, shape), axis_of("transpose", b, shape));
+        Permute { axes }
+    }
+
+    /// Exchanges the last two axes.
+    #[track_caller]
+    pub(crate) fn transpose(shape: &[usize]) -> Self {
+        assert!(shape.len() >= 2, "t: {shape:?} has no two axes to exchange");
+        Permute::exchange(-2, -1, shape)
+    }
+}
+
 impl<'t, T: Float> Var<'t, T> {
     /// The same numbers, row by row, in another shape. One size may be −1: it is computed from the others. No numbers
     /// are copied.
@@ -165,16 +196,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn permute(self, axes: impl Axes) -> Self {
-        let shape = self.shape();
-        let (axes, shown) = (axes.list("permute", shape), axes.show());
-        let mut seen: Shape = axes.clone();
-        seen.sort_unstable();
-        assert!(
-            seen.iter().copied().eq(0..shape.len()),
-            "permute: {shown} does not name each of the {} axes of {shape:?} once",
-            shape.len()
-        );
-        self.unary(Permute { axes })
+        self.unary(Permute::by(axes, self.shape()))
     }
 
     /// Exchanges two axes.
@@ -186,10 +208,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn transpose(self, a: isize, b: isize) -> Self {
-        let shape = self.shape();
-        let mut axes: Shape = (0..shape.len()).collect();
-        axes.swap(axis_of("transpose", a, shape), axis_of("transpose", b, shape));
-        self.unary(Permute { axes })
+        self.unary(Permute::exchange(a, b, self.shape()))
     }
 
     /// The transpose of a matrix, or of each matrix in a batch: exchanges the last two axes.
@@ -204,8 +223,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn t(self) -> Self {
-        assert!(self.ndim() >= 2, "t: {:?} has no two axes to exchange", self.shape());
-        self.transpose(-2, -1)
+        self.unary(Permute::transpose(self.shape()))
     }
 
     /// Inserts an axis of size 1.
@@ -216,11 +234,7 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn unsqueeze(self, axis: isize) -> Self {
-        let mut shape: Shape = self.shape().into();
-        shape.push(1);
-        let axis = axis_of("unsqueeze", axis, &shape);
-        shape.pop();
-        shape.insert(axis, 1);
+        let shape = unsqueezed(axis, self.shape());
         self.tape().alias(Reshape { shape: shape.clone() }, self, &shape)
     }
 
@@ -235,12 +249,30 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn squeeze(self, axis: isize) -> Self {
-        let axis = axis_of("squeeze", axis, self.shape());
-        let mut shape: Shape = self.shape().into();
-        let size = shape.remove(axis);
-        assert!(size == 1, "squeeze: axis {axis} of {:?} has size {size}, not 1", self.shape());
+        let shape = squeezed(axis, self.shape());
         self.tape().alias(Reshape { shape: shape.clone() }, self, &shape)
     }
+}
+
+/// A shape with an axis of size 1 inserted.
+#[track_caller]
+pub(crate) fn unsqueezed(axis: isize, shape: &[usize]) -> Shape {
+    let mut shape = Shape::from_slice(shape);
+    shape.push(1);
+    let axis = axis_of("unsqueeze", axis, &shape);
+    shape.pop();
+    shape.insert(axis, 1);
+    shape
+}
+
+/// A shape with an axis of size 1 removed.
+#[track_caller]
+pub(crate) fn squeezed(axis: isize, own: &[usize]) -> Shape {
+    let axis = axis_of("squeeze", axis, own);
+    let mut shape = Shape::from_slice(own);
+    let size = shape.remove(axis);
+    assert!(size == 1, "squeeze: axis {axis} of {own:?} has size {size}, not 1");
+    shape
 }
 
 /// Whether an array of this shape holds `len` numbers.
@@ -279,13 +311,22 @@ impl Sizes for &[usize] {
     }
 }
 
-impl<const N: usize> Sizes for [usize; N] {
-    fn resolve(&self, len: usize) -> Option<Shape> {
-        self.as_slice().resolve(len)
-    }
-    fn show(&self) -> String {
-        self.as_slice().show()
-    }
+macro_rules! sizes {
+    ($(($($generics:tt)*) $Type:ty;)*) => {
+        $(impl$($generics)* Sizes for $Type {
+            fn resolve(&self, len: usize) -> Option<Shape> {
+                self.as_slice().resolve(len)
+            }
+            fn show(&self) -> String {
+                self.as_slice().show()
+            }
+        })*
+    };
+}
+sizes! {
+    (<const N: usize>) [usize; N];
+    (<const N: usize>) &[usize; N];
+    () &Shape;
 }
 
 #[cfg(test)]

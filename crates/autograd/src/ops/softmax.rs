@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::axes::{Axes, axis_of};
 use crate::ops::along::reduced;
-use crate::{Float, Jvp, Operation, Output, Shape, Tensor, TensorFunctions, Value, Var, View, Vjp};
+use crate::ops::exponential::Exponentials;
+use crate::{Float, Jvp, Operation, Output, Shape, Tensor, TensorFunctions, Value, Var, View, Vjp, kept};
 
 /// Calls `f(row of x, row of y)` for each row along an axis; a row whose numbers are not contiguous is copied to a
 /// buffer and back.
@@ -66,12 +67,12 @@ impl<T: Float> Operation<T> for Softmax {
                     return dx;
                 }
             }
-            (g.clone() - (g * y.clone()).sum_keep(&[self.axis])) * y
+            (g.clone() - (g * y.clone()).sum_axis(kept(self.axis as isize))) * y
         });
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
         let (dx, y) = (cx.tangent(0)?, cx.output()); // the Jacobian is symmetric
-        Some((dx.clone() - (dx * y.clone()).sum_keep(&[self.axis])) * y)
+        Some((dx.clone() - (dx * y.clone()).sum_axis(kept(self.axis as isize))) * y)
     }
 }
 
@@ -102,11 +103,11 @@ impl<T: Float> Operation<T> for LogSoftmax {
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
         // g − e^y Σ g
-        cx.add(0, || cx.grad() - cx.output().exp() * cx.grad().sum_keep(&[self.axis]));
+        cx.add(0, || cx.grad() - cx.output().exp() * cx.grad().sum_axis(kept(self.axis as isize)));
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
         let dx = cx.tangent(0)?;
-        Some(dx.clone() - (cx.output().exp() * dx).sum_keep(&[self.axis]))
+        Some(dx.clone() - (cx.output().exp() * dx).sum_axis(kept(self.axis as isize)))
     }
 }
 
@@ -146,7 +147,7 @@ impl<T: Float> Operation<T> for LogSumExp {
         cx.add(0, || cx.grad() * (cx.input(0) - cx.output()).exp());
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-        Some((cx.tangent(0)? * (cx.input(0) - cx.output()).exp()).sum_keep(&self.axes))
+        Some((cx.tangent(0)? * (cx.input(0) - cx.output()).exp()).sum_axis(kept(&self.axes)))
     }
 }
 
@@ -193,7 +194,7 @@ impl<T: Float> Operation<T> for CrossEntropy {
         cx.add(0, || self.slope(&cx.input(0)) * cx.grad().reshape(&[self.labels.len(), 1]));
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-        let dy = (self.slope(&cx.input(0)) * cx.tangent(0)?).sum_keep(&[1]);
+        let dy = (self.slope(&cx.input(0)) * cx.tangent(0)?).sum_axis(kept(1));
         Some(dy.reshape(&[self.labels.len()]))
     }
 }

@@ -21,6 +21,8 @@ fn folded<K: Real>(x: Num<K>) -> (Num<K>, Num<K>) {
 }
 
 elementwise! {
+    trait Trigonometry;
+
     /// `y = sin x`, `dy/dx = cos x`.
     ///
     /// ```
