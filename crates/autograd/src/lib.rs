@@ -59,7 +59,7 @@ pub use engine::operand::{IntoVar, Operand};
 pub use engine::operation::{Jvp, Operation, Vjp};
 pub use engine::step::Memory;
 pub use engine::tape::{Mode, Tape};
-pub use engine::tensor::{Tensor, TensorOperand};
+pub use engine::tensor::{IntoTensor, Tensor};
 pub use engine::value::Value;
 pub use engine::var::Var;
 pub use functions::where_;

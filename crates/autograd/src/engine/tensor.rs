@@ -80,39 +80,36 @@ pub trait Tensor<T: Float>:
 }
 
 /// A tensor or a plain number, as the second operand of a tensor's method: `x.maximum(&y)`, `x.maximum(0.0)`.
-pub enum TensorOperand<'a, V> {
-    /// a plain number, for every place
-    Number(f64),
-    /// a tensor, which broadcasts
-    Tensor(&'a V),
+pub trait IntoTensor<T: Float, V>: Sized {
+    /// The operand, if it is a plain number.
+    #[doc(hidden)]
+    fn number(&self) -> Option<f64> {
+        None
+    }
+    /// The operand as a tensor beside `x`: a number becomes a constant.
+    #[doc(hidden)]
+    fn into_tensor(self, x: &V) -> V;
 }
 
-impl<V> From<f64> for TensorOperand<'_, V> {
-    fn from(number: f64) -> Self {
-        TensorOperand::Number(number)
+impl<T: Float, V: Tensor<T>> IntoTensor<T, V> for &V {
+    fn into_tensor(self, _: &V) -> V {
+        self.clone()
     }
 }
-impl<V> From<i32> for TensorOperand<'_, V> {
-    fn from(number: i32) -> Self {
-        TensorOperand::Number(number.into())
+impl<T: Float, V: Tensor<T>> IntoTensor<T, V> for f64 {
+    fn number(&self) -> Option<f64> {
+        Some(*self)
+    }
+    fn into_tensor(self, x: &V) -> V {
+        x.constant(&[], |numbers| numbers.fill(T::from_f64(self)))
     }
 }
-impl<'a, V> From<&'a V> for TensorOperand<'a, V> {
-    fn from(tensor: &'a V) -> Self {
-        TensorOperand::Tensor(tensor)
+impl<T: Float, V: Tensor<T>> IntoTensor<T, V> for i32 {
+    fn number(&self) -> Option<f64> {
+        Some(f64::from(*self))
     }
-}
-
-impl<'a, V> TensorOperand<'a, V> {
-    /// An operand as a tensor beside `x`: a number becomes a constant.
-    pub(crate) fn tensor<T: Float>(operand: impl Into<TensorOperand<'a, V>>, x: &V) -> V
-    where
-        V: Tensor<T>,
-    {
-        match operand.into() {
-            TensorOperand::Number(number) => x.constant(&[], |numbers| numbers.fill(T::from_f64(number))),
-            TensorOperand::Tensor(tensor) => tensor.clone(),
-        }
+    fn into_tensor(self, x: &V) -> V {
+        f64::from(self).into_tensor(x)
     }
 }
 

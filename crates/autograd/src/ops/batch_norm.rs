@@ -61,7 +61,7 @@ fn others(axes: usize) -> Shape {
 /// The sum of each channel.
 fn sum_of_channels<T: Float, V: Tensor<T>>(x: V) -> V {
     let channels = x.shape()[1];
-    x.sum_axis(kept(&others(x.shape().len()))).reshape(&[channels])
+    x.sum_axis(kept(&others(x.shape().len()))).reshape([channels])
 }
 
 /// A number for each channel, in a shape that broadcasts to so many axes.

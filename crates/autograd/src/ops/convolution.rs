@@ -126,7 +126,7 @@ impl<T: Float> Operation<T> for Convolve {
                     None => [None, None],
                 };
                 cx.add(1, || by_weight.unwrap_or_else(|| self.of(Factor::W, [&a(), &g()])));
-                cx.add(2, || by_bias.unwrap_or_else(|| g().sum_axis(kept([0, 2, 3])).reshape(&[self.sizes.outputs])));
+                cx.add(2, || by_bias.unwrap_or_else(|| g().sum_axis(kept([0, 2, 3])).reshape([self.sizes.outputs])));
             }
         }
     }
@@ -136,7 +136,7 @@ impl<T: Float> Operation<T> for Convolve {
         let terms = [
             cx.tangent(0).map(|a| of(&a, &cx.input(1))),
             cx.tangent(1).map(|b| of(&cx.input(0), &b)),
-            bias.map(|bias| bias.reshape(&[1, self.sizes.outputs, 1, 1])),
+            bias.map(|bias| bias.reshape([1, self.sizes.outputs, 1, 1])),
         ];
         cx.sum(terms.into_iter().flatten())
     }

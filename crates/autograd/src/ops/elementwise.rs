@@ -135,21 +135,21 @@ macro_rules! elementwise {
         pub trait $Methods<T: $crate::Float>: Sized {
             $(#[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") of a tensor.")]
             #[track_caller]
-            fn $name<'a>(
-                &'a self
-                $(, $other: impl Into<$crate::TensorOperand<'a, Self>>)?
+            fn $name(
+                &self
+                $(, $other: impl $crate::IntoTensor<T, Self>)?
                 $($(, $setting: f64)+)?
             ) -> Self;)*
         }
         impl<T: $crate::Float, V: $crate::Tensor<T>> $Methods<T> for V {
             $(#[track_caller]
-            fn $name<'a>(
-                &'a self
-                $(, $other: impl Into<$crate::TensorOperand<'a, Self>>)?
+            fn $name(
+                &self
+                $(, $other: impl $crate::IntoTensor<T, Self>)?
                 $($(, $setting: f64)+)?
             ) -> Self {
                 let operation = $crate::ops::elementwise::Elementwise($Type { $($($setting),+)? });
-                V::apply(operation, &[self $(, &$crate::TensorOperand::tensor($other, self))?])
+                V::apply(operation, &[self $(, &$other.into_tensor(self))?])
             })*
         }
     };

@@ -49,7 +49,7 @@ impl<T: Float> Operation<T> for LayerNorm {
                 Some(sums) => sums.map(Some),
                 None => [None, None],
             };
-            let sum = |x: V| x.sum_axis(kept(0)).reshape(&[n]);
+            let sum = |x: V| x.sum_axis(kept(0)).reshape([n]);
             cx.add(2, || by_weight.unwrap_or_else(|| sum(g.clone() * self.standardized(x.clone()).x)));
             cx.add(3, || by_bias.unwrap_or_else(|| sum(g.clone())));
         }

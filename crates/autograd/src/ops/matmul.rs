@@ -90,7 +90,7 @@ impl<T: Float> Operation<T> for MatMul {
         let rows = |x: V| {
             let columns = x.shape()[x.shape().len() - 1];
             let count = x.shape()[..x.shape().len() - 1].iter().product();
-            x.reshape(&[count, columns])
+            x.reshape([count, columns])
         };
         let shared = !ta && a().shape().len() > 2 && b().shape().len() == 2;
         let flat = |x: V| if shared { rows(x) } else { x };
@@ -165,7 +165,7 @@ impl<T: Float> Operation<T> for LinearOperation {
             [_, _] => x,
             shape => {
                 let count = shape[..shape.len() - 1].iter().product();
-                x.reshape(&[count, columns])
+                x.reshape([count, columns])
             }
         };
         let (outputs, features) = (cx.input(1).shape()[0], cx.input(1).shape()[1]);
@@ -184,7 +184,7 @@ impl<T: Float> Operation<T> for LinearOperation {
         let rows = |x: Value<'s, T>| {
             let columns = x.shape()[x.shape().len() - 1];
             let count = x.shape()[..x.shape().len() - 1].iter().product();
-            x.reshape(&[count, columns])
+            x.reshape([count, columns])
         };
         let product = |x: Value<'s, T>, w: &Value<'s, T>| {
             Value::run(&MatMul { transposed: [false, true] }, &[&rows(x), w]).reshape(cx.output().shape())

@@ -311,22 +311,22 @@ impl Sizes for &[usize] {
     }
 }
 
-macro_rules! sizes {
-    ($(($($generics:tt)*) $Type:ty;)*) => {
-        $(impl$($generics)* Sizes for $Type {
-            fn resolve(&self, len: usize) -> Option<Shape> {
-                self.as_slice().resolve(len)
-            }
-            fn show(&self) -> String {
-                self.as_slice().show()
-            }
-        })*
-    };
+impl<const N: usize> Sizes for [usize; N] {
+    fn resolve(&self, len: usize) -> Option<Shape> {
+        self.as_slice().resolve(len)
+    }
+    fn show(&self) -> String {
+        self.as_slice().show()
+    }
 }
-sizes! {
-    (<const N: usize>) [usize; N];
-    (<const N: usize>) &[usize; N];
-    () &Shape;
+
+impl Sizes for &Shape {
+    fn resolve(&self, len: usize) -> Option<Shape> {
+        self.as_slice().resolve(len)
+    }
+    fn show(&self) -> String {
+        self.as_slice().show()
+    }
 }
 
 #[cfg(test)]

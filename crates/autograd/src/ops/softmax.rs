@@ -191,11 +191,11 @@ impl<T: Float> Operation<T> for CrossEntropy {
         }
     }
     fn vjp<V: Tensor<T>>(&self, cx: &Vjp<'_, T, V>) {
-        cx.add(0, || self.slope(&cx.input(0)) * cx.grad().reshape(&[self.labels.len(), 1]));
+        cx.add(0, || self.slope(&cx.input(0)) * cx.grad().reshape([self.labels.len(), 1]));
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
         let dy = (self.slope(&cx.input(0)) * cx.tangent(0)?).sum_axis(kept(1));
-        Some(dy.reshape(&[self.labels.len()]))
+        Some(dy.reshape([self.labels.len()]))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::ops::reduce::Sum;
 use crate::ops::shape::{Permute, squeezed, unsqueezed};
 use crate::ops::softmax::{LogSoftmax, Softmax};
 use crate::ops::trigonometric::Trigonometry;
-use crate::{Float, Place, Tensor, TensorOperand, Var};
+use crate::{Float, IntoTensor, Place, Tensor, Var};
 
 /// The operations of a [`Var`] as methods of every [`Tensor`], under the same names: what the rule of an operation can
 /// use. The elementwise operations are in the traits that this one extends. Whatever has no method here, such as a
@@ -30,25 +30,25 @@ pub trait TensorFunctions<T: Float>:
 {
     /// [`Var::pow`] of a tensor.
     #[track_caller]
-    fn pow<'a>(&'a self, exponent: impl Into<TensorOperand<'a, Self>>) -> Self;
+    fn pow(&self, exponent: impl IntoTensor<T, Self>) -> Self;
     /// [`Var::gt`] of a tensor.
     #[track_caller]
-    fn gt<'a>(&'a self, other: impl Into<TensorOperand<'a, Self>>) -> Self;
+    fn gt(&self, other: impl IntoTensor<T, Self>) -> Self;
     /// [`Var::lt`] of a tensor.
     #[track_caller]
-    fn lt<'a>(&'a self, other: impl Into<TensorOperand<'a, Self>>) -> Self;
+    fn lt(&self, other: impl IntoTensor<T, Self>) -> Self;
     /// [`Var::ge`] of a tensor.
     #[track_caller]
-    fn ge<'a>(&'a self, other: impl Into<TensorOperand<'a, Self>>) -> Self;
+    fn ge(&self, other: impl IntoTensor<T, Self>) -> Self;
     /// [`Var::le`] of a tensor.
     #[track_caller]
-    fn le<'a>(&'a self, other: impl Into<TensorOperand<'a, Self>>) -> Self;
+    fn le(&self, other: impl IntoTensor<T, Self>) -> Self;
     /// [`Var::eq`] of a tensor.
     #[track_caller]
-    fn eq<'a>(&'a self, other: impl Into<TensorOperand<'a, Self>>) -> Self;
+    fn eq(&self, other: impl IntoTensor<T, Self>) -> Self;
     /// [`where_`](crate::where_) of a tensor: `yes` where this is not 0, else `no`.
     #[track_caller]
-    fn choose<'a>(&'a self, yes: impl Into<TensorOperand<'a, Self>>, no: impl Into<TensorOperand<'a, Self>>) -> Self;
+    fn choose(&self, yes: impl IntoTensor<T, Self>, no: impl IntoTensor<T, Self>) -> Self;
     /// [`Var::sum`] of a tensor.
     #[track_caller]
     fn sum(&self) -> Self;
@@ -172,29 +172,29 @@ pub trait TensorFunctions<T: Float>:
 }
 
 impl<T: Float, V: Tensor<T>> TensorFunctions<T> for V {
-    fn pow<'a>(&'a self, exponent: impl Into<TensorOperand<'a, Self>>) -> Self {
-        match exponent.into() {
-            TensorOperand::Number(exponent) => V::apply(Elementwise(PowNumber { exponent }), &[self]),
-            TensorOperand::Tensor(exponent) => V::apply(Elementwise(Pow {}), &[self, exponent]),
+    fn pow(&self, exponent: impl IntoTensor<T, Self>) -> Self {
+        match exponent.number() {
+            Some(exponent) => V::apply(Elementwise(PowNumber { exponent }), &[self]),
+            None => V::apply(Elementwise(Pow {}), &[self, &exponent.into_tensor(self)]),
         }
     }
-    fn gt<'a>(&'a self, other: impl Into<TensorOperand<'a, Self>>) -> Self {
+    fn gt(&self, other: impl IntoTensor<T, Self>) -> Self {
         compare(self, other, |a, b| a.gt(b))
     }
-    fn lt<'a>(&'a self, other: impl Into<TensorOperand<'a, Self>>) -> Self {
+    fn lt(&self, other: impl IntoTensor<T, Self>) -> Self {
         compare(self, other, |a, b| a.lt(b))
     }
-    fn ge<'a>(&'a self, other: impl Into<TensorOperand<'a, Self>>) -> Self {
+    fn ge(&self, other: impl IntoTensor<T, Self>) -> Self {
         compare(self, other, |a, b| a.ge(b))
     }
-    fn le<'a>(&'a self, other: impl Into<TensorOperand<'a, Self>>) -> Self {
+    fn le(&self, other: impl IntoTensor<T, Self>) -> Self {
         compare(self, other, |a, b| a.le(b))
     }
-    fn eq<'a>(&'a self, other: impl Into<TensorOperand<'a, Self>>) -> Self {
+    fn eq(&self, other: impl IntoTensor<T, Self>) -> Self {
         compare(self, other, |a, b| a.eq(b))
     }
-    fn choose<'a>(&'a self, yes: impl Into<TensorOperand<'a, Self>>, no: impl Into<TensorOperand<'a, Self>>) -> Self {
-        V::apply(Where {}, &[self, &TensorOperand::tensor(yes, self), &TensorOperand::tensor(no, self)])
+    fn choose(&self, yes: impl IntoTensor<T, Self>, no: impl IntoTensor<T, Self>) -> Self {
+        V::apply(Where {}, &[self, &yes.into_tensor(self), &no.into_tensor(self)])
     }
     fn sum(&self) -> Self {
         self.sum_axis(..)
@@ -260,7 +260,7 @@ impl<T: Float, V: Tensor<T>> TensorFunctions<T> for V {
         V::function([self], |[x]| x.cumsum(axis))
     }
     fn flatten(&self) -> Self {
-        self.clone().reshape(&[self.shape().iter().product()])
+        self.clone().reshape([-1])
     }
     fn permute(&self, axes: impl Axes) -> Self {
         V::apply(Permute::by(axes, self.shape()), &[self])
@@ -322,10 +322,10 @@ impl<T: Float, V: Tensor<T>> TensorFunctions<T> for V {
 }
 
 /// A comparison, element by element. It has no derivative.
-fn compare<'a, T: Float, V: Tensor<T>>(
-    x: &'a V,
-    other: impl Into<TensorOperand<'a, V>>,
+fn compare<T: Float, V: Tensor<T>>(
+    x: &V,
+    other: impl IntoTensor<T, V>,
     holds: impl for<'t> FnOnce(Var<'t, T>, Var<'t, T>) -> Var<'t, T>,
 ) -> V {
-    V::function([x, &TensorOperand::tensor(other, x)], |[a, b]| holds(a, b))
+    V::function([x, &other.into_tensor(x)], |[a, b]| holds(a, b))
 }
