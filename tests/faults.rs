@@ -261,6 +261,11 @@ fn a_group_that_fits_nothing_is_told() {
     let (_, g) = Tape::training(0).gradients(|t| (t.param(&p.p) + t.param(&p.q)).sum());
     let text = message(std::panic::AssertUnwindSafe(|| opt.step(&mut p, &g)));
     assert!(text.contains("the group `biaz` fits no parameter") && text.contains("`w`, `bias`"), "{text}");
+    assert!(text.contains("did you mean `bias`?"), "{text}");
+    let mut mlp: Mlp = Mlp::builder([2, 3, 1]).build();
+    let text = message(std::panic::AssertUnwindSafe(|| drop(mlp.set_frozen("biases", true))));
+    assert!(text.starts_with("set_frozen: `biases` fits no parameter") && text.contains("`*.bias`?"), "{text}");
+    assert_eq!(Module::<f32>::set_frozen(&mut (), "*", true), 0, "a model without parameters");
     assert_eq!(p.q.data(), [2.0]);
 }
 
@@ -292,7 +297,7 @@ fn state_comes_back_from_json_as_it_was() {
     assert!(text.contains("\"inf\""), "{text}");
     assert_eq!(serde_json::from_str::<OptimizerState<f32>>(&text).unwrap(), opt.state());
     let history = gradus::train::History {
-        steps: vec![gradus::train::StepRow { loss: f64::NEG_INFINITY, lr: 1e-300 }],
+        steps: vec![gradus::train::StepRow { loss: f64::NEG_INFINITY, lr: 1e-300, grad_norm: 1e300 }],
         ..Default::default()
     };
     let text = serde_json::to_string(&history).unwrap();

@@ -183,3 +183,18 @@ fn a_closure_bound_by_let_serves_every_function() {
     let sampler = |rng: &mut rand::rngs::Xoshiro256PlusPlus| array![rng.random_range(-1.0..1.0), 0.0];
     assert!(random_restarts(&cost, sampler, 3, &Sgd::new(0.1), 500, 1).best().cost() < 1e-12);
 }
+
+/// The norm of the gradient is in the history of a run, without clipping.
+#[test]
+fn a_run_records_the_norm_of_its_gradients() {
+    let data = (array![[1.0f32], [2.0], [4.0]], array![[2.0f32], [1.0], [5.0]]);
+    let mut line: Linear = Linear::new(1, 1, &mut gradus::nn::rng(0));
+    let (_, first) =
+        Tape::training(0).gradients(|t| loss::mse(line.forward(t.constant(&data.0)), &data.1, Reduction::Mean));
+    let mut trainer = Trainer::new(Sgd::new(0.01)).task(Regress::new()).batch_size(3).epochs(4).progress(false);
+    let history = trainer.fit(&mut line, &data, None).unwrap();
+    let norms: Vec<f64> = history.steps.iter().map(|row| row.grad_norm).collect();
+    assert!((norms[0] - first.norm()).abs() < 1e-6 * first.norm(), "{norms:?}, {}", first.norm());
+    assert!(norms.windows(2).all(|pair| pair[1] < pair[0]), "{norms:?}");
+    assert_eq!(history.epochs[3].grad_norm, norms[3]);
+}

@@ -120,9 +120,10 @@ pub mod tensor_functions {
 #[doc(hidden)]
 pub mod internal {
     pub use crate::debug_as_display;
-    pub use crate::kernels::norm::norm;
+    pub use crate::kernels::norm::{blocks_of, norm};
     pub use crate::kernels::threads::{split_by, split_many};
     pub use crate::kernels::vectorize;
+    pub use crate::model::module::fits_none;
     pub use crate::scalar::Typed;
     pub use crate::stream::epoch_rng;
 }

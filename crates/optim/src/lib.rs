@@ -37,6 +37,7 @@ pub mod schedule;
 mod slots;
 mod state;
 mod step;
+mod updates;
 mod wrappers;
 
 pub use descent::functions;
@@ -44,7 +45,7 @@ pub use descent::{
     Lbfgs, LbfgsState, Minimize, Minimum, RangeTest, Restarts, Rows, Stop, descend, find_lr, minimize, random_restarts,
 };
 pub use optimizer::Optimizer;
-pub use rule::{AtRest, Group, Rule, States, Update};
+pub use rule::{AtRest, Group, Rule, Settings, States, Update};
 pub use rules::optimizers::*;
 pub use schedule::{
     Closure, Fade, Interpolation, OneCycle, Schedule, constant, cosine, cyclic, exponential, inverse_sqrt, linear,

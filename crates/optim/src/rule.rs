@@ -149,6 +149,17 @@ pub struct Group<R> {
     pub(crate) frozen: bool,
 }
 
+/// What a parameter gets from an optimizer: see [`Optimizer::settings_of`](crate::Optimizer::settings_of).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings<'a, R> {
+    /// the learning rate of the next step
+    pub lr: f64,
+    /// the rule with its settings: decay, momentum, and so on
+    pub rule: &'a R,
+    /// whether steps leave the parameter as it is
+    pub frozen: bool,
+}
+
 impl<R> Group<R> {
     /// Sets the learning rate.
     ///

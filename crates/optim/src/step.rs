@@ -72,6 +72,12 @@ pub trait Descent<T: Float>: Clone + Debug {
         None
     }
 
+    /// Returns the norm of the gradient at the last step, before clipping; `None` before the first step, or if this
+    /// descent does not compute it.
+    fn last_norm(&self) -> Option<f64> {
+        None
+    }
+
     /// Returns the number of steps made.
     fn steps(&self) -> u64;
     /// Returns the learning rate of the next step.
@@ -117,6 +123,9 @@ impl<R: Rule, T: Float> Descent<T> for Optimizer<R, T> {
     ) -> Result<(), NonFiniteGradient> {
         let (_, grads) = evaluate(model);
         self.try_step(model, &grads)
+    }
+    fn last_norm(&self) -> Option<f64> {
+        Optimizer::last_norm(self)
     }
     fn steps(&self) -> u64 {
         Optimizer::steps(self)

@@ -159,3 +159,22 @@ fn memory_of_few_rows_is_given_back() {
     }
     assert!(sizes[39] < 3 * sizes[0], "{sizes:?}");
 }
+
+/// Of a gradient with few rows, only the blocks in which they lie are added up; the blocks around them are zeros.
+#[test]
+fn the_norm_of_few_rows_is_that_of_the_whole_gradient_bit_for_bit() {
+    let mut table = Param::<f32>::with(&[60_000, 3], |numbers| {
+        numbers.iter_mut().enumerate().for_each(|(i, x)| *x = (i * 37 % 101) as f32 / 50.0 - 1.0);
+    });
+    let index = Array1::from_iter([3usize, 10_922, 10_923, 10_923, 45_000, 59_999]);
+    let (_, mut grads) = Tape::training(0).gradients(|t| t.param(&table).embedding(&index).square().sum());
+    let mut opt = Sgd::new(0.0);
+    opt.step(&mut table, &grads);
+    assert!(grads.rows(&table).is_some());
+    let of_rows = opt.last_norm();
+    grads.update(&table, |_| {});
+    assert!(grads.rows(&table).is_none());
+    opt.step(&mut table, &grads);
+    assert_eq!(of_rows, opt.last_norm());
+    assert_eq!(of_rows, Some(grads.norm()));
+}

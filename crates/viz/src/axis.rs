@@ -1,9 +1,6 @@
 //! One axis of a plot: where its numbers are, and which of them are ticks.
 
 use std::f64::consts::LN_10;
-use std::ops::Range;
-
-use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
 /// How numbers are spread over an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,87 +66,102 @@ impl Axis {
         (self.from - width..=self.to + width).contains(&place)
     }
 
-    /// Returns whether a logarithmic axis shows so few powers of ten that their double and fivefold are ticks too.
-    fn is_close_up(&self) -> bool {
-        self.scale == Scale::Log && self.to - self.from < 1.5
+    /// The share of the axis that lies before a place.
+    pub(crate) fn share(&self, place: f64) -> f64 {
+        (place - self.from) / (self.to - self.from)
     }
 
-    /// The distance between two ticks: 1, 2 or 5 times a power of ten, for about six ticks.
-    fn step(&self) -> f64 {
-        let rough = (self.to - self.from) / 6.0;
-        let unit = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * unit).into_iter().find(|&s| s >= rough).unwrap_or(rough);
-        if self.scale == Scale::Linear { step } else { step.max(1.0).round() }
+    /// The ticks with their labels: round numbers, and all of them in one notation.
+    pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
+        let places = self.tick_places();
+        let labels = self.labels(&places.iter().map(|&place| self.value(place)).collect::<Vec<_>>());
+        places.into_iter().zip(labels).collect()
     }
 
-    /// The places of the ticks: about six round numbers.
-    fn ticks(&self) -> Vec<f64> {
-        if self.is_close_up() {
-            let decades = self.from.floor() as i32..=self.to.ceil() as i32;
-            let of = |d: i32| [1.0f64, 2.0, 5.0].map(|m| m.log10() + f64::from(d));
-            return decades.flat_map(of).filter(|&t| self.contains(t)).collect();
+    fn tick_places(&self) -> Vec<f64> {
+        match self.scale {
+            Scale::Linear => round_numbers(self.from, self.to),
+            Scale::Log => self.powers(),
+            Scale::SymmetricLog(c) => {
+                // powers of ten beyond ±c; c itself is so close to 0 that its label would cover that of 0
+                let first = (c.log10() + 0.5).ceil() as i32;
+                let powers = |limit: f64| {
+                    let last = self.value(limit).max(0.0).log10().floor() as i32;
+                    (first..=last).step_by(self.decades_between_ticks()).map(|k| 10f64.powi(k)).collect::<Vec<_>>()
+                };
+                let below = powers(-self.from).into_iter().rev().map(|value| -value);
+                let values = below.chain([0.0]).chain(powers(self.to));
+                values.filter_map(|value| self.place(value)).filter(|&t| self.contains(t)).collect()
+            }
         }
-        if let Scale::SymmetricLog(c) = self.scale {
-            // ±c itself is so close to 0 that its label would cover that of 0
-            let powers = |limit: f64| {
-                let last = limit.max(0.0).ceil() as i32;
-                (1..=last).step_by(self.step() as usize).map(|k| c * 10f64.powi(k)).collect::<Vec<_>>()
-            };
-            let below = powers(-self.from).into_iter().rev().map(|value| -value);
-            let values = below.chain([0.0]).chain(powers(self.to));
-            return values.filter_map(|value| self.place(value)).filter(|&t| self.contains(t)).collect();
-        }
-        let step = self.step();
-        let many = (self.to - self.from) / step > 100.0; // between numbers so close that a step rounds to 0
-        if many || !step.is_normal() {
-            return vec![self.from, self.to];
-        }
-        // the tolerance keeps ticks at the very ends, whatever rounding did to them
-        let first = (self.from / step - 1e-9).ceil() as i64;
-        (first..=(self.to / step + 1e-9).floor() as i64).map(|i| i as f64 * step).collect()
     }
 
-    /// The label of a tick, with as many digits as distinguish it from the next.
-    fn label(&self, place: f64) -> String {
-        let value = self.value(place);
-        // a power of ten, or 2 or 5 times one, has one digit
-        let step = if self.scale == Scale::Linear { self.step() } else { value };
-        let last = (step.abs().log10() + 1e-9).floor(); // the place of the last digit
-        if value == 0.0 || value.abs() < 0.5 * step.abs() {
-            return "0".to_owned();
-        }
-        let first = (value.abs().log10() + 1e-9).floor();
-        if (-3.0..5.0).contains(&first) && last > -7.0 {
-            format!("{value:.*}", (-last).clamp(0.0, 17.0) as usize)
-        } else {
-            format!("{value:.*e}", (first - last).clamp(0.0, 17.0) as usize)
-        }
+    /// The ticks of a logarithmic axis. Between powers of ten there are more ticks if the axis shows few powers, and
+    /// round numbers are ticks if it shows less than one.
+    fn powers(&self) -> Vec<f64> {
+        let decades = || (self.from.floor() as i32..=self.to.ceil() as i32).step_by(1);
+        let within = |factors: &[f64]| -> Vec<f64> {
+            let of = |d: i32| factors.iter().map(move |f| f.log10() + f64::from(d));
+            decades().flat_map(of).filter(|&t| self.contains(t)).collect()
+        };
+        let stride = self.decades_between_ticks() as i32;
+        let choices = [
+            decades().filter(|d| d.rem_euclid(stride) == 0).map(f64::from).filter(|&t| self.contains(t)).collect(),
+            within(&[1.0, 3.0]),
+            within(&[1.0, 2.0, 5.0]),
+            within(&[1.0, 2.0, 3.0, 4.0, 6.0, 8.0]),
+        ];
+        choices.into_iter().find(|ticks| ticks.len() > 3).unwrap_or_else(|| {
+            round_numbers(self.value(self.from), self.value(self.to)).iter().filter_map(|&v| self.place(v)).collect()
+        })
+    }
+
+    fn decades_between_ticks(&self) -> usize {
+        ((self.to - self.from) / 6.0).ceil().max(1.0) as usize
+    }
+
+    /// Labels in one notation, with as many digits as tell them apart.
+    fn labels(&self, values: &[f64]) -> Vec<String> {
+        // the size of the first digit, and that of the last that is not 0
+        let first = |v: f64| (v.abs().log10() + 1e-9).floor();
+        let last = |v: f64| {
+            let shown = format!("{:.9e}", v.abs());
+            let (digits, power) = shown.split_once('e').unwrap_or((&shown, "0"));
+            let digits = digits.trim_end_matches('0');
+            power.parse::<f64>().unwrap_or(0.0) - digits.split_once('.').map_or(0, |(_, d)| d.len()) as f64
+        };
+        let is_zero = |v: f64| v.abs() < 1e-9 * values.iter().fold(0.0, |m, v| v.abs().max(m));
+        let shown = || values.iter().copied().filter(|&v| !is_zero(v));
+        let (low, high) = (shown().map(first).fold(0.0, f64::min), shown().map(first).fold(0.0, f64::max));
+        let powers = low < -3.0 || high > 4.0 || shown().map(last).fold(0.0, f64::min) < -6.0;
+        // ticks at equal distances have equally many digits; those of a logarithmic axis as many as each needs
+        let equal = self.scale == Scale::Linear;
+        let digits = |v: f64| match (powers, equal) {
+            (true, true) => shown().map(|v| first(v) - last(v)).fold(0.0, f64::max),
+            (true, false) => first(v) - last(v),
+            (false, true) => -shown().map(last).fold(0.0, f64::min),
+            (false, false) => -last(v).min(0.0),
+        };
+        let label = |&v: &f64| match powers {
+            _ if is_zero(v) || v == 0.0 => "0".to_owned(),
+            true => format!("{v:.*e}", digits(v).clamp(0.0, 17.0) as usize),
+            false => format!("{v:.*}", digits(v).clamp(0.0, 17.0) as usize),
+        };
+        values.iter().map(label).collect()
     }
 }
 
-impl Ranged for Axis {
-    type FormatOption = NoDefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, place: &f64, (start, end): (i32, i32)) -> i32 {
-        let share = (place - self.from) / (self.to - self.from);
-        start + (share * f64::from(end - start)).round() as i32
+/// Four to nine round numbers: at distances of 1, 2 or 5 times a power of ten.
+fn round_numbers(from: f64, to: f64) -> Vec<f64> {
+    let rough = (to - from) / 8.0;
+    let unit = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * unit).into_iter().find(|&s| s >= rough).unwrap_or(rough);
+    if (to - from) / step > 100.0 || !step.is_normal() {
+        return vec![from, to]; // the numbers are so close that a step rounds to 0
     }
-    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
-        self.ticks()
-    }
-    fn range(&self) -> Range<f64> {
-        self.from..self.to
-    }
-}
-
-impl ValueFormatter<f64> for Axis {
-    fn format(place: &f64) -> String {
-        place.to_string()
-    }
-    fn format_ext(&self, place: &f64) -> String {
-        self.label(*place)
-    }
+    // the tolerance keeps ticks at the very ends, whatever rounding did to them
+    let (first, last) = ((from / step - 1e-9).ceil() as i64, (to / step + 1e-9).floor() as i64);
+    (first..=last).map(|i| i as f64 * step).collect()
 }
 
 #[cfg(test)]
@@ -164,26 +176,44 @@ mod tests {
         Axis::new(std::iter::empty(), scale, Some((from, to)))
     }
 
+    fn labels(axis: &Axis) -> Vec<String> {
+        axis.ticks().into_iter().map(|(_, label)| label).collect()
+    }
+
     #[test]
     fn a_symmetric_axis_has_both_signs_and_0() {
         let axis = scaled(-1.0, 100.0, Scale::SymmetricLog(0.01));
-        let labels: Vec<String> = axis.ticks().into_iter().map(|t| axis.label(t)).collect();
-        assert_eq!(labels, ["-0.1", "0", "0.1", "10"]);
+        assert_eq!(labels(&axis), ["-0.1", "0", "0.1", "10"]);
+        assert_eq!(labels(&scaled(-1.0, 100.0, Scale::SymmetricLog(0.00413))), ["-0.1", "0", "0.1", "10"]);
         for value in [-0.7, -1e-5, 0.0, 3.0, 99.0] {
             assert!((axis.value(axis.place(value).unwrap()) - value).abs() < 1e-12);
         }
     }
 
     #[test]
-    fn ticks_are_round_numbers() {
-        let labels = |axis: Axis| axis.ticks().into_iter().map(|t| axis.label(t)).collect::<Vec<_>>();
-        assert_eq!(labels(axis(0.0, 1.0, false)), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(labels(axis(-0.3, 0.25, false)), ["-0.3", "-0.2", "-0.1", "0", "0.1", "0.2"]);
-        assert_eq!(labels(axis(1e-5, 1.0, true)), ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]);
-        assert_eq!(labels(axis(1.0, 9.0, true)), ["1", "2", "5"]);
-        assert_eq!(labels(axis(0.0, 3e-4, false)), ["0", "5e-5", "1.0e-4", "1.5e-4", "2.0e-4", "2.5e-4", "3.0e-4"]);
-        assert_eq!(labels(axis(0.0, 3e5, false)), ["0", "50000", "1.0e5", "1.5e5", "2.0e5", "2.5e5", "3.0e5"]);
-        assert_eq!(labels(axis(0.5, 0.5000012, false))[..2], ["5.000000e-1", "5.000005e-1"]);
-        assert_eq!(labels(axis(0.0, 0.0, false)).len(), 6, "no range at all");
+    fn ticks_are_round_numbers_in_one_notation() {
+        let labels = |from, to, log| labels(&axis(from, to, log));
+        assert_eq!(labels(0.0, 1.0, false), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(-0.3, 0.25, false), ["-0.3", "-0.2", "-0.1", "0", "0.1", "0.2"]);
+        assert_eq!(labels(0.0, 60.0, false), ["0", "10", "20", "30", "40", "50", "60"]);
+        assert_eq!(labels(1e-5, 1.0, true), ["1e-5", "1e-4", "1e-3", "1e-2", "1e-1", "1e0"]);
+        assert_eq!(labels(1e-3, 1.0, true), ["0.001", "0.01", "0.1", "1"]);
+        assert_eq!(labels(0.1, 3.0, true), ["0.1", "0.3", "1", "3"]);
+        assert_eq!(labels(1.0, 9.0, true), ["1", "2", "3", "4", "6", "8"]);
+        assert_eq!(labels(0.52, 0.61, true), ["0.52", "0.54", "0.56", "0.58", "0.60"].map(|l| l.trim_end_matches('0')));
+        assert_eq!(labels(0.0, 3e-4, false), ["0", "5.0e-5", "1.0e-4", "1.5e-4", "2.0e-4", "2.5e-4", "3.0e-4"]);
+        assert_eq!(labels(0.0, 3e5, false), ["0", "5.0e4", "1.0e5", "1.5e5", "2.0e5", "2.5e5", "3.0e5"]);
+        assert_eq!(labels(0.5, 0.5000012, false)[..2], ["5.000000e-1", "5.000002e-1"]);
+        assert_eq!(labels(0.0, 0.0, false).len(), 6, "no range at all");
+    }
+
+    #[test]
+    fn a_logarithmic_axis_has_at_least_three_ticks() {
+        for width in [1.01, 1.3, 2.0, 3.0, 5.0, 11.0, 40.0, 300.0, 1e3, 1e5, 1e12] {
+            for from in [1e-9, 0.7e-3, 0.11, 1.0, 6.0, 950.0] {
+                let count = labels(&axis(from, from * width, true)).len();
+                assert!((3..=12).contains(&count), "{from} … {}: {count} ticks", from * width);
+            }
+        }
     }
 }

@@ -9,11 +9,19 @@
 //! let svg = Plot::schedule(&warmup(10).then(cosine(90)), 120).svg();
 //! assert!(svg.starts_with("<svg") && svg.contains("learning rate"));
 //! ```
+//!
+//! A picture is bright or dark as the reader's system asks for.
 
 mod axis;
+mod contours;
+mod draw;
+mod legend;
+mod paint;
 mod pictures;
 mod plot;
 mod relief;
+mod series;
 
-pub use plot::{Plot, Series, Style, save_stack, stack};
+pub use plot::{Plot, save_stack, stack};
 pub use relief::Relief;
+pub use series::{Series, Style};

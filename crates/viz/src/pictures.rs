@@ -1,23 +1,13 @@
 //! Plots of the results of the other crates.
 
 use std::borrow::Borrow;
-use std::ops::RangeInclusive;
 
-use contour::ContourBuilder;
-use gradus_autograd::{Float, Tape, Var};
-use gradus_landscape::{Line, Spectrum, Surface};
-use gradus_optim::{Minimum, RangeTest, Schedule, functions::Function};
+use gradus_autograd::Float;
+use gradus_landscape::{Line, Spectrum};
+use gradus_optim::{RangeTest, Schedule};
 use gradus_train::History;
-use ndarray::Ix1;
 
-use crate::plot::COLORS;
-use crate::{Plot, Series, Style};
-
-/// The number of grid points along each axis from which contours are computed.
-const GRID: usize = 161;
-/// The number of contours.
-const LEVELS: usize = 18;
-const GREY: (u8, u8, u8) = (150, 150, 150);
+use crate::{Plot, Style};
 
 /// The number of bins of a spectrum.
 const BINS: usize = 80;
@@ -66,10 +56,7 @@ impl Plot {
         let plot = if from < to { plot.range_y(from, to) } else { plot };
         match test.suggestion {
             None => plot,
-            Some(rate) => {
-                let name = format!("suggested: {rate:.1e}, a tenth of the best");
-                plot.series(&name, Style::Line, [(rate, from), (rate, to)])
-            }
+            Some(rate) => plot.mark_x(rate, &format!("suggested: {rate:.1e}")),
         }
     }
 
@@ -78,75 +65,6 @@ impl Plot {
         costs.iter().fold(Plot::new("").axes("step", "cost").log_y(true), |plot, (name, costs)| {
             let points = costs.as_ref().iter().enumerate().map(|(step, cost)| (step as f64, cost.to_f64()));
             plot.series(name.as_ref(), Style::Line, points)
-        })
-    }
-
-    /// Plots contours of a function of two variables over a part of the plane. They are closer where the function is
-    /// low.
-    ///
-    /// ```
-    /// use gradus_optim::{Sgd, functions, minimize};
-    /// use gradus_viz::Plot;
-    /// let found = minimize(functions::ravine, ndarray::array![1.0, 3.0], Sgd::new(0.019), 100);
-    /// let plot = Plot::contours(functions::ravine, -1.0..=1.0, -0.5..=3.5).path("plain", &found);
-    /// assert!(plot.svg().contains("plain"));
-    /// ```
-    ///
-    /// # Panics
-    /// If the function is not of two variables, or a range is empty.
-    #[track_caller]
-    pub fn contours(
-        cost: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>,
-        x: RangeInclusive<f64>,
-        y: RangeInclusive<f64>,
-    ) -> Plot {
-        let ((x0, x1), (y0, y1)) = (x.into_inner(), y.into_inner());
-        assert!(x0 < x1 && y0 < y1, "Plot::contours: {x0} … {x1}, {y0} … {y1} is no part of a plane");
-        // the grid goes one step beyond the picture on each side, because contours are closed along its edge
-        let step = |from: f64, to: f64| (to - from) / (GRID - 3) as f64;
-        let (dx, dy) = (step(x0, x1), step(y0, y1));
-        let at = |from: f64, step: f64, i: usize| from + step * (i as f64 - 1.0);
-        let mut tape = Tape::mathematics();
-        let mut values = Vec::with_capacity(GRID * GRID);
-        for j in 0..GRID {
-            for i in 0..GRID {
-                tape.clear();
-                values.push(cost(tape.constant([at(x0, dx, i), at(y0, dy, j)])).item());
-            }
-        }
-        let size = (620, 600);
-        let levels = Levels { values: &values, width: GRID, x: (x0 - dx, dx), y: (y0 - dy, dy) };
-        levels.draw(Plot::new("").range_x(x0, x1).range_y(y0, y1).size(size.0, size.1))
-    }
-
-    /// Plots contours of a model's cost over a plane, closer where the cost is low, with the path that the plane was
-    /// made from. The model's own place, where both coordinates are 0, has a dot.
-    ///
-    /// # Panics
-    /// If the surface has fewer than two points along each axis.
-    #[track_caller]
-    pub fn surface(surface: &Surface) -> Plot {
-        let Surface { plane, x, y, costs } = surface;
-        assert!(x.len() > 1 && y.len() > 1, "Plot::surface: {} × {} points are no surface", x.len(), y.len());
-        let values: Vec<f64> = costs.iter().copied().collect();
-        let levels = Levels { values: &values, width: x.len(), x: (x[0], x[1] - x[0]), y: (y[0], y[1] - y[0]) };
-        let name = |axis: usize, name: &str| match plane.explained {
-            Some(shares) => format!("{name} principal component, {:.0} % of the path", 100.0 * shares[axis]),
-            None => format!("{name} direction"),
-        };
-        let plot = Plot::new("")
-            .axes(&name(0, "first"), &name(1, "second"))
-            .range_x(x[0], x[x.len() - 1])
-            .range_y(y[0], y[y.len() - 1])
-            .size(620, 600);
-        let plot = levels.draw(plot);
-        let plot =
-            if plane.path.is_empty() { plot } else { plot.series("", Style::Dotted, plane.path.iter().copied()) };
-        plot.with(Series {
-            name: String::new(),
-            style: Style::Points,
-            points: vec![(0.0, 0.0)],
-            color: Some((0, 0, 0)),
         })
     }
 
@@ -188,32 +106,8 @@ impl Plot {
         plot.range_y(0.1, 1.3 * spectrum.dim.max(1) as f64).series("", Style::Bars, bars)
     }
 
-    /// Adds the path of a descent in two variables.
-    ///
-    /// # Panics
-    /// If the descent is not in two variables.
-    #[track_caller]
-    pub fn path(self, name: &str, run: &Minimum<f64, Ix1>) -> Plot {
-        assert!(run.at.len() == 2, "Plot::path: `{name}` is a descent in {} variables, not two", run.at.len());
-        self.series(name, Style::Dotted, run.path.iter().map(|x| (x[0], x[1])))
-    }
-
-    /// Plots the [`contours`](Self::contours) of a test function with its minima, and the [`path`](Self::path)s of
-    /// descents with their names.
-    ///
-    /// # Panics
-    /// If the function is not of two variables.
-    #[track_caller]
-    pub fn paths<N: AsRef<str>, R: Borrow<Minimum<f64, Ix1>>>(function: &Function, runs: &[(N, R)]) -> Plot {
-        assert!(function.start.len() == 2, "Plot::paths: {} is not a function of two variables", function.name);
-        let square = -function.radius..=function.radius;
-        let plot = Self::contours(function.cost, square.clone(), square).title(function.name);
-        let plot = runs.iter().fold(plot, |plot, (name, run)| plot.path(name.as_ref(), run.borrow()));
-        let points = function.minima.iter().map(|m| (m[0], m[1])).collect();
-        plot.with(Series { name: String::new(), style: Style::Points, points, color: Some((0, 0, 0)) })
-    }
-
-    /// Plots a training run: its losses (of each batch and of each epoch), each of its metrics, and its learning rates.
+    /// Plots a training run: its losses (of each batch and of each epoch), each of its metrics, and its learning
+    /// rates, and the norms of its gradients.
     /// Pass the plots to [`stack`](crate::stack).
     pub fn history(history: &History) -> Vec<Plot> {
         let steps = |value: fn(&gradus_train::StepRow) -> f64| {
@@ -224,106 +118,36 @@ impl Plot {
             points.collect::<Vec<_>>()
         };
         let end = history.steps.len().max(1) as f64;
+        let best = history.best.and_then(|best| history.epochs.iter().find(|e| e.epoch == best));
         let both = |plot: Plot, name: &str, train: &str| {
-            let dotted = |name: &str, points, color| Series {
-                name: name.to_owned(),
-                style: Style::Dotted,
-                points,
-                color: Some(COLORS[color]),
-            };
-            let plot = plot.range_x(0.0, end).with(dotted(train, epochs(&|e| e.train.get(name)), 1));
+            let plot = plot.range_x(0.0, end).series(train, Style::Dotted, epochs(&|e| e.train.get(name)));
             let valid = epochs(&|e| e.valid.as_ref().and_then(|scores| scores.get(name)));
-            if valid.is_empty() { plot } else { plot.with(dotted("validation", valid, 2)) }
-        };
-        let batches =
-            Plot::new("loss").axes("step", "").log_y(true).series("each batch", Style::Faint, steps(|row| row.loss));
-        let mut plots = vec![both(batches, "loss", "training, mean of each epoch")];
-        for (name, _) in history.epochs.first().map_or(&[][..], |row| &row.train.metrics) {
-            plots.push(both(Plot::new(name).axes("step", "").size(900, 300), name, "training"));
-        }
-        let rate = Plot::new("learning rate").axes("step", "").size(900, 240).range_x(0.0, end);
-        plots.push(rate.series("", Style::Line, steps(|row| row.lr)));
-        plots
-    }
-}
-
-/// Values on a grid, to be drawn as contours.
-struct Levels<'v> {
-    values: &'v [f64],
-    /// the number of columns
-    width: usize,
-    /// the first place along the axis, and the distance to the next
-    x: (f64, f64),
-    y: (f64, f64),
-}
-
-impl Levels<'_> {
-    fn draw(&self, mut plot: Plot) -> Plot {
-        let Levels { values, width, x, y } = *self;
-        let height = values.len() / width;
-        let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-        sorted.sort_by(f64::total_cmp);
-        let mut levels: Vec<f64> = (1..=LEVELS)
-            .filter_map(|i| sorted.get((sorted.len() as f64 * (i as f64 / (LEVELS + 1) as f64).powi(2)) as usize))
-            .copied()
-            .collect();
-        levels.dedup();
-        // the builder takes each value to lie in the middle of a cell of the grid
-        let lines = ContourBuilder::new(width, height, true)
-            .x_origin(x.0 - 0.5 * x.1)
-            .y_origin(y.0 - 0.5 * y.1)
-            .x_step(x.1)
-            .y_step(y.1)
-            .lines(values, &levels)
-            .expect("as many values as the grid has");
-        // contours are closed along the edge of the grid, half a cell outside
-        let (x1, y1) = (x.0 + x.1 * (width - 1) as f64, y.0 + y.1 * (height - 1) as f64);
-        for line in lines.iter().flat_map(|level| level.geometry().iter()) {
-            let inside = |p: &(f64, f64)| (x.0..=x1).contains(&p.0) && (y.0..=y1).contains(&p.1);
-            let points: Vec<(f64, f64)> = line.coords().map(|c| (c.x, c.y)).collect();
-            for part in points.split(|p| !inside(p)).filter(|part| part.len() > 1) {
-                let (name, points) = (String::new(), part.to_vec());
-                plot = plot.with(Series { name, style: Style::Faint, points, color: Some(GREY) });
+            let plot = if valid.is_empty() { plot } else { plot.series("validation", Style::Dotted, valid) };
+            match best {
+                Some(best) => plot.mark_x(best.step as f64, &format!("best: epoch {}", best.epoch)),
+                None => plot,
             }
+        };
+        let losses = both(Plot::new("loss").axes("step", "loss").log_y(true), "loss", "training, mean of each epoch");
+        let mut plots = vec![losses.series("each batch", Style::Faint, steps(|row| row.loss))];
+        for (name, _) in history.epochs.first().map_or(&[][..], |row| &row.train.metrics) {
+            plots.push(both(Plot::new(name).axes("step", name).size(900, 300), name, "training"));
         }
-        plot
+        let rate = Plot::new("learning rate").axes("step", "learning rate").size(900, 240).range_x(0.0, end);
+        plots.push(rate.series("", Style::Line, steps(|row| row.lr)));
+        if history.steps.iter().any(|row| row.grad_norm > 0.0) {
+            let norm =
+                Plot::new("norm of the gradient").axes("step", "norm").size(900, 240).range_x(0.0, end).log_y(true);
+            plots.push(norm.series("", Style::Faint, steps(|row| row.grad_norm)));
+        }
+        plots
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gradus_optim::{Sgd, functions, minimize, warmup};
-
-    fn himmelblau() -> &'static Function {
-        functions::all().iter().find(|f| f.name == "himmelblau").unwrap()
-    }
-
-    #[test]
-    fn paths_show_their_points_on_contours() {
-        let f = himmelblau();
-        let run = minimize(f.cost, f.start(), Sgd::new(0.01), 10);
-        let svg = Plot::paths(f, &[("descent", &run)]).svg();
-        assert_eq!(svg.matches("<circle").count(), 11 + 4); // the points of the path, and the minima
-        assert!(svg.matches("<polyline").count() > 20 && svg.contains("descent"));
-        assert!(svg.len() < 200_000, "{} bytes", svg.len());
-    }
-
-    #[test]
-    fn a_descent_that_diverges_stays_within_the_picture() {
-        let f = himmelblau();
-        let run = minimize(f.cost, ndarray::array![4.0, 4.0], Sgd::new(0.2), 10);
-        let svg = Plot::paths(f, &[("too fast", &run)]).svg();
-        assert!(!svg.contains("NaN") && svg.len() < 200_000);
-    }
-
-    #[test]
-    #[should_panic(expected = "sharp_and_flat is not a function of two variables")]
-    fn paths_want_two_variables() {
-        let f = functions::all().iter().find(|f| f.name == "sharp_and_flat").unwrap();
-        let none: [(&str, &Minimum<f64, Ix1>); 0] = [];
-        let _ = Plot::paths(f, &none);
-    }
+    use gradus_optim::warmup;
 
     #[test]
     fn a_schedule_draws_a_point_a_step() {

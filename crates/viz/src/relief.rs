@@ -7,7 +7,12 @@ use gradus_autograd::{Tape, Var};
 use gradus_landscape::Surface;
 use gradus_train::{FileError, write_atomically};
 use ndarray::Array2;
-use plotters::prelude::*;
+use svg::Node;
+use svg::node::element::Element;
+
+use crate::axis::{Axis, Scale};
+use crate::contours::direction_names;
+use crate::paint::{self, Place};
 
 /// The number of points along each axis at which a function is computed.
 const GRID: usize = 41;
@@ -22,6 +27,8 @@ const GRID: usize = 41;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Relief {
     title: String,
+    /// the names of the two axes of the plane
+    axes: [String; 2],
     x: Vec<f64>,
     y: Vec<f64>,
     costs: Array2<f64>,
@@ -36,9 +43,9 @@ impl Relief {
     /// If the surface has fewer than two points along each axis.
     #[track_caller]
     pub fn new(surface: &Surface) -> Self {
-        let Surface { x, y, costs, .. } = surface.clone();
+        let Surface { plane, x, y, costs } = surface.clone();
         assert!(x.len() > 1 && y.len() > 1, "Relief: {} × {} points are no surface", x.len(), y.len());
-        Relief { title: String::new(), x, y, costs, highest: None, turn: 0.6 }
+        Relief { title: String::new(), axes: direction_names(&plane), x, y, costs, highest: None, turn: 0.6 }
     }
 
     /// The relief of a function of two variables.
@@ -62,12 +69,19 @@ impl Relief {
             tape.clear();
             cost(tape.constant([x[j], y[i]])).item()
         });
-        Relief { title: String::new(), x, y, costs, highest: None, turn: 0.6 }
+        let axes = ["first variable", "second variable"].map(str::to_owned);
+        Relief { title: String::new(), axes, x, y, costs, highest: None, turn: 0.6 }
     }
 
     /// Sets the title.
     pub fn title(mut self, title: &str) -> Self {
         self.title = title.to_owned();
+        self
+    }
+
+    /// Names the axes of the plane.
+    pub fn axes(mut self, x: &str, y: &str) -> Self {
+        self.axes = [x.to_owned(), y.to_owned()];
         self
     }
 
@@ -86,9 +100,52 @@ impl Relief {
 
     /// Draws the relief as SVG.
     pub fn svg(&self) -> String {
-        let mut svg = String::new();
-        self.draw(&mut svg).expect("pictures are drawn into memory"); // writing to a string cannot fail
-        svg
+        let finite = self.costs.iter().copied().filter(|cost| cost.is_finite());
+        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), c| (a.min(c), b.max(c)));
+        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
+        // a height that cuts off everything, or nothing, is none
+        let cut = self.highest.filter(|cut| *cut > low && *cut < high);
+        let high = cut.unwrap_or(high).max(low + 1e-9 * low.abs().max(1e-9));
+        let axis = |from: f64, to: f64| Axis::new(std::iter::empty(), Scale::Linear, Some((from, to)));
+        let ends = |places: &[f64]| axis(places[0], places[places.len() - 1]);
+        let space = Space { x: ends(&self.x), y: ends(&self.y), height: axis(low, high), turn: self.turn };
+        let mut picture = paint::picture(WIDTH, HEIGHT);
+        if !self.title.is_empty() {
+            let mut title = paint::text((WIDTH / 2.0, 28.0), "middle", &self.title);
+            title.assign("class", "title");
+            picture.append(title);
+        }
+        space.draw_axes(&mut picture, &self.axes);
+        self.draw_surface(&mut picture, &space, cut);
+        picture.to_string()
+    }
+
+    /// The squares of the grid, the far ones first, so that the near ones cover them.
+    fn draw_surface(&self, picture: &mut Element, space: &Space, cut: Option<f64>) {
+        let (low, high) = (space.height.from, space.height.to);
+        let height = |(i, j): (usize, usize)| {
+            let cost = self.costs[[j, i]];
+            if cost.is_nan() { high } else { cost.clamp(low, high) }
+        };
+        let mut squares = Vec::new();
+        for (i, j) in (0..self.x.len() - 1).flat_map(|i| (0..self.y.len() - 1).map(move |j| (i, j))) {
+            let corners = [(i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)];
+            let mean = corners.map(height).iter().sum::<f64>() / 4.0;
+            if cut.is_some() && mean >= high {
+                continue; // what is cut off covers nothing
+            }
+            let places = corners.map(|corner| space.pixel(self.x[corner.0], self.y[corner.1], height(corner)));
+            let depth = space.depth((self.x[i] + self.x[i + 1]) / 2.0, (self.y[j] + self.y[j + 1]) / 2.0);
+            squares.push((depth, places, shade((mean - low) / (high - low))));
+        }
+        squares.sort_by(|a, b| b.0.total_cmp(&a.0));
+        for (_, places, color) in squares {
+            let mut square = paint::polygon(&places, &color);
+            for (key, value) in [("stroke", "#000"), ("stroke-opacity", "0.15"), ("stroke-width", "0.5")] {
+                square.assign(key, value);
+            }
+            picture.append(square);
+        }
     }
 
     /// Writes the picture to a file. The file is written as a whole or not at all.
@@ -98,60 +155,94 @@ impl Relief {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
         write_atomically(path.as_ref(), self.svg().as_bytes())
     }
+}
 
-    fn draw(&self, svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {
-        let finite = self.costs.iter().copied().filter(|cost| cost.is_finite());
-        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), c| (a.min(c), b.max(c)));
-        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        // a height that cuts off everything, or nothing, is none
-        let cut = self.highest.filter(|cut| *cut > low && *cut < high);
-        let high = cut.unwrap_or(high).max(low + 1e-9 * low.abs().max(1e-9));
-        let last = |places: &[f64]| (places[0], places[places.len() - 1]);
-        let ((x0, x1), (y0, y1)) = (last(&self.x), last(&self.y));
-        let (columns, rows) = (self.x.len(), self.y.len());
-        let index = |value: f64, (from, to): (f64, f64), count: usize| {
-            (((value - from) / (to - from) * (count - 1) as f64).round().max(0.0) as usize).min(count - 1)
+/// From dark blue through green to yellow, which people with any colour vision see grow lighter.
+fn shade(share: f64) -> String {
+    let (dark, middle, light) = ([48.0, 48.0, 120.0], [45.0, 140.0, 130.0], [250.0, 225.0, 90.0]);
+    let (from, to, t) = if share < 0.5 { (dark, middle, 2.0 * share) } else { (middle, light, 2.0 * share - 1.0) };
+    let [r, g, b] = std::array::from_fn(|i| (from[i] + t * (to[i] - from[i])) as u8);
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
+
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 560.0;
+/// Half the side of the plane in pixels, and the angle under which one looks down on it.
+const SIDE: f64 = 186.0;
+const PITCH: f64 = 0.5;
+
+/// The space in which the relief stands, seen from the front and from above.
+struct Space {
+    x: Axis,
+    y: Axis,
+    height: Axis,
+    turn: f64,
+}
+
+impl Space {
+    /// The place in the turned plane: to the right, and into the depth. Both sides go from −1 to 1 before the turn.
+    fn turned(&self, x: f64, y: f64) -> Place {
+        let (u, v) = (2.0 * self.x.share(x) - 1.0, 2.0 * self.y.share(y) - 1.0);
+        let (sin, cos) = self.turn.sin_cos();
+        (u * cos - v * sin, u * sin + v * cos)
+    }
+
+    fn depth(&self, x: f64, y: f64) -> f64 {
+        self.turned(x, y).1
+    }
+
+    fn pixel(&self, x: f64, y: f64, height: f64) -> Place {
+        let (right, depth) = self.turned(x, y);
+        let up = 1.2 * (self.height.share(height) - 0.5);
+        (WIDTH / 2.0 + SIDE * right, 0.52 * HEIGHT - SIDE * (up * PITCH.cos() + depth * PITCH.sin()))
+    }
+
+    /// The floor with its grid, and the three axes at the edges where they cover nothing: those of the plane in front,
+    /// that of the heights at the left.
+    fn draw_axes(&self, picture: &mut Element, [x_name, y_name]: &[String; 2]) {
+        let Space { x, y, height, .. } = self;
+        let floor = height.from;
+        // the ends of each side of the plane, the near one first
+        let by_depth = |a: f64, b: f64, depth: &dyn Fn(f64) -> f64| if depth(a) < depth(b) { (a, b) } else { (b, a) };
+        let (middle_x, middle_y) = ((x.from + x.to) / 2.0, (y.from + y.to) / 2.0);
+        let (near_y, far_y) = by_depth(y.from, y.to, &|y| self.depth(middle_x, y));
+        let (near_x, far_x) = by_depth(x.from, x.to, &|x| self.depth(x, middle_y));
+        // a place beyond the near edge, by a share of the side
+        let beyond = |near: f64, far: f64, share: f64| near + share * (near - far);
+        let mut edge = |label: &str, from: Place, to: Place, text: Place| {
+            picture.append(paint::rule(from, to, 0.15));
+            picture.append(paint::text((text.0, text.1 + 11.0), "middle", label));
         };
-        let height = |x: f64, y: f64| {
-            let cost = self.costs[[index(y, (y0, y1), rows), index(x, (x0, x1), columns)]];
-            if cost.is_nan() { high } else { cost.clamp(low, high) }
+        for (at, label) in x.ticks() {
+            let text = self.pixel(at, beyond(near_y, far_y, 0.09), floor);
+            edge(&label, self.pixel(at, near_y, floor), self.pixel(at, far_y, floor), text);
+        }
+        for (at, label) in y.ticks() {
+            let text = self.pixel(beyond(near_x, far_x, 0.09), at, floor);
+            edge(&label, self.pixel(near_x, at, floor), self.pixel(far_x, at, floor), text);
+        }
+        picture.append(paint::rule(self.pixel(x.from, near_y, floor), self.pixel(x.to, near_y, floor), 0.7));
+        picture.append(paint::rule(self.pixel(near_x, y.from, floor), self.pixel(near_x, y.to, floor), 0.7));
+        // a name stands on the side to which its edge falls off
+        let mut name = |text: &str, (x, y): Place, center: Place| {
+            let anchor = if x < center.0 { "end" } else { "start" };
+            picture.append(paint::text((x, y + 14.0), anchor, text));
         };
-        let root = SVGBackend::with_string(svg, (720, 560)).into_drawing_area();
-        root.fill(&WHITE).map_err(|e| e.to_string())?;
-        let mut chart = ChartBuilder::on(&root)
-            .caption(&self.title, ("sans-serif", 20))
-            .margin(12)
-            .build_cartesian_3d(x0..x1, low..high, y0..y1)
-            .map_err(|e| e.to_string())?;
-        chart.with_projection(|mut projection| {
-            (projection.pitch, projection.yaw, projection.scale) = (0.45, self.turn, 0.8);
-            projection.into_matrix()
-        });
-        chart
-            .configure_axes()
-            .light_grid_style(BLACK.mix(0.05))
-            .bold_grid_style(BLACK.mix(0.15))
-            .max_light_lines(0)
-            .x_labels(5)
-            .y_labels(5)
-            .z_labels(5)
-            .draw()
-            .map_err(|e| e.to_string())?;
-        let shade = |cost: &f64| {
-            if *cost >= high && cut.is_some() {
-                return BLACK.mix(0.0).filled(); // what is cut off covers nothing
-            }
-            // from dark blue through green to yellow, which people with any colour vision see grow lighter
-            let t = (cost - low) / (high - low);
-            let (dark, middle, light) = ([48.0, 48.0, 120.0], [45.0, 140.0, 130.0], [250.0, 225.0, 90.0]);
-            let (from, to, share) = if t < 0.5 { (dark, middle, 2.0 * t) } else { (middle, light, 2.0 * t - 1.0) };
-            let [r, g, b] = std::array::from_fn(|i| (from[i] + share * (to[i] - from[i])) as u8);
-            RGBColor(r, g, b).mix(1.0).filled()
-        };
-        let surface = SurfaceSeries::xoz(self.x.iter().copied(), self.y.iter().copied(), height);
-        chart.draw_series(surface.style_func(&shade)).map_err(|e| e.to_string())?;
-        root.present().map_err(|e| e.to_string())?;
-        Ok(())
+        let center = self.pixel(middle_x, middle_y, floor);
+        name(x_name, self.pixel(middle_x, beyond(near_y, far_y, 0.2), floor), center);
+        name(y_name, self.pixel(beyond(near_x, far_x, 0.2), middle_y, floor), center);
+        let corners = [(near_x, near_y), (near_x, far_y), (far_x, near_y), (far_x, far_y)];
+        let left = corners.into_iter().min_by(|a, b| self.turned(a.0, a.1).0.total_cmp(&self.turned(b.0, b.1).0));
+        let (left_x, left_y) = left.unwrap_or((near_x, near_y));
+        let up = |h: f64| self.pixel(left_x, left_y, h);
+        picture.append(paint::rule(up(floor), up(height.to), 0.7));
+        for (at, label) in height.ticks() {
+            let (px, py) = up(at);
+            picture.append(paint::rule((px - 4.0, py), (px, py), 0.7));
+            picture.append(paint::text((px - 8.0, py + 4.0), "end", &label));
+        }
+        let (px, py) = up(height.to);
+        picture.append(paint::text((px, py - 14.0), "middle", "cost"));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The norm of several arrays together.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use crate::Float;
@@ -14,7 +16,7 @@ const BLOCK: usize = 1 << 15;
 /// or underflow, the result is right whenever the norm itself fits into `f64`.
 pub fn norm<T: Float>(each: impl Fn(&mut dyn FnMut(&[T]))) -> f64 {
     let mut sum = 0.0;
-    each(&mut |x| sum += squares(x));
+    each(&mut |x| sum = add_squares(sum, x));
     if sum.is_finite() && sum > 1e-280 {
         return f64::sqrt(sum);
     }
@@ -32,9 +34,22 @@ pub fn norm<T: Float>(each: impl Fn(&mut dyn FnMut(&[T]))) -> f64 {
     largest * sum.sqrt()
 }
 
-/// Returns the sum of squares. The sums of the blocks are added in order, so that the result does not depend on the
-/// number of threads.
-fn squares<T: Float>(x: &[T]) -> f64 {
+/// Returns the blocks of an array of `len` numbers in which the given rows of `width` numbers lie, in order. If all other
+/// numbers are 0, [`norm`] gives for these blocks, bit for bit, what it gives for the whole array.
+pub fn blocks_of(rows: &[usize], width: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut next = 0;
+    let rows = rows.iter().filter(move |_| width > 0);
+    let blocks = rows.flat_map(move |row| {
+        let own = (row * width / BLOCK).max(next)..(row * width + width - 1) / BLOCK + 1;
+        next = next.max(own.end);
+        own
+    });
+    blocks.map(move |block| block * BLOCK..((block + 1) * BLOCK).min(len))
+}
+
+/// Adds squares to a sum. The sums of the blocks are added in order, so that the result does not depend on the number of
+/// threads, nor on blocks of zeros.
+fn add_squares<T: Float>(sum: f64, x: &[T]) -> f64 {
     let mut sums: SmallVec<[f64; 8]> = SmallVec::from_elem(0.0, x.len().div_ceil(BLOCK));
     split_by(&mut sums, 1, 8, |start, sums| {
         for (sum, x) in sums.iter_mut().zip(x[start * BLOCK..].chunks(BLOCK)) {
@@ -48,7 +63,7 @@ fn squares<T: Float>(x: &[T]) -> f64 {
             };
         }
     });
-    sums.iter().sum()
+    sums.iter().fold(sum, |sum, block| sum + block)
 }
 
 /// Sums squares in 16 lanes, which is fast, and in blocks, which keeps the rounding error small.

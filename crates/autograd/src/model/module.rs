@@ -195,6 +195,11 @@ pub trait Module<T: Float = f32>: Send + Sync {
 
     /// Freezes the parameters whose path fits `pattern` (`*` stands for anything), or unfreezes them. Returns how many
     /// parameters fit.
+    ///
+    /// # Panics
+    /// If the pattern fits no parameter, because then it is most likely misspelt; the message shows the paths. The
+    /// pattern `*` alone may fit none: a model may have no parameters.
+    #[track_caller]
     fn set_frozen(&mut self, pattern: &str, frozen: bool) -> usize {
         let mut count = 0;
         self.visit_mut(&mut Visitor::new(&mut |path, leaf| {
@@ -205,6 +210,10 @@ pub trait Module<T: Float = f32>: Send + Sync {
                 count += 1;
             }
         }));
+        if count == 0 && pattern != "*" {
+            let paths: Vec<String> = self.params().into_iter().map(|(path, _)| path).collect();
+            panic!("set_frozen: {}", fits_none(pattern, &paths));
+        }
         count
     }
 }
@@ -222,6 +231,23 @@ pub fn path_fits(pattern: &str, path: &str) -> bool {
         Some((start, rest)) => path.strip_prefix(start).is_some_and(|end| {
             end.char_indices().map(|(i, _)| i).chain([end.len()]).any(|i| path_fits(rest, &end[i..]))
         }),
+    }
+}
+
+/// The message about a pattern that fits none of the paths: it shows the first of them and names the nearest.
+pub fn fits_none(pattern: &str, paths: &[String]) -> String {
+    let mut text = paths.iter().take(4).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
+    if paths.len() > 4 {
+        text += &format!(" and {} more", paths.len() - 4);
+    }
+    let last = |path: &String| path.rsplit_once('.').map(|(_, last)| format!("*.{last}"));
+    let candidates = paths.iter().cloned().chain(paths.iter().filter_map(last));
+    match candidates.min_by_key(|candidate| strsim::levenshtein(pattern, candidate)) {
+        None => format!("`{pattern}` fits no parameter: this model has none"),
+        Some(nearest) => format!(
+            "`{pattern}` fits no parameter of this model, which has {text}; `*` stands for anything; did you mean \
+             `{nearest}`?"
+        ),
     }
 }
 

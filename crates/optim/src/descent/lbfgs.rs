@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use gradus_autograd::internal::norm;
 use gradus_autograd::{Float, Gradients, Leaf, LeafMut, Module, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -282,6 +283,9 @@ impl<T: Float> Descent<T> for Lbfgs<T> {
         let mut first = Some((cost, grads));
         self.step(model, |model| first.take().unwrap_or_else(|| evaluate(model)));
         Ok(())
+    }
+    fn last_norm(&self) -> Option<f64> {
+        (self.state.iterations > 0).then(|| norm(|f| f(&self.state.gradient)))
     }
     fn steps(&self) -> u64 {
         self.state.steps

@@ -24,6 +24,9 @@ macro_rules! inner {
         fn terms(&self) -> Option<usize> {
             self.inner.terms()
         }
+        fn last_norm(&self) -> Option<f64> {
+            self.inner.last_norm()
+        }
         fn steps(&self) -> u64 {
             self.inner.steps()
         }

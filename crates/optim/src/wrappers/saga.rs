@@ -208,6 +208,9 @@ impl<const UNBIASED: bool, R: Rule, T: Float> Descent<T> for SampleAverage<UNBIA
     fn terms(&self) -> Option<usize> {
         Some(self.last.len())
     }
+    fn last_norm(&self) -> Option<f64> {
+        self.optimizer.last_norm()
+    }
     fn steps(&self) -> u64 {
         self.optimizer.steps()
     }

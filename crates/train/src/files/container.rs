@@ -33,7 +33,7 @@ impl Kind {
     pub(crate) fn version(self) -> u32 {
         match self {
             Kind::Model => 1,
-            Kind::Checkpoint => 3,
+            Kind::Checkpoint => 4,
         }
     }
 

@@ -21,6 +21,9 @@ pub struct Epoch {
     /// the learning rate of its last step
     #[serde(with = "gradus_autograd::exact")]
     pub lr: f64,
+    /// the mean norm of the gradient over its steps, NaN if the optimizer computes none
+    #[serde(with = "gradus_autograd::exact")]
+    pub grad_norm: f64,
     /// the time that the epoch took, validation included
     #[serde(with = "gradus_autograd::exact")]
     pub seconds: f64,
@@ -35,6 +38,9 @@ pub struct StepRow {
     /// the learning rate of the step
     #[serde(with = "gradus_autograd::exact")]
     pub lr: f64,
+    /// the norm of the gradient before clipping, NaN if the optimizer computes none
+    #[serde(with = "gradus_autograd::exact")]
+    pub grad_norm: f64,
 }
 
 /// The reason why a training run ended.
@@ -94,7 +100,8 @@ impl History {
 
     /// The names of all columns, and the values of each row.
     fn table(&self) -> (Vec<String>, Vec<Vec<f64>>) {
-        let mut columns: Vec<String> = ["epoch", "step", "lr", "seconds", "loss"].map(str::to_owned).into();
+        let mut columns: Vec<String> =
+            ["epoch", "step", "lr", "grad_norm", "seconds", "loss"].map(str::to_owned).into();
         let mut names: Vec<String> = Vec::new();
         for (name, _) in self.epochs.iter().flat_map(|row| &row.train.metrics) {
             if !names.contains(name) {
@@ -111,6 +118,7 @@ impl History {
                 "epoch" => Some(row.epoch as f64),
                 "step" => Some(row.step as f64),
                 "lr" => Some(row.lr),
+                "grad_norm" => Some(row.grad_norm),
                 "seconds" => Some(row.seconds),
                 _ => match column.strip_prefix("valid_") {
                     Some(name) => row.valid.as_ref().and_then(|scores| scores.get(name)),
@@ -158,6 +166,8 @@ impl History {
 fn number(column: &str, x: f64) -> serde_json::Value {
     match column {
         "epoch" | "step" => (x as u64).into(),
+        // no clock is exact to more than a millisecond here
+        "seconds" => number("", (1e3 * x).round() / 1e3),
         _ => serde_json::Number::from_f64(x).map_or(serde_json::Value::Null, Into::into),
     }
 }
@@ -169,8 +179,15 @@ mod tests {
     #[test]
     fn a_log_has_a_column_for_everything_and_null_for_what_is_not_there() {
         let scores = |loss, auc| Scores { loss, metrics: vec![("auc".into(), auc)] };
-        let row =
-            |epoch, valid| Epoch { epoch, step: 10 * epoch, train: scores(0.5, 0.75), valid, lr: 1e-7, seconds: 0.25 };
+        let row = |epoch, valid| Epoch {
+            epoch,
+            step: 10 * epoch,
+            train: scores(0.5, 0.75),
+            valid,
+            lr: 1e-7,
+            grad_norm: 1.5,
+            seconds: 1.594_441_706_999_999_7,
+        };
         let history =
             History { epochs: vec![row(1, None), row(2, Some(scores(0.25, f64::NAN)))], ..History::default() };
         let folder = tempfile::tempdir().unwrap();
@@ -179,8 +196,8 @@ mod tests {
             history.write(&path).unwrap();
             std::fs::read_to_string(path).unwrap()
         };
-        let csv = "epoch,step,lr,seconds,loss,auc,valid_loss,valid_auc\n1,10,1e-7,0.25,0.5,0.75,,\n\
-                   2,20,1e-7,0.25,0.5,0.75,0.25,\n";
+        let csv = "epoch,step,lr,grad_norm,seconds,loss,auc,valid_loss,valid_auc\n1,10,1e-7,1.5,1.594,0.5,0.75,,\n\
+                   2,20,1e-7,1.5,1.594,0.5,0.75,0.25,\n";
         assert_eq!(text("log.csv"), csv);
         let lines: Vec<serde_json::Value> =
             text("log.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();

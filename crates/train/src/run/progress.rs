@@ -87,7 +87,11 @@ fn line(row: &Epoch, of: &str) -> String {
     if let Some(valid) = &row.valid {
         add("valid ", valid);
     }
-    let _ = write!(line, "  lr {:.3e}  {:.1} s", row.lr, row.seconds);
+    let _ = write!(line, "  lr {:.3e}", row.lr);
+    if !row.grad_norm.is_nan() {
+        let _ = write!(line, "  grad {:.3}", row.grad_norm);
+    }
+    let _ = write!(line, "  {:.1} s", row.seconds);
     line
 }
 
@@ -98,10 +102,12 @@ mod tests {
     #[test]
     fn a_row_says_all_there_is() {
         let scores = |loss| Scores { loss, metrics: vec![("accuracy".into(), 0.875)] };
-        let row = Epoch { epoch: 3, step: 9, train: scores(0.5), valid: Some(scores(0.25)), lr: 0.001, seconds: 1.25 };
+        let (train, valid) = (scores(0.5), Some(scores(0.25)));
+        let row = Epoch { epoch: 3, step: 9, train, valid, lr: 0.001, grad_norm: 0.75, seconds: 1.25 };
         assert_eq!(
             line(&row, "/10"),
-            "epoch  3/10  loss 0.5000  accuracy 0.8750  valid loss 0.2500  valid accuracy 0.8750  lr 1.000e-3  1.2 s"
+            "epoch  3/10  loss 0.5000  accuracy 0.8750  valid loss 0.2500  valid accuracy 0.8750  lr 1.000e-3  grad 0.750  \
+             1.2 s"
         );
     }
 }

@@ -208,7 +208,8 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
             return Err(diverged(&self.state, cause, lr, report, self.last_checkpoint.take()));
         }
         self.state.passes = self.shards.step();
-        self.state.add(StepRow { loss, lr }, step.weight, seen.as_ref(), task.metrics());
+        let grad_norm = self.optimizer.last_norm().unwrap_or(f64::NAN);
+        self.state.add(StepRow { loss, lr, grad_norm }, step.weight, seen.as_ref(), task.metrics());
         self.progress.step(self.state.epoch + 1, self.state.batch as usize, loss);
         Ok(())
     }

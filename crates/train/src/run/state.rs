@@ -112,8 +112,16 @@ impl<T: Float> State<T> {
             train: Scores { loss: loss / weight, metrics: metrics.iter().zip(sums).map(value).collect() },
             valid,
             lr: self.history.steps.last().map_or(f64::NAN, |row| row.lr),
+            grad_norm: self.mean_norm(),
             seconds: *seconds,
         }
+    }
+
+    /// The mean norm of the gradients of the epoch so far.
+    fn mean_norm(&self) -> f64 {
+        let steps = &self.history.steps;
+        let own = &steps[steps.len() - self.batch as usize..];
+        own.iter().map(|row| row.grad_norm).sum::<f64>() / own.len() as f64
     }
 
     /// Begins the next epoch.

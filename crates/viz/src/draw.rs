@@ -1,0 +1,355 @@
+//! Drawing a plot.
+
+use svg::Node;
+use svg::node::element::Element;
+
+use crate::axis::Axis;
+use crate::legend::Legend;
+use crate::paint::{self, Place, text_width};
+use crate::plot::Plot;
+use crate::series::{Look, Series, Style};
+
+/// The space around a plot, without its texts.
+const MARGIN: f64 = 14.0;
+/// The height of a title, and of a line of text below or beside an axis.
+const TITLE: f64 = 26.0;
+const LINE: f64 = 20.0;
+
+/// Draws plots one below the other. Their frames have the same left and right edges, if the plots are of one width.
+pub(crate) fn stack(plots: &[Plot]) -> String {
+    let width = plots.iter().map(|plot| plot.size.0).max().unwrap_or(0);
+    let height: u32 = plots.iter().map(|plot| plot.size.1).sum();
+    let mut picture = paint::picture(width.into(), height.into());
+    let mut canvases: Vec<Canvas<'_>> = plots.iter().map(Canvas::new).collect();
+    let edge = |of: fn(&Canvas<'_>) -> f64| canvases.iter().map(of).fold(0.0, f64::max);
+    let (left, right) = (edge(|canvas| canvas.margins.left), edge(|canvas| canvas.margins.right));
+    let mut top = 0.0;
+    for canvas in &mut canvases {
+        if canvas.plot.size.0 == width {
+            (canvas.margins.left, canvas.margins.right) = (left, right);
+        }
+        let mut group = canvas.draw();
+        if top > 0.0 {
+            group.assign("transform", format!("translate(0 {})", paint::px(top)));
+        }
+        picture.append(group);
+        top += f64::from(canvas.plot.size.1);
+    }
+    picture.to_string()
+}
+
+struct Margins {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+/// Where the legend stands.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Inside,
+    Right,
+    Below,
+}
+
+/// A plot with its axes, and the margins that its texts need.
+struct Canvas<'p> {
+    plot: &'p Plot,
+    axes: [Axis; 2],
+    looks: Vec<Look>,
+    legend: Option<(Legend<'p>, Side)>,
+    margins: Margins,
+}
+
+impl<'p> Canvas<'p> {
+    fn new(plot: &'p Plot) -> Self {
+        let points = plot.series.iter().flat_map(|series| &series.points);
+        let axes = [
+            Axis::new(points.clone().map(|p| p.0), plot.scales[0], plot.ranges[0]),
+            Axis::new(points.map(|p| p.1), plot.scales[1], plot.ranges[1]),
+        ];
+        let widest = axes[1].ticks().iter().map(|(_, label)| text_width(label)).fold(0.0, f64::max);
+        let line = |name: &str| if name.is_empty() { 0.0 } else { LINE };
+        let margins = Margins {
+            left: MARGIN + widest + 8.0 + line(&plot.axes.1),
+            right: MARGIN + 14.0,
+            top: MARGIN + if plot.title.is_empty() { 0.0 } else { TITLE },
+            bottom: MARGIN + LINE + line(&plot.axes.0),
+        };
+        let mut canvas = Canvas { plot, axes, looks: Look::all(&plot.series), legend: None, margins };
+        canvas.place_legend();
+        canvas
+    }
+
+    /// Puts the legend into a corner where it covers nothing; if there is none, beside the frame, or below it if the
+    /// names are long or the plot is high.
+    fn place_legend(&mut self) {
+        let (width, height) = (f64::from(self.plot.size.0), f64::from(self.plot.size.1));
+        let Some(legend) = Legend::beside(&self.plot.series, &self.looks, self.height()) else { return };
+        let (wide, _) = legend.size();
+        let side = if legend.free_corner(self.frame(), &self.drawn()).is_some() {
+            Side::Inside
+        } else if wide < 0.4 * width && height < 0.8 * width {
+            self.margins.right += wide + 8.0;
+            Side::Right
+        } else {
+            Side::Below
+        };
+        let legend = match side {
+            Side::Below => {
+                let legend = Legend::below(&self.plot.series, &self.looks, width - 2.0 * MARGIN);
+                legend.inspect(|legend| self.margins.bottom += legend.size().1 + 4.0)
+            }
+            _ => Some(legend),
+        };
+        self.legend = legend.map(|legend| (legend, side));
+    }
+
+    /// The corners of the part of the picture that belongs to the axes: upper left, lower right.
+    fn frame(&self) -> (Place, Place) {
+        let (width, height) = (f64::from(self.plot.size.0), f64::from(self.plot.size.1));
+        let Margins { left, right, top, bottom } = self.margins;
+        ((left, top), ((width - right).max(left + 1.0), (height - bottom).max(top + 1.0)))
+    }
+
+    fn height(&self) -> f64 {
+        let (from, to) = self.frame();
+        to.1 - from.1
+    }
+
+    /// Where places of the axes are in the picture.
+    fn pixel(&self, (x, y): Place) -> Place {
+        let (from, to) = self.frame();
+        (from.0 + self.axes[0].share(x) * (to.0 - from.0), to.1 - self.axes[1].share(y) * (to.1 - from.1))
+    }
+
+    /// The points of a series that the axes can show.
+    fn places(&self, series: &Series) -> Vec<Place> {
+        let [x, y] = &self.axes;
+        series.points.iter().filter_map(|&(a, b)| Some((x.place(a)?, y.place(b)?))).collect()
+    }
+
+    fn contains(&self, place: Place) -> bool {
+        self.axes[0].contains(place.0) && self.axes[1].contains(place.1)
+    }
+
+    /// Pixels of everything that is drawn, a few pixels apart: what a legend must not cover.
+    fn drawn(&self) -> Vec<Place> {
+        let mut drawn = Vec::new();
+        for series in &self.plot.series {
+            let mut places = self.places(series);
+            if series.style == Style::Bars {
+                places = bars(&places, &self.axes).flat_map(|[a, b]| [a, b, (b.0, a.1)]).collect();
+            }
+            let pixels: Vec<Place> = places.into_iter().map(|place| self.pixel(place)).collect();
+            drawn.extend(&pixels);
+            for pair in pixels.windows(2).filter(|_| series.style != Style::Points) {
+                let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+                let steps = ((x1 - x0).hypot(y1 - y0) / 6.0).min(1000.0) as usize;
+                let at = |k: usize| k as f64 / (steps + 1) as f64;
+                drawn.extend((1..=steps).map(|k| (x0 + at(k) * (x1 - x0), y0 + at(k) * (y1 - y0))));
+            }
+        }
+        let middle = |(at, _): &(f64, String), axis: usize| self.axes[axis].place(*at).unwrap_or(f64::NAN);
+        let share = |k: i32| f64::from(k) / 100.0;
+        for (axis, marks) in self.plot.marks.iter().enumerate() {
+            let other = &self.axes[1 - axis];
+            for place in marks.iter().map(|mark| middle(mark, axis)) {
+                let along = (0..=100).map(|k| other.from + share(k) * (other.to - other.from));
+                drawn.extend(along.map(|o| self.pixel(if axis == 0 { (place, o) } else { (o, place) })));
+            }
+        }
+        drawn
+    }
+
+    fn draw(&self) -> Element {
+        let mut group = Element::new("g");
+        self.draw_axes(&mut group);
+        group.append(self.draw_series(|style| style == Style::Faint));
+        for ((x, y), text) in &self.plot.labels {
+            if let (Some(x), Some(y)) = (self.axes[0].place(*x), self.axes[1].place(*y))
+                && self.contains((x, y))
+            {
+                let (x, y) = self.pixel((x, y));
+                group.append(paint::text((x, y + 4.0), "middle", text));
+            }
+        }
+        group.append(self.draw_series(|style| style != Style::Faint));
+        self.draw_marks(&mut group);
+        if let Some((legend, side)) = &self.legend {
+            let ((left, top), (right, bottom)) = self.frame();
+            let place = match side {
+                Side::Inside => legend.free_corner(self.frame(), &self.drawn()).unwrap_or((left, top)),
+                Side::Right => (right + 12.0, top),
+                Side::Below => {
+                    let names = if self.plot.axes.0.is_empty() { LINE } else { 2.0 * LINE };
+                    (left.min((left + right - legend.size().0).max(2.0 * MARGIN) / 2.0), bottom + names + 6.0)
+                }
+            };
+            group.append(legend.draw(place));
+        }
+        group
+    }
+
+    /// The grid, the ticks, and the names of the axes and of the plot.
+    fn draw_axes(&self, group: &mut Element) {
+        let ((left, top), (right, bottom)) = self.frame();
+        let (across, down) = ((left + right) / 2.0, (top + bottom) / 2.0);
+        if !self.plot.title.is_empty() {
+            let mut title = paint::text((across, top - 12.0), "middle", &self.plot.title);
+            title.assign("class", "title");
+            group.append(title);
+        }
+        let ticks = self.axes[0].ticks();
+        // as many labels as stand beside each other
+        let widest = ticks.iter().map(|(_, label)| text_width(label) + 8.0).fold(0.0, f64::max);
+        let stride = (widest * ticks.len() as f64 / (right - left)).ceil().max(1.0) as usize;
+        for (i, (place, label)) in ticks.iter().enumerate() {
+            let x = self.pixel((*place, self.axes[1].from)).0;
+            group.append(paint::rule((x, top), (x, bottom), 0.12));
+            if i % stride == 0 {
+                group.append(paint::text((x, bottom + 16.0), "middle", label));
+            }
+        }
+        for (place, label) in self.axes[1].ticks() {
+            let y = self.pixel((self.axes[0].from, place)).1;
+            group.append(paint::rule((left, y), (right, y), 0.12));
+            group.append(paint::text((left - 6.0, y + 4.0), "end", &label));
+        }
+        group.append(paint::rule((left, top), (left, bottom), 0.7));
+        group.append(paint::rule((left, bottom), (right, bottom), 0.7));
+        let (x, y) = &self.plot.axes;
+        if !x.is_empty() {
+            group.append(paint::text((across, bottom + 16.0 + LINE), "middle", x));
+        }
+        if !y.is_empty() {
+            let widest = self.axes[1].ticks().iter().map(|(_, label)| text_width(label)).fold(0.0, f64::max);
+            let at = left - widest - 14.0;
+            let mut name = paint::text((at, down), "middle", y);
+            name.assign("transform", format!("rotate(-90 {} {})", paint::px(at), paint::px(down)));
+            group.append(name);
+        }
+    }
+
+    /// The series of some styles, in a frame of their own that cuts off what leaves it.
+    fn draw_series(&self, chosen: fn(Style) -> bool) -> Element {
+        let ((left, top), (right, bottom)) = self.frame();
+        let air = if chosen(Style::Faint) { 0.0 } else { 5.0 }; // a mark on the edge is seen as a whole
+        let numbers = [left - air, top - air, right - left + 2.0 * air, bottom - top + 2.0 * air].map(paint::px);
+        let [x, y, width, height] = &numbers;
+        let mut group = paint::element(
+            "svg",
+            &[("x", x), ("y", y), ("width", width), ("height", height), ("viewBox", &numbers.join(" "))],
+        );
+        for (series, look) in self.plot.series.iter().zip(&self.looks).filter(|(s, _)| chosen(s.style)) {
+            let places = self.places(series);
+            if series.style == Style::Bars {
+                for [a, b] in bars(&places, &self.axes) {
+                    let bar = paint::rectangle(self.pixel(a), self.pixel(b), "currentColor");
+                    group.append(paint::colored(bar, look));
+                }
+            }
+            if series.has_line() {
+                for piece in pieces(&places, &self.axes) {
+                    let pixels: Vec<Place> = piece.iter().map(|&place| self.pixel(place)).collect();
+                    group.append(paint::polyline(&pixels, look, series.style == Style::Faint));
+                }
+            }
+            if series.has_marks() {
+                for place in apart(&places, &self.axes).filter(|&place| self.contains(place)) {
+                    group.append(paint::mark(self.pixel(place), series.radius(), look));
+                }
+            }
+        }
+        group
+    }
+
+    /// The lines at marked numbers, with their texts: each text in the first row where it covers no other.
+    fn draw_marks(&self, group: &mut Element) {
+        let ((left, top), (right, bottom)) = self.frame();
+        let dashed = |mut line: Element| {
+            line.assign("stroke-dasharray", "5 4");
+            line
+        };
+        let mut taken: Vec<(f64, f64, usize)> = Vec::new(); // from, to, row
+        for (value, text) in &self.plot.marks[0] {
+            let Some(place) = self.axes[0].place(*value).filter(|&place| self.axes[0].contains(place)) else {
+                continue;
+            };
+            let (x, width) = (self.pixel((place, self.axes[1].from)).0, text_width(text) + 8.0);
+            group.append(dashed(paint::rule((x, top), (x, bottom), 0.8)));
+            let fits = x + width < right + MARGIN;
+            let (from, to) = if fits { (x, x + width) } else { (x - width, x) };
+            let free = |row: &usize| !taken.iter().any(|&(a, b, r)| r == *row && from < b && a < to);
+            let row = (0..).find(free).expect("a free row");
+            taken.push((from, to, row));
+            let (at, anchor) = if fits { (x + 5.0, "start") } else { (x - 5.0, "end") };
+            group.append(paint::text((at, top + 12.0 + 16.0 * row as f64), anchor, text));
+        }
+        for (value, text) in &self.plot.marks[1] {
+            let Some(place) = self.axes[1].place(*value).filter(|&place| self.axes[1].contains(place)) else {
+                continue;
+            };
+            let y = self.pixel((self.axes[0].from, place)).1;
+            group.append(dashed(paint::rule((left, y), (right, y), 0.8)));
+            group.append(paint::text((right - 4.0, y - 5.0), "end", text));
+        }
+    }
+}
+
+/// The corners of the bars: upper left, lower right.
+fn bars<'a>(places: &'a [Place], [x, y]: &'a [Axis; 2]) -> impl Iterator<Item = [Place; 2]> + 'a {
+    let shown = places.chunks_exact(2).filter(|pair| x.contains(pair[0].0) && x.contains(pair[1].0));
+    shown.map(|pair| [(pair[0].0, pair[0].1.clamp(y.from, y.to)), (pair[1].0, y.from)])
+}
+
+/// The lines through points, cut where they leave the picture by far. A descent that diverges then goes off the
+/// picture, and does not fill the file with coordinates that nothing shows.
+fn pieces<'a>(places: &'a [Place], [x, y]: &'a [Axis; 2]) -> impl Iterator<Item = &'a [Place]> + 'a {
+    let near = |p: &Place| x.is_near(p.0) && y.is_near(p.1);
+    places.split(move |p| !near(p)).filter(|part| !part.is_empty())
+}
+
+/// The points that are further than a 300th of the picture from the last such point, so that a descent that comes to
+/// rest is one mark.
+fn apart<'a>(places: &'a [Place], [x, y]: &'a [Axis; 2]) -> impl Iterator<Item = Place> + 'a {
+    let mut last = None;
+    let close = move |a: Place, b: Place| {
+        ((a.0 - b.0) / (x.to - x.from)).abs().max(((a.1 - b.1) / (y.to - y.from)).abs()) < 1.0 / 300.0
+    };
+    places.iter().copied().filter(move |&point| {
+        let far = last.is_none_or(|last| !close(last, point));
+        if far {
+            last = Some(point);
+        }
+        far
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_reach_down_to_the_axis() {
+        let corners = [(0.0, 3.0), (1.0, 3.0), (1.0, 8.0), (2.0, 8.0)];
+        let svg = Plot::new("").log_y(true).series("", Style::Bars, corners).svg();
+        assert_eq!(svg.matches("<rect").count(), 3, "{svg}"); // the background, and two bars
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_left_out() {
+        let points = [(0.0, 1.0), (1.0, f64::NAN), (2.0, -1.0), (3.0, f64::INFINITY), (4.0, 1e-3)];
+        let svg = Plot::new("").log_y(true).series("a", Style::Dotted, points).svg();
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        assert_eq!(svg.matches("<circle").count(), 2 + 1, "and one in the legend");
+        assert!(Plot::new("nothing at all").svg().contains("nothing at all"));
+    }
+
+    #[test]
+    fn text_is_escaped() {
+        let svg = Plot::new("a < b & c").series("<script>", Style::Line, [(0.0, 0.0), (1.0, 1.0)]).svg();
+        assert!(svg.contains("a &lt; b &amp; c") && !svg.contains("<script>"));
+    }
+}
