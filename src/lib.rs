@@ -43,8 +43,8 @@ pub mod prelude {
     };
     pub use gradus_explorer::{SaveHtml, Story};
     pub use gradus_nn::{
-        Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Forward, Gru, Init, LayerNorm, Linear,
-        MaxPool2d, Mlp, Perceptron, Reduction, Sequential, Standardize, Summarize, lambda, loss, predict,
+        Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Forward, Gru, Impute, Init, LayerNorm,
+        Linear, MaxPool2d, Mlp, Perceptron, Reduction, Sequential, Standardize, Summarize, lambda, loss, predict,
     };
     pub use gradus_optim::{
         Adam, AdamW, EarlyStopping, Lbfgs, Optimizer, Progress, ReduceOnPlateau, Rows, Schedule, Sgd, WeightAverage,

@@ -263,7 +263,7 @@ fn a_group_that_fits_nothing_is_told() {
     assert!(text.contains("the group `biaz` fits no parameter") && text.contains("`w`, `bias`"), "{text}");
     assert!(text.contains("did you mean `bias`?"), "{text}");
     let mut mlp: Mlp = Mlp::builder([2, 3, 1]).build();
-    let text = message(std::panic::AssertUnwindSafe(|| drop(mlp.set_frozen("biases", true))));
+    let text = message(std::panic::AssertUnwindSafe(|| _ = mlp.set_frozen("biases", true)));
     assert!(text.starts_with("set_frozen: `biases` fits no parameter") && text.contains("`*.bias`?"), "{text}");
     assert_eq!(Module::<f32>::set_frozen(&mut (), "*", true), 0, "a model without parameters");
     assert_eq!(p.q.data(), [2.0]);

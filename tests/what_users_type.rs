@@ -198,3 +198,34 @@ fn a_run_records_the_norm_of_its_gradients() {
     assert!(norms.windows(2).all(|pair| pair[1] < pair[0]), "{norms:?}");
     assert_eq!(history.epochs[3].grad_norm, norms[3]);
 }
+
+/// A model whose first layer fills gaps is saved with the numbers that it fills in, and with its indicators.
+#[test]
+fn a_saved_model_takes_inputs_with_gaps() {
+    use gradus::data::{Imputer, Scaler, Table};
+    let text = "age,bmi,sick\n40,21,no\n,30,yes\n61,NA,yes\n70,24,no\n33,28,no\n";
+    let table = Table::parse(text, "people.csv").unwrap().gaps_as_nan();
+    let (data, names) = table.dataset::<f32>(&["age", "bmi"], "sick").unwrap();
+    let imputer = Imputer::median(data.x()).unwrap().indicators(true);
+    let scaler = Scaler::standard(&imputer.apply(data.x()));
+    let model = |imputer: Impute, shift: &[f64], scale: &[f64]| -> Sequential {
+        let layers = Sequential::new().layer(imputer).layer(Standardize::new(shift, scale));
+        layers.layer(Mlp::builder([4, 3, 2]).build())
+    };
+    let trained = model(Impute::new(&imputer.fill, imputer.indicated()), &scaler.shift, &scaler.scale);
+    let file = tempfile::tempdir().unwrap();
+    let path = file.path().join("model.gradus");
+    save(&trained, &path).unwrap();
+    let mut loaded = model(Impute::new(&[0.0; 2], &[0; 2]), &[0.0; 4], &[1.0; 4]);
+    load(&mut loaded, &path).unwrap();
+    let logits = predict(&loaded, data.x());
+    assert!(logits.iter().all(|x| x.is_finite()));
+    assert_eq!(logits, predict(&trained, data.x()));
+    // the names of the classes come along
+    let shown = evaluate(&loaded, &data).confusion().to_string();
+    assert!(
+        names.iter().all(|name| shown.contains(name.as_str())) && shown.starts_with("        no  yes\n"),
+        "{shown}"
+    );
+    assert_eq!(gradus::data::Categories::new(names).predicted(&logits).len(), 5);
+}

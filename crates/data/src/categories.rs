@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use gradus_autograd::Float;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayD};
 use serde::{Deserialize, Serialize};
 
 use crate::{Table, TableError};
@@ -92,6 +92,38 @@ impl Categories {
         &self.names
     }
 
+    pub(crate) fn has_other(&self) -> bool {
+        self.other
+    }
+
+    /// The name of the category that a classifier gives each example: the one with the largest logit, the first of those
+    /// that tie. An example of two categories may have one logit, which is above 0 for the second. A row that holds NaN
+    /// is `NaN`, and the category of other names is `other`.
+    ///
+    /// ```
+    /// use gradus_data::Categories;
+    /// let kinds = Categories::new(["cat", "dog", "fox"]);
+    /// let logits = ndarray::array![[0.1, 2.0, -1.0], [3.0, 0.0, 0.0]].into_dyn(); // what `predict` returns
+    /// assert_eq!(kinds.predicted(&logits), ["dog", "cat"]);
+    /// ```
+    ///
+    /// # Panics
+    /// If there are not as many logits for each example as categories.
+    #[track_caller]
+    pub fn predicted<T: Float>(&self, logits: &ArrayD<T>) -> Vec<&str> {
+        let (n, shape) = (self.len(), logits.shape());
+        let single = n == 2 && (shape.len() < 2 || shape.last() == Some(&1));
+        assert!(single || shape.last() == Some(&n), "Categories: logits of shape {shape:?} for {n} categories");
+        let name = |place: usize| self.names.get(place).map_or("other", |name| name);
+        let numbers: Vec<f64> = logits.iter().map(|x| x.to_f64()).collect();
+        let of_row = |row: &[f64]| match row {
+            row if row.iter().any(|x| x.is_nan()) => "NaN",
+            [logit] if single => name(usize::from(*logit > 0.0)),
+            row => name((1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best })),
+        };
+        numbers.chunks(if single { 1 } else { n.max(1) }).map(of_row).collect()
+    }
+
     /// The number of categories, including the category of other names.
     pub fn len(&self) -> usize {
         self.names.len() + usize::from(self.other)
@@ -156,6 +188,9 @@ mod tests {
         assert_eq!((known.places(&table, "y").unwrap(), known.len()), (vec![1, 2, 2], 3));
         let strict = Categories::new(["a", "c"]);
         let error = strict.places(&table, "y").unwrap_err().to_string();
-        assert_eq!(error, "t, line 3, column `y`: nothing there (`NA`); `complete` leaves such rows out");
+        assert_eq!(
+            error,
+            "t, line 3, column `y`: nothing there (`NA`); `complete` leaves such rows out, `gaps_as_nan` lets an `Imputer` fill them"
+        );
     }
 }

@@ -132,7 +132,8 @@ impl Csv {
             let error = Error::other("more than 4 GiB, which is more than is read");
             return Err(TableError::File { path: source.into(), error });
         }
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes); // the byte order mark that some editors write
+        let settings = |reason: String| TableError::Settings { path: source.into(), reason };
+        let bytes = &*utf_8(bytes).map_err(settings)?;
         let bytes = self.tidied(bytes);
         let csv = |error| TableError::Csv { path: source.into(), error };
         let separator = match self.separator {
@@ -183,8 +184,14 @@ impl Csv {
             }
             let (have, want) = (record.len(), cells.columns.len());
             if have != want {
-                let reason = format!("line {line} has {have} cells, and there are {want} columns");
-                return Err(TableError::Settings { path: source.into(), reason });
+                let first = bytes[start..].iter().copied().find(|b| !b.is_ascii_whitespace());
+                let comment = match first.filter(|sign| b"#%;!".contains(sign) && self.comments.is_none()) {
+                    Some(sign) => {
+                        format!("; if it is a comment, read the file with `Csv::new().comments('{}')`", sign as char)
+                    }
+                    None => String::new(),
+                };
+                return Err(settings(format!("line {line} has {have} cells, and there are {want} columns{comment}")));
             }
             for cell in &record {
                 cells.text.push_str(cell);
@@ -206,6 +213,14 @@ impl Csv {
                 "its first line has numbers only ({}), so it seems to have no header: read it with \
                  `Csv::new().header(false)`, or `.header(true)` if these are names",
                 columns.iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", ")
+            ));
+        }
+        if let (Some(sign), None, None) = (columns.first().and_then(|c| c.chars().next()), self.comments, self.header)
+            && matches!(sign, '#' | '%')
+        {
+            return odd(format!(
+                "its first line begins with `{sign}`: if it is a comment, read the file with \
+                 `Csv::new().comments('{sign}')`; if it names the columns, with `.header(true)`"
             ));
         }
         if let ([name], None) = (columns, self.separator) {
@@ -281,6 +296,32 @@ impl Csv {
             at += 1;
         }
         Cow::Owned(tidy)
+    }
+}
+
+/// The text as UTF-8, without the byte order mark that some editors write. A spreadsheet may save UTF-16, which is
+/// recognised by its mark.
+fn utf_8(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    let wide = |unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes[2..].chunks(2).map(|pair| unit([pair[0], *pair.get(1).unwrap_or(&0)])).collect();
+        let text = String::from_utf16(&units).map_err(|_| "it begins as UTF-16, and is damaged".to_owned());
+        text.map(|text| Cow::Owned(text.into_bytes()))
+    };
+    match bytes {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => Ok(Cow::Borrowed(rest)),
+        _ if bytes.iter().take(1000).any(|&b| b == 0) => {
+            Err("it is no text in UTF-8: it holds zero bytes, as UTF-16 and binary files do; save it as UTF-8".into())
+        }
+        _ => match std::str::from_utf8(bytes) {
+            Ok(_) => Ok(Cow::Borrowed(bytes)),
+            Err(error) => Err(format!(
+                "line {} is no text in UTF-8 (byte {:#04x}); save it as UTF-8",
+                1 + line_ends(&bytes[..error.valid_up_to()]),
+                bytes[error.valid_up_to()]
+            )),
+        },
     }
 }
 

@@ -1,11 +1,13 @@
 //! Labelled examples, and batches of them.
 
+use std::sync::Arc;
+
 use gradus_autograd::Float;
 use gradus_autograd::internal::debug_as_display;
 use ndarray::{Array2, Axis};
 
 use crate::examples::check_rows;
-use crate::{RowBatches, Sampling, Scaler};
+use crate::{Imputer, RowBatches, Sampling, Scaler};
 
 /// Examples, a row each, with their labels.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +15,8 @@ pub struct Dataset<T = f32> {
     x: Array2<T>,
     y: Vec<usize>,
     classes: usize,
+    /// the names of the classes, if they have names
+    names: Arc<[String]>,
 }
 
 /// The error of labels that do not fit their examples.
@@ -51,7 +55,7 @@ impl<T: Float> Dataset<T> {
         }
         match y.iter().enumerate().find(|(_, label)| **label >= classes) {
             Some((row, &label)) => Err(LabelError::Label { row, label, classes }),
-            None => Ok(Dataset { x, y, classes }),
+            None => Ok(Dataset { x, y, classes, names: Arc::new([]) }),
         }
     }
 
@@ -68,6 +72,23 @@ impl<T: Float> Dataset<T> {
     /// The number of classes.
     pub fn classes(&self) -> usize {
         self.classes
+    }
+
+    /// Gives the classes names, in the order of their numbers. [`Table::dataset`](crate::Table::dataset) does it by
+    /// itself. An evaluation shows them in the confusion matrix.
+    ///
+    /// # Panics
+    /// If there are not as many names as classes.
+    #[track_caller]
+    pub fn named<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        let names: Arc<[String]> = names.into_iter().map(Into::into).collect();
+        assert!(names.len() == self.classes, "Dataset: {} names for {} classes", names.len(), self.classes);
+        Dataset { names, ..self }
+    }
+
+    /// The names of the classes in the order of their numbers; empty if they have none.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// The number of examples.
@@ -94,7 +115,8 @@ impl<T: Float> Dataset<T> {
     /// assert_eq!(doubles.x()[[0, 0]], f64::from(5.1f32));
     /// ```
     pub fn cast<U: Float>(&self) -> Dataset<U> {
-        Dataset { x: self.x.mapv(|x| U::from_f64(x.to_f64())), y: self.y.clone(), classes: self.classes }
+        let x = self.x.mapv(|x| U::from_f64(x.to_f64()));
+        Dataset { x, y: self.y.clone(), classes: self.classes, names: self.names.clone() }
     }
 
     /// Scales the examples.
@@ -114,6 +136,15 @@ impl<T: Float> Dataset<T> {
         Dataset { x: scaler.apply(&self.x), ..self }
     }
 
+    /// Fills the gaps of the examples, which are NaN. [`Imputer`] shows how it is fitted.
+    ///
+    /// # Panics
+    /// If the imputer was fitted on more or fewer columns.
+    #[track_caller]
+    pub fn imputed(self, imputer: &Imputer) -> Self {
+        Dataset { x: imputer.apply(&self.x), ..self }
+    }
+
     /// Returns the given rows as a batch, in that order.
     ///
     /// # Panics
@@ -131,7 +162,7 @@ impl<T: Float> Dataset<T> {
     #[track_caller]
     pub fn subset(&self, rows: &[usize]) -> Self {
         let Batch { x, y } = self.select(rows);
-        Dataset { x, y, classes: self.classes }
+        Dataset { x, y, classes: self.classes, names: self.names.clone() }
     }
 
     /// Returns batches of `size` examples in the order of the set; the last batch may be smaller.

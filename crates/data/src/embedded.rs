@@ -66,5 +66,6 @@ pub fn iris() -> Dataset {
     let columns: Vec<&str> = header.trim_end().split(',').collect();
     let all: Array2<f32> = table.matrix(&columns).expect("the embedded cells are numbers");
     let y = all.column(4).iter().map(|&y| y as usize).collect();
-    Dataset::new(all.slice(s![.., ..4]).to_owned(), y, 3).expect("the embedded labels are species")
+    let data = Dataset::new(all.slice(s![.., ..4]).to_owned(), y, 3).expect("the embedded labels are species");
+    data.named(["setosa", "versicolor", "virginica"])
 }

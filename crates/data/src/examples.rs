@@ -35,6 +35,11 @@ pub trait Examples: Sync {
     /// If a number is not below the number of examples.
     fn pick(&self, rows: &[usize]) -> Result<Self::Batch, FileError>;
 
+    /// The names of the classes in the order of their numbers; empty if the examples are not of named classes.
+    fn class_names(&self) -> &[String] {
+        &[]
+    }
+
     /// Returns whether there are no examples.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -70,6 +75,9 @@ impl<T: Float> Examples for Dataset<T> {
     }
     fn pick(&self, rows: &[usize]) -> Result<Batch<T>, FileError> {
         Ok(self.select(rows))
+    }
+    fn class_names(&self) -> &[String] {
+        self.names()
     }
 }
 
@@ -116,6 +124,9 @@ impl<E: Examples> Examples for &E {
     }
     fn pick(&self, rows: &[usize]) -> Result<E::Batch, FileError> {
         E::pick(self, rows)
+    }
+    fn class_names(&self) -> &[String] {
+        E::class_names(self)
     }
 }
 

@@ -24,6 +24,7 @@ mod embedded;
 mod examples;
 mod file;
 mod idx;
+mod imputer;
 mod mnist;
 mod npy;
 mod prefetch;
@@ -43,6 +44,7 @@ pub use embedded::{heart_attacks, heart_disease, iris, penguins};
 pub use examples::Examples;
 pub use file::{FileError, remove_unfinished, write_atomically, write_quickly};
 pub use idx::{Idx, IdxError, read_idx};
+pub use imputer::{ImputeError, Imputer};
 pub use mnist::{MnistError, mnist};
 #[doc(hidden)]
 pub use npy::PICKLE;

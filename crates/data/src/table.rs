@@ -31,6 +31,8 @@ pub struct Table {
     cells: Arc<Cells>,
     /// the numbers of the rows of `cells` that this table has
     rows: Vec<u32>,
+    /// whether a missing cell is the number NaN
+    gaps_as_nan: bool,
 }
 
 /// All cells of a file. Their texts are stored one behind the other, so they take little more memory than the file.
@@ -98,7 +100,7 @@ pub enum TableError {
     },
     /// A cell is missing, or does not hold the kind of value that was asked for.
     #[error("{}, line {line}, column `{column}`: {}", path.display(), match missing {
-        true => format!("nothing there (`{value}`); `complete` leaves such rows out"),
+        true => format!("nothing there (`{value}`); `complete` leaves such rows out, `gaps_as_nan` lets an `Imputer` fill them"),
         false => format!("`{value}` is not {wanted}"),
     })]
     Cell {
@@ -145,7 +147,7 @@ impl Table {
         let mut cells = cells;
         cells.places = cells.columns.iter().cloned().zip(0..).collect();
         let rows = (0..cells.lines.len() as u32).collect();
-        Table { cells: Arc::new(cells), rows }
+        Table { cells: Arc::new(cells), rows, gaps_as_nan: false }
     }
 
     /// The names of the columns.
@@ -207,7 +209,20 @@ impl Table {
         let places = columns.iter().map(|column| self.place(column)).collect::<Result<Vec<_>, _>>()?;
         let is_complete = |row: &u32| places.iter().all(|&k| !self.is_missing(self.cell(*row, k)));
         let rows = self.rows.iter().copied().filter(is_complete).collect();
-        Ok(Table { cells: self.cells.clone(), rows })
+        Ok(Table { rows, ..self.clone() })
+    }
+
+    /// Returns the same table, in which a missing cell is the number NaN, to be filled by an
+    /// [`Imputer`](crate::Imputer). A cell that holds something else that is no number is still an error.
+    ///
+    /// ```
+    /// let table = gradus_data::Table::parse("age\n40\n\n?\n12a\n", "ages.csv")?.gaps_as_nan();
+    /// let error = table.numbers::<f64>("age").unwrap_err();
+    /// assert_eq!(error.to_string(), "ages.csv, line 5, column `age`: `12a` is not a number");
+    /// # Ok::<(), gradus_data::TableError>(())
+    /// ```
+    pub fn gaps_as_nan(&self) -> Self {
+        Table { gaps_as_nan: true, ..self.clone() }
     }
 
     /// The number of missing cells in a column.
@@ -232,10 +247,11 @@ impl Table {
     ///
     /// # Errors
     /// If there is no such column, or a cell is missing or is no finite number. The error names the file, the line and
-    /// the column.
+    /// the column. With [`gaps_as_nan`](Self::gaps_as_nan), a missing cell is NaN.
     pub fn numbers<T: Float>(&self, column: &str) -> Result<Array1<T>, TableError> {
         let k = self.place(column)?;
         let number = |(row, cell): (u32, &str)| match self.number(cell) {
+            _ if self.gaps_as_nan && self.is_missing(cell) => Ok(T::from_f64(f64::NAN)),
             Some(x) if T::from_f64(x).is_finite() && !self.is_missing(cell) => Ok(T::from_f64(x)),
             _ => Err(self.cell_error(row, column, cell, "a number")),
         };
@@ -321,7 +337,9 @@ impl Table {
         categories: &Categories,
     ) -> Result<Dataset<T>, TableError> {
         let labels = categories.places(self, label)?;
-        Ok(Dataset::new(self.matrix(columns)?, labels, categories.len()).expect("a label for each row, by its name"))
+        let data = Dataset::new(self.matrix(columns)?, labels, categories.len());
+        let names = categories.names().iter().cloned().chain(categories.has_other().then(|| "other".to_owned()));
+        Ok(data.expect("a label for each row, by its name").named(names))
     }
 
     /// The categories of a column as columns of 0 and 1, one for each category, and the names of the categories in
@@ -346,7 +364,8 @@ mod tests {
         assert_eq!(error(table.numbers("b")), "t.csv, line 4, column `b`: `x` is not a number");
         assert_eq!(
             error(table.numbers("a")),
-            "t.csv, line 5, column `a`: nothing there (``); `complete` leaves such rows out"
+            "t.csv, line 5, column `a`: nothing there (``); `complete` leaves such rows out, `gaps_as_nan` lets an \
+             `Imputer` fill them"
         );
         assert_eq!(error(table.numbers("c")), "t.csv: there is no column `c`; there are a, b");
         assert_eq!(table.missing("a").unwrap(), 1);

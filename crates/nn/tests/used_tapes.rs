@@ -2,8 +2,8 @@
 
 use gradus_autograd::{Float, Tape, Var};
 use gradus_nn::{
-    Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Forward, Gru, LayerNorm, Linear, MaxPool2d,
-    Mlp, Perceptron, Reduction, Sequential, Standardize, lambda, loss, rng,
+    Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Forward, Gru, Impute, LayerNorm, Linear,
+    MaxPool2d, Mlp, Perceptron, Reduction, Sequential, Standardize, lambda, loss, rng,
 };
 use ndarray::{ArrayD, IxDyn, array};
 
@@ -49,6 +49,7 @@ fn layers<T: Float>() -> Vec<Case<T>> {
         layer("Dropout", &[5, 3], Dropout::new(0.4)),
         layer("Flatten", &[5, 3, 2], Flatten),
         layer("Standardize", &[5, 3], Standardize::new(&[0.1, 0.2, 0.3], &[1.0, 2.0, 3.0])),
+        layer("Impute", &[5, 3], Impute::new(&[0.1, 0.2, 0.3], &[0, 2])),
         layer("Gru", &[2, 5, 3], gru),
         layer("Lambda", &[5, 3], lambda(|x| x.sin())),
         layer("Sequential", &[5, 3], Sequential::new().layer(Linear::new(3, 3, &mut rng)).layer(Activation::Tanh)),

@@ -253,7 +253,10 @@ fn logs_have_a_row_an_epoch() {
     trainer.fit(&mut model, &small(), Some(&small())).unwrap();
     let (csv, lines) = (std::fs::read_to_string(csv).unwrap(), std::fs::read_to_string(lines).unwrap());
     assert_eq!((csv.lines().count(), lines.lines().count()), (4, 3));
-    assert!(csv.starts_with("epoch,step,lr,seconds,loss,accuracy,valid_loss,valid_accuracy\n1,7,0.001,"), "{csv}");
+    assert!(
+        csv.starts_with("epoch,step,lr,grad_norm,seconds,loss,accuracy,valid_loss,valid_accuracy\n1,7,0.001,"),
+        "{csv}"
+    );
 }
 
 #[test]

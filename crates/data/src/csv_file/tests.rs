@@ -57,6 +57,27 @@ fn files_are_read_as_they_are_found() {
     assert_eq!(parse(Csv::new(), "").columns(), Vec::<String>::new().as_slice());
 }
 
+#[test]
+fn comments_and_other_encodings_are_told() {
+    let error = |bytes: &[u8]| Csv::new().read_bytes(bytes, Path::new("t.csv")).unwrap_err().to_string();
+    let first = error(b"# of the cellar\na,b\n1,2\n");
+    assert!(first.contains("begins with `#`") && first.contains("Csv::new().comments('#')"), "{first}");
+    assert!(first.contains(".header(true)"), "{first}");
+    let later = error(b"a,b\n1,2\n% the second part\n3,4\n");
+    assert!(later.starts_with("t.csv: line 3 has 1 cells") && later.contains("comments('%')"), "{later}");
+    let names = Csv::new().header(true).parse("#a,b\n1,2\n", "t.csv").unwrap();
+    assert_eq!(names.columns(), ["#a", "b"]);
+    // a spreadsheet's "Unicode text"
+    let units: Vec<u16> = "\u{feff}größe,b\r\n1,2\r\n".encode_utf16().collect();
+    for bytes in [u16::to_le_bytes, u16::to_be_bytes].map(|to| units.iter().flat_map(|&u| to(u)).collect::<Vec<u8>>()) {
+        let table = Csv::new().read_bytes(&bytes, Path::new("t.csv")).unwrap();
+        assert_eq!((table.columns()[0].as_str(), table.len()), ("größe", 1));
+    }
+    let unmarked: Vec<u8> = "a,b\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(error(&unmarked).contains("UTF-16"), "{}", error(&unmarked));
+    assert_eq!(error(b"a,b\nGr\xf6\xdfe,2\n"), "t.csv: line 2 is no text in UTF-8 (byte 0xf6); save it as UTF-8");
+}
+
 /// A table takes little more memory than its file, and the search for two columns of one name takes linear time.
 #[test]
 fn many_rows_and_many_columns_take_what_they_should() {

@@ -58,6 +58,8 @@ pub struct Confusion {
     pub matrix: Array2<usize>,
     /// for each label, the number of examples that were taken for no class, because an output was NaN
     pub undecided: Vec<usize>,
+    /// the names of the classes, which the matrix shows in place of their numbers; empty if they have none
+    pub names: Vec<String>,
 }
 
 impl Confusion {
@@ -88,7 +90,30 @@ impl Confusion {
                 None => undecided[y] += 1,
             }
         }
-        Confusion { matrix, undecided }
+        Confusion { matrix, undecided, names: Vec::new() }
+    }
+
+    /// Gives the classes names.
+    ///
+    /// ```
+    /// use gradus_train::Confusion;
+    /// let confusion = Confusion::new(&[0, 1, 1, 1], &[0, 1, 0, 1], 2).named(["cat", "dog"]);
+    /// assert_eq!(confusion.to_string(), "       cat  dog\n  cat    1    1\n  dog    ·    2");
+    /// ```
+    ///
+    /// # Panics
+    /// If there are not as many names as classes.
+    #[track_caller]
+    pub fn named<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.names = names.into_iter().map(Into::into).collect();
+        let (have, want) = (self.names.len(), self.matrix.nrows());
+        assert!(have == want, "Confusion: {have} names for {want} classes");
+        self
+    }
+
+    /// What stands for a class: its name, or its number.
+    fn name(&self, class: usize) -> String {
+        self.names.get(class).map_or_else(|| class.to_string(), |name| name.replace(['\n', '\r'], " "))
     }
 
     pub(super) fn class(&self, class: usize) -> Class {
@@ -127,15 +152,18 @@ impl fmt::Display for Confusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let classes = self.matrix.nrows();
         let undecided = self.undecided.iter().any(|&n| n > 0);
+        let names: Vec<String> = (0..classes).map(|class| self.name(class)).collect();
+        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         let numbers = self.matrix.iter().chain(&self.undecided).chain([&classes]);
-        let width = numbers.map(|n| n.to_string().len()).max().unwrap_or(1).max(if undecided { 3 } else { 1 }) + 2;
-        write!(f, "{:>5}", "")?;
-        (0..classes).try_for_each(|class| write!(f, "{class:>width$}"))?;
+        let width = numbers.map(|n| n.to_string().len()).max().unwrap_or(1).max(if undecided { 3 } else { 1 });
+        let (first, width) = ((longest + 2).max(5), width.max(if self.names.is_empty() { 1 } else { longest }) + 2);
+        write!(f, "{:>first$}", "")?;
+        names.iter().try_for_each(|name| write!(f, "{name:>width$}"))?;
         if undecided {
             write!(f, "{:>width$}", "NaN")?;
         }
         for (class, row) in self.matrix.rows().into_iter().enumerate() {
-            write!(f, "\n{class:>5}")?;
+            write!(f, "\n{:>first$}", names[class])?;
             row.iter().chain(undecided.then_some(&self.undecided[class])).try_for_each(|&n| {
                 let text = if n == 0 { "·".to_owned() } else { n.to_string() };
                 write!(f, "{text:>width$}")

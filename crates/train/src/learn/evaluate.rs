@@ -190,6 +190,8 @@ pub struct Evaluation<T: Float = f32> {
     pub scores: Scores,
     /// the outputs for all examples, with their targets
     pub predictions: Predictions<T>,
+    /// the names of the classes, if the data have them
+    pub names: Vec<String>,
 }
 
 impl<T: Float> Evaluation<T> {
@@ -205,6 +207,16 @@ impl<T: Float> Evaluation<T> {
     #[track_caller]
     pub fn accuracy(&self) -> f64 {
         self.predictions.accuracy()
+    }
+
+    /// The counts of which class was taken for which, with the names of the classes if the data have them.
+    ///
+    /// # Panics
+    /// If the targets are not labels.
+    #[track_caller]
+    pub fn confusion(&self) -> Confusion {
+        let confusion = self.predictions.confusion();
+        if self.names.len() == confusion.matrix.nrows() { confusion.named(&self.names) } else { confusion }
     }
 }
 
@@ -273,5 +285,6 @@ pub(crate) fn run<T: Float, M: Sync + ?Sized, E: Examples>(
     let metrics: &[Metric<T>] = if parts.is_empty() { &[] } else { task.metrics() };
     let predictions = Predictions::concat(parts);
     let metrics = metrics.iter().map(|m| (m.name().to_owned(), m.of(&predictions))).collect();
-    Ok(Evaluation { scores: Scores { loss: loss / weight, metrics }, predictions })
+    let names = data.class_names().to_vec();
+    Ok(Evaluation { scores: Scores { loss: loss / weight, metrics }, predictions, names })
 }
