@@ -48,6 +48,7 @@ mod scalar;
 mod shape;
 mod stream;
 mod tools;
+mod unoptimised;
 mod view;
 mod windows;
 
@@ -126,4 +127,5 @@ pub mod internal {
     pub use crate::model::module::fits_none;
     pub use crate::scalar::Typed;
     pub use crate::stream::epoch_rng;
+    pub use crate::unoptimised::hint_once;
 }

@@ -31,7 +31,7 @@ pub use gradus_data::{FileError, write_atomically};
 pub use learn::confusion::Confusion;
 pub use learn::evaluate::{Evaluation, Predictions, Scores, Targets, evaluate, evaluate_task};
 pub use learn::metrics::{Metric, auc};
-pub use learn::task::{Classify, ClassifyBinary, CostOf, Labelled, Regress, Task};
+pub use learn::task::{Classify, ClassifyBinary, CostOf, Labelled, Paired, Regress, Task};
 pub use run::fit::AfterStep;
 pub use run::history::{Ended, Epoch, History, StepRow};
 pub use run::shards::{Shards, parallel};

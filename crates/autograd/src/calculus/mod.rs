@@ -9,6 +9,7 @@
 
 mod dual;
 mod expression;
+mod mistakes;
 mod num;
 mod rule;
 

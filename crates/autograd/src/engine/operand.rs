@@ -22,6 +22,8 @@ pub enum Operand<'t, T: Float> {
 /// let (tape, w, a) = (Tape::new(), Param::new([3.0, 4.0]), array![10.0, 20.0]);
 /// let x = tape.var([1.0, 2.0]);
 /// assert_eq!((2.0 * x * &w + &a - 1).data(), [15.0, 35.0]);
+/// assert_eq!((&w * x - 1).data(), [2.0, 7.0]); // on the left too
+/// assert_eq!((&a - x).data(), [9.0, 18.0]);
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand beside a variable of `{T}`",

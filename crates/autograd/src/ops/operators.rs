@@ -2,10 +2,12 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use ndarray::{ArrayBase, Data, Dimension};
+
 use crate::engine::dual_value::DualValue;
 use crate::ops::arithmetic::{self, AddNumber, DivInto, DivNumber, MulNumber, SubFrom};
 use crate::ops::elementwise::Row;
-use crate::{Float, IntoVar, Operand, Tensor, Value, Var};
+use crate::{Buffer, Float, IntoVar, Operand, Param, Tensor, Value, Var};
 
 macro_rules! var {
     ($Trait:ident $method:ident $operation:expr, |$x:ident, $c:ident| $right:expr, $left:expr) => {
@@ -24,6 +26,19 @@ macro_rules! var {
         }
         var!(@left f64 $Trait $method |$x, $c| $left);
         var!(@left i32 $Trait $method |$x, $c| $left);
+        // a parameter, a buffer or an array on the left: it knows its tape by the variable on the right
+        var!(@leaf [] &Param<T>, $Trait $method);
+        var!(@leaf [] &Buffer<T>, $Trait $method);
+        var!(@leaf [S: Data<Elem = T>, D: Dimension] &ArrayBase<S, D>, $Trait $method);
+    };
+    (@leaf [$($generics:tt)*] $Leaf:ty, $Trait:ident $method:ident) => {
+        impl<'t, T: Float, $($generics)*> $Trait<Var<'t, T>> for $Leaf {
+            type Output = Var<'t, T>;
+            #[track_caller]
+            fn $method(self, x: Var<'t, T>) -> Var<'t, T> {
+                $Trait::$method(self.into_var(x.tape()), x)
+            }
+        }
     };
     (@left $number:ident $Trait:ident $method:ident |$x:ident, $c:ident| $left:expr) => {
         impl<'t, T: Float> $Trait<Var<'t, T>> for $number {

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use gradus_autograd::internal::hint_once;
 use gradus_autograd::{Float, Module, Tape, Var};
 
 use crate::{Interpolation, Optimizer, Rule, descend, piecewise};
@@ -55,6 +56,7 @@ pub fn find_lr<T: Float, R: Rule, M: Module<T> + Clone, B>(
     batches: impl IntoIterator<Item = B>,
     cost: impl for<'t> Fn(&M, &'t Tape<T>, &B) -> Var<'t, T>,
 ) -> RangeTest {
+    hint_once();
     let (low, high) = (*rates.start(), *rates.end());
     assert!(low > 0.0 && low < high && high.is_finite(), "find_lr: {low} … {high} is no range of positive rates");
     assert!(steps > 1, "find_lr: {steps} steps cannot go through a range");

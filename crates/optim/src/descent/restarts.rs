@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use gradus_autograd::internal::split_by;
+use gradus_autograd::internal::{hint_once, split_by};
 use gradus_autograd::{Float, Stream, Var, with_threads};
 use ndarray::{Array, Dimension};
 use rand::rngs::Xoshiro256PlusPlus;
@@ -68,6 +68,7 @@ impl Minimize {
         optimizer: &O,
         seed: u64,
     ) -> Restarts<T, D> {
+        hint_once();
         assert!(n > 0, "random_restarts: 0 starting points");
         let mut runs: Vec<Option<Minimum<T, D>>> = (0..n).map(|_| None).collect();
         split_by(&mut runs, 1, 1, |first, runs| {

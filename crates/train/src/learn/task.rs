@@ -49,6 +49,14 @@ pub trait Task<T: Float, M: ?Sized, B>: Sync {
 
 /// A batch of inputs with labels: of a [`Dataset`](gradus_data::Dataset), or an array of any shape (images, sequences)
 /// beside a `Vec<usize>`.
+#[diagnostic::on_unimplemented(
+    message = "a classifier cannot learn from `{Self}`",
+    label = "no labels in `{Self}`",
+    note = "`Trainer` classifies unless another task is set: data for it are a `Dataset<{T}>`, or an array of `{T}` beside a \
+            `Vec<usize>` of labels",
+    note = "for targets that are numbers, set `.task(Regress::new())`, with an array of `{T}` for the inputs and one for \
+            the targets; for anything else, set a closure by `.cost(…)`"
+)]
 pub trait Labelled<T: Float> {
     /// Puts the inputs on a tape.
     fn input<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T>;
@@ -297,25 +305,43 @@ impl<T: Float> Regress<T> {
     }
 }
 
-impl<T: Float, M: Forward<T> + ?Sized, D: Dimension, E: Dimension> Task<T, M, (Array<T, D>, Array<T, E>)>
-    for Regress<T>
-{
+/// A batch of inputs beside numbers: two arrays with a row for each example.
+#[diagnostic::on_unimplemented(
+    message = "`Regress` cannot learn from `{Self}`",
+    label = "not a pair of arrays of `{T}`",
+    note = "`Regress` learns from an array of inputs beside an array of targets, both of `{T}`; for labels, such as those of \
+            a `Dataset`, leave the task out (`Classify`), or set `ClassifyBinary`"
+)]
+pub trait Paired<T: Float> {
+    /// Puts the inputs on a tape.
+    fn inputs<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T>;
+    /// Puts the targets on a tape.
+    fn targets<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T>;
+}
+
+impl<T: Float, D: Dimension, E: Dimension> Paired<T> for (Array<T, D>, Array<T, E>) {
+    #[track_caller]
+    fn inputs<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
+        tape.constant(&self.0)
+    }
+    #[track_caller]
+    fn targets<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
+        tape.constant(&self.1)
+    }
+}
+
+impl<T: Float, M: Forward<T> + ?Sized, B: Paired<T>> Task<T, M, B> for Regress<T> {
     /// # Panics
     /// If outputs and targets are not of one shape: broadcasting would compare each output with every target.
     #[track_caller]
-    fn forward<'t>(
-        &self,
-        model: &M,
-        tape: &'t Tape<T>,
-        (x, y): &(Array<T, D>, Array<T, E>),
-    ) -> (Var<'t, T>, Var<'t, T>) {
-        let outputs = model.forward(tape.constant(x));
-        let (have, want) = (outputs.shape(), y.shape());
+    fn forward<'t>(&self, model: &M, tape: &'t Tape<T>, batch: &B) -> (Var<'t, T>, Var<'t, T>) {
+        let (outputs, targets) = (model.forward(batch.inputs(tape)), batch.targets(tape));
+        let (have, want) = (outputs.shape(), targets.shape());
         assert!(have == want, "Regress: the model gives {have:?}, but the targets are {want:?}; reshape one of them");
-        (outputs, (self.cost)(outputs, tape.constant(y)))
+        (outputs, (self.cost)(outputs, targets))
     }
-    fn targets(&self, (_, y): &(Array<T, D>, Array<T, E>)) -> Targets<T> {
-        Targets::Numbers(y.clone().into_dyn())
+    fn targets(&self, batch: &B) -> Targets<T> {
+        Targets::Numbers(batch.targets(&Tape::inference()).value().to_owned())
     }
     fn metrics(&self) -> &[Metric<T>] {
         &self.metrics

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
+use gradus_autograd::internal::hint_once;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{Epoch, Scores};
@@ -22,6 +23,9 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(shown: bool) -> Self {
+        if shown {
+            hint_once();
+        }
         Progress { shown, bar: ProgressBar::hidden(), last: None, of: String::new(), steps: 0 }
     }
 
