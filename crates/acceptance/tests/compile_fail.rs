@@ -1,6 +1,7 @@
 //! Mistakes that must not compile, with messages that help.
 //!
-//! After an intended change, `TRYBUILD=overwrite cargo test -p acceptance --test compile_fail` writes the messages anew.
+//! After an intended change, `TRYBUILD=overwrite cargo test -p acceptance --test compile_fail` writes the messages
+//! anew.
 
 #[test]
 fn mistakes_do_not_compile_and_say_why() {

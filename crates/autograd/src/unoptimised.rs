@@ -2,7 +2,8 @@
 
 use std::sync::Once;
 
-/// Cargo compiles the dependencies of a debug build without optimisation, unless the program's `Cargo.toml` asks for it.
+/// Cargo compiles the dependencies of a debug build without optimisation, unless the program's `Cargo.toml` asks for
+/// it.
 const HINT: &str = "gradus was compiled without optimisation, so this takes many times longer than it has to. Run with \
                     `--release`, or add these lines to your Cargo.toml:\n\n    [profile.dev.package.\"*\"]\n    \
                     opt-level = 3\n";

@@ -96,9 +96,9 @@ impl Categories {
         self.other
     }
 
-    /// The name of the category that a classifier gives each example: the one with the largest logit, the first of those
-    /// that tie. An example of two categories may have one logit, which is above 0 for the second. A row that holds NaN
-    /// is `NaN`, and the category of other names is `other`.
+    /// The name of the category that a classifier gives each example: the one with the largest logit, the first of
+    /// those that tie. An example of two categories may have one logit, which is above 0 for the second. A row that
+    /// holds NaN is `NaN`, and the category of other names is `other`.
     ///
     /// ```
     /// use gradus_data::Categories;

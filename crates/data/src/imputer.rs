@@ -66,8 +66,8 @@ impl Imputer {
         Self::fit(x, |numbers| numbers.iter().sum::<f64>() / numbers.len() as f64)
     }
 
-    /// Fits an imputer that fills gaps with the median of their column: the middle number, or the mean of the two in the
-    /// middle.
+    /// Fits an imputer that fills gaps with the median of their column: the middle number, or the mean of the two in
+    /// the middle.
     ///
     /// # Errors
     /// If a column has no number, or a number is infinite.
@@ -109,8 +109,8 @@ impl Imputer {
         Ok(Imputer { fill, gaps: gaps(x), indicators: false })
     }
 
-    /// Sets whether each column that had gaps when the imputer was fitted gets an indicator: one more column, which is 1
-    /// where a number was missing and else 0. That a number is missing may itself say something.
+    /// Sets whether each column that had gaps when the imputer was fitted gets an indicator: one more column, which is
+    /// 1 where a number was missing and else 0. That a number is missing may itself say something.
     pub fn indicators(mut self, indicators: bool) -> Self {
         self.indicators = indicators;
         self

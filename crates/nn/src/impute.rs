@@ -5,9 +5,9 @@ use gradus_derive::Module;
 
 use crate::Forward;
 
-/// Fills missing inputs (NaN) with a number for each column (the last axis). Columns that have an indicator get one more
-/// column each, after all others: 1 where the input was missing, else 0. The numbers are not learned. With this layer, a
-/// saved model takes inputs with gaps.
+/// Fills missing inputs (NaN) with a number for each column (the last axis). Columns that have an indicator get one
+/// more column each, after all others: 1 where the input was missing, else 0. The numbers are not learned. With this
+/// layer, a saved model takes inputs with gaps.
 ///
 /// ```
 /// use gradus_autograd::Tape;

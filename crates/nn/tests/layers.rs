@@ -202,6 +202,37 @@ fn losses_have_the_gradients_that_they_say() {
     gradcheck(|v| loss::cosine_embedding(v[0], v[0].sin() + &other, &array![1.0, -1.0], -0.9, Reduction::Mean), &x())
         .unwrap();
     gradcheck(|v| loss::binary_cross_entropy_of_probabilities(v[0].sigmoid(), &y, Reduction::Mean), &x()).unwrap();
+    gradcheck(|v| loss::pairwise_distances(v[0], v[0].sin() + &other), &x()).unwrap();
+    gradcheck(|v| loss::triplet(v[0], &y, v[0].sin() + &other, 1.0, Reduction::Sum), &x()).unwrap();
+    gradcheck(|v| loss::contrastive(v[0], &other, &array![1.0, -1.0], 3.0, Reduction::Mean), &x()).unwrap();
+}
+
+/// Computed with PyTorch 2.15: `triplet_margin_loss` with `eps=0`, and `cdist`.
+#[test]
+fn costs_of_distances_are_pytorchs() {
+    let tape = Tape::<f64>::mathematics();
+    let a = tape.var(array![[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]]);
+    let positive = array![[0.1, -1.0, 1.5], [0.2, 0.3, 0.9]];
+    let negative = array![[0.5, -0.2, 1.0], [1.0, -1.1, 0.2]];
+    let cost = loss::triplet(a, &positive, &negative, 1.0, Reduction::Mean);
+    assert!((cost.item() - 0.589_261_299_202_754_8).abs() < 1e-12);
+    let want = [
+        0.244_091_660_157_098_32,
+        0.175_992_365_051_304_67,
+        0.085_124_118_882_242_14,
+        0.286_776_208_747_671_5,
+        -0.507_502_685_923_854_8,
+        -0.243_716_995_201_163_58,
+    ];
+    let got = cost.backward().wrt(a);
+    assert!(got.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-12), "{got}");
+    let want = [1.428_285_685_708_57, 1.933_907_960_581_371_6, 1.445_683_229_480_096, 1.374_772_708_486_752_3];
+    let distances = loss::pairwise_distances(a, &negative);
+    assert!(distances.data().iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-12));
+    // an example is its own positive: distance and gradient are 0, not NaN
+    let same = loss::triplet(a, a, &negative, 9.0, Reduction::Sum);
+    assert!(same.backward().wrt(a).iter().all(|g| g.is_finite()));
+    assert!(loss::pairwise_distances(a, a).sum().backward().wrt(a).iter().all(|g| g.is_finite()));
 }
 
 #[test]

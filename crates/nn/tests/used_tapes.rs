@@ -83,6 +83,12 @@ fn losses<T: Float>() -> Vec<Case<T>> {
             let target = x.tape().constant(array![1.0, -1.0, 1.0, -1.0].mapv(T::from_f64));
             loss::cosine_embedding(x, y(x), target, -0.9, Reduction::Mean)
         }),
+        case("pairwise_distances", ROWS, |x| loss::pairwise_distances(x, y(x))),
+        case("triplet", ROWS, |x| loss::triplet(x, y(x), signs(x), 1.0, Reduction::None)),
+        case("contrastive", ROWS, |x| {
+            let target = x.tape().constant(array![1.0, -1.0, 1.0, -1.0].mapv(T::from_f64));
+            loss::contrastive(x, y(x), target, 3.0, Reduction::Mean)
+        }),
         case("kl_div", ROWS, |x| loss::kl_div(x.log_softmax(-1), y(x), false, Reduction::Mean)),
         case("binary_cross_entropy", ROWS, |x| loss::binary_cross_entropy(x, y(x), Reduction::Mean)),
         case("BinaryCrossEntropy", ROWS, move |x| weighted.of(x, y(x))),

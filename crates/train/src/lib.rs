@@ -21,6 +21,7 @@ mod error;
 mod files;
 mod learn;
 mod run;
+mod sweep;
 
 pub use error::{LoadError, TrainError};
 pub use files::checkpoint::{Checkpoints, load_checkpoint, save_checkpoint};
@@ -31,8 +32,10 @@ pub use gradus_data::{FileError, write_atomically};
 pub use learn::confusion::Confusion;
 pub use learn::evaluate::{Evaluation, Predictions, Scores, Targets, evaluate, evaluate_task};
 pub use learn::metrics::{Metric, auc};
+pub use learn::neighbours::{nearest_neighbours, neighbours_accuracy, neighbours_vote};
 pub use learn::task::{Classify, ClassifyBinary, CostOf, Labelled, Paired, Regress, Task};
 pub use run::fit::AfterStep;
 pub use run::history::{Ended, Epoch, History, StepRow};
 pub use run::shards::{Shards, parallel};
 pub use run::trainer::Trainer;
+pub use sweep::{Outcome, Setting, Sweep, SweepResults, Trial};

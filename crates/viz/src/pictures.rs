@@ -4,8 +4,8 @@ use std::borrow::Borrow;
 
 use gradus_autograd::Float;
 use gradus_landscape::{Line, Spectrum};
-use gradus_optim::{RangeTest, Schedule};
-use gradus_train::History;
+use gradus_optim::{Goal, RangeTest, Schedule};
+use gradus_train::{History, Outcome, Setting, SweepResults};
 
 use crate::{Plot, Style};
 
@@ -104,6 +104,56 @@ impl Plot {
         // less than a tenth of an eigenvalue is an artefact of the estimate
         let bars = bars.chunks(2).filter(|bar| bar[0].1 >= 0.1).flatten().copied();
         plot.range_y(0.1, 1.3 * spectrum.dim.max(1) as f64).series("", Style::Bars, bars)
+    }
+
+    /// Plots the scores of a sweep over one of its settings that are numbers, with the best run marked. The axis is
+    /// logarithmic if the largest value is at least thirty times the smallest. If the sweep has a second setting, its
+    /// values have different marks.
+    ///
+    /// ```
+    /// use gradus_optim::Goal;
+    /// use gradus_train::Sweep;
+    /// use gradus_viz::Plot;
+    /// let sweep = Sweep::new().over("lr", [0.001, 0.01, 0.1]).over("momentum", [0.0, 0.9]);
+    /// let results = sweep.run(|trial| Ok::<f64, String>(trial.number("lr").ln().abs() - trial.number("momentum")))?;
+    /// assert!(Plot::sweep(&results, "lr", Goal::Minimize).svg().contains("momentum 0.9"));
+    /// # Ok::<(), gradus_train::FileError>(())
+    /// ```
+    pub fn sweep(results: &SweepResults, setting: &str, goal: Goal) -> Plot {
+        let number = |outcome: &Outcome| match outcome.setting(setting) {
+            Some(Setting::Number(x)) => Some(*x),
+            _ => None,
+        };
+        let shown: Vec<(&Outcome, f64)> =
+            results.outcomes.iter().filter_map(|outcome| Some((outcome, number(outcome)?))).collect();
+        let (low, high) = shown.iter().fold((f64::INFINITY, 0.0f64), |(a, b), (_, x)| (a.min(*x), b.max(*x)));
+        let plot = Plot::new("").axes(setting, "score").log_x(low > 0.0 && high >= 30.0 * low);
+        // one series for each combination of the other settings, if they are few
+        let others = |outcome: &Outcome| {
+            let other = outcome.settings.iter().filter(|(name, _)| name != setting);
+            other.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+        };
+        let mut names: Vec<String> = Vec::new();
+        for name in shown.iter().map(|(outcome, _)| others(outcome)) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.len() > 12 {
+            names = vec![String::new()];
+        }
+        let several = names.len() > 1;
+        let plot = names.iter().fold(plot, |plot, name| {
+            let own = shown.iter().filter(|(outcome, _)| !several || others(outcome) == *name);
+            let mut points: Vec<(f64, f64)> = own.map(|(outcome, x)| (*x, outcome.score)).collect();
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let style = if several || results.names.len() == 1 { Style::Dotted } else { Style::Points };
+            plot.series(if several { name } else { "" }, style, points)
+        });
+        match results.best(goal).and_then(|best| Some((best, number(best)?))) {
+            Some((best, x)) => plot.mark_x(x, &format!("best: {:.4}", best.score)),
+            None => plot,
+        }
     }
 
     /// Plots a training run: its losses (of each batch and of each epoch), each of its metrics, and its learning

@@ -20,8 +20,8 @@ use crate::{Float, Var};
 
 /// An array ([`Value`](crate::Value)) or a variable ([`Var`](crate::Var)), with which [`Operation::vjp`] computes.
 ///
-/// Arithmetic broadcasts as everywhere in the crate. The operations of a variable are methods of every tensor, under the
-/// same names: see [`TensorFunctions`].
+/// Arithmetic broadcasts as everywhere in the crate. The operations of a variable are methods of every tensor, under
+/// the same names: see [`TensorFunctions`].
 pub trait Tensor<T: Float>:
     Sweep<T>
     + TensorFunctions<T>

@@ -34,8 +34,8 @@ pub fn norm<T: Float>(each: impl Fn(&mut dyn FnMut(&[T]))) -> f64 {
     largest * sum.sqrt()
 }
 
-/// Returns the blocks of an array of `len` numbers in which the given rows of `width` numbers lie, in order. If all other
-/// numbers are 0, [`norm`] gives for these blocks, bit for bit, what it gives for the whole array.
+/// Returns the blocks of an array of `len` numbers in which the given rows of `width` numbers lie, in order. If all
+/// other numbers are 0, [`norm`] gives for these blocks, bit for bit, what it gives for the whole array.
 pub fn blocks_of(rows: &[usize], width: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
     let mut next = 0;
     let rows = rows.iter().filter(move |_| width > 0);
@@ -47,8 +47,8 @@ pub fn blocks_of(rows: &[usize], width: usize, len: usize) -> impl Iterator<Item
     blocks.map(move |block| block * BLOCK..((block + 1) * BLOCK).min(len))
 }
 
-/// Adds squares to a sum. The sums of the blocks are added in order, so that the result does not depend on the number of
-/// threads, nor on blocks of zeros.
+/// Adds squares to a sum. The sums of the blocks are added in order, so that the result does not depend on the number
+/// of threads, nor on blocks of zeros.
 fn add_squares<T: Float>(sum: f64, x: &[T]) -> f64 {
     let mut sums: SmallVec<[f64; 8]> = SmallVec::from_elem(0.0, x.len().div_ceil(BLOCK));
     split_by(&mut sums, 1, 8, |start, sums| {

@@ -7,10 +7,10 @@
 //!
 //! makes the method `Var::tanh`, the function `tanh`, the methods of [`Num`](crate::Num) and of
 //! [`Tensor`](crate::Tensor), the rule, and an entry of the table that the gradient checks walk. The methods of tensors
-//! are in a trait, whose name stands before the rows. A function of two numbers has `(a, b) -> y`, its derivatives by a and by b with
-//! a semicolon between them, and points `[a, b]`. Settings follow the numbers, and `check` starts with the values at
-//! which they are checked: `elu: Elu(x; alpha) -> y { …, check: (0.7) [-1.0, 2.0] }`. `linear: c` instead of
-//! `derivative` says that the derivative is the number c. Rows after the word `operators` have no methods: the
+//! are in a trait, whose name stands before the rows. A function of two numbers has `(a, b) -> y`, its derivatives by a
+//! and by b with a semicolon between them, and points `[a, b]`. Settings follow the numbers, and `check` starts with
+//! the values at which they are checked: `elu: Elu(x; alpha) -> y { …, check: (0.7) [-1.0, 2.0] }`. `linear: c` instead
+//! of `derivative` says that the derivative is the number c. Rows after the word `operators` have no methods: the
 //! operators apply them.
 
 use crate::calculus::Rule;

@@ -2,7 +2,7 @@
 //! PyTorch's.
 //!
 //! `regression.rs` has the costs between numbers, `binary.rs` the costs of two classes and between distributions,
-//! `classes.rs` cross-entropy, `margin.rs` the costs with targets of ±1.
+//! `classes.rs` cross-entropy, `margin.rs` the costs with targets of ±1, `distance.rs` those of distances.
 //!
 //! Why is there no softmax in a classifier's last layer? Because the cost needs its logarithm. `ln softmax(x)` computed
 //! in one piece is `x − ln Σ eˣ`, finite for every x; in two pieces the softmax underflows to 0 and the logarithm of
@@ -13,6 +13,7 @@
 
 mod binary;
 mod classes;
+mod distance;
 mod margin;
 mod regression;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use binary::{BinaryCrossEntropy, binary_cross_entropy, binary_cross_entropy_of_probabilities, kl_div};
 pub use classes::{CrossEntropy, cross_entropy, nll};
+pub use distance::{contrastive, pairwise_distances, triplet};
 pub use margin::{cosine_embedding, hinge_embedding, soft_margin};
 pub use regression::{huber, l1, mse, smooth_l1};
 

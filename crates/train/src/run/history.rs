@@ -1,8 +1,10 @@
 //! The history of a training run, and its log files.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use gradus_data::{FileError, write_quickly};
+use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
 use crate::Scores;
@@ -98,8 +100,23 @@ impl History {
         self.epochs.last().expect("History::last: there is no epoch yet")
     }
 
-    /// The names of all columns, and the values of each row.
-    fn table(&self) -> (Vec<String>, Vec<Vec<f64>>) {
+    /// The epochs as a table: the names of the columns, and a row for each epoch. A number that is missing is NaN. The
+    /// columns are `epoch`, `step`, `lr`, `grad_norm`, `seconds`, `loss`, the metrics, and those of the validation with
+    /// `valid_` before their names. A `History` that is printed shows this table.
+    ///
+    /// ```
+    /// use gradus_nn::Mlp;
+    /// use gradus_optim::Adam;
+    /// use gradus_train::Trainer;
+    /// let mut model = Mlp::builder([4, 3]).build::<f32>();
+    /// let history = Trainer::new(Adam::new(0.1)).epochs(3).fit(&mut model, &gradus_data::iris(), None)?;
+    /// let (columns, rows) = history.table();
+    /// assert_eq!((columns[5].as_str(), rows.dim()), ("loss", (3, 7)));
+    /// assert!(rows[[2, 5]] < rows[[0, 5]]);
+    /// println!("{history}");
+    /// # Ok::<(), gradus_train::TrainError>(())
+    /// ```
+    pub fn table(&self) -> (Vec<String>, Array2<f64>) {
         let mut columns: Vec<String> =
             ["epoch", "step", "lr", "grad_norm", "seconds", "loss"].map(str::to_owned).into();
         let mut names: Vec<String> = Vec::new();
@@ -127,7 +144,8 @@ impl History {
             };
             number.unwrap_or(f64::NAN)
         };
-        let rows = self.epochs.iter().map(|row| columns.iter().map(|column| value(row, column)).collect()).collect();
+        let number = |(i, j): (usize, usize)| value(&self.epochs[i], &columns[j]);
+        let rows = Array2::from_shape_fn((self.epochs.len(), columns.len()), number);
         (columns, rows)
     }
 
@@ -141,25 +159,49 @@ impl History {
         let path = path.as_ref();
         let (columns, rows) = self.table();
         let bytes = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("jsonl")) {
-            let line = |row: &Vec<f64>| {
-                let fields = columns.iter().zip(row).map(|(column, &x)| (column.clone(), number(column, x)));
+            let line = |row: ArrayView1<'_, f64>| {
+                let fields = columns.iter().zip(row.iter()).map(|(column, &x)| (column.clone(), number(column, x)));
                 serde_json::Value::Object(fields.collect()).to_string() + "\n"
             };
-            rows.iter().map(line).collect::<String>().into_bytes()
+            rows.rows().into_iter().map(line).collect::<String>().into_bytes()
         } else {
             let failed = |e: csv::Error| FileError { path: path.into(), source: e.into() };
             let mut writer = csv::Writer::from_writer(Vec::new());
             writer.write_record(&columns).map_err(failed)?;
-            for row in &rows {
+            for row in rows.rows() {
                 let cell = |(column, &x): (&String, &f64)| match number(column, x) {
                     serde_json::Value::Null => String::new(),
                     value => value.to_string(),
                 };
-                writer.write_record(columns.iter().zip(row).map(cell)).map_err(failed)?;
+                writer.write_record(columns.iter().zip(row.iter()).map(cell)).map_err(failed)?;
             }
             writer.into_inner().map_err(|e| FileError { path: path.into(), source: e.into_error() })?
         };
         write_quickly(path, &bytes)
+    }
+}
+
+impl fmt::Display for History {
+    /// Writes the [table](History::table) with a line for each epoch.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (columns, rows) = self.table();
+        let cell = |(column, x): (&String, f64)| match column.as_str() {
+            _ if x.is_nan() => String::new(),
+            "epoch" | "step" => x.to_string(),
+            "lr" => format!("{x:.3e}"),
+            "seconds" => format!("{x:.1}"),
+            _ => format!("{x:.4}"),
+        };
+        let cells = |row: ArrayView1<'_, f64>| columns.iter().zip(row.iter().copied()).map(cell).collect::<Vec<_>>();
+        let lines: Vec<Vec<String>> =
+            std::iter::once(columns.clone()).chain(rows.rows().into_iter().map(cells)).collect();
+        for (i, line) in lines.iter().enumerate() {
+            let widest = |j: usize| lines.iter().map(|line| line[j].chars().count()).max().unwrap_or(0);
+            let padded: Vec<String> =
+                line.iter().enumerate().map(|(j, cell)| format!("{cell:>width$}", width = widest(j))).collect();
+            write!(f, "{}{}", if i == 0 { "" } else { "\n" }, padded.join("  "))?;
+        }
+        Ok(())
     }
 }
 
