@@ -51,8 +51,8 @@ pub mod prelude {
         cosine, descend, find_lr, minimize, one_cycle, random_restarts, schedule, step_decay, warmup,
     };
     pub use gradus_train::{
-        Checkpoints, Classify, ClassifyBinary, Metric, Regress, Trainer, evaluate, evaluate_task, load, load_partial,
-        load_renamed, save,
+        Checkpoints, Classify, ClassifyBinary, Metric, Regress, Sweep, Trainer, evaluate, evaluate_task, load,
+        load_partial, load_renamed, save,
     };
 
     pub use crate::Module;

@@ -40,7 +40,7 @@ pub struct Imputer {
 pub enum ImputeError {
     /// A column has gaps only.
     #[error(
-        "column {column} has no number, so there is none to fill its gaps with; leave the column out, or give a constant"
+        "column {column} has no number, so none can fill its gaps; leave the column out, or fill it with a constant"
     )]
     Empty {
         /// the column, counted from 0

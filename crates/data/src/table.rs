@@ -100,7 +100,9 @@ pub enum TableError {
     },
     /// A cell is missing, or does not hold the kind of value that was asked for.
     #[error("{}, line {line}, column `{column}`: {}", path.display(), match missing {
-        true => format!("nothing there (`{value}`); `complete` leaves such rows out, `gaps_as_nan` lets an `Imputer` fill them"),
+        true => format!(
+            "nothing there (`{value}`); `complete` leaves such rows out, `gaps_as_nan` lets an `Imputer` fill them"
+        ),
         false => format!("`{value}` is not {wanted}"),
     })]
     Cell {

@@ -116,7 +116,8 @@ impl Plot {
     ///
     /// ```
     /// use gradus_viz::{Plot, Style};
-    /// let plot = Plot::new("").series("", Style::Line, [(0.0, 3.0), (9.0, 1.0)]).mark_x(7.0, "best").mark_y(1.5, "goal");
+    /// let plot = Plot::new("").series("", Style::Line, [(0.0, 3.0), (9.0, 1.0)]);
+    /// let plot = plot.mark_x(7.0, "best").mark_y(1.5, "goal");
     /// assert!(plot.svg().contains("best") && plot.svg().contains("goal"));
     /// ```
     pub fn mark_x(mut self, x: f64, text: &str) -> Self {

@@ -52,10 +52,10 @@ pub trait Task<T: Float, M: ?Sized, B>: Sync {
 #[diagnostic::on_unimplemented(
     message = "a classifier cannot learn from `{Self}`",
     label = "no labels in `{Self}`",
-    note = "`Trainer` classifies unless another task is set: data for it are a `Dataset<{T}>`, or an array of `{T}` beside a \
-            `Vec<usize>` of labels",
-    note = "for targets that are numbers, set `.task(Regress::new())`, with an array of `{T}` for the inputs and one for \
-            the targets; for anything else, set a closure by `.cost(…)`"
+    note = "`Trainer` classifies unless another task is set: data for it are a `Dataset<{T}>`, or an array of `{T}` \
+            beside a `Vec<usize>` of labels",
+    note = "for targets that are numbers, set `.task(Regress::new())`, with an array of `{T}` for the inputs and one \
+            for the targets; for anything else, set a closure by `.cost(…)`"
 )]
 pub trait Labelled<T: Float> {
     /// Puts the inputs on a tape.
@@ -309,8 +309,8 @@ impl<T: Float> Regress<T> {
 #[diagnostic::on_unimplemented(
     message = "`Regress` cannot learn from `{Self}`",
     label = "not a pair of arrays of `{T}`",
-    note = "`Regress` learns from an array of inputs beside an array of targets, both of `{T}`; for labels, such as those of \
-            a `Dataset`, leave the task out (`Classify`), or set `ClassifyBinary`"
+    note = "`Regress` learns from an array of inputs beside an array of targets, both of `{T}`; for labels, such as \
+            those of a `Dataset`, leave the task out (`Classify`), or set `ClassifyBinary`"
 )]
 pub trait Paired<T: Float> {
     /// Puts the inputs on a tape.

@@ -110,8 +110,8 @@ mod tests {
         let row = Epoch { epoch: 3, step: 9, train, valid, lr: 0.001, grad_norm: 0.75, seconds: 1.25 };
         assert_eq!(
             line(&row, "/10"),
-            "epoch  3/10  loss 0.5000  accuracy 0.8750  valid loss 0.2500  valid accuracy 0.8750  lr 1.000e-3  grad 0.750  \
-             1.2 s"
+            "epoch  3/10  loss 0.5000  accuracy 0.8750  valid loss 0.2500  valid accuracy 0.8750  lr 1.000e-3  \
+             grad 0.750  1.2 s"
         );
     }
 }
