@@ -64,7 +64,10 @@ fn a_trace_is_readable() {
     let trace = explain(cost);
     let lines = |text: String| {
         // without the line numbers, which change with this file
-        text.lines().map(|l| l.split("tests/").next().unwrap().trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+        text.lines()
+            .map(|l| l.split("crates/acceptance/").next().unwrap().trim_end().to_owned())
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     insta::assert_snapshot!("table", lines(trace.to_string()));
     insta::assert_snapshot!("graphviz", trace.graphviz());
@@ -194,4 +197,22 @@ fn names_are_text_in_graphs() {
     let trace = explain(tape.var(2.0).named("a\"<b>&#\n\\x --> y").square());
     assert!(trace.mermaid().contains("[\"0 a#quot;#lt;b#gt;#amp;#35;<br/>\\x --#gt; y<br/>2"), "{}", trace.mermaid());
     assert!(trace.graphviz().contains("[label=\"0 a\\\"<b>&#\\n\\\\x --> y\\n2"), "{}", trace.graphviz());
+}
+
+/// A number that an operation holds, and a Jacobian, which is no list.
+#[test]
+fn settings_and_matrices_are_shown_as_what_they_are() {
+    let tape = Tape::<f64>::mathematics();
+    let x = tape.var([1.0, 2.0]).named("x");
+    let cost = (tape.constant(array![[0.5, 1.0], [-1.0, 2.0]]).named("A").matmul(x) * 3.0).clamp(-1.0, 40.0).sum();
+    let trace = explain(cost);
+    let table = trace.to_string();
+    assert!(table.contains("mul_number 3") && table.contains("clamp low -1, high 40"), "{table}");
+    assert!(table.contains("[[0.5 1] [-1 2]]") && table.contains("diag [3 3]"), "{table}");
+    let graph = trace.graphviz();
+    assert!(
+        graph.contains("x\\n[1 2]\\ngradient [-1.5 9]\", shape=ellipse") && graph.contains("peripheries=2"),
+        "{graph}"
+    );
+    assert!(graph.contains("[label=\"[[0.5 1] [-1 2]]\"];"), "{graph}");
 }

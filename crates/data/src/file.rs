@@ -80,7 +80,8 @@ fn write_beside(path: &Path, folder: &Path, bytes: &[u8], durable: bool, before:
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as usual
-    let mut file = builder.prefix(UNFINISHED).rand_bytes(RANDOM).tempfile_in(folder)?;
+    let file = builder.prefix(UNFINISHED).rand_bytes(RANDOM).tempfile_in(folder);
+    let mut file = file.map_err(|error| without_path(error, folder))?;
     let _ = file.as_file().try_lock(); // tells other writers that this one is alive, where locks are supported
     if let Some(before) = before {
         file.as_file().set_permissions(before.permissions())?;
@@ -100,6 +101,19 @@ fn write_beside(path: &Path, folder: &Path, bytes: &[u8], durable: bool, before:
     }
     // the new name is durable once the folder is synced; not every system can do that
     File::open(folder).and_then(|f| f.sync_all()).or(Ok(()))
+}
+
+/// The error of a file that could not be made in a folder. `tempfile` adds the name of the file, which tells a user
+/// nothing.
+fn without_path(error: io::Error, folder: &Path) -> io::Error {
+    if !folder.is_dir() {
+        return io::Error::new(error.kind(), format!("there is no folder {}", folder.display()));
+    }
+    let source = error.get_ref().and_then(|inner| inner.source()).and_then(|source| source.downcast_ref::<io::Error>());
+    match source.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error.kind().into(),
+    }
 }
 
 /// The path that a link, or a chain of links, leads to. There need not be a file. Any other path is returned as it is.

@@ -77,6 +77,10 @@ pub trait Rule<const N: usize>: Copy + Send + Sync + 'static {
     const DOC: &'static str;
     /// The largest |x| for which the polynomials that `value` calls keep their accuracy.
     const LIMIT: f64 = f64::INFINITY;
+    /// The settings with their names: the number that `mul_number` multiplies by, say.
+    fn settings(self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
     /// `y = f(x)`
     fn value<K: Numeric>(self, x: [Num<K>; N]) -> Num<K>;
     /// `∂y/∂xᵢ`, given x and y.

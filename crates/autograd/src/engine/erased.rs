@@ -22,6 +22,8 @@ pub trait AnyOperation<T: Float>: Send {
     fn title(&self) -> &'static str;
     /// [`Operation::formula`]
     fn about(&self) -> &'static str;
+    /// [`Operation::settings`]
+    fn details(&self) -> String;
     /// [`Operation::forward`]
     fn run(&self, inputs: &[View<'_, T>], output: Output<'_, T>);
     #[cfg(test)]
@@ -40,6 +42,9 @@ impl<T: Float, O: Operation<T>> AnyOperation<T> for O {
     }
     fn about(&self) -> &'static str {
         self.formula()
+    }
+    fn details(&self) -> String {
+        self.settings()
     }
     fn run(&self, inputs: &[View<'_, T>], output: Output<'_, T>) {
         self.forward(inputs, output);
@@ -123,6 +128,9 @@ impl<T: Float, O: Operation<T> + CompiledHere> Operation<T> for Here<O> {
     }
     fn formula(&self) -> &'static str {
         self.0.formula()
+    }
+    fn settings(&self) -> String {
+        self.0.settings()
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         self.0.shape(inputs)

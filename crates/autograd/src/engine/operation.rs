@@ -53,6 +53,11 @@ pub trait Operation<T: Float>: Sized + Send + 'static {
     fn formula(&self) -> &'static str {
         ""
     }
+    /// The settings of this operation for people, such as the number by which it multiplies:
+    /// [`explain`](crate::explain) shows them after the name.
+    fn settings(&self) -> String {
+        String::new()
+    }
     /// Returns the shape of the output for inputs of these shapes. If they do not fit, returns a sentence that names
     /// the shapes and says why.
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String>;

@@ -48,6 +48,9 @@ macro_rules! elementwise {
             const NAME: &'static str = stringify!($name);
             const DOC: &'static str = concat!($($text, "\n"),*);
             $(const LIMIT: f64 = $limit;)?
+            $(fn settings(self) -> Vec<(&'static str, f64)> {
+                vec![$((stringify!($setting), self.$setting)),+]
+            })?
             #[inline(always)]
             fn value<K: $crate::calculus::Numeric>(
                 self,
@@ -205,6 +208,12 @@ impl<T: Float, R: Rule<N>, const N: usize> Operation<T> for Elementwise<R, N> {
     }
     fn formula(&self) -> &'static str {
         R::DOC.split_once("\n\n").map_or(R::DOC, |(first, _)| first).trim()
+    }
+    fn settings(&self) -> String {
+        match self.0.settings().as_slice() {
+            [(_, number)] => number.to_string(),
+            several => several.iter().map(|(name, x)| format!("{name} {x}")).collect::<Vec<_>>().join(", "),
+        }
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         inputs[1..].iter().try_fold(inputs[0].into(), |shape: Shape, other| broadcast_shape(&shape, other))

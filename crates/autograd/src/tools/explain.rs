@@ -60,6 +60,7 @@ pub fn explain<T: Float>(cost: Var<'_, T>) -> Trace {
         Step {
             step: found.node,
             operation: operation.map_or(leaf, |operation| operation.title()).to_owned(),
+            settings: operation.map_or_else(String::new, |operation| operation.details()),
             name: tape.name_of(found.node),
             formula: operation.map_or("", |operation| operation.about()).to_owned(),
             inputs: inputs.collect(),

@@ -33,6 +33,9 @@ pub struct Step {
     pub step: u32,
     /// the operation; `leaf` for a leaf that is differentiated, `constant` for a value that is not differentiated
     pub operation: String,
+    /// the operation's settings: the number by which `mul_number` multiplies, say; empty if there are none
+    #[serde(default)]
+    pub settings: String,
     /// the name that [`Var::named`](crate::Var::named) gave, or the path of a parameter, if the tape was told (see
     /// [`Tape::name_parameters`](crate::Tape::name_parameters))
     pub name: Option<String>,
@@ -223,12 +226,26 @@ impl Blocks {
 impl Display for Numbers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.data, self.mean, self.min, self.max) {
-            (Some(data), ..) if data.len() <= 4 => f.write_str(&list(data)),
+            (Some(data), ..) if data.len() <= SHOWN => f.write_str(&nested(data, &self.shape)),
             (_, Some(mean), Some(min), Some(max)) => {
                 write!(f, "{}…{} mean {}", short(min), short(max), short(mean))
             }
             _ => f.write_str("nothing"),
         }
+    }
+}
+
+/// An array of at most this many numbers is written out in a table or a graph.
+const SHOWN: usize = 6;
+
+/// Writes numbers as the rows of a matrix, if they have several axes: `[[1 0] [0 1]]`.
+fn nested(numbers: &[f64], shape: &[usize]) -> String {
+    match shape {
+        [_, .., columns] if *columns > 0 => {
+            let row = |row: &[f64]| format!("[{}]", row.iter().map(|&x| short(x)).collect::<Vec<_>>().join(" "));
+            format!("[{}]", numbers.chunks(*columns).map(row).collect::<Vec<_>>().join(" "))
+        }
+        _ => list(numbers),
     }
 }
 
@@ -259,14 +276,23 @@ impl Trace {
         self
     }
 
-    /// The graph in the language of Graphviz: `dot -Tsvg`.
+    /// The graph in the language of Graphviz: `dot -Tsvg`. Leaves are ellipses, constants have no frame, and the cost
+    /// has two; small local derivatives stand on the edges.
     pub fn graphviz(&self) -> String {
         let mut text = "digraph tape {\n  rankdir=LR;\n  node [shape=box, fontname=monospace];\n".to_owned();
         for step in &self.steps {
             let label = step.label("\n").replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let _ = writeln!(text, "  s{} [label=\"{label}\"];", step.step);
+            let shape = match step.operation.as_str() {
+                "leaf" => ", shape=ellipse",
+                "constant" => ", shape=plaintext",
+                _ if step.step == self.cost => ", peripheries=2",
+                _ => "",
+            };
+            let _ = writeln!(text, "  s{} [label=\"{label}\"{shape}];", step.step);
             for input in &step.inputs {
-                let _ = writeln!(text, "  s{} -> s{};", input.step, step.step);
+                let local = input.local(step.len());
+                let label = if local.is_empty() { local } else { format!(" [label=\"{local}\"]") };
+                let _ = writeln!(text, "  s{} -> s{}{label};", input.step, step.step);
             }
         }
         text + "}\n"
@@ -281,18 +307,52 @@ impl Trace {
             for (text, entity) in [("<", "#lt;"), (">", "#gt;"), ("\"", "#quot;"), ("\n", "<br/>")] {
                 label = label.replace(text, entity);
             }
-            let _ = writeln!(text, "  s{}[\"{label}\"]", step.step);
+            let [open, close] = match step.operation.as_str() {
+                "leaf" => ["([", "])"],
+                "constant" => ["(", ")"],
+                _ if step.step == self.cost => ["[[", "]]"],
+                _ => ["[", "]"],
+            };
+            let _ = writeln!(text, "  s{}{open}\"{label}\"{close}", step.step);
             for input in &step.inputs {
-                let _ = writeln!(text, "  s{} --> s{}", input.step, step.step);
+                let local = input.local(step.len());
+                let label = if local.is_empty() { local } else { format!("|\"{local}\"|") };
+                let _ = writeln!(text, "  s{} -->{label} s{}", input.step, step.step);
             }
         }
         text
     }
 }
 
+impl Input {
+    /// The local derivative: a matrix, whose rows belong to the output and whose columns to the input; the numbers of
+    /// the diagonal alone, after `diag`, if each number of the output depends on one number of the input.
+    fn local(&self, outputs: usize) -> String {
+        let Some(numbers) = &self.derivative else { return String::new() };
+        match numbers.diagonal() {
+            Some(diagonal) if diagonal.len() == 1 => list(&diagonal),
+            Some(diagonal) if diagonal.len() <= SHOWN => format!("diag {}", list(&diagonal)),
+            _ => match &numbers.data {
+                Some(data) if data.len() <= SHOWN && outputs > 1 && data.len() > outputs => {
+                    nested(data, &[outputs, data.len() / outputs])
+                }
+                Some(data) if data.len() <= SHOWN => list(data),
+                _ => numbers.to_string(),
+            },
+        }
+    }
+}
+
 impl Step {
+    /// How many numbers the result has.
+    fn len(&self) -> usize {
+        self.value.shape.iter().product()
+    }
+
+    /// The name of the step, or else its operation with its settings.
     fn title(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.operation.clone())
+        let operation = || format!("{} {}", self.operation, self.settings).trim_end().to_owned();
+        self.name.clone().unwrap_or_else(operation)
     }
 
     fn label(&self, line: &str) -> String {
@@ -306,20 +366,13 @@ impl Step {
     /// The cells of the rows of the step: one row, and one more for each input after the first.
     fn rows(&self) -> Vec<[String; 9]> {
         let source = |step: u32| format!("#{step}");
-        let derivative = |input: &Input| match &input.derivative {
-            None => String::new(),
-            Some(numbers) => match numbers.diagonal() {
-                Some(diagonal) if diagonal.len() <= 4 => list(&diagonal),
-                _ => numbers.to_string(),
-            },
-        };
         let text = |numbers: &Option<Numbers>| numbers.as_ref().map_or(String::new(), Numbers::to_string);
         let count = self.inputs.len().max(1);
         let row = |i: usize| {
             let input = self.inputs.get(i);
             let cells = [
                 input.map_or(String::new(), |x| source(x.step)),
-                input.map_or(String::new(), derivative),
+                input.map_or(String::new(), |x| x.local(self.len())),
                 input.map_or(String::new(), |x| text(&x.contribution)),
             ];
             let [from, derivative, contribution] = cells;

@@ -80,3 +80,10 @@ fn several_writers_of_one_path_leave_one_whole_file() {
     assert!(whole.len() == 1000 && whole.iter().all(|b| *b == whole[0]));
     assert_eq!(names(folder.path()), ["file"]);
 }
+
+#[test]
+fn an_error_names_the_file_of_the_user_and_no_temporary_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = write_atomically(&folder.path().join("no/such/log.csv"), b"x").unwrap_err().to_string();
+    assert!(error.contains("no/such/log.csv: there is no folder ") && !error.contains(".gradus-"), "{error}");
+}

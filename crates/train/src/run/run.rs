@@ -105,6 +105,11 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
                 if let Some((saved, path)) =
                     resume::last(checkpoints, &self.state, self.steps_per_epoch, model, optimizer)?
                 {
+                    if self.settings.progress {
+                        let step = saved.step();
+                        self.progress
+                            .say(&format!("resumed: the run goes on after step {step}, from {}", path.display()));
+                    }
                     (self.state, self.last_checkpoint) = (saved, Some(path));
                 }
             }
