@@ -19,7 +19,7 @@ pub(crate) fn largest<T: Float>(numbers: &[T], columns: usize) -> Vec<Option<usi
     rows.map(place).collect()
 }
 
-/// The area under the ROC curve (receiver operating characteristic): the probability that a positive example has a larger score
+/// The area under the ROC curve: the probability that a positive example has a larger score
 /// than a negative one, where a tie counts half. NaN if all examples are of one kind. Takes time n log n (Mann and
 /// Whitney 1947, <https://doi.org/10.1214/aoms/1177730491>).
 ///
