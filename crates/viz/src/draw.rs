@@ -46,7 +46,7 @@ struct Margins {
 }
 
 /// Where the legend stands.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Side {
     Inside,
     Right,
@@ -178,18 +178,21 @@ impl<'p> Canvas<'p> {
         group.append(self.draw_series(|style| style != Style::Faint));
         self.draw_marks(&mut group);
         if let Some((legend, side)) = &self.legend {
-            let ((left, top), (right, bottom)) = self.frame();
-            let place = match side {
-                Side::Inside => legend.free_corner(self.frame(), &self.drawn()).unwrap_or((left, top)),
-                Side::Right => (right + 12.0, top),
-                Side::Below => {
-                    let names = if self.plot.axes.0.is_empty() { LINE } else { 2.0 * LINE };
-                    (left.min((left + right - legend.size().0).max(2.0 * MARGIN) / 2.0), bottom + names + 6.0)
-                }
-            };
-            group.append(legend.draw(place));
+            group.append(legend.draw(self.legend_place(legend, *side)));
         }
         group
+    }
+
+    fn legend_place(&self, legend: &Legend<'_>, side: Side) -> Place {
+        let ((left, top), (right, bottom)) = self.frame();
+        match side {
+            Side::Inside => legend.free_corner(self.frame(), &self.drawn()).unwrap_or((left, top)),
+            Side::Right => (right + 12.0, top),
+            Side::Below => {
+                let names = if self.plot.axes.0.is_empty() { LINE } else { 2.0 * LINE };
+                (left.min((left + right - legend.size().0).max(2.0 * MARGIN) / 2.0), bottom + names + 6.0)
+            }
+        }
     }
 
     /// The grid, the ticks, and the names of the axes and of the plot.
@@ -351,5 +354,60 @@ mod tests {
     fn text_is_escaped() {
         let svg = Plot::new("a < b & c").series("<script>", Style::Line, [(0.0, 0.0), (1.0, 1.0)]).svg();
         assert!(svg.contains("a &lt; b &amp; c") && !svg.contains("<script>"));
+    }
+
+    /// Plots of many kinds: few and many series, short and long names, wide and high.
+    fn crowd() -> Vec<Plot> {
+        let wave = |i: usize| (0..40).map(move |k| (k as f64, (k as f64 / 7.0 + i as f64).sin() + 0.3 * i as f64));
+        let mut plots = Vec::new();
+        for (count, style) in [(1, Style::Line), (3, Style::Points), (12, Style::Dotted), (45, Style::Line)] {
+            for name in ["a", "a series with a name of some length", "one with a name that is longer than half a page"]
+            {
+                for size in [(900, 420), (620, 600), (900, 220)] {
+                    let plot = Plot::new("a title").axes("step", "cost").size(size.0, size.1);
+                    plots.push((0..count).fold(plot, |plot, i| plot.series(&format!("{name} {i}"), style, wave(i))));
+                }
+            }
+        }
+        plots
+    }
+
+    #[test]
+    fn legends_cover_nothing() {
+        for plot in &crowd() {
+            let canvas = Canvas::new(plot);
+            let (legend, side) = canvas.legend.as_ref().expect("all series have names");
+            let (from, to) = canvas.frame();
+            let (width, height) = legend.size();
+            let place = canvas.legend_place(legend, *side);
+            let covered =
+                |p: &&Place| (place.0..place.0 + width).contains(&p.0) && (place.1..place.1 + height).contains(&p.1);
+            assert!(canvas.drawn().iter().find(covered).is_none(), "{side:?}: {:?}", plot.series[0].name);
+            assert!(to.0 > from.0 && to.1 > from.1);
+            // long names may be wider than the whole picture; then no place is good
+            if width < 0.9 * f64::from(plot.size.0) && height < 0.5 * f64::from(plot.size.1) {
+                let (right, bottom) = (place.0 + width, place.1 + height);
+                assert!(
+                    right <= f64::from(plot.size.0) && bottom <= f64::from(plot.size.1),
+                    "{side:?} {right} {bottom}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_drawn_at_tenths_of_a_pixel_and_samples_stand_for_what_is_drawn() {
+        let points = (0..50).map(|k| (f64::from(k), (f64::from(k) / 9.0).exp()));
+        let svg = Plot::new("").series("a line", Style::Line, points.clone()).svg();
+        let line = svg.lines().find(|line| line.contains("<polyline")).expect("a line");
+        assert!(line.matches('.').count() > 50, "{line}");
+        assert_eq!(svg.matches("<polyline").count(), 2, "one in the legend");
+        let svg = Plot::new("").series("points", Style::Points, points).svg();
+        assert!(!svg.contains("<polyline") && svg.matches("<circle").count() > 10);
+        let marked = Plot::new("").series("", Style::Line, [(0.0, 1.0), (9.0, 2.0)]);
+        let marked =
+            marked.mark_x(3.0, "first").mark_x(3.1, "second").mark_x(99.0, "outside").mark_y(1.5, "level").svg();
+        assert!(marked.contains("first") && marked.contains("second") && marked.contains("level"));
+        assert!(!marked.contains("outside"), "a mark beyond the range is not drawn");
     }
 }
