@@ -229,3 +229,26 @@ fn a_saved_model_takes_inputs_with_gaps() {
     );
     assert_eq!(gradus::data::Categories::new(names).predicted(&logits).len(), 5);
 }
+
+/// The second call of `fit` has a history of its own, whose steps are counted on, and so is its picture.
+#[test]
+fn the_plot_of_a_second_fit_shows_its_epochs() {
+    let data = gradus::data::iris();
+    let mut model = Mlp::builder([4, 3]).build::<f32>();
+    let mut trainer = Trainer::new(Sgd::new(0.01)).epochs(3);
+    trainer.fit(&mut model, &data, None).unwrap();
+    let second = trainer.fit(&mut model, &data, None).unwrap();
+    assert_eq!((second.steps_before, second.steps.len(), second.epochs[0].step), (15, 15, 20));
+    let loss = &gradus::viz::Plot::history(&second)[0];
+    assert!(loss.svg().matches("<circle").count() >= 3, "a mark for each epoch");
+}
+
+#[test]
+fn a_parameter_that_did_not_move_has_ratio_0() {
+    let mut pair = (Param::new([3.0f32]), Param::new([0.0f32]));
+    let (a, b) = &pair;
+    let (_, grads) = Tape::training(0).gradients(|t| t.param(a).square().sum() + t.param(b).square().sum());
+    let mut opt = Sgd::new(0.1).watch_updates();
+    opt.step(&mut pair, &grads);
+    assert_eq!(opt.update_ratios()[1], ("1".to_owned(), 0.0));
+}

@@ -97,7 +97,8 @@ impl Categories {
     }
 
     /// The name of the category that a classifier gives each example: the one with the largest logit, the first of
-    /// those that tie. An example of two categories may have one logit, which is above 0 for the second. A row that
+    /// those that tie. An example of two categories may have one logit, which is above 0 for the second (logits
+    /// without an axis for the categories are such). A row that
     /// holds NaN is `NaN`, and the category of other names is `other`.
     ///
     /// ```

@@ -103,17 +103,14 @@ fn write_beside(path: &Path, folder: &Path, bytes: &[u8], durable: bool, before:
     File::open(folder).and_then(|f| f.sync_all()).or(Ok(()))
 }
 
-/// The error of a file that could not be made in a folder. `tempfile` adds the name of the file, which tells a user
+/// The error of a file that could not be made in a folder. `tempfile` adds the name of that file, which tells a user
 /// nothing.
 fn without_path(error: io::Error, folder: &Path) -> io::Error {
-    if !folder.is_dir() {
-        return io::Error::new(error.kind(), format!("there is no folder {}", folder.display()));
-    }
-    let source = error.get_ref().and_then(|inner| inner.source()).and_then(|source| source.downcast_ref::<io::Error>());
-    match source.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => error.kind().into(),
-    }
+    let text = match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no folder {}", folder.display()),
+        _ => error.to_string().split(" at path ").next().unwrap_or_default().to_owned(),
+    };
+    io::Error::new(error.kind(), text)
 }
 
 /// The path that a link, or a chain of links, leads to. There need not be a file. Any other path is returned as it is.

@@ -100,9 +100,10 @@ pub enum TableError {
     },
     /// A cell is missing, or does not hold the kind of value that was asked for.
     #[error("{}, line {line}, column `{column}`: {}", path.display(), match missing {
-        true => format!(
+        true if wanted == NUMBER => format!(
             "nothing there (`{value}`); `complete` leaves such rows out, `gaps_as_nan` lets an `Imputer` fill them"
         ),
+        true => format!("nothing there (`{value}`); `complete` leaves such rows out"),
         false => format!("`{value}` is not {wanted}"),
     })]
     Cell {
@@ -121,6 +122,9 @@ pub enum TableError {
     },
 }
 debug_as_display!(TableError);
+
+/// What a column of numbers is to hold.
+const NUMBER: &str = "a number";
 
 /// The texts that mark a missing cell in any file, after those of pandas.
 const MISSING: [&str; 16] =
@@ -255,7 +259,7 @@ impl Table {
         let number = |(row, cell): (u32, &str)| match self.number(cell) {
             _ if self.gaps_as_nan && self.is_missing(cell) => Ok(T::from_f64(f64::NAN)),
             Some(x) if T::from_f64(x).is_finite() && !self.is_missing(cell) => Ok(T::from_f64(x)),
-            _ => Err(self.cell_error(row, column, cell, "a number")),
+            _ => Err(self.cell_error(row, column, cell, NUMBER)),
         };
         self.column(k).map(number).collect()
     }

@@ -38,7 +38,7 @@ impl<T: Float> Impute<T> {
     /// If a number is not finite, or there is no such column.
     #[track_caller]
     pub fn new(fill: &[f64], indicated: &[usize]) -> Self {
-        if let Some((k, x)) = fill.iter().enumerate().find(|(_, x)| !x.is_finite()) {
+        if let Some((k, x)) = fill.iter().enumerate().find(|(_, x)| !T::from_f64(**x).is_finite()) {
             panic!("Impute: column {k} would be filled with {x}");
         }
         let n = fill.len();

@@ -22,6 +22,7 @@ impl<T: Float> Updates<T> {
         for (before, after) in self.before.iter_mut().zip(param.data()) {
             *before = *after - *before;
         }
-        self.ratios.push((path.to_string(), norm(|f| f(&self.before)) / size));
+        let moved = norm(|f| f(&self.before));
+        self.ratios.push((path.to_string(), if moved == 0.0 { 0.0 } else { moved / size }));
     }
 }

@@ -13,7 +13,10 @@ use gradus_data::{FileError, write_quickly};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
+use crate::run::signal;
+
 mod results;
+pub(crate) use results::short;
 pub use results::{Outcome, SweepResults};
 
 /// The value of one setting.
@@ -21,7 +24,7 @@ pub use results::{Outcome, SweepResults};
 #[serde(untagged)]
 pub enum Setting {
     /// a number
-    Number(f64),
+    Number(#[serde(with = "gradus_autograd::exact")] f64),
     /// a text: the name of an optimizer, say
     Text(String),
 }
@@ -276,7 +279,11 @@ impl Sweep {
     }
 
     /// Makes all runs: `run` is given the settings of a run and returns its score. A run that returns an error has the
-    /// score NaN, and the error's text beside it; the others go on.
+    /// score NaN, and the error's text beside it; the others go on. An error counts as a result: a sweep with a log does
+    /// not try such a run again, unless its line is removed.
+    ///
+    /// If the runs' trainers listen to Ctrl-C (`stop_on_ctrl_c`), Ctrl-C ends the sweep, too: the runs that it cut short
+    /// have no outcome, and are made anew when the sweep goes on.
     ///
     /// # Errors
     /// If the [log](Self::log) cannot be read or written, or a line of it is damaged.
@@ -296,13 +303,18 @@ impl Sweep {
         let missing: Vec<usize> = (0..trials.len()).filter(|&k| done[k].is_none()).collect();
         let (next, results) = (AtomicUsize::new(0), Mutex::new((done, Ok(()), known)));
         let work = || {
-            while let Some(&k) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(&k) =
+                missing.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !signal::is_asked_to_stop())
+            {
                 let (trial, start) = (&trials[k], Instant::now());
                 let (score, error) = match with_threads(1, || run(trial)) {
                     Ok(score) => (score, None),
                     Err(error) => (f64::NAN, Some(error.to_string())),
                 };
                 let seconds = (1e3 * start.elapsed().as_secs_f64()).round() / 1e3;
+                if signal::is_asked_to_stop() {
+                    break; // the run was cut short, so its score is none
+                }
                 let outcome = Outcome::new(trial, score, error, seconds);
                 let (done, written, lines) = &mut *results.lock().expect("no run panicked");
                 if self.progress {

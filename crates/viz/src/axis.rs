@@ -20,22 +20,22 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// The axis that shows a range, or else all numbers.
-    pub(crate) fn new(mut numbers: impl Iterator<Item = f64>, scale: Scale, range: Option<(f64, f64)>) -> Self {
+    /// The axis that shows a range, or else all numbers. An end of the range that has no place on the axis, such as 0 on
+    /// a logarithmic one, is that of the numbers.
+    pub(crate) fn new(numbers: impl Iterator<Item = f64>, scale: Scale, range: Option<(f64, f64)>) -> Self {
         let axis = Axis { scale, from: f64::INFINITY, to: f64::NEG_INFINITY };
-        let places = |values: &mut dyn Iterator<Item = f64>| {
-            values.filter_map(|v| axis.place(v)).fold((axis.from, axis.to), |(a, b), v| (a.min(v), b.max(v)))
+        let (low, high) =
+            numbers.filter_map(|v| axis.place(v)).fold((axis.from, axis.to), |(a, b), v| (a.min(v), b.max(v)));
+        // a little air around the points, and some width if all points are at one place
+        let air = match scale {
+            _ if high > low => 0.03 * (high - low),
+            Scale::Linear if low != 0.0 => 0.05 * low.abs(),
+            _ => 0.5,
         };
-        let (from, to) = match range {
-            Some((from, to)) => places(&mut [from, to].into_iter()),
-            None => {
-                let (from, to) = places(&mut numbers);
-                // a little air around the points, and some width if all points are at one place
-                let air = if to > from { 0.03 * (to - from) } else { 0.05 * from.abs().max(1.0) };
-                (from - air, to + air)
-            }
-        };
-        if from.is_finite() && to > from { Axis { scale, from, to } } else { Axis { scale, from: 0.0, to: 1.0 } }
+        let end = |given: Option<f64>, own: f64| given.and_then(|v| axis.place(v)).unwrap_or(own);
+        let ends = [end(range.map(|r| r.0), low - air), end(range.map(|r| r.1), high + air)];
+        let (from, to) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+        if to > from && (to - from).is_finite() { Axis { scale, from, to } } else { Axis { scale, from: 0.0, to: 1.0 } }
     }
 
     pub(crate) fn place(&self, value: f64) -> Option<f64> {
@@ -91,7 +91,9 @@ impl Axis {
                 };
                 let below = powers(-self.from).into_iter().rev().map(|value| -value);
                 let values = below.chain([0.0]).chain(powers(self.to));
-                values.filter_map(|value| self.place(value)).filter(|&t| self.contains(t)).collect()
+                let ticks: Vec<f64> =
+                    values.filter_map(|value| self.place(value)).filter(|&t| self.contains(t)).collect();
+                if ticks.len() > 2 { ticks } else { self.round_places() }
             }
         }
     }
@@ -111,9 +113,12 @@ impl Axis {
             within(&[1.0, 2.0, 5.0]),
             within(&[1.0, 2.0, 3.0, 4.0, 6.0, 8.0]),
         ];
-        choices.into_iter().find(|ticks| ticks.len() > 3).unwrap_or_else(|| {
-            round_numbers(self.value(self.from), self.value(self.to)).iter().filter_map(|&v| self.place(v)).collect()
-        })
+        choices.into_iter().find(|ticks| ticks.len() > 3).unwrap_or_else(|| self.round_places())
+    }
+
+    /// The places of round numbers.
+    fn round_places(&self) -> Vec<f64> {
+        round_numbers(self.value(self.from), self.value(self.to)).iter().filter_map(|&v| self.place(v)).collect()
     }
 
     fn decades_between_ticks(&self) -> usize {
@@ -122,9 +127,15 @@ impl Axis {
 
     /// Labels in one notation, with as many digits as tell them apart.
     fn labels(&self, values: &[f64]) -> Vec<String> {
-        // the size of the first digit, and that of the last that is not 0
+        // ticks at equal distances have equally many digits; those of a logarithmic axis as many as each needs
+        let equal = self.scale == Scale::Linear && values.len() > 1;
+        // the size of the first digit, and that of the last that is shown
         let first = |v: f64| (v.abs().log10() + 1e-9).floor();
+        let nearest = values.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
         let last = |v: f64| {
+            if equal {
+                return (nearest.log10() + 1e-9).floor(); // as many digits as tell neighbours apart
+            }
             let shown = format!("{:.9e}", v.abs());
             let (digits, power) = shown.split_once('e').unwrap_or((&shown, "0"));
             let digits = digits.trim_end_matches('0');
@@ -134,8 +145,6 @@ impl Axis {
         let shown = || values.iter().copied().filter(|&v| !is_zero(v));
         let (low, high) = (shown().map(first).fold(0.0, f64::min), shown().map(first).fold(0.0, f64::max));
         let powers = low < -3.0 || high > 4.0 || shown().map(last).fold(0.0, f64::min) < -6.0;
-        // ticks at equal distances have equally many digits; those of a logarithmic axis as many as each needs
-        let equal = self.scale == Scale::Linear;
         let digits = |v: f64| match (powers, equal) {
             (true, true) => shown().map(|v| first(v) - last(v)).fold(0.0, f64::max),
             (true, false) => first(v) - last(v),
@@ -215,5 +224,30 @@ mod tests {
                 assert!((3..=12).contains(&count), "{from} … {}: {count} ticks", from * width);
             }
         }
+    }
+
+    #[test]
+    fn ticks_tell_their_numbers_apart_wherever_they_are() {
+        for (from, to) in [(1e10, 1e10 + 1.0), (3.0, 3.0 + 4e-12), (0.5, 0.5 + 1e-10), (-7.0, 1e9)] {
+            let labels = labels(&axis(from, to, false));
+            let mut different = labels.clone();
+            different.dedup();
+            assert_eq!(labels, different, "{from} … {to}");
+        }
+        for (scale, from, to) in [(5e-4, 2.0, 5.0), (1.0, -1.0, 1.0), (1e-4, 1.4, 1.6)] {
+            let labels = labels(&scaled(from, to, Scale::SymmetricLog(scale)));
+            assert!(labels.len() > 2, "{from} … {to}: {labels:?}");
+        }
+        let all_of_them = Axis::new([0.0, f64::MAX, -f64::MAX].into_iter(), Scale::Linear, None);
+        assert!(labels(&all_of_them).iter().all(|label| !label.contains("inf")));
+    }
+
+    #[test]
+    fn an_end_without_a_place_is_that_of_the_numbers() {
+        let range = |range| Axis::new([0.01, 0.5].into_iter(), Scale::Log, Some(range));
+        let low = range((0.0, 1.0));
+        assert!(low.contains(-2.0) && low.contains(0.0) && low.from > -2.2, "{} … {}", low.from, low.to);
+        let constant = Axis::new([1e-3].into_iter(), Scale::Linear, None);
+        assert!(constant.from > 0.0 && constant.to < 2e-3, "a constant rate is not drawn as 0");
     }
 }

@@ -158,7 +158,8 @@ impl Levels<'_> {
             .expect("as many values as the grid has");
         // contours are closed along the edge of the grid, half a cell outside
         let (x1, y1) = (x.0 + x.1 * (width - 1) as f64, y.0 + y.1 * (height - 1) as f64);
-        let inside = |p: &(f64, f64)| (x.0..=x1).contains(&p.0) && (y.0..=y1).contains(&p.1);
+        let within = |v: f64, from: f64, to: f64, step: f64| (from - 1e-9 * step..=to + 1e-9 * step).contains(&v);
+        let inside = |p: &(f64, f64)| within(p.0, x.0, x1, x.1) && within(p.1, y.0, y1, y.1);
         let mut name = format!("the cost, at {} heights that are closer where it is low", levels.len());
         let mut labels: Vec<(f64, f64)> = Vec::new();
         for (i, (line, (_, label))) in lines.iter().zip(&levels).enumerate() {

@@ -27,6 +27,7 @@ pub(crate) fn stack(plots: &[Plot]) -> String {
     for canvas in &mut canvases {
         if canvas.plot.size.0 == width {
             (canvas.margins.left, canvas.margins.right) = (left, right);
+            canvas.settle_legend();
         }
         let mut group = canvas.draw();
         if top > 0.0 {
@@ -96,14 +97,27 @@ impl<'p> Canvas<'p> {
         } else {
             Side::Below
         };
-        let legend = match side {
-            Side::Below => {
-                let legend = Legend::below(&self.plot.series, &self.looks, width - 2.0 * MARGIN);
-                legend.inspect(|legend| self.margins.bottom += legend.size().1 + 4.0)
-            }
-            _ => Some(legend),
-        };
-        self.legend = legend.map(|legend| (legend, side));
+        self.legend = Some((legend, side));
+        if side == Side::Below {
+            self.put_legend(side);
+        }
+    }
+
+    fn put_legend(&mut self, side: Side) {
+        let width = f64::from(self.plot.size.0) - 2.0 * MARGIN;
+        if let Some(legend) = Legend::below(&self.plot.series, &self.looks, width) {
+            self.margins.bottom += legend.size().1 + 4.0;
+            self.legend = Some((legend, side));
+        }
+    }
+
+    /// Puts a legend that lost its free corner, because the frame became narrower, below the frame.
+    fn settle_legend(&mut self) {
+        if let Some((legend, Side::Inside)) = &self.legend
+            && legend.free_corner(self.frame(), &self.drawn()).is_none()
+        {
+            self.put_legend(Side::Below);
+        }
     }
 
     /// The corners of the part of the picture that belongs to the axes: upper left, lower right.
@@ -138,10 +152,10 @@ impl<'p> Canvas<'p> {
     fn drawn(&self) -> Vec<Place> {
         let mut drawn = Vec::new();
         for series in &self.plot.series {
-            let mut places = self.places(series);
-            if series.style == Style::Bars {
-                places = bars(&places, &self.axes).flat_map(|[a, b]| [a, b, (b.0, a.1)]).collect();
-            }
+            let places = match series.style {
+                Style::Bars => bars(series, &self.axes).flat_map(|[a, b]| [a, b, (b.0, a.1)]).collect(),
+                _ => self.places(series),
+            };
             let pixels: Vec<Place> = places.into_iter().map(|place| self.pixel(place)).collect();
             drawn.extend(&pixels);
             for pair in pixels.windows(2).filter(|_| series.style != Style::Points) {
@@ -153,6 +167,11 @@ impl<'p> Canvas<'p> {
         }
         let middle = |(at, _): &(f64, String), axis: usize| self.axes[axis].place(*at).unwrap_or(f64::NAN);
         let share = |k: i32| f64::from(k) / 100.0;
+        for (at, text) in self.texts() {
+            let (half, steps) = (text_width(&text) / 2.0, text.chars().count() + 1);
+            let across = |k: usize| at.0 - half + 2.0 * half * k as f64 / steps as f64;
+            drawn.extend((0..=steps).flat_map(|k| [-8.0, 4.0].map(|up| (across(k), at.1 + up))));
+        }
         for (axis, marks) in self.plot.marks.iter().enumerate() {
             let other = &self.axes[1 - axis];
             for place in marks.iter().map(|mark| middle(mark, axis)) {
@@ -167,13 +186,8 @@ impl<'p> Canvas<'p> {
         let mut group = Element::new("g");
         self.draw_axes(&mut group);
         group.append(self.draw_series(|style| style == Style::Faint));
-        for ((x, y), text) in &self.plot.labels {
-            if let (Some(x), Some(y)) = (self.axes[0].place(*x), self.axes[1].place(*y))
-                && self.contains((x, y))
-            {
-                let (x, y) = self.pixel((x, y));
-                group.append(paint::text((x, y + 4.0), "middle", text));
-            }
+        for (at, text) in self.texts().into_iter().take(self.texts().len() - self.mark_texts().len()) {
+            group.append(paint::text(at, "middle", &text));
         }
         group.append(self.draw_series(|style| style != Style::Faint));
         self.draw_marks(&mut group);
@@ -248,7 +262,7 @@ impl<'p> Canvas<'p> {
         for (series, look) in self.plot.series.iter().zip(&self.looks).filter(|(s, _)| chosen(s.style)) {
             let places = self.places(series);
             if series.style == Style::Bars {
-                for [a, b] in bars(&places, &self.axes) {
+                for [a, b] in bars(series, &self.axes) {
                     let bar = paint::rectangle(self.pixel(a), self.pixel(b), "currentColor");
                     group.append(paint::colored(bar, look));
                 }
@@ -256,6 +270,9 @@ impl<'p> Canvas<'p> {
             if series.has_line() {
                 for piece in pieces(&places, &self.axes) {
                     let pixels: Vec<Place> = piece.iter().map(|&place| self.pixel(place)).collect();
+                    if let ([one], false) = (&*pixels, series.has_marks()) {
+                        group.append(paint::mark(*one, series.radius(), look)); // a line of one point is a mark
+                    }
                     group.append(paint::polyline(&pixels, look, series.style == Style::Faint));
                 }
             }
@@ -268,50 +285,107 @@ impl<'p> Canvas<'p> {
         group
     }
 
-    /// The lines at marked numbers, with their texts: each text in the first row where it covers no other.
+    /// The lines at marked numbers, and their texts.
     fn draw_marks(&self, group: &mut Element) {
         let ((left, top), (right, bottom)) = self.frame();
-        let dashed = |mut line: Element| {
-            line.assign("stroke-dasharray", "5 4");
-            line
-        };
+        for (axis, marks) in self.plot.marks.iter().enumerate() {
+            for place in marks.iter().filter_map(|(value, _)| self.mark(axis, *value)) {
+                let (x, y) = self.pixel(place);
+                let [from, to] = if axis == 0 { [(x, top), (x, bottom)] } else { [(left, y), (right, y)] };
+                let mut line = paint::rule(from, to, 0.8);
+                line.assign("stroke-dasharray", "5 4");
+                group.append(line);
+            }
+        }
+        for (at, text) in self.mark_texts() {
+            group.append(paint::text(at, "middle", &text));
+        }
+    }
+
+    /// The place of a mark on an axis, if the axis shows it.
+    fn mark(&self, axis: usize, value: f64) -> Option<Place> {
+        let place = self.axes[axis].place(value).filter(|&place| self.axes[axis].contains(place))?;
+        Some(if axis == 0 { (place, self.axes[1].from) } else { (self.axes[0].from, place) })
+    }
+
+    /// The texts of the marks, with their middles: each text in the first row where it covers no other.
+    fn mark_texts(&self) -> Vec<(Place, String)> {
+        let ((_, top), (right, _)) = self.frame();
+        let mut texts: Vec<(Place, String)> = Vec::new();
         let mut taken: Vec<(f64, f64, usize)> = Vec::new(); // from, to, row
         for (value, text) in &self.plot.marks[0] {
-            let Some(place) = self.axes[0].place(*value).filter(|&place| self.axes[0].contains(place)) else {
-                continue;
-            };
-            let (x, width) = (self.pixel((place, self.axes[1].from)).0, text_width(text) + 8.0);
-            group.append(dashed(paint::rule((x, top), (x, bottom), 0.8)));
-            let fits = x + width < right + MARGIN;
-            let (from, to) = if fits { (x, x + width) } else { (x - width, x) };
-            let free = |row: &usize| !taken.iter().any(|&(a, b, r)| r == *row && from < b && a < to);
+            let Some(place) = self.mark(0, *value) else { continue };
+            let (x, width) = (self.pixel(place).0, text_width(text) + 10.0);
+            let from = if x + width < right + MARGIN { x } else { x - width };
+            let free = |row: &usize| !taken.iter().any(|&(a, b, r)| r == *row && from < b && a < from + width);
             let row = (0..).find(free).expect("a free row");
-            taken.push((from, to, row));
-            let (at, anchor) = if fits { (x + 5.0, "start") } else { (x - 5.0, "end") };
-            group.append(paint::text((at, top + 12.0 + 16.0 * row as f64), anchor, text));
+            taken.push((from, from + width, row));
+            texts.push(((from + width / 2.0, top + 12.0 + 16.0 * row as f64), text.clone()));
         }
         for (value, text) in &self.plot.marks[1] {
-            let Some(place) = self.axes[1].place(*value).filter(|&place| self.axes[1].contains(place)) else {
-                continue;
-            };
-            let y = self.pixel((self.axes[0].from, place)).1;
-            group.append(dashed(paint::rule((left, y), (right, y), 0.8)));
-            group.append(paint::text((right - 4.0, y - 5.0), "end", text));
+            let Some(place) = self.mark(1, *value) else { continue };
+            texts.push(((right - 4.0 - text_width(text) / 2.0, self.pixel(place).1 - 5.0), text.clone()));
         }
+        texts
+    }
+
+    /// All texts within the frame, with their middles.
+    fn texts(&self) -> Vec<(Place, String)> {
+        let label = |((x, y), text): &((f64, f64), String)| {
+            let place = (self.axes[0].place(*x)?, self.axes[1].place(*y)?);
+            let (x, y) = self.pixel(place);
+            self.contains(place).then(|| ((x, y + 4.0), text.clone()))
+        };
+        self.plot.labels.iter().filter_map(label).chain(self.mark_texts()).collect()
     }
 }
 
-/// The corners of the bars: upper left, lower right.
-fn bars<'a>(places: &'a [Place], [x, y]: &'a [Axis; 2]) -> impl Iterator<Item = [Place; 2]> + 'a {
-    let shown = places.chunks_exact(2).filter(|pair| x.contains(pair[0].0) && x.contains(pair[1].0));
-    shown.map(|pair| [(pair[0].0, pair[0].1.clamp(y.from, y.to)), (pair[1].0, y.from)])
+/// The corners of the bars: upper left, lower right. What lies beyond the axes is cut off.
+fn bars<'a>(series: &'a Series, [x, y]: &'a [Axis; 2]) -> impl Iterator<Item = [Place; 2]> + 'a {
+    series.points.chunks_exact(2).filter_map(|pair| {
+        let (left, right) = (x.place(pair[0].0).unwrap_or(x.from), x.place(pair[1].0)?);
+        let seen = left < x.to && right > x.from;
+        let top = y.place(pair[0].1)?.clamp(y.from, y.to);
+        seen.then(|| [(left.max(x.from), top), (right.min(x.to), y.from)])
+    })
 }
 
-/// The lines through points, cut where they leave the picture by far. A descent that diverges then goes off the
+/// The lines through points, cut off a picture's width beyond its edges. A descent that diverges then goes off the
 /// picture, and does not fill the file with coordinates that nothing shows.
-fn pieces<'a>(places: &'a [Place], [x, y]: &'a [Axis; 2]) -> impl Iterator<Item = &'a [Place]> + 'a {
-    let near = |p: &Place| x.is_near(p.0) && y.is_near(p.1);
-    places.split(move |p| !near(p)).filter(|part| !part.is_empty())
+fn pieces(places: &[Place], [x, y]: &[Axis; 2]) -> Vec<Vec<Place>> {
+    let mut pieces: Vec<Vec<Place>> = Vec::new();
+    if let [one] = places {
+        return vec![vec![*one]];
+    }
+    for pair in places.windows(2) {
+        let (a, b) = (pair[0], pair[1]);
+        // the part of the segment a + t (b − a) that is near, between two values of t (Liang, Barsky 1984)
+        let (mut t0, mut t1) = (0.0f64, 1.0f64);
+        for (axis, from, to) in [(x, a.0, b.0), (y, a.1, b.1)] {
+            let width = axis.to - axis.from;
+            let (low, high) = ((axis.from - width - from) / (to - from), (axis.to + width - from) / (to - from));
+            if to == from {
+                if !axis.is_near(from) {
+                    t1 = -1.0;
+                }
+            } else {
+                (t0, t1) = (t0.max(low.min(high)), t1.min(low.max(high)));
+            }
+        }
+        if t0 > t1 {
+            continue;
+        }
+        let at = |t: f64| match t {
+            0.0 => a,
+            1.0 => b,
+            _ => (a.0 + t * (b.0 - a.0), a.1 + t * (b.1 - a.1)),
+        };
+        match pieces.last_mut().filter(|piece| t0 == 0.0 && piece.last() == Some(&a)) {
+            Some(piece) => piece.push(at(t1)),
+            None => pieces.push(vec![at(t0), at(t1)]),
+        }
+    }
+    pieces
 }
 
 /// The points that are further than a 300th of the picture from the last such point, so that a descent that comes to
@@ -409,5 +483,37 @@ mod tests {
             marked.mark_x(3.0, "first").mark_x(3.1, "second").mark_x(99.0, "outside").mark_y(1.5, "level").svg();
         assert!(marked.contains("first") && marked.contains("second") && marked.contains("level"));
         assert!(!marked.contains("outside"), "a mark beyond the range is not drawn");
+    }
+
+    #[test]
+    fn a_line_between_points_outside_crosses_the_picture() {
+        let plot = Plot::new("").range_x(4.0, 6.0).range_y(4.0, 6.0);
+        let svg = plot.series("", Style::Line, [(0.0, 0.0), (10.0, 10.0)]).svg();
+        assert_eq!(svg.matches("<polyline").count(), 1, "{svg}");
+        let far = Plot::new("").range_x(0.0, 1.0).range_y(0.0, 1.0).series("", Style::Line, [(0.5, 0.5), (1e30, 1e30)]);
+        assert!(far.svg().contains("<polyline") && far.svg().len() < 6000);
+        let one = Plot::new("").series("", Style::Line, [(3.0, 4.0)]).svg();
+        assert_eq!(one.matches("<circle").count(), 1, "a line of one point is a mark");
+    }
+
+    #[test]
+    fn bars_that_an_axis_cannot_show_leave_the_others_as_they_are() {
+        let corners = [(0.0, 3.0), (1.0, 3.0), (1.0, 8.0), (2.0, 8.0)];
+        let bars = |plot: Plot| plot.series("", Style::Bars, corners).svg().matches("currentColor").count();
+        assert_eq!(bars(Plot::new("").log_x(true).range_x(0.5, 2.0)), 2, "the first begins at the edge");
+        assert_eq!(bars(Plot::new("").range_x(1.5, 3.0)), 1);
+    }
+
+    #[test]
+    fn a_legend_covers_no_text_of_a_mark() {
+        let points = (0..30).map(|k| (f64::from(k), 1.0 / f64::from(k + 1)));
+        let plot = Plot::new("").series("validation, a long name", Style::Line, points).mark_x(18.0, "best: epoch 18");
+        let canvas = Canvas::new(&plot);
+        let (legend, side) = canvas.legend.as_ref().expect("a name");
+        let (place, (width, height)) = (canvas.legend_place(legend, *side), legend.size());
+        let (at, text) = &canvas.texts()[0];
+        let half = text_width(text) / 2.0;
+        let apart = at.0 + half < place.0 || at.0 - half > place.0 + width || at.1 > place.1 + height + 8.0;
+        assert!(apart, "{at:?} {place:?}");
     }
 }

@@ -60,9 +60,11 @@ impl Plot {
         }
     }
 
-    /// Plots costs over steps, with their names, on a logarithmic axis.
+    /// Plots costs over steps, with their names, on a logarithmic axis if all of them are above 0.
     pub fn costs<N: AsRef<str>, C: AsRef<[T]>, T: Float>(costs: &[(N, C)]) -> Plot {
-        costs.iter().fold(Plot::new("").axes("step", "cost").log_y(true), |plot, (name, costs)| {
+        let all = || costs.iter().flat_map(|(_, costs)| costs.as_ref());
+        let positive = all().all(|cost| cost.to_f64() > 0.0 || !cost.to_f64().is_finite());
+        costs.iter().fold(Plot::new("").axes("step", "cost").log_y(positive), |plot, (name, costs)| {
             let points = costs.as_ref().iter().enumerate().map(|(step, cost)| (step as f64, cost.to_f64()));
             plot.series(name.as_ref(), Style::Line, points)
         })
@@ -107,8 +109,11 @@ impl Plot {
     }
 
     /// Plots the scores of a sweep over one of its settings that are numbers, with the best run marked. The axis is
-    /// logarithmic if the largest value is at least thirty times the smallest. If the sweep has a second setting, its
-    /// values have different marks.
+    /// logarithmic if the largest value is at least thirty times the smallest. If the sweep has other settings, each of
+    /// their combinations is a series, up to twelve of them.
+    ///
+    /// # Panics
+    /// If the sweep has no such setting, or its values are texts.
     ///
     /// ```
     /// use gradus_optim::Goal;
@@ -119,13 +124,21 @@ impl Plot {
     /// assert!(Plot::sweep(&results, "lr", Goal::Minimize).svg().contains("momentum 0.9"));
     /// # Ok::<(), gradus_train::FileError>(())
     /// ```
+    #[track_caller]
     pub fn sweep(results: &SweepResults, setting: &str, goal: Goal) -> Plot {
+        let known = results.names.join(", ");
+        assert!(
+            results.names.iter().any(|name| name == setting),
+            "Plot::sweep: no setting `{setting}`; there are {known}"
+        );
         let number = |outcome: &Outcome| match outcome.setting(setting) {
             Some(Setting::Number(x)) => Some(*x),
             _ => None,
         };
         let shown: Vec<(&Outcome, f64)> =
             results.outcomes.iter().filter_map(|outcome| Some((outcome, number(outcome)?))).collect();
+        let texts = shown.is_empty() && !results.outcomes.is_empty();
+        assert!(!texts, "Plot::sweep: `{setting}` has texts, which have no place on an axis");
         let (low, high) = shown.iter().fold((f64::INFINITY, 0.0f64), |(a, b), (_, x)| (a.min(*x), b.max(*x)));
         let plot = Plot::new("").axes(setting, "score").log_x(low > 0.0 && high >= 30.0 * low);
         // one series for each combination of the other settings, if they are few
@@ -151,6 +164,7 @@ impl Plot {
             plot.series(if several { name } else { "" }, style, points)
         });
         match results.best(goal).and_then(|best| Some((best, number(best)?))) {
+            Some((best, x)) if best.score.abs() < 1e-2 => plot.mark_x(x, &format!("best: {:.3e}", best.score)),
             Some((best, x)) => plot.mark_x(x, &format!("best: {:.4}", best.score)),
             None => plot,
         }
@@ -161,16 +175,18 @@ impl Plot {
     /// Pass the plots to [`stack`](crate::stack).
     pub fn history(history: &History) -> Vec<Plot> {
         let steps = |value: fn(&gradus_train::StepRow) -> f64| {
-            history.steps.iter().enumerate().map(move |(i, row)| (i as f64, value(row))).collect::<Vec<_>>()
+            let numbered = (history.steps_before..).zip(&history.steps);
+            numbered.map(move |(i, row)| (i as f64, value(row))).collect::<Vec<_>>()
         };
         let epochs = |value: &dyn Fn(&gradus_train::Epoch) -> Option<f64>| {
             let points = history.epochs.iter().filter_map(|e| Some((e.step as f64, value(e)?)));
             points.collect::<Vec<_>>()
         };
-        let end = history.steps.len().max(1) as f64;
+        let begin = history.steps_before as f64;
+        let end = begin + history.steps.len().max(1) as f64;
         let best = history.best.and_then(|best| history.epochs.iter().find(|e| e.epoch == best));
         let both = |plot: Plot, name: &str, train: &str| {
-            let plot = plot.range_x(0.0, end).series(train, Style::Dotted, epochs(&|e| e.train.get(name)));
+            let plot = plot.range_x(begin, end).series(train, Style::Dotted, epochs(&|e| e.train.get(name)));
             let valid = epochs(&|e| e.valid.as_ref().and_then(|scores| scores.get(name)));
             let plot = if valid.is_empty() { plot } else { plot.series("validation", Style::Dotted, valid) };
             match best {
@@ -178,16 +194,18 @@ impl Plot {
                 None => plot,
             }
         };
-        let losses = both(Plot::new("loss").axes("step", "loss").log_y(true), "loss", "training, mean of each epoch");
+        let positive = history.steps.iter().all(|row| row.loss > 0.0 || !row.loss.is_finite());
+        let losses =
+            both(Plot::new("loss").axes("step", "loss").log_y(positive), "loss", "training, mean of each epoch");
         let mut plots = vec![losses.series("each batch", Style::Faint, steps(|row| row.loss))];
         for (name, _) in history.epochs.first().map_or(&[][..], |row| &row.train.metrics) {
             plots.push(both(Plot::new(name).axes("step", name).size(900, 300), name, "training"));
         }
-        let rate = Plot::new("learning rate").axes("step", "learning rate").size(900, 240).range_x(0.0, end);
+        let rate = Plot::new("learning rate").axes("step", "learning rate").size(900, 240).range_x(begin, end);
         plots.push(rate.series("", Style::Line, steps(|row| row.lr)));
         if history.steps.iter().any(|row| row.grad_norm > 0.0) {
             let norm =
-                Plot::new("norm of the gradient").axes("step", "norm").size(900, 240).range_x(0.0, end).log_y(true);
+                Plot::new("norm of the gradient").axes("step", "norm").size(900, 240).range_x(begin, end).log_y(true);
             plots.push(norm.series("", Style::Faint, steps(|row| row.grad_norm)));
         }
         plots

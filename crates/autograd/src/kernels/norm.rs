@@ -30,7 +30,11 @@ pub fn norm<T: Float>(each: impl Fn(&mut dyn FnMut(&[T]))) -> f64 {
         return if sum.is_nan() { sum } else { largest };
     }
     sum = 0.0;
-    each(&mut |x| sum += x.iter().map(|x| (x.to_f64() / largest).powi(2)).sum::<f64>());
+    each(&mut |x| {
+        for block in x.chunks(BLOCK) {
+            sum += block.iter().map(|x| (x.to_f64() / largest).powi(2)).sum::<f64>();
+        }
+    });
     largest * sum.sqrt()
 }
 

@@ -329,7 +329,7 @@ impl Input {
     /// the diagonal alone, after `diag`, if each number of the output depends on one number of the input.
     fn local(&self, outputs: usize) -> String {
         let Some(numbers) = &self.derivative else { return String::new() };
-        match numbers.diagonal() {
+        match numbers.diagonal().filter(|diagonal| diagonal.len() == outputs) {
             Some(diagonal) if diagonal.len() == 1 => list(&diagonal),
             Some(diagonal) if diagonal.len() <= SHOWN => format!("diag {}", list(&diagonal)),
             _ => match &numbers.data {

@@ -83,7 +83,7 @@ pub fn triplet<'t, T: Float>(
 /// ```
 ///
 /// # Panics
-/// If the two are not of one shape, or there is not one target for each row.
+/// If the two are not of one shape, there is not one target for each row, or a target is neither 1 nor −1.
 #[track_caller]
 pub fn contrastive<'t, T: Float>(
     a: Var<'t, T>,
@@ -97,6 +97,8 @@ pub fn contrastive<'t, T: Float>(
     let rows = &a.shape()[..a.ndim().saturating_sub(1)];
     let (targets, own) = (y.shape(), a.shape());
     assert!(targets == rows, "contrastive: {targets:?} targets for rows of {own:?}; there must be one a row, {rows:?}");
+    let other = y.data().iter().find(|y| y.abs() != T::from_f64(1.0));
+    assert!(other.is_none(), "contrastive: a target is {}, neither 1 nor −1", other.map_or(0.0, |y| y.to_f64()));
     let difference = a - b;
     // the square is smooth at distance 0, where the distance is not
     let together = (difference * difference).sum_axis(-1);

@@ -46,6 +46,8 @@ pub struct Lbfgs<T: Float = f32> {
     tolerance_change: f64,
     history_size: usize,
     line_search: bool,
+    /// the norm of the gradient at the beginning of the last step
+    last_norm: Option<f64>,
     state: LbfgsState<T>,
 }
 
@@ -103,6 +105,7 @@ impl<T: Float> Lbfgs<T> {
             tolerance_change: 1e-9,
             history_size: 100,
             line_search: true,
+            last_norm: None,
             state,
         }
     }
@@ -179,6 +182,7 @@ impl<T: Float> Lbfgs<T> {
         }));
         let mut point = Point { length: 0.0, cost: cost_before.to_f64(), slope: 0.0, gradient: gather(model, &grads) };
         drop(grads);
+        self.last_norm = Some(norm(|f| f(&point.gradient)));
         let finite = point.cost.is_finite() && point.gradient.iter().all(|g| g.is_finite());
         if !finite || largest(&point.gradient) <= self.tolerance_grad {
             return cost_before;
@@ -285,7 +289,7 @@ impl<T: Float> Descent<T> for Lbfgs<T> {
         Ok(())
     }
     fn last_norm(&self) -> Option<f64> {
-        (self.state.iterations > 0).then(|| norm(|f| f(&self.state.gradient)))
+        self.last_norm
     }
     fn steps(&self) -> u64 {
         self.state.steps

@@ -8,6 +8,7 @@ use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
 use crate::Scores;
+use crate::sweep::short;
 
 /// One epoch of a training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,6 +71,8 @@ pub struct History {
     pub epochs: Vec<Epoch>,
     /// a row for each step
     pub steps: Vec<StepRow>,
+    /// the number of steps that were made before these: by earlier calls of `fit`
+    pub steps_before: u64,
     /// the epoch whose model was kept as the best, counted from 1, if the best is kept
     pub best: Option<u64>,
     /// the reason why the run ended
@@ -85,6 +88,7 @@ impl History {
         History {
             epochs: self.epochs[epochs.min(self.epochs.len())..].to_vec(),
             steps: self.steps[steps.min(self.steps.len())..].to_vec(),
+            steps_before: self.steps_before + steps.min(self.steps.len()) as u64,
             notes: self.notes[notes.min(self.notes.len())..].to_vec(),
             best: self.best,
             ended: self.ended.clone(),
@@ -186,11 +190,11 @@ impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (columns, rows) = self.table();
         let cell = |(column, x): (&String, f64)| match column.as_str() {
-            _ if x.is_nan() => String::new(),
+            _ if x.is_nan() && !matches!(column.as_str(), "loss" | "valid_loss") => String::new(),
             "epoch" | "step" => x.to_string(),
             "lr" => format!("{x:.3e}"),
             "seconds" => format!("{x:.1}"),
-            _ => format!("{x:.4}"),
+            _ => short(x),
         };
         let cells = |row: ArrayView1<'_, f64>| columns.iter().zip(row.iter().copied()).map(cell).collect::<Vec<_>>();
         let lines: Vec<Vec<String>> =

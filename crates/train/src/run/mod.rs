@@ -11,7 +11,7 @@ mod resume;
 mod run;
 pub(crate) mod settings;
 pub(crate) mod shards;
-mod signal;
+pub(crate) mod signal;
 pub(crate) mod state;
 mod step;
 pub(crate) mod trainer;

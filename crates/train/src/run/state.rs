@@ -120,7 +120,7 @@ impl<T: Float> State<T> {
     /// The mean norm of the gradients of the epoch so far.
     fn mean_norm(&self) -> f64 {
         let steps = &self.history.steps;
-        let own = &steps[steps.len() - self.batch as usize..];
+        let own = &steps[steps.len().saturating_sub(self.batch as usize)..];
         own.iter().map(|row| row.grad_norm).sum::<f64>() / own.len() as f64
     }
 
@@ -197,6 +197,13 @@ impl<T: Float> State<T> {
         const MANY: u64 = 1 << 53; // more than any run counts, so that counting on is safe
         if self.batch >= steps_per_epoch {
             return Some(format!("it has made {} of the {steps_per_epoch} steps of an epoch", self.batch));
+        }
+        let (steps, batch) = (self.history.steps.len() as u64, self.batch);
+        if batch > steps {
+            return Some(format!("it has made {batch} steps of an epoch, and its history holds {steps}"));
+        }
+        if self.history.steps_before > MANY {
+            return Some(format!("its history begins after {} steps", self.history.steps_before));
         }
         if self.epoch > MANY || self.passes > MANY || self.calls > MANY || self.begun.iter().any(|&n| n > MANY) {
             return Some(format!("it counts {} epochs and {} passes", self.epoch, self.passes));

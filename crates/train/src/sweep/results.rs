@@ -33,7 +33,8 @@ impl Outcome {
 
     /// Whether the outcome is that of a trial: it has the same settings and the same seed.
     pub(super) fn is_of(&self, trial: &Trial) -> bool {
-        self.seed == trial.seed && self.settings == trial.settings
+        // NaN is equal to no number, and is one setting all the same
+        self.seed == trial.seed && format!("{:?}", self.settings) == format!("{:?}", trial.settings)
     }
 
     /// The value of a setting, if there is one of this name.
@@ -46,7 +47,7 @@ impl Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.settings.iter().try_for_each(|(name, value)| write!(f, "{name} {value}, "))?;
         match &self.error {
-            None => write!(f, "score {:.4} ({:.1} s)", self.score, self.seconds),
+            None => write!(f, "score {} ({:.1} s)", short(self.score), self.seconds),
             Some(error) => write!(f, "{error}"),
         }
     }
@@ -83,7 +84,7 @@ impl SweepResults {
         let row = |outcome: &&Outcome| {
             let settings = outcome.settings.iter().map(|(_, value)| value.to_string());
             let seconds = format!("{:.1}", outcome.seconds);
-            settings.chain([format!("{:.4}", outcome.score), seconds]).collect::<Vec<_>>()
+            settings.chain([short(outcome.score), seconds]).collect::<Vec<_>>()
         };
         let sorted = self.sorted(goal);
         let rows: Vec<Vec<String>> = std::iter::once(header.collect()).chain(sorted.iter().map(row)).collect();
@@ -116,6 +117,11 @@ impl SweepResults {
         let bytes = writer.into_inner().map_err(|e| FileError { path: path.into(), source: e.into_error() })?;
         write_atomically(path, &bytes)
     }
+}
+
+/// A score with four digits after the point, or with four digits in all if it is small.
+pub(crate) fn short(x: f64) -> String {
+    if x != 0.0 && x.abs() < 1e-2 { format!("{x:.3e}") } else { format!("{x:.4}") }
 }
 
 /// The lines of a log.

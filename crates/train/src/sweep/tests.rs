@@ -78,3 +78,19 @@ fn a_range_needs_a_number_of_runs() {
 fn a_setting_that_is_not_there_is_told() {
     Sweep::new().over("lr", [1.0]).trials()[0].number("rate");
 }
+
+#[test]
+fn settings_that_are_not_finite_come_back_from_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, counted) = (folder.path().join("sweep.jsonl"), AtomicUsize::new(0));
+    let sweep = Sweep::new().over("clip", [1.0, f64::INFINITY, f64::NAN]).log(&log);
+    for _ in 0..2 {
+        let results = sweep.run(|_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok::<f64, Never>(1e-5)
+        });
+        let table = results.unwrap().table(Goal::Minimize);
+        assert!(table.contains("inf") && table.contains("1.000e-5"), "{table}");
+    }
+    assert_eq!(counted.load(Ordering::Relaxed), 3);
+}
