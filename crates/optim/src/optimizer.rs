@@ -146,8 +146,8 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     }
 
     /// Lets the rows of a table rest while they have no gradient: their momenta do not fade, and do not move them. So a
-    /// step changes only the rows that were looked up (see [`Gradients::rows`]). Clipping and
-    /// [`try_step`](Self::try_step) still read the whole gradient.
+    /// step changes only the rows that were looked up (see [`Gradients::rows`](gradus_autograd::Gradients::rows)).
+    /// Clipping and [`try_step`](Self::try_step) still read the whole gradient.
     ///
     /// Without it a step does what the rule says, and passes over those rows only that it would not change: all rows
     /// without a gradient for plain descent and for Adagrad with an initial sum of 0; those that never had one for

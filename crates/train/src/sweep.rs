@@ -279,11 +279,11 @@ impl Sweep {
     }
 
     /// Makes all runs: `run` is given the settings of a run and returns its score. A run that returns an error has the
-    /// score NaN, and the error's text beside it; the others go on. An error counts as a result: a sweep with a log does
-    /// not try such a run again, unless its line is removed.
+    /// score NaN, and the error's text beside it; the others go on. An error counts as a result: a sweep with a log
+    /// does not try such a run again, unless its line is removed.
     ///
-    /// If the runs' trainers listen to Ctrl-C (`stop_on_ctrl_c`), Ctrl-C ends the sweep, too: the runs that it cut short
-    /// have no outcome, and are made anew when the sweep goes on.
+    /// If the runs' trainers listen to Ctrl-C (`stop_on_ctrl_c`), Ctrl-C ends the sweep, too: the runs that it cut
+    /// short have no outcome, and are made anew when the sweep goes on.
     ///
     /// # Errors
     /// If the [log](Self::log) cannot be read or written, or a line of it is damaged.

@@ -20,8 +20,8 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// The axis that shows a range, or else all numbers. An end of the range that has no place on the axis, such as 0 on
-    /// a logarithmic one, is that of the numbers.
+    /// The axis that shows a range, or else all numbers. An end of the range that has no place on the axis, such as 0
+    /// on a logarithmic one, is that of the numbers.
     pub(crate) fn new(numbers: impl Iterator<Item = f64>, scale: Scale, range: Option<(f64, f64)>) -> Self {
         let axis = Axis { scale, from: f64::INFINITY, to: f64::NEG_INFINITY };
         let (low, high) =

@@ -83,8 +83,8 @@ impl Plot {
         self
     }
 
-    /// Shows this part of the x axis. The default is the range that has points, also for an end that has no place on the
-    /// axis, such as 0 on a logarithmic one.
+    /// Shows this part of the x axis. The default is the range that has points, also for an end that has no place on
+    /// the axis, such as 0 on a logarithmic one.
     pub fn range_x(mut self, from: f64, to: f64) -> Self {
         self.ranges[0] = Some((from, to));
         self
@@ -113,8 +113,8 @@ impl Plot {
         self
     }
 
-    /// Marks a number on the x axis with a vertical line and a text: the best epoch, a suggested rate. A number beyond the
-    /// part that the axis shows is left out.
+    /// Marks a number on the x axis with a vertical line and a text: the best epoch, a suggested rate. A number beyond
+    /// the part that the axis shows is left out.
     ///
     /// ```
     /// use gradus_viz::{Plot, Style};
