@@ -46,14 +46,15 @@ fn exact_number(name: &str) -> Option<f64> {
 }
 
 impl Categories {
-    /// The categories of a column of a table.
+    /// The categories of a column of a table. Missing cells are none of them; whether a column may have such cells is
+    /// decided where the categories are applied, by [`or_other`](Self::or_other).
     ///
     /// # Errors
-    /// If there is no such column, or a cell is missing.
+    /// If there is no such column.
     pub fn of(table: &Table, column: &str) -> Result<Self, TableError> {
-        let names = table.each(column, false, || "a category".into(), |cell| Some(cell.to_owned()))?;
+        let names = table.texts(column)?.into_iter().filter(|cell| !table.is_missing(cell)).map(str::to_owned);
         let mut seen = std::collections::HashSet::new();
-        Ok(Self::in_order(names.into_iter().filter(|name| seen.insert(name.clone())).collect()))
+        Ok(Self::in_order(names.filter(|name| seen.insert(name.clone())).collect()))
     }
 
     fn in_order(mut names: Vec<String>) -> Self {

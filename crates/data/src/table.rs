@@ -8,6 +8,7 @@ use gradus_autograd::Float;
 use gradus_autograd::internal::debug_as_display;
 use ndarray::{Array1, Array2};
 
+use crate::examples::check_rows;
 use crate::{Categories, Csv, Dataset};
 
 /// Rows of texts with named columns, read from CSV and converted to numbers or categories on demand.
@@ -103,8 +104,10 @@ pub enum TableError {
         true if wanted == NUMBER => format!(
             "nothing there (`{value}`); `complete` leaves such rows out, `gaps_as_nan` lets an `Imputer` fill them"
         ),
-        true => format!("nothing there (`{value}`); `complete` leaves such rows out"),
-        false => format!("`{value}` is not {wanted}"),
+        true => format!(
+            "nothing there (`{value}`); `complete` leaves such rows out, `Categories::or_other` gives them a category"
+        ),
+        false => format!("`{value}` is not {wanted}{}", hint(value, wanted)),
     })]
     Cell {
         /// the path of the file
@@ -125,6 +128,20 @@ debug_as_display!(TableError);
 
 /// What a column of numbers is to hold.
 const NUMBER: &str = "a number";
+
+/// The setting that a cell seems to need, for a message.
+fn hint(value: &str, wanted: &str) -> String {
+    let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    match (value.trim_start_matches(['-', '+']).split_once(','), value.chars().next()) {
+        (Some((whole, part)), _) if wanted == NUMBER && digits(whole) && digits(part) => {
+            "; if that is a decimal comma, read the file with `Csv::new().decimal_comma(true)`".into()
+        }
+        (_, Some(sign @ ('#' | '%'))) => {
+            format!("; if the line is a comment, read the file with `Csv::new().comments('{sign}')`")
+        }
+        _ => String::new(),
+    }
+}
 
 /// The texts that mark a missing cell in any file, after those of pandas.
 const MISSING: [&str; 16] =
@@ -192,7 +209,7 @@ impl Table {
         self.rows.iter().map(move |&row| (row, self.cell(row, column)))
     }
 
-    fn is_missing(&self, cell: &str) -> bool {
+    pub(crate) fn is_missing(&self, cell: &str) -> bool {
         MISSING.contains(&cell) || self.cells.missing.iter().any(|mark| mark == cell)
     }
 
@@ -205,6 +222,26 @@ impl Table {
             missing: self.is_missing(value),
             wanted: wanted.into(),
         }
+    }
+
+    /// Returns the given rows as a table of its own, in that order: the training part, say. Rows are counted from 0.
+    ///
+    /// ```
+    /// use gradus_data::{Categories, Table, split_rows};
+    /// let table = Table::parse("kind,size\ncat,1\ndog,2\ncat,3\nfox,4\n", "pets.csv")?;
+    /// let (train, test) = split_rows(table.len(), 0.75, 1);
+    /// let (train, test) = (table.select(&train), table.select(&test));
+    /// let kinds = Categories::of(&train, "kind")?.or_other(true); // fitted on the training part alone
+    /// assert_eq!((train.len(), kinds.places(&test, "kind")?.len()), (3, 1));
+    /// # Ok::<(), gradus_data::TableError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[track_caller]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        check_rows(rows, self.len());
+        Table { rows: rows.iter().map(|&row| self.rows[row]).collect(), ..self.clone() }
     }
 
     /// Returns the rows in which no cell of these columns is missing.

@@ -244,7 +244,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
 
     /// Returns the path of each parameter that the last step moved, and how far it moved relative to its size,
     /// `‖Δθ‖ / ‖θ‖`. The list is empty unless the optimizer [watches updates](Self::watch_updates). The ratio is
-    /// infinite for a parameter that was 0, as biases are before the first step.
+    /// infinite for a parameter that was 0, such as a bias that began there.
     ///
     /// It is the classic diagnosis of a learning rate: weights should move by about a thousandth of their size in a
     /// step. If they move much further, the rate is too large; if much less, it is too small. (The rule of thumb is

@@ -54,6 +54,16 @@ impl Display for Setting {
     }
 }
 
+impl Setting {
+    /// The value for a table: a number that was drawn has five digits.
+    pub(crate) fn rounded(&self) -> String {
+        match self {
+            Setting::Number(x) => Setting::Number(format!("{x:.4e}").parse().unwrap_or(*x)).to_string(),
+            Setting::Text(text) => text.clone(),
+        }
+    }
+}
+
 /// The values that a setting may have.
 #[derive(Clone, Debug, PartialEq)]
 enum Values {

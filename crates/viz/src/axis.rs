@@ -11,6 +11,19 @@ pub(crate) enum Scale {
     SymmetricLog(f64),
 }
 
+impl Scale {
+    /// The place of a number on an axis, if it has one.
+    pub(crate) fn place(self, value: f64) -> Option<f64> {
+        let place = match self {
+            Scale::Linear => value,
+            Scale::Log => value.log10(),
+            // log₁₀ |v/c| with a sign far out, and smooth around 0
+            Scale::SymmetricLog(c) => (value / (2.0 * c)).asinh() / LN_10,
+        };
+        place.is_finite().then_some(place)
+    }
+}
+
 /// One axis: the part that is shown. If the axis is logarithmic, the numbers are powers of ten.
 #[derive(Clone)]
 pub(crate) struct Axis {
@@ -39,13 +52,7 @@ impl Axis {
     }
 
     pub(crate) fn place(&self, value: f64) -> Option<f64> {
-        let place = match self.scale {
-            Scale::Linear => value,
-            Scale::Log => value.log10(),
-            // log₁₀ |v/c| with a sign far out, and smooth around 0
-            Scale::SymmetricLog(c) => (value / (2.0 * c)).asinh() / LN_10,
-        };
-        place.is_finite().then_some(place)
+        self.scale.place(value)
     }
 
     /// The number at a place.
@@ -141,7 +148,9 @@ impl Axis {
             let digits = digits.trim_end_matches('0');
             power.parse::<f64>().unwrap_or(0.0) - digits.split_once('.').map_or(0, |(_, d)| d.len()) as f64
         };
-        let is_zero = |v: f64| v.abs() < 1e-9 * values.iter().fold(0.0, |m, v| v.abs().max(m));
+        let near_zero = |v: f64| v.abs() < 1e-9 * values.iter().fold(0.0, |m, v| v.abs().max(m));
+        // a logarithmic axis has no 0, but numbers of very different sizes
+        let is_zero = |v: f64| v == 0.0 || (self.scale != Scale::Log && near_zero(v));
         let shown = || values.iter().copied().filter(|&v| !is_zero(v));
         let (low, high) = (shown().map(first).fold(0.0, f64::min), shown().map(first).fold(0.0, f64::max));
         let powers = low < -3.0 || high > 4.0 || shown().map(last).fold(0.0, f64::min) < -6.0;
@@ -152,7 +161,7 @@ impl Axis {
             (false, false) => -last(v).min(0.0),
         };
         let label = |&v: &f64| match powers {
-            _ if is_zero(v) || v == 0.0 => "0".to_owned(),
+            _ if is_zero(v) => "0".to_owned(),
             true => format!("{v:.*e}", digits(v).clamp(0.0, 17.0) as usize),
             false => format!("{v:.*}", digits(v).clamp(0.0, 17.0) as usize),
         };
@@ -207,6 +216,7 @@ mod tests {
         assert_eq!(labels(0.0, 60.0, false), ["0", "10", "20", "30", "40", "50", "60"]);
         assert_eq!(labels(1e-5, 1.0, true), ["1e-5", "1e-4", "1e-3", "1e-2", "1e-1", "1e0"]);
         assert_eq!(labels(1e-3, 1.0, true), ["0.001", "0.01", "0.1", "1"]);
+        assert_eq!(labels(1e-4, 1e20, true), ["1e-4", "1e0", "1e4", "1e8", "1e12", "1e16", "1e20"]);
         assert_eq!(labels(0.1, 3.0, true), ["0.1", "0.3", "1", "3"]);
         assert_eq!(labels(1.0, 9.0, true), ["1", "2", "3", "4", "6", "8"]);
         assert_eq!(labels(0.52, 0.61, true), ["0.52", "0.54", "0.56", "0.58", "0.60"].map(|l| l.trim_end_matches('0')));

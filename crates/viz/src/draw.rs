@@ -3,7 +3,7 @@
 use svg::Node;
 use svg::node::element::Element;
 
-use crate::axis::Axis;
+use crate::axis::{Axis, Scale};
 use crate::legend::Legend;
 use crate::paint::{self, Place, text_width};
 use crate::plot::Plot;
@@ -65,10 +65,14 @@ struct Canvas<'p> {
 
 impl<'p> Canvas<'p> {
     fn new(plot: &'p Plot) -> Self {
+        let [x, y] = plot.scales;
         let points = plot.series.iter().flat_map(|series| &series.points);
+        // a point that is not shown has no part in the ranges
+        let points = points.copied().filter(|p| x.place(p.0).is_some() && y.place(p.1).is_some());
+        let bars = plot.series.iter().any(|series| series.style == Style::Bars) && y == Scale::Linear;
         let axes = [
-            Axis::new(points.clone().map(|p| p.0), plot.scales[0], plot.ranges[0]),
-            Axis::new(points.map(|p| p.1), plot.scales[1], plot.ranges[1]),
+            Axis::new(points.clone().map(|p| p.0), x, plot.ranges[0]),
+            Axis::new(points.map(|p| p.1).chain(bars.then_some(0.0)), y, plot.ranges[1]), // bars begin at 0
         ];
         let widest = axes[1].ticks().iter().map(|(_, label)| text_width(label)).fold(0.0, f64::max);
         let line = |name: &str| if name.is_empty() { 0.0 } else { LINE };
@@ -214,8 +218,13 @@ impl<'p> Canvas<'p> {
         let ((left, top), (right, bottom)) = self.frame();
         let (across, down) = ((left + right) / 2.0, (top + bottom) / 2.0);
         if !self.plot.title.is_empty() {
-            let mut title = paint::text((across, top - 12.0), "middle", &self.plot.title);
+            let mut title = paint::text((f64::from(self.plot.size.0) / 2.0, top - 12.0), "middle", &self.plot.title);
             title.assign("class", "title");
+            // a long title is made smaller, so that it fits into the picture
+            let (room, need) = (f64::from(self.plot.size.0) - 2.0 * MARGIN, 1.4 * text_width(&self.plot.title));
+            if need > room {
+                title.assign("style", format!("font-size:{}px", paint::px((17.0 * room / need).max(8.0))));
+            }
             group.append(title);
         }
         let ticks = self.axes[0].ticks();
@@ -502,6 +511,15 @@ mod tests {
         let bars = |plot: Plot| plot.series("", Style::Bars, corners).svg().matches("currentColor").count();
         assert_eq!(bars(Plot::new("").log_x(true).range_x(0.5, 2.0)), 2, "the first begins at the edge");
         assert_eq!(bars(Plot::new("").range_x(1.5, 3.0)), 1);
+    }
+
+    #[test]
+    fn points_that_are_not_shown_stretch_no_axis() {
+        let plot = Plot::new("").series("", Style::Points, [(1.0, 1.0), (10.0, 2.0), (1e6, f64::NAN)]);
+        assert!(Canvas::new(&plot).axes[0].to < 11.0);
+        let long =
+            Plot::new(&"a title that is long ".repeat(12)).series("", Style::Line, [(0.0, 1.0), (1.0, 2.0)]).svg();
+        assert!(long.contains("font-size:8px"), "a long title is made smaller");
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Plot {
 
     /// Plots the scores of a sweep over one of its settings that are numbers, with the best run marked. The axis is
     /// logarithmic if the largest value is at least thirty times the smallest. If the sweep has other settings, each of
-    /// their combinations is a series, up to twelve of them.
+    /// their combinations is a series; if there are more than twelve, all runs are one series.
     ///
     /// # Panics
     /// If the sweep has no such setting, or its values are texts.
@@ -170,8 +170,8 @@ impl Plot {
         }
     }
 
-    /// Plots a training run: its losses (of each batch and of each epoch), each of its metrics, and its learning
-    /// rates, and the norms of its gradients.
+    /// Plots a training run: its losses (of each batch and of each epoch), each of its metrics, its learning rates,
+    /// and the norms of its gradients.
     /// Pass the plots to [`stack`](crate::stack).
     pub fn history(history: &History) -> Vec<Plot> {
         let steps = |value: fn(&gradus_train::StepRow) -> f64| {

@@ -33,7 +33,9 @@ use crate::{Float, Jvp, Operation, Output, Shape, Tape, Tensor, TensorFunctions,
 /// ```
 ///
 /// The function may use `let`, `if` on settings, every elementwise function that a [`Var`](crate::Var) has, operators,
-/// and `f64` and `i32` literals. Of the arguments before the semicolon, the first is a variable, and the others are
+/// and `f64` and `i32` literals. A condition on an argument is a number, 1 or 0, since it holds for some numbers of an
+/// array and not for others: `x.gt(0.0).choose(x, 0.1 * x)` in place of `if x > 0.0 { x } else { 0.1 * x }`. The larger
+/// of two numbers is `a.maximum(b)`. Of the arguments before the semicolon, the first is a variable, and the others are
 /// values that can become variables; they broadcast. Arguments after the semicolon are numbers that are not
 /// differentiated.
 ///

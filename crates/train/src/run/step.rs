@@ -86,7 +86,7 @@ pub(crate) fn diverged<T: Float>(
 ) -> TrainError {
     // parameters were finite at the last check, so a leaf that is not finite now is most likely an input
     let advice = if report.as_ref().is_some_and(|text| text.starts_with("a leaf made")) {
-        "the data hold it; look for what is missing or too large"
+        "the data hold it; look for what is missing (an `Imputer` fills gaps) or too large"
     } else {
         "the descent diverged; try a smaller learning rate, warm-up, or `clip_norm`"
     };

@@ -82,7 +82,7 @@ impl SweepResults {
     pub fn table(&self, goal: Goal) -> String {
         let header = self.names.iter().cloned().chain(["score".to_owned(), "seconds".to_owned()]);
         let row = |outcome: &&Outcome| {
-            let settings = outcome.settings.iter().map(|(_, value)| value.to_string());
+            let settings = outcome.settings.iter().map(|(_, value)| value.rounded());
             let seconds = format!("{:.1}", outcome.seconds);
             settings.chain([short(outcome.score), seconds]).collect::<Vec<_>>()
         };
