@@ -28,7 +28,8 @@
 //!
 //! `kernels/` and `memory/` are about speed, and the rest can be read without them. Each file imports from its own
 //! layer or from lower layers. The layers, from the lowest, are: `shape` and `view`, `calculus`, `kernels`, `scalar`,
-//! `memory`, `model`, `engine`, `ops`, `tools`.
+//! `memory`, `model`, `engine`, `ops`, `tools`. There is one exception: the tensors of `engine/` have the operations of
+//! `ops/` as methods, because rules compute with them.
 
 mod array;
 mod axes;
