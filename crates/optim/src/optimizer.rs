@@ -27,6 +27,8 @@ pub struct Optimizer<R: Rule, T: Float = f32> {
     /// memory for a gradient that is clipped by value
     clipped: Vec<T>,
     last_norm: Option<f64>,
+    /// whether each step computes the norm, also if nothing else needs it
+    watch_norm: bool,
     /// how far the last step moved each parameter, if that is watched
     updates: Option<Updates<T>>,
     steps: u64,
@@ -51,6 +53,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             lazy: false,
             clipped: Vec::new(),
             last_norm: None,
+            watch_norm: false,
             updates: None,
             steps: 0,
             slots: Slots::default(),
@@ -229,8 +232,26 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         self.steps
     }
 
-    /// Returns the norm of all gradients together, before clipping, at the last step; `None` before the first.
-    /// Parameters in frozen groups do not count.
+    /// Computes the norm of all gradients together at each step, for [`last_norm`](Self::last_norm), also if nothing is
+    /// clipped. It takes a few hundredths of the time of a step.
+    pub fn watch_norm(mut self) -> Self {
+        self.watch_norm = true;
+        self
+    }
+
+    /// Returns the norm of all gradients together, before clipping, at the last step that computed it: with
+    /// [`watch_norm`](Self::watch_norm) or [`clip_norm`](Self::clip_norm), or by [`try_step`](Self::try_step), which a
+    /// `Trainer` calls. `None` if no step did. Parameters in frozen groups do not count.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// use gradus_optim::Sgd;
+    /// let mut w = Param::new([1.5f32, 2.0]);
+    /// let (_, grads) = Tape::training(0).gradients(|t| t.param(&w).square().sum());
+    /// let mut opt = Sgd::new(0.1).watch_norm();
+    /// opt.step(&mut w, &grads);
+    /// assert_eq!(opt.last_norm(), Some(5.0));
+    /// ```
     pub fn last_norm(&self) -> Option<f64> {
         self.last_norm
     }

@@ -168,7 +168,7 @@ fn the_norm_of_few_rows_is_that_of_the_whole_gradient_bit_for_bit() {
     });
     let index = Array1::from_iter([3usize, 10_922, 10_923, 10_923, 45_000, 59_999]);
     let (_, mut grads) = Tape::training(0).gradients(|t| t.param(&table).embedding(&index).square().sum());
-    let mut opt = Sgd::new(0.0);
+    let mut opt = Sgd::new(0.0).watch_norm();
     opt.step(&mut table, &grads);
     assert!(grads.rows(&table).is_some());
     let of_rows = opt.last_norm();

@@ -24,7 +24,9 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
     /// parameter, or the schedule's factor is negative or not finite.
     #[track_caller]
     pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, grads: &Gradients<T>) {
-        self.last_norm = Some(self.norm(model, grads));
+        if self.watch_norm || self.clip.norm.is_some() {
+            self.last_norm = Some(self.norm(model, grads));
+        }
         self.step_with_norm(model, grads);
     }
 
