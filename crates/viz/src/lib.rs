@@ -14,6 +14,7 @@
 
 mod axis;
 mod contours;
+mod cut;
 mod draw;
 mod legend;
 mod paint;
