@@ -6,6 +6,12 @@ use smallvec::SmallVec;
 /// The sizes of an array's axes.
 pub type Shape = SmallVec<[usize; 4]>;
 
+/// The slice among `shapes` that equals `shape`.
+#[inline]
+pub(crate) fn known<'s>(shape: &[usize], shapes: &[&'s [usize]]) -> Option<&'s [usize]> {
+    shapes.iter().find(|s| **s == shape).copied()
+}
+
 /// The number of elements of an array of this shape.
 ///
 /// # Panics

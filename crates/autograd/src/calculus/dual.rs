@@ -24,6 +24,8 @@ fn sum<K: Real>(a: Option<K>, b: Option<K>) -> Option<K> {
     }
 }
 
+// Plain loops: the standard library's `map` and `from_fn` are compiled anew for each closure, and this file is compiled
+// for every function of every program that differentiates one.
 impl<K: Real, const N: usize> Dual<K, N> {
     /// A number that does not change.
     #[inline(always)]
@@ -33,11 +35,19 @@ impl<K: Real, const N: usize> Dual<K, N> {
     /// This value, with each derivative changed by f.
     #[inline(always)]
     fn with(self, value: K, f: impl Fn(K) -> K) -> Self {
-        Dual { value, slopes: self.slopes.map(|slope| slope.map(&f)) }
+        let mut slopes = self.slopes;
+        for k in 0..N {
+            slopes[k] = slopes[k].map(&f);
+        }
+        Dual { value, slopes }
     }
     #[inline(always)]
     fn zip(self, other: Self, value: K, f: impl Fn(Option<K>, Option<K>) -> Option<K>) -> Self {
-        Dual { value, slopes: std::array::from_fn(|i| f(self.slopes[i], other.slopes[i])) }
+        let mut slopes = self.slopes;
+        for k in 0..N {
+            slopes[k] = f(slopes[k], other.slopes[k]);
+        }
+        Dual { value, slopes }
     }
     #[inline(always)]
     fn changes(&self) -> bool {
@@ -49,13 +59,15 @@ impl<K: Real, const N: usize> Real for Dual<K, N> {
     /// `y′ = Σ ∂y/∂xᵢ xᵢ′`
     #[inline(always)]
     fn apply<R: Rule<M>, const M: usize>(rule: R, x: [Self; M]) -> Self {
-        let values = x.map(|x| Num(x.value));
-        let y = Num(K::apply(rule, x.map(|x| x.value)));
+        let mut values = [x[0].value; M];
+        for i in 0..M {
+            values[i] = x[i].value;
+        }
+        let y = Num(K::apply(rule, values));
         let mut slopes = [None; N];
-        // plain loops: a closure of this size would not be inlined, and the loop around it would not vectorise
         for i in 0..M {
             if x[i].changes() {
-                let slope = rule.slope(i, values, y).0;
+                let slope = rule.slope(i, values.map(Num), y).0;
                 for k in 0..N {
                     slopes[k] = sum(slopes[k], x[i].slopes[k].map(|s| s.mul(slope)));
                 }

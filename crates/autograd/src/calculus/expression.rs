@@ -18,7 +18,13 @@ pub trait Expression<const N: usize>: Copy + Send + Sync + 'static {
     #[doc(hidden)]
     #[inline(always)]
     fn dual<K: Real>(self, x: [K; N], wanted: [bool; N]) -> Dual<K, N> {
-        let seed = |i: usize| std::array::from_fn(|j| (i == j && wanted[i]).then(|| x[i].literal(1.0)));
-        self.value(std::array::from_fn(|i| Num(Dual { value: x[i], slopes: seed(i) }))).0
+        let mut numbers = [Num(Dual::constant(x[0])); N];
+        for i in 0..N {
+            numbers[i].0.value = x[i];
+            if wanted[i] {
+                numbers[i].0.slopes[i] = Some(x[i].literal(1.0));
+            }
+        }
+        self.value(numbers).0
     }
 }

@@ -1,12 +1,11 @@
 //! The operations of rules on arrays.
 
-use std::ops::Range;
 use std::panic::Location;
 
 use crate::calculus::{Expression, Rule};
 use crate::engine::operation::Operation;
 use crate::engine::tensor::{FusedLoop, Sweep, Tensor};
-use crate::engine::value::{Source, Value, ValueContext};
+use crate::engine::value::{ChainLoop, Source, Value, ValueContext};
 use crate::kernels::matmul::{self, Product};
 use crate::kernels::strided::Strided;
 use crate::ops::matmul::MatMul;
@@ -68,22 +67,18 @@ impl<'s, T: Float> Tensor<T> for Value<'s, T> {
     }
 }
 
-// Helpers of `chain` that do not know the rule, since they would be compiled anew for each.
 impl<'s, T: Float> Value<'s, T> {
-    /// The operands in the shape of the result and written out, if one of them is not.
-    fn spread<const N: usize>(x: &[Self; N], y: &Self) -> Option<[Self; N]> {
+    /// [`Sweep::chain`] with the loop of a rule. It does not know the rule, since it would be compiled anew for each.
+    pub(super) fn chain_with<const N: usize>(g: Self, x: [Self; N], y: Self, chain: ChainLoop<'_, T, N>) -> Self {
+        // the operands in the shape of the result and written out, if one of them is not
         let fits = |x: &Self| !x.is_uniform() && (N == 1 || x.shape == y.shape);
-        (!x.iter().all(fits)).then(|| x.each_ref().map(|x| x.clone().broadcast_to(y.shape).dense()))
+        let spread = (!x.iter().all(fits)).then(|| x.each_ref().map(|x| x.clone().broadcast_to(y.shape).dense()));
+        let (x, y) = (spread.as_ref().unwrap_or(&x).each_ref().map(|x| x.view().padded()), y.view().padded());
+        g.mapped(&|start, g| {
+            let range = start..start + g.len();
+            chain(x.map(|x| &x[range.clone()]), &y[range.clone()], g);
+        })
     }
-
-    fn numbers_of<const N: usize>(x: &[Self; N]) -> [&[T]; N] {
-        x.each_ref().map(|x| x.view().padded())
-    }
-}
-
-/// The same part of several arrays.
-fn cut<'a, T, const N: usize>(x: &[&'a [T]; N], range: &Range<usize>) -> [&'a [T]; N] {
-    x.map(|x| &x[range.clone()])
 }
 
 impl<'s, T: Float> Sweep<T> for Value<'s, T> {
@@ -211,12 +206,8 @@ impl<'s, T: Float> Sweep<T> for Value<'s, T> {
     }
 
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {
-        let (chain, spread) = (T::loops(R::loops()).chain, Self::spread(&x, &y));
-        let (x, y) = (Self::numbers_of(spread.as_ref().unwrap_or(&x)), y.view().padded());
-        g.mapped(&|start, g| {
-            let range = start..start + g.len();
-            chain(rule, i, cut(&x, &range), &y[range], g);
-        })
+        let chain = T::loops(R::loops()).chain;
+        Self::chain_with(g, x, y, &|x, y, g| chain(rule, i, x, y, g))
     }
     fn chain_fused<R: Expression<N>, const N: usize>(
         _: R,

@@ -6,9 +6,9 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use crate::calculus::{Expression, Rule};
-use crate::engine::operation::{Jvp, Operation};
+use crate::engine::operation::{Jvp, Operation, references};
 use crate::engine::tensor::{FusedLoop, Sweep, Tensor};
-use crate::engine::value::{Value, ValueContext};
+use crate::engine::value::{ChainLoop, MovingLoop, Value, ValueContext};
 use crate::places::Places;
 use crate::view::View;
 use crate::{Float, Sizes, Tape, Var};
@@ -46,14 +46,11 @@ impl<'s, T: Float> DualValue<'s, T> {
 
 impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
     fn apply<O: Operation<T>>(operation: O, inputs: &[&Self]) -> Self {
-        let values: SmallVec<[Value<'s, T>; 3]> = inputs.iter().map(|x| x.value.clone()).collect();
-        let value = Value::run(&operation, &values.iter().collect::<SmallVec<[_; 3]>>());
-        let moves = inputs.iter().any(|x| x.tangent.is_some());
-        let tangent = moves.then(|| {
-            let tangents: SmallVec<[_; 3]> = inputs.iter().map(|x| x.tangent.clone()).collect();
-            operation.jvp(&Jvp::new(&values, &tangents, &value))
-        });
-        DualValue { value, tangent: tangent.flatten() }
+        let values = Self::values_of(inputs);
+        let value = Value::run(&operation, &references(&values));
+        let tangents = Self::tangents_of(inputs);
+        let tangent = tangents.and_then(|tangents| operation.jvp(&Jvp::new(&values, &tangents, &value)));
+        DualValue { value, tangent }
     }
     fn shape(&self) -> &[usize] {
         self.value.shape()
@@ -85,14 +82,33 @@ impl<'s, T: Float> Tensor<T> for DualValue<'s, T> {
     }
 }
 
-// Helpers of `chain` that do not know the rule, since they would be compiled anew for each.
 impl<'s, T: Float> DualValue<'s, T> {
-    fn values<const N: usize>(x: &[Self; N]) -> [Value<'s, T>; N] {
-        x.each_ref().map(|x| x.value.clone())
+    /// [`Sweep::chain`] with the loops of a rule. It does not know the rule, since it would be compiled anew for each.
+    fn chain_with<const N: usize>(
+        g: Self,
+        (x, y): ([Self; N], Self),
+        still: ChainLoop<'_, T, N>,
+        moving: MovingLoop<'_, T, N>,
+    ) -> Self {
+        if x.iter().all(|x| x.tangent.is_none()) {
+            let values = x.map(|x| x.value);
+            return DualValue {
+                value: Value::chain_with(g.value, values.clone(), y.value.clone(), still),
+                tangent: g.tangent.map(|g| Value::chain_with(g, values, y.value, still)),
+            };
+        }
+        let x = x.map(|x| x.broadcast_to(y.value.shape()).parts());
+        let [value, tangent] = Value::chain_moving(g.parts(), (x, y.parts()), moving);
+        DualValue { value, tangent: Some(tangent) }
     }
 
-    fn spread<const N: usize>(x: [Self; N], shape: &[usize]) -> [(Value<'s, T>, Option<Value<'s, T>>); N] {
-        x.map(|x| x.broadcast_to(shape).parts())
+    // Helpers of `apply` that do not know the operation.
+    fn values_of(x: &[&Self]) -> SmallVec<[Value<'s, T>; 3]> {
+        x.iter().map(|x| x.value.clone()).collect()
+    }
+    /// The tangents, if one of the arrays moves.
+    fn tangents_of(x: &[&Self]) -> Option<SmallVec<[Option<Value<'s, T>>; 3]>> {
+        x.iter().any(|x| x.tangent.is_some()).then(|| x.iter().map(|x| x.tangent.clone()).collect())
     }
 }
 
@@ -172,19 +188,11 @@ impl<'s, T: Float> Sweep<T> for DualValue<'s, T> {
         None
     }
     fn chain<R: Rule<N>, const N: usize>(rule: R, i: usize, g: Self, x: [Self; N], y: Self) -> Self {
-        if x.iter().all(|x| x.tangent.is_none()) {
-            let values = Self::values(&x);
-            return DualValue {
-                value: Value::chain(rule, i, g.value, values.clone(), y.value.clone()),
-                tangent: g.tangent.map(|g| Value::chain(rule, i, g, values, y.value)),
-            };
-        }
-        let x = Self::spread(x, y.value.shape());
-        let run = T::loops(R::loops()).chain_moving;
-        let [value, tangent] = Value::chain_moving(g.parts(), (x, y.parts()), &|arrays, gradient, moves| {
-            run(rule, i, arrays, gradient, moves)
-        });
-        DualValue { value, tangent: Some(tangent) }
+        let loops = T::loops(R::loops());
+        let (still, moving) = (loops.chain, loops.chain_moving);
+        Self::chain_with(g, (x, y), &|x, y, g| still(rule, i, x, y, g), &|arrays, gradient, moves| {
+            moving(rule, i, arrays, gradient, moves);
+        })
     }
     fn chain_fused<R: Expression<N>, const N: usize>(
         rule: R,

@@ -5,6 +5,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use smallvec::SmallVec;
+
 use crate::Float;
 use crate::engine::erased::Erased;
 use crate::engine::tensor::{Sweep, Tensor};
@@ -155,18 +157,23 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     fn cover(&self, i: usize) {
         self.covered.set(self.covered.get() | 1 << i.min(63));
     }
+    /// Whether the gradient of input `i` is needed. A rule that asks gives it, by [`add_now`](Self::add_now).
+    #[inline]
+    pub(crate) fn asks_for(&self, i: usize) -> bool {
+        self.cover(i);
+        self.wants(i)
+    }
 
     /// Adds to the gradient of input `i`. The closure runs only if that gradient is needed. A gradient in a shape to
     /// which the input was broadcast is summed back to the input's own shape.
     #[inline]
     pub fn add(&self, i: usize, gradient: impl FnOnce() -> V) {
-        self.cover(i);
-        if self.wants(i) {
+        if self.asks_for(i) {
             self.add_now(i, gradient());
         }
     }
     // apart from `add`, and with no closure of its own, since code is compiled anew for each closure
-    fn add_now(&self, i: usize, gradient: V) {
+    pub(crate) fn add_now(&self, i: usize, gradient: V) {
         let gradient = V::sum_to_node(gradient, self.context, self.inputs[i]);
         let sum = &self.gradients[self.inputs[i] as usize];
         let before = sum.borrow_mut().take();
@@ -185,8 +192,7 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     /// there is one. `transposed` says which operands are transposed first. `operands` runs only if the gradient is
     /// needed.
     pub fn add_product(&self, i: usize, transposed: [bool; 2], operands: impl FnOnce() -> [V; 2]) {
-        self.cover(i);
-        if self.wants(i) {
+        if self.asks_for(i) {
             let (operands, sum) = (operands(), &self.gradients[self.inputs[i] as usize]);
             let before = sum.borrow_mut().take();
             *sum.borrow_mut() = Some(V::add_product(before, operands, transposed, self.context, self.inputs[i]));
@@ -194,8 +200,7 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     }
     /// Adds to the gradient of input `i` at some of its places, directly, without an array of the input's size.
     pub(crate) fn add_at(&self, i: usize, places: &Places, gradient: impl FnOnce() -> V) {
-        self.cover(i);
-        if self.wants(i) {
+        if self.asks_for(i) {
             let (part, sum) = (gradient(), &self.gradients[self.inputs[i] as usize]);
             let before = sum.borrow_mut().take();
             *sum.borrow_mut() = Some(V::add_at(before, places, part, self.context, self.inputs[i]));
@@ -209,8 +214,7 @@ impl<'a, T: Float, V: Tensor<T>> Vjp<'a, T, V> {
     /// When a derivative of the gradient is asked for, by [`Var::grad`](crate::Var::grad) or
     /// [`Var::hvp`](crate::Var::hvp); the message names the operation.
     pub fn add_numbers(&self, i: usize, compute: impl FnOnce(&[View<'_, T>], Output<'_, T>)) {
-        self.cover(i);
-        if self.wants(i) {
+        if self.asks_for(i) {
             let inputs = (0..self.inputs()).map(|k| self.input(k));
             let arrays: Vec<V> = inputs.chain([self.output(), self.grad()]).collect();
             let shape = Shape::from_slice(self.input(i).shape());
@@ -301,28 +305,55 @@ impl<'a, 's, T: Float> Jvp<'a, 's, T> {
     pub fn tangent(&self, i: usize) -> Option<Value<'s, T>> {
         self.tangents[i].clone()
     }
+    /// The tangent of input `i`, broadcast to the output's shape.
+    pub(crate) fn spread_tangent(&self, i: usize) -> Option<Value<'s, T>> {
+        self.tangent(i).map(|tangent| tangent.broadcast_to(self.output.shape()))
+    }
+    /// A sum of contributions with one more.
+    pub(crate) fn with_term(&self, sum: Option<Value<'s, T>>, term: Value<'s, T>) -> Option<Value<'s, T>> {
+        let term = term.broadcast_to(self.output.shape());
+        Some(match sum {
+            Some(sum) => Value::accumulate(sum, term),
+            None => term,
+        })
+    }
     /// The sum of the contributions of several inputs, in the output's shape; `None` if there are none.
     pub fn sum(&self, terms: impl Iterator<Item = Value<'s, T>>) -> Option<Value<'s, T>> {
-        let shape = self.output.shape();
-        terms.map(|term| term.broadcast_to(shape)).reduce(Value::accumulate)
+        let mut sum = None;
+        for term in terms {
+            sum = self.with_term(sum, term);
+        }
+        sum
     }
     /// The rule of an operation that is linear in all its inputs together: the operation is applied to the tangents.
     pub fn linear<O: Operation<T>>(&self, operation: &O) -> Option<Value<'s, T>> {
+        let tangents = self.all_tangents()?;
+        Some(Value::run(operation, &references(&tangents)))
+    }
+    /// The tangents of all inputs, with zeros for those that stand still; `None` if all stand still.
+    fn all_tangents(&self) -> Option<Vec<Value<'s, T>>> {
         self.tangents.iter().any(Option::is_some).then(|| {
-            let tangents = self.tangents.iter().zip(self.inputs).map(|(t, x)| t.clone().unwrap_or_else(|| x.zeros()));
-            let tangents: Vec<Value<'s, T>> = tangents.collect();
-            Value::run(operation, &tangents.iter().collect::<Vec<_>>())
+            let tangents = self.tangents.iter().zip(self.inputs);
+            tangents.map(|(t, x)| t.clone().unwrap_or_else(|| x.zeros())).collect()
         })
     }
     /// The rule of an operation that is linear in each input separately, such as a product: one input at a time is
     /// replaced by its tangent, the operation is applied, and the results are added.
     pub fn multilinear<O: Operation<T>>(&self, operation: &O) -> Option<Value<'s, T>> {
         let mut inputs = self.inputs.to_vec();
-        self.sum(self.tangents.iter().enumerate().filter_map(|(i, tangent)| {
-            let input = std::mem::replace(&mut inputs[i], tangent.clone()?);
-            let term = Value::run(operation, &inputs.iter().collect::<Vec<_>>());
-            inputs[i] = input;
-            Some(term)
-        }))
+        let mut sum = None;
+        for i in 0..inputs.len() {
+            if let Some(tangent) = self.tangent(i) {
+                let input = std::mem::replace(&mut inputs[i], tangent);
+                sum = self.with_term(sum, Value::run(operation, &references(&inputs)));
+                inputs[i] = input;
+            }
+        }
+        sum
     }
+}
+
+/// A reference to each.
+pub(super) fn references<X>(all: &[X]) -> SmallVec<[&X; 3]> {
+    all.iter().collect()
 }

@@ -21,7 +21,7 @@ use crate::engine::workspace::Workspaces;
 use crate::id_hasher::IdHasher;
 use crate::memory::{NewNode, Node, Nodes, Operations};
 use crate::model::param::{Buffer, Param, ParamId, Update};
-use crate::shape::count;
+use crate::shape::{count, known};
 use crate::stream::Stream;
 use crate::view::{Output, View};
 
@@ -293,17 +293,16 @@ impl<T: Float> Tape<T> {
     #[track_caller]
     pub fn apply<'t, O: Operation<T>, const N: usize>(&'t self, operation: O, inputs: [Var<'t, T>; N]) -> Var<'t, T> {
         self.check_tapes(operation.name(), &inputs);
-        let views = inputs.map(|v| self.nodes.node(v.index()).value);
-        self.record(operation, &inputs, &views, &views.each_ref().map(View::shape))
+        let views = self.views(&inputs);
+        self.record(operation, &inputs, &views, &Self::shapes(&views))
     }
 
     /// Like [`apply`](Self::apply), for a slice of variables.
     #[track_caller]
     pub fn apply_many<'t, O: Operation<T>>(&'t self, operation: O, inputs: &[Var<'t, T>]) -> Var<'t, T> {
         self.check_tapes(operation.name(), inputs);
-        let views: SmallVec<[View<'_, T>; 4]> = inputs.iter().map(|v| self.nodes.node(v.index()).value).collect();
-        let shapes: SmallVec<[_; 4]> = views.iter().map(View::shape).collect();
-        self.record(operation, inputs, &views, &shapes)
+        let views = self.many_views(inputs);
+        self.record(operation, inputs, &views, &Self::many_shapes(&views))
     }
 
     #[inline]
@@ -318,9 +317,29 @@ impl<T: Float> Tape<T> {
         let shape = self.output_shape(&operation, inputs, shapes);
         let numbers = self.nodes.alloc(count(shape));
         operation.forward(views, Output::new(numbers, shape));
+        self.push(operation, self.indices(inputs), numbers, shape)
+    }
+
+    // Helpers of `apply` and `record` that do not know the operation, since they would be compiled anew for each.
+    #[inline]
+    fn views<'t, const N: usize>(&'t self, inputs: &[Var<'t, T>; N]) -> [View<'t, T>; N] {
+        inputs.map(|v| self.nodes.node(v.index()).value)
+    }
+    #[inline]
+    fn shapes<'t, const N: usize>(views: &[View<'t, T>; N]) -> [&'t [usize]; N] {
+        views.map(|view| view.shape())
+    }
+    fn many_views<'t>(&'t self, inputs: &[Var<'t, T>]) -> SmallVec<[View<'t, T>; 4]> {
+        inputs.iter().map(|v| self.nodes.node(v.index()).value).collect()
+    }
+    fn many_shapes<'t>(views: &[View<'t, T>]) -> SmallVec<[&'t [usize]; 4]> {
+        views.iter().map(View::shape).collect()
+    }
+    /// The numbers of the inputs' nodes, if one of them is differentiated.
+    #[inline]
+    fn indices<'t>(&'t self, inputs: &[Var<'t, T>]) -> Option<&'t [u32]> {
         let differentiated = inputs.iter().any(|v| v.is_differentiated());
-        let indices = differentiated.then(|| self.nodes.input_list(inputs.iter().map(|v| v.index())));
-        self.push(operation, indices, numbers, shape)
+        differentiated.then(|| self.nodes.input_list(inputs.iter().map(|v| v.index())))
     }
 
     /// Checks the shapes and returns the shape of the output. If an input has this shape, its slice is reused, so that
@@ -333,7 +352,7 @@ impl<T: Float> Tape<T> {
         shapes: &[&'t [usize]],
     ) -> &'t [usize] {
         match operation.shape(shapes) {
-            Ok(shape) => shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| self.nodes.shape(&shape)),
+            Ok(shape) => known(&shape, shapes).unwrap_or_else(|| self.nodes.shape(&shape)),
             Err(reason) => panic!("{}: {reason}{}", operation.name(), self.layer_of(inputs)),
         }
     }

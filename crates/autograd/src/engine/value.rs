@@ -4,13 +4,14 @@
 use std::ops::Range;
 
 use ndarray::ArrayD;
+use smallvec::SmallVec;
 
 use crate::calculus::Moving;
-use crate::engine::operation::Operation;
+use crate::engine::operation::{Operation, references};
 use crate::engine::tensor::sum_to;
 use crate::kernels::threads::{GRAIN, split, split_many};
 use crate::memory::{Frozen, Kept, Pool, Slot, padded, unwritten};
-use crate::shape::{Shape, count};
+use crate::shape::{Shape, count, known};
 use crate::view::{Output, View};
 use crate::{Float, Tape, Var};
 
@@ -35,8 +36,11 @@ pub(super) enum Source<'s, T: Float> {
 /// An array and its tangent, which says how fast it moves; `None` if it stands still.
 type WithTangent<'s, T> = (Value<'s, T>, Option<Value<'s, T>>);
 
+/// A loop of a rule that multiplies g by its derivative, given x and y.
+pub(super) type ChainLoop<'a, T, const N: usize> = &'a (dyn Fn([&[T]; N], &[T], &mut [T]) + Sync);
+
 /// A loop of a rule, given x, y, g and their tangents, and whether g moves.
-type MovingLoop<'a, T, const N: usize> =
+pub(super) type MovingLoop<'a, T, const N: usize> =
     &'a (dyn Fn(([Moving<'_, T>; N], Moving<'_, T>), (&mut [T], &mut [T]), bool) + Sync);
 
 /// The count of numbers that are copied before a loop runs over them: few enough to stay in the first-level cache.
@@ -69,38 +73,41 @@ impl<'s, T: Float> Value<'s, T> {
 
     /// Applies an operation.
     pub(crate) fn run<O: Operation<T>>(operation: &O, inputs: &[&Self]) -> Self {
-        match *inputs {
-            [a] => Self::run_array(operation, [a]),
-            [a, b] => Self::run_array(operation, [a, b]),
-            [a, b, c] => Self::run_array(operation, [a, b, c]),
-            _ => {
-                let dense: Vec<Self> = inputs.iter().map(|&x| x.clone().dense()).collect();
-                let shapes: Vec<&[usize]> = dense.iter().map(|x| x.shape).collect();
-                let views: Vec<View<'_, T>> = dense.iter().map(Value::view).collect();
-                Self::run_on(operation, inputs[0].pool, &shapes, &views)
-            }
-        }
-    }
-
-    #[inline]
-    fn run_array<O: Operation<T>, const N: usize>(operation: &O, inputs: [&Self; N]) -> Self {
         if inputs.iter().any(|x| x.is_uniform()) {
-            let dense = inputs.map(|x| x.clone().dense());
-            return Self::run_array(operation, dense.each_ref());
+            let dense = Self::written_out(inputs);
+            return Self::run(operation, &references(&dense));
         }
-        Self::run_on(operation, inputs[0].pool, &inputs.map(|x| x.shape), &inputs.map(Value::view))
+        let (shapes, views) = (Self::shapes(inputs), Self::views(inputs));
+        let pool = inputs[0].pool;
+        let shape = Self::output_shape(operation.name(), operation.shape(&shapes), &shapes, pool);
+        let mut output = Self::fresh_for(shape, pool);
+        operation.forward(&views, Output::new(output.write(), shape));
+        output
     }
 
-    fn run_on<O: Operation<T>>(
-        operation: &O,
-        pool: &'s Pool<T>,
+    // Helpers of `run` that do not know the operation, since they would be compiled anew for each.
+    fn written_out(inputs: &[&Self]) -> SmallVec<[Self; 3]> {
+        inputs.iter().map(|&x| x.clone().dense()).collect()
+    }
+    fn shapes(inputs: &[&Self]) -> SmallVec<[&'s [usize]; 3]> {
+        inputs.iter().map(|x| x.shape).collect()
+    }
+    fn views<'a>(inputs: &[&'a Self]) -> SmallVec<[View<'a, T>; 3]> {
+        inputs.iter().map(|x| x.view()).collect()
+    }
+    /// The output's shape. If an input has this shape, its slice is reused.
+    fn output_shape(
+        name: &str,
+        shape: Result<Shape, String>,
         shapes: &[&'s [usize]],
-        views: &[View<'_, T>],
-    ) -> Self {
-        let shape = operation.shape(shapes).unwrap_or_else(|e| panic!("in a derivative: {}: {e}", operation.name()));
-        // if an input has this shape, its slice is reused
-        let shape = shapes.iter().find(|s| ***s == *shape).copied().unwrap_or_else(|| pool.shape(&shape));
-        Self::fresh(shape, pool, |out| operation.forward(views, Output::new(out, shape)))
+        pool: &'s Pool<T>,
+    ) -> &'s [usize] {
+        let shape = shape.unwrap_or_else(|e| panic!("in a derivative: {name}: {e}"));
+        known(&shape, shapes).unwrap_or_else(|| pool.shape(&shape))
+    }
+    /// A new array that is yet to be written.
+    fn fresh_for(shape: &'s [usize], pool: &'s Pool<T>) -> Self {
+        Self::fresh(shape, pool, |_| {})
     }
 
     /// Sums the array to the shape of a node, as [`sum_to`] does. From then on all gradients of that shape share one

@@ -129,11 +129,13 @@ fn any_past<L: AnyLane, R: Rule<N>, const N: usize>(x: [&[L::T]; N]) -> bool {
     R::LIMIT < f64::INFINITY && x.iter().any(|x| x.iter().fold(false, |past, &x| past | is_past::<L, R, N>([x; N])))
 }
 
-/// `g ← g · f′` and `dg ← dg · f′ + g · df′` for `f′ = ∂f/∂xᵢ`, by dual numbers.
-#[inline(always)]
-fn chain_moving<T, B: AnyBlock<T>, R: Rule<N>, const N: usize>(
-    rule: R,
-    i: usize,
+/// A block of numbers, and how they move.
+type MovingBlock<B> = Num<Dual<B, 1>>;
+
+/// `g ← g · f′` and `dg ← dg · f′ + g · df′`, where `slope` computes f′ and df′ of a block by dual numbers. It does not
+/// know the rule, since it would be compiled anew for each.
+fn chain_moving<T, B: AnyBlock<T>, const N: usize>(
+    slope: &dyn Fn([MovingBlock<B>; N], MovingBlock<B>) -> MovingBlock<B>,
     (x, y): ([Moving<'_, T>; N], Moving<'_, T>),
     (g, dg): (&mut [T], &mut [T]),
     moves: bool,
@@ -142,7 +144,7 @@ fn chain_moving<T, B: AnyBlock<T>, R: Rule<N>, const N: usize>(
         let range = start..g.len().min(start + BLOCK);
         let read = |x: &[T]| B::read(&x[range.clone()]);
         let dual = |(x, dx): Moving<'_, T>| Num(Dual { value: read(x), slopes: [dx.map(read)] });
-        let slope = rule.slope(i, x.map(dual), dual(y)).0;
+        let slope = slope(x.map(dual), dual(y)).0;
         let (g, dg) = (&mut g[range.clone()], &mut dg[range.clone()]);
         let g_was = B::read(g);
         let dg_was = moves.then(|| B::read(dg));
@@ -225,7 +227,7 @@ macro_rules! compiled {
                 gradient: (&mut [$t], &mut [$t]),
                 moves: bool,
             ) {
-                super::chain_moving::<$t, Block<$t>, R, N>(rule, i, arrays, gradient, moves);
+                super::chain_moving::<$t, Block<$t>, N>(&|x, y| rule.slope(i, x, y), arrays, gradient, moves);
             }
 
             pub(crate) const fn loops<R: Rule<N>, const N: usize>() -> Loops<R, $t, N> {

@@ -167,7 +167,7 @@ macro_rules! check_points {
             vec![$(check!(
                 stringify!($name),
                 $crate::ops::elementwise::columns(&[$($point),+]),
-                |v| v[0].tape().elementwise($Type { $($setting: $at),* }, std::array::from_fn(|i| v[i])),
+                |v| v[0].tape().elementwise($Type { $($setting: $at),* }, $crate::ops::elementwise::first(v)),
             ).elementwise()),*]
         }
     };
@@ -210,10 +210,7 @@ impl<T: Float, R: Rule<N>, const N: usize> Operation<T> for Elementwise<R, N> {
         R::DOC.split_once("\n\n").map_or(R::DOC, |(first, _)| first).trim()
     }
     fn settings(&self) -> String {
-        match self.0.settings().as_slice() {
-            [(_, number)] => number.to_string(),
-            several => several.iter().map(|(name, x)| format!("{name} {x}")).collect::<Vec<_>>().join(", "),
-        }
+        show_settings(&self.0.settings())
     }
     fn shape(&self, inputs: &[&[usize]]) -> Result<Shape, String> {
         inputs[1..].iter().try_fold(inputs[0].into(), |shape: Shape, other| broadcast_shape(&shape, other))
@@ -226,15 +223,29 @@ impl<T: Float, R: Rule<N>, const N: usize> Operation<T> for Elementwise<R, N> {
             return cx.add(0, || if c == 1.0 { cx.take_grad() } else { cx.take_grad() * c });
         }
         for i in 0..N {
-            let g = || if i + 1 == N { cx.take_grad() } else { cx.grad() };
-            cx.add(i, || V::chain(self.0, i, g(), cx.first(), cx.output()));
+            if cx.asks_for(i) {
+                let g = if i + 1 == N { cx.take_grad() } else { cx.grad() };
+                cx.add_now(i, V::chain(self.0, i, g, cx.first(), cx.output()));
+            }
         }
     }
     fn jvp<'s>(&self, cx: &Jvp<'_, 's, T>) -> Option<Value<'s, T>> {
-        cx.sum((0..N).filter_map(|i| {
-            let moved = cx.tangent(i)?.broadcast_to(cx.output().shape());
-            Some(Value::chain(self.0, i, moved, cx.first(), cx.output()))
-        }))
+        let mut sum = None;
+        for i in 0..N {
+            if let Some(tangent) = cx.spread_tangent(i) {
+                let term = Value::chain(self.0, i, tangent, cx.first(), cx.output());
+                sum = cx.with_term(sum, term);
+            }
+        }
+        sum
+    }
+}
+
+// Apart from `Operation::settings`, since it does not know the rule and would be compiled anew for each.
+fn show_settings(settings: &[(&str, f64)]) -> String {
+    match settings {
+        [(_, number)] => number.to_string(),
+        several => several.iter().map(|(name, x)| format!("{name} {x}")).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -253,9 +264,9 @@ impl<T: Float> Tape<T> {
     }
 }
 
-/// The first N of some arrays.
-fn first<'a, T: Float, const N: usize>(inputs: &[View<'a, T>]) -> [View<'a, T>; N] {
-    std::array::from_fn(|i| inputs[i])
+/// The first N of some arrays or variables.
+pub(crate) fn first<A: Copy, const N: usize>(all: &[A]) -> [A; N] {
+    std::array::from_fn(|i| all[i])
 }
 
 /// Runs a rule over arrays.

@@ -18,7 +18,7 @@ impl<'t, T: Float> Tensor<T> for Var<'t, T> {
         match *inputs {
             [&a] => a.tape().apply(operation, [a]),
             [&a, &b] => a.tape().apply(operation, [a, b]),
-            _ => inputs[0].tape().apply_many(operation, &inputs.iter().map(|&&v| v).collect::<Vec<_>>()),
+            _ => inputs[0].tape().apply_many(operation, &copied(inputs)),
         }
     }
     fn shape(&self) -> &[usize] {
@@ -40,6 +40,11 @@ impl<'t, T: Float> Tensor<T> for Var<'t, T> {
     fn broadcast_to(self, shape: &[usize]) -> Self {
         if Var::shape(self) == shape { self } else { Var::broadcast_to(self, shape) }
     }
+}
+
+// Apart from `apply`, since it does not know the operation and would be compiled anew for each.
+fn copied<X: Copy>(all: &[&X]) -> Vec<X> {
+    all.iter().map(|&&x| x).collect()
 }
 
 /// The gradient of a variable while it is added up and recorded. Gradients of parts wait until the whole is asked for:
