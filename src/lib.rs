@@ -98,6 +98,11 @@ struct Explorer;
 #[doc = include_str!("../docs/landscape.md")]
 struct Landscape;
 
+/// The examples of the page for users of PyTorch.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/pytorch.md")]
+struct PyTorch;
+
 /// The examples of the guide to saving.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/saving.md")]
