@@ -91,6 +91,8 @@ async function eventually(holds) {
 
 /** Goes to a step by its address. */
 async function goTo(page, at) {
+  // the page writes its address before it listens to it, and a step that was set earlier would be overwritten
+  await page.waitForFunction(() => location.hash.includes("step="));
   await page.evaluate((at) => (location.hash = `step=${at}`), at);
   await reached(page, at);
 }
