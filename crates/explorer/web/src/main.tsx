@@ -1,7 +1,7 @@
 // The page: where the reader is, and the parts that show it.
 
 import { render } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { Card } from "./card";
 import { type Story, read } from "./data";
 import { Graph } from "./graph";
@@ -51,7 +51,8 @@ function Page({ story }: { story: Story }) {
     });
   const goTo = (to: number) => go((before) => ({ ...before, at: to }));
   const goBy = (by: number) => go((before) => ({ ...before, at: before.at + by }));
-  useEffect(() => {
+  // Written together with what is shown. Written later, it could replace an address that was set in between.
+  useLayoutEffect(() => {
     try {
       history.replaceState(null, "", `#${several ? `record=${record + 1}&` : ""}step=${at + 1}`);
     } catch {

@@ -91,8 +91,6 @@ async function eventually(holds) {
 
 /** Goes to a step by its address. */
 async function goTo(page, at) {
-  // the page writes its address before it listens to it, and a step that was set earlier would be overwritten
-  await page.waitForFunction(() => location.hash.includes("step="));
   await page.evaluate((at) => (location.hash = `step=${at}`), at);
   await reached(page, at);
 }
@@ -246,6 +244,29 @@ test("the lit part of the source is the operation", async () => {
     });
   }
 });
+
+test("an address that is set just after a frame is not overwritten by that of the step before", () =>
+  open(file("long"), {}, async (page) => {
+    const lost = await page.evaluate(async () => {
+      const frame = () => new Promise(requestAnimationFrame);
+      const message = () =>
+        new Promise((done) => {
+          const { port1, port2 } = new MessageChannel();
+          port1.onmessage = done;
+          port2.postMessage(0);
+        });
+      const lost = [];
+      for (let at = 2; at < 30; at += 1) {
+        location.hash = `step=${at}`;
+        const shown = () => document.querySelector(".scrub span").textContent.includes(` ${at} `);
+        for (let frames = 0; !shown() && frames < 30; frames += 1) await frame();
+        if (!shown()) lost.push(at);
+        await message();
+      }
+      return lost;
+    });
+    assert.deepEqual(lost, []);
+  }));
 
 test("operators are found by Rust's precedence, in parentheses and over lines", () => {
   const story = dataOf(file("line"));
