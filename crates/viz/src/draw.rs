@@ -6,6 +6,7 @@ use svg::node::element::Element;
 use crate::axis::{Axis, Scale};
 use crate::cut::{apart, bars, pieces};
 use crate::legend::Legend;
+use crate::moving::{self, Motion};
 use crate::paint::{self, Place, text_width};
 use crate::plot::Plot;
 use crate::series::{Look, Series, Style};
@@ -277,6 +278,10 @@ impl<'p> Canvas<'p> {
                     group.append(paint::colored(bar, look));
                 }
             }
+            if let (Some(motion), Style::Dotted) = (self.motion(), series.style) {
+                group.append(moving::path(&self.way(&places), look, motion));
+                continue;
+            }
             if series.has_line() {
                 for piece in pieces(&places, &self.axes) {
                     let pixels: Vec<Place> = piece.iter().map(|&place| self.pixel(place)).collect();
@@ -293,6 +298,19 @@ impl<'p> Canvas<'p> {
             }
         }
         group
+    }
+
+    /// The motion of the dotted series, if they move.
+    fn motion(&self) -> Option<Motion> {
+        let dotted = self.plot.series.iter().filter(|series| series.style == Style::Dotted);
+        let steps = dotted.map(|series| self.way(&self.places(series)).len()).max()?.saturating_sub(1);
+        self.plot.moving.map(|seconds| Motion { seconds, steps })
+    }
+
+    /// The steps in the picture, up to the first that is far outside: there a descent diverges.
+    fn way(&self, places: &[Place]) -> Vec<Place> {
+        let near = places.iter().position(|p| !self.axes[0].is_near(p.0) || !self.axes[1].is_near(p.1));
+        places[..near.unwrap_or(places.len())].iter().map(|&place| self.pixel(place)).collect()
     }
 
     /// The lines at marked numbers, and their texts.

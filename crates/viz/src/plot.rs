@@ -30,6 +30,8 @@ pub struct Plot {
     /// texts at places of the plane
     pub(crate) labels: Vec<((f64, f64), String)>,
     pub(crate) size: (u32, u32),
+    /// the seconds that the dotted series take to move, if they do
+    pub(crate) moving: Option<f64>,
 }
 
 impl Plot {
@@ -44,6 +46,7 @@ impl Plot {
             marks: [Vec::new(), Vec::new()],
             labels: Vec::new(),
             size: (900, 420),
+            moving: None,
         }
     }
 
@@ -136,6 +139,19 @@ impl Plot {
     /// Writes a text at a point.
     pub fn label(mut self, at: (f64, f64), text: &str) -> Self {
         self.labels.push((at, text.to_owned()));
+        self
+    }
+
+    /// Makes the paths move (series of the style [`Dotted`](Style::Dotted)): a ball walks along each, step by step, in
+    /// so many seconds, and again. The path with the most steps takes all of the time; the others wait at their ends.
+    /// A reader whose system asks for less motion sees the whole paths.
+    ///
+    /// # Panics
+    /// If the number of seconds is not positive.
+    #[track_caller]
+    pub fn moving(mut self, seconds: f64) -> Self {
+        assert!(seconds > 0.0 && seconds.is_finite(), "Plot: nothing moves in {seconds} seconds");
+        self.moving = Some(seconds);
         self
     }
 
