@@ -11,7 +11,7 @@
 //! | [`gradus_train`] | training loops, metrics, saved models |
 //! | [`gradus_explorer`] | a page that steps through a program, forward and backward |
 //! | [`gradus_landscape`] | critical points, curvature and spectra of whole models, ways off a saddle |
-//! | [`gradus_viz`] | plots of schedules, descents, training runs and landscapes, as SVG |
+//! | [`gradus_viz`] | plots of functions, descents, classifiers, training runs and landscapes, as SVG |
 //!
 //! ```
 //! use gradus::prelude::*;

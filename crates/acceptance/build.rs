@@ -20,11 +20,12 @@ fn main() -> io::Result<()> {
             let folder = out.join(format!("{name}_{line}"));
             let file = folder.join("main.rs");
             fs::create_dir_all(&folder)?;
-            fs::write(&file, format!("{{ {code}Ok(()) }}"))?;
+            fs::write(&file, format!("{{\n{code}Ok(()) }}"))?;
             let _ = writeln!(
                 tests,
                 "#[test] fn line_{line}() {{\n\
-                 super::check({chapter:?}, {line}, {code:?}, {printed:?}, {panics}, {file:?}, || include!({file:?}));\n}}",
+                 super::check({chapter:?}, {line}, {code:?}, {printed:?}, {panics}, {file:?}, || include!({file:?}));\n\
+                 }}",
             );
         }
         tests.push_str("}\n");

@@ -15,7 +15,7 @@ fn cost(theta: Var<'_, f64>) -> Var<'_, f64> {
 }
 
 pub(crate) fn draw(figures: &Figures<'_>) -> Result<(), Box<dyn Error>> {
-    let run = minimize(cost, array![-0.5, 3.5], Sgd::new(0.1), 40);
+    let run = minimize(cost, array![-0.5, 3.5], Sgd::new(0.1), 70);
     let map = Plot::contours(cost, -1.0..=4.0, -2.0..=4.0)
         .title("The cost over both parameters")
         .axes("m", "b")

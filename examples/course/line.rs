@@ -12,7 +12,7 @@ pub(crate) fn draw(figures: &Figures<'_>) -> Result<(), Box<dyn Error>> {
     let few = penguins.select(&every_sixth);
     let (x, y) = (few.numbers::<f64>("flipper_length_mm")?, few.numbers::<f64>("body_mass_g")?);
     let plot = Plot::fit(&x, &y, "y = 50x − 5800", |x| 50.0 * x - 5800.0)
-        .title("57 of 342 penguins, a line, and the residuals")
+        .title("Every sixth of the penguins, a line, and the residuals")
         .axes("x: length of the flipper, in millimetres", "y: mass, in grams");
     figures.save("line", &plot)
 }

@@ -7,11 +7,24 @@ use std::path::Path;
 
 use gradus::viz::Plot;
 
+mod adaptive;
+mod batches;
 mod costs;
+mod digits;
+mod flat_sharp;
 mod gradient;
+mod heart_disease;
+mod higher_order;
+mod inside;
+mod learning_rate;
 mod line;
+mod minima;
+mod overfitting;
 mod perceptron;
+mod saddles;
+mod schedules;
 mod slope;
+mod your_own;
 
 /// Where a figure goes.
 struct Figures<'p>(&'p Path);
@@ -35,6 +48,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     perceptron::draw(&figures)?;
     costs::draw(&figures)?;
     gradient::draw(&figures)?;
+    learning_rate::draw(&figures)?;
+    minima::draw(&figures)?;
+    batches::draw(&figures)?;
+    overfitting::draw(&figures)?;
+    saddles::draw(&figures)?;
+    flat_sharp::draw(&figures)?;
+    adaptive::draw(&figures)?;
+    schedules::draw(&figures)?;
+    heart_disease::draw(&figures)?;
+    digits::draw(&figures)?;
+    your_own::draw(&figures)?;
+    higher_order::draw(&figures)?;
+    inside::draw(&figures)?;
     println!("The figures are in {}.", folder.display());
     Ok(())
 }

@@ -14,5 +14,5 @@ pub(crate) fn draw(figures: &Figures<'_>) -> Result<(), Box<dyn Error>> {
         Plot::with_derivative("ReLU", |x| x.relu(), range.clone()),
         Plot::with_derivative("GELU", |x| x.gelu(), range),
     ];
-    figures.save_stack("activations", &plots.map(|plot| plot.axes("weighted sum z", "").size(760, 250)))
+    figures.save_stack("activations", &plots.map(|plot| plot.axes("weighted sum z", "").size(760, 200)))
 }

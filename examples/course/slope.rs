@@ -17,7 +17,7 @@ pub(crate) fn draw(figures: &Figures<'_>) -> Result<(), Box<dyn Error>> {
     let curve = || Plot::curve(cost, 0.0..=6.0).axes("m", "cost J(m)");
     let slopes = curve().title("The slope, left and right of the valley").tangent(cost, 1.0).tangent(cost, 4.5);
     figures.save("slope", &slopes)?;
-    let run = minimize(|m| cost(m.at(0)), array![0.4], Sgd::new(0.07), 14);
-    let steps = curve().title("Each step is the slope times 0.07").steps("gradient descent", &run).moving(7.0);
+    let run = minimize(|m| cost(m.at(0)), array![1.0], Sgd::new(0.1), 8);
+    let steps = curve().title("From m = 1, with the learning rate 0.1").steps("gradient descent", &run).moving(7.0);
     figures.save("steps", &steps)
 }

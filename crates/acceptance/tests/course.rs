@@ -14,7 +14,10 @@ thread_local! {
 
 /// Stand for `print!` and `println!` in the course.
 macro_rules! print {
-    ($($arg:tt)*) => { crate::PRINTED.with(|printed| *printed.borrow_mut() += &format!($($arg)*)) };
+    ($($arg:tt)*) => {{
+        let text = format!($($arg)*);
+        crate::PRINTED.with(|printed| *printed.borrow_mut() += &text);
+    }};
 }
 macro_rules! println {
     ($($arg:tt)*) => {{

@@ -270,6 +270,9 @@ impl<'p> Canvas<'p> {
             "svg",
             &[("x", x), ("y", y), ("width", width), ("height", height), ("viewBox", &numbers.join(" "))],
         );
+        if chosen(Style::Faint) {
+            self.draw_areas(&mut group);
+        }
         for (series, look) in self.plot.series.iter().zip(&self.looks).filter(|(s, _)| chosen(s.style)) {
             let places = self.places(series);
             if series.style == Style::Bars {
@@ -298,6 +301,18 @@ impl<'p> Canvas<'p> {
             }
         }
         group
+    }
+
+    fn draw_areas(&self, group: &mut Element) {
+        for area in &self.plot.areas {
+            let ring = |ring: &Vec<Place>| {
+                let places = ring.iter().filter_map(|p| Some((self.axes[0].place(p.0)?, self.axes[1].place(p.1)?)));
+                paint::outline(&places.map(|place| self.pixel(place)).collect::<Vec<_>>())
+            };
+            let outline: String = area.rings.iter().map(ring).collect();
+            let part = [("d", &*outline), ("fill", "currentColor"), ("fill-opacity", "0.2"), ("fill-rule", "evenodd")];
+            group.append(paint::colored(paint::element("path", &part), &Look::number(area.color)));
+        }
     }
 
     /// The motion of the dotted series, if they move.

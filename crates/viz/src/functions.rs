@@ -11,8 +11,10 @@ use crate::{Plot, Series, Style};
 /// The number of points of a curve.
 const POINTS: usize = 241;
 /// Half the length of a tangent, as a share of the picture.
-const TANGENT: f64 = 0.13;
+const TANGENT: f64 = 0.2;
 const GREY: (u8, u8, u8) = (150, 150, 150);
+/// It is drawn in the colour of text.
+const INK: (u8, u8, u8) = (0, 0, 0);
 
 impl Plot {
     /// Plots a cost of one variable over a range.
@@ -77,7 +79,7 @@ impl Plot {
             name: String::new(),
             style: Style::Points,
             points: vec![(at, value)],
-            color: Some((0, 0, 0)),
+            color: Some(INK),
         })
     }
 
@@ -119,9 +121,9 @@ impl Plot {
         let places = if from < to { sampled(from - air..=to + air) } else { Vec::new() };
         let plot = finite().fold(Plot::new("").axes("x", "y"), |plot, &(x, y)| {
             let points = vec![(x, y), (x, function(x))];
-            plot.with(Series { name: String::new(), style: Style::Faint, points, color: Some(GREY) })
+            plot.with(Series { name: String::new(), style: Style::Faint, points, color: Some(INK) })
         });
-        plot.series("", Style::Points, points.clone()).series(
+        plot.series("examples", Style::Points, points.clone()).series(
             name,
             Style::Line,
             places.into_iter().map(|x| (x, function(x))),

@@ -1,4 +1,4 @@
-//! Plots of schedules, descents, training runs and landscapes, as SVG.
+//! Plots of functions, descents, classifiers, training runs and landscapes, as SVG.
 //!
 //! A [`Plot`] has lines over two axes. You make it by hand, or from the results of the other crates:
 //!
@@ -13,10 +13,14 @@
 //! A picture is bright or dark as the reader's system asks for.
 
 mod axis;
+mod classes;
 mod contours;
 mod cut;
 mod draw;
 mod functions;
+mod heatmap;
+mod histograms;
+mod images;
 mod legend;
 mod moving;
 mod paint;
@@ -25,6 +29,8 @@ mod plot;
 mod relief;
 mod series;
 
+pub use heatmap::Heatmap;
+pub use images::Images;
 pub use plot::{Plot, save_stack, stack};
 pub use relief::Relief;
 pub use series::{Series, Style};

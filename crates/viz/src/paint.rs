@@ -95,6 +95,11 @@ fn corners(points: &[Place]) -> String {
     corners.join(" ")
 }
 
+/// A closed line, as a part of a path.
+pub(crate) fn outline(points: &[Place]) -> String {
+    format!("M{}Z", corners(points))
+}
+
 /// A line through points: thin and light if it belongs to the background.
 pub(crate) fn polyline(points: &[Place], look: &Look, faint: bool) -> Element {
     let (width, opacity) = if faint { ("1", "0.45") } else { ("2", "1") };

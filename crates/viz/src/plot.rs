@@ -5,6 +5,7 @@ use std::path::Path;
 use gradus_train::{FileError, write_atomically};
 
 use crate::axis::Scale;
+use crate::classes::Area;
 use crate::draw;
 use crate::series::{Series, Style};
 
@@ -25,6 +26,8 @@ pub struct Plot {
     /// from, to; if it is `None`, the range that has points
     pub(crate) ranges: [Option<(f64, f64)>; 2],
     pub(crate) series: Vec<Series>,
+    /// parts of the plane that are filled
+    pub(crate) areas: Vec<Area>,
     /// numbers on the x axis and on the y axis at which a line crosses the picture, with their texts
     pub(crate) marks: [Vec<(f64, String)>; 2],
     /// texts at places of the plane
@@ -43,6 +46,7 @@ impl Plot {
             scales: [Scale::Linear; 2],
             ranges: [None, None],
             series: Vec::new(),
+            areas: Vec::new(),
             marks: [Vec::new(), Vec::new()],
             labels: Vec::new(),
             size: (900, 420),
