@@ -2,6 +2,9 @@
 //!
 //! `COURSE=overwrite cargo test -p acceptance --test course` writes into the course what its code prints.
 
+// for readers, a borrow more or a type written out can be clearer
+#![allow(clippy::needless_borrows_for_generic_args, clippy::type_complexity)]
+
 use std::cell::RefCell;
 use std::error::Error;
 use std::fs;
