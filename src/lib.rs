@@ -103,6 +103,11 @@ struct Landscape;
 #[doc = include_str!("../docs/pytorch.md")]
 struct PyTorch;
 
+/// The example of the page for users of burn and candle.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/burn_candle.md")]
+struct BurnAndCandle;
+
 /// The examples of the guide to saving.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/saving.md")]

@@ -21,6 +21,7 @@ mod line;
 mod minima;
 mod overfitting;
 mod perceptron;
+mod play;
 mod saddles;
 mod schedules;
 mod slope;
@@ -61,6 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     your_own::draw(&figures)?;
     higher_order::draw(&figures)?;
     inside::draw(&figures)?;
+    play::write()?;
     println!("The figures are in {}.", folder.display());
     Ok(())
 }
