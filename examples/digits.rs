@@ -13,7 +13,7 @@ use clap::{Parser, ValueEnum};
 use gradus::data::{Augment, Dataset, Scaler, Split, digits, mnist};
 use gradus::prelude::*;
 use gradus::train::{Epoch, Evaluation, History};
-use gradus::viz::{Plot, save_stack};
+use gradus::viz::{Images, Plot, Report, save_stack};
 use gradus::{NormThen, Pooling};
 use ndarray::ArrayView1;
 
@@ -154,7 +154,7 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let shift = settings.shift.unwrap_or(if large && settings.model == Kind::Cnn { 1.5 } else { 0.0 });
     let augment = Augment::images(side, side).shift(shift);
     let run = Run { settings: &settings, epochs, batch, augment, train: &train, test: &test };
-    let history = match settings.optimizer {
+    let (history, described) = match settings.optimizer {
         Rule::Sgd => run.fit(&mut model, Sgd::new(lr).momentum(0.9).schedule(schedule)),
         Rule::Adam => run.fit(&mut model, Adam::new(lr).schedule(schedule)),
         Rule::Adamw => run.fit(&mut model, AdamW::new(lr).weight_decay(0.05).schedule(schedule)),
@@ -167,7 +167,19 @@ fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let (saved, plot) = (settings.out.join("model.gradus"), settings.out.join("training.svg"));
     save(&model, &saved)?;
     save_stack(&Plot::history(&history), &plot)?;
-    println!("\nmodel: {}\nplot:  {}", saved.display(), plot.display());
+    let report = settings.out.join("report.html");
+    let command =
+        std::env::args().skip(1).fold("cargo run --release --example digits --".to_owned(), |c, a| c + " " + &a);
+    let mistakes = Images::mistakes(test.x(), (side, side), test.y(), &result.predictions.classes(), 40);
+    Report::new(&format!("Handwritten digits: {:.2} % right", 100.0 * result.accuracy()))
+        .history(&history)
+        .confusion(&result.confusion())
+        .images("Mistakes", &mistakes)
+        .text("The model", &format!("{text}\n\n{}", model.summary()))
+        .table("Settings", &described)
+        .text("How to reproduce it", &command)
+        .save(&report)?;
+    println!("\nmodel:  {}\nplot:   {}\nreport: {}", saved.display(), plot.display(), report.display());
     println!("test accuracy: {:.2} %", 100.0 * result.accuracy());
     if settings.quick && result.accuracy() < 0.9 {
         return Err(format!("a quick run should reach 90 %, not {:.2} %", 100.0 * result.accuracy()).into());
@@ -232,7 +244,7 @@ impl Run<'_> {
         &self,
         model: &mut Sequential,
         opt: Optimizer<R>,
-    ) -> Result<History, Box<dyn Error>> {
+    ) -> Result<(History, Vec<(String, String)>), Box<dyn Error>> {
         println!("epoch   train loss  accuracy    test loss  accuracy   learning rate");
         let mut trainer = Trainer::new(opt)
             .task(Classify::new().augment(self.augment))
@@ -242,12 +254,13 @@ impl Run<'_> {
             .shards(SHARDS)
             .threads(self.settings.threads);
         // the scores of the test digits are shown after each epoch; nothing is chosen by them
-        Ok(trainer.fit_with(model, self.train, Some(self.test), |at| {
+        let history = trainer.fit_with(model, self.train, Some(self.test), |at| {
             if let Some(epoch) = at.epoch {
                 show_epoch(epoch);
             }
             ControlFlow::Continue(())
-        })?)
+        })?;
+        Ok((history, trainer.describe()))
     }
 }
 

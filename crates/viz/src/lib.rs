@@ -27,10 +27,12 @@ mod paint;
 mod pictures;
 mod plot;
 mod relief;
+mod report;
 mod series;
 
 pub use heatmap::Heatmap;
 pub use images::Images;
 pub use plot::{Plot, save_stack, stack};
 pub use relief::Relief;
+pub use report::Report;
 pub use series::{Series, Style};

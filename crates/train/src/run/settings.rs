@@ -86,6 +86,34 @@ impl Settings {
         ])
     }
 
+    /// The settings for people, by name: those that every run has, and those that differ from the default.
+    pub(crate) fn described(&self) -> Vec<(&'static str, String)> {
+        let length = match self.length {
+            Length::Epochs(1) => "1 epoch".to_owned(),
+            Length::Epochs(epochs) => format!("{epochs} epochs"),
+            Length::Steps(steps) => format!("{steps} steps"),
+        };
+        let mut rows = vec![("length", length), ("batch size", self.batch_size.to_string())];
+        let mut unusual = |name, is: bool, value: String| {
+            if is {
+                rows.push((name, value));
+            }
+        };
+        unusual("batches added up for a step", self.accumulate > 1, self.accumulate.to_string());
+        unusual("last batch of an epoch", self.drop_last, "left out if it is smaller".to_owned());
+        unusual("rows", self.sampling != Sampling::Shuffled, format!("{:?}", self.sampling));
+        unusual("schedule by epoch", self.schedule.is_some(), format!("{:?}", self.schedule.as_ref()));
+        unusual("watched", self.decides(), self.watched().to_owned());
+        unusual("early stopping", self.stopping.is_some(), format!("{:?}", self.stopping.as_ref()));
+        unusual("lower rate on a plateau", self.plateau.is_some(), format!("{:?}", self.plateau.as_ref()));
+        unusual("kept model", self.keep_best, "that of the best epoch".to_owned());
+        rows.extend(
+            [("seed", self.seed), ("shards", self.shards as u64), ("threads", self.threads as u64)]
+                .map(|(name, number)| (name, number.to_string())),
+        );
+        rows
+    }
+
     pub(crate) fn batches(&self, order: Vec<usize>) -> RowBatches {
         RowBatches::new(order, self.batch_size.saturating_mul(self.accumulate)).drop_last(self.drop_last)
     }

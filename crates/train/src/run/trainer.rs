@@ -238,6 +238,22 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         self.with(|o| o.ctrl_c = stop)
     }
 
+    /// The settings by name, for a report: the optimizer as it was given, the length, and all others that every run has
+    /// or that differ from the default.
+    ///
+    /// ```
+    /// use gradus_optim::Adam;
+    /// use gradus_train::Trainer;
+    /// let settings = Trainer::<_, f32>::new(Adam::new(1e-3)).epochs(5).seed(7).describe();
+    /// assert!(settings.contains(&("length".to_owned(), "5 epochs".to_owned())));
+    /// assert!(settings.contains(&("seed".to_owned(), "7".to_owned())));
+    /// ```
+    pub fn describe(&self) -> Vec<(String, String)> {
+        let optimizer = ("optimizer", format!("{:?}", self.optimizer));
+        let rows = std::iter::once(optimizer).chain(self.settings.described());
+        rows.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// The optimizer, as the last run left it.
     pub fn optimizer(&self) -> &D {
         self.last.as_ref().map_or(&self.optimizer, |last| &last.optimizer)
