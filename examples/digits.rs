@@ -230,6 +230,9 @@ fn scaling(train: &Dataset) -> Standardize {
     Standardize::new(&scaler.shift, &scaler.scale)
 }
 
+/// The settings of a run, by name.
+type Described = Vec<(String, String)>;
+
 struct Run<'a> {
     settings: &'a Settings,
     epochs: u64,
@@ -244,7 +247,7 @@ impl Run<'_> {
         &self,
         model: &mut Sequential,
         opt: Optimizer<R>,
-    ) -> Result<(History, Vec<(String, String)>), Box<dyn Error>> {
+    ) -> Result<(History, Described), Box<dyn Error>> {
         println!("epoch   train loss  accuracy    test loss  accuracy   learning rate");
         let mut trainer = Trainer::new(opt)
             .task(Classify::new().augment(self.augment))
