@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use gradus_train::{Confusion, FileError, write_atomically};
+use gradus_train::{Confusion, FileError};
 use ndarray::Array2;
 use svg::Node;
 
+use crate::file;
 use crate::paint::{self, text_width};
 
 /// A table of numbers as coloured squares, each with its number: the more of its row's sum a number is, the stronger is
@@ -101,12 +102,13 @@ impl Heatmap {
         picture.to_string()
     }
 
-    /// Writes the picture to a file. The file is written as a whole or not at all.
+    /// Writes the picture to a file: PNG if its name ends in `.png` (with the feature `png`), and else SVG. The file is
+    /// written as a whole or not at all.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the system refuses; for PNG, also without the feature, or if the system has no font.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
-        write_atomically(path.as_ref(), self.svg().as_bytes())
+        file::save(path.as_ref(), &self.svg())
     }
 }
 

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use gradus_autograd::Float;
-use gradus_train::{FileError, write_atomically};
+use gradus_train::FileError;
 use ndarray::{Array2, ArrayView1};
 use svg::Node;
 
+use crate::file;
 use crate::paint::{self, text_width};
 
 /// Rows of numbers as small pictures, side by side.
@@ -208,12 +209,13 @@ impl Images {
         paths
     }
 
-    /// Writes the picture to a file. The file is written as a whole or not at all.
+    /// Writes the picture to a file: PNG if its name ends in `.png` (with the feature `png`), and else SVG. The file is
+    /// written as a whole or not at all.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the system refuses; for PNG, also without the feature, or if the system has no font.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
-        write_atomically(path.as_ref(), self.svg().as_bytes())
+        file::save(path.as_ref(), &self.svg())
     }
 }
 

@@ -10,13 +10,14 @@
 //! assert!(svg.starts_with("<svg") && svg.contains("learning rate"));
 //! ```
 //!
-//! A picture is bright or dark as the reader's system asks for.
+//! A picture is bright or dark as the reader's system asks for. With the feature `png`, pictures can be saved as PNG.
 
 mod axis;
 mod classes;
 mod contours;
 mod cut;
 mod draw;
+mod file;
 mod functions;
 mod heatmap;
 mod histograms;

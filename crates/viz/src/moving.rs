@@ -60,7 +60,7 @@ pub(crate) fn path(pixels: &[Place], look: &Look, motion: Motion) -> Element {
     growing.append(line);
     group.append(growing);
     let mut ball = paint::element("circle", &[("class", &format!("{name}b")), ("r", "7"), ("fill", "currentColor")]);
-    ball.assign("style", format!("transform:translate({}px,{}px)", px(last_x), px(last_y)));
+    ball.assign("transform", format!("translate({} {})", px(last_x), px(last_y)));
     ball.assign("stroke", "var(--ground)");
     ball.assign("stroke-width", "1.5");
     group.append(ball);

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use gradus_train::{FileError, write_atomically};
+use gradus_train::FileError;
 
 use crate::axis::Scale;
 use crate::classes::Area;
-use crate::draw;
 use crate::series::{Series, Style};
+use crate::{draw, file};
 
 /// Lines over two axes, linear or logarithmic, drawn as SVG.
 ///
@@ -164,12 +164,13 @@ impl Plot {
         stack(std::slice::from_ref(self))
     }
 
-    /// Writes the picture to a file. The file is written as a whole or not at all.
+    /// Writes the picture to a file: PNG if its name ends in `.png` (with the feature `png`), and else SVG. The file is
+    /// written as a whole or not at all.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the system refuses; for PNG, also without the feature, or if the system has no font.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
-        write_atomically(path.as_ref(), self.svg().as_bytes())
+        file::save(path.as_ref(), &self.svg())
     }
 
     /// Shows the picture in a Rust notebook: [evcxr](https://github.com/evcxr/evcxr) calls this for the value of a
@@ -184,10 +185,10 @@ pub fn stack(plots: &[Plot]) -> String {
     draw::stack(plots)
 }
 
-/// Writes the picture of [`stack`] to a file. The file is written as a whole or not at all.
+/// Writes the picture of [`stack`] to a file, as [`Plot::save`] does.
 ///
 /// # Errors
-/// If the system refuses.
+/// As those of [`Plot::save`].
 pub fn save_stack(plots: &[Plot], path: impl AsRef<Path>) -> Result<(), FileError> {
-    write_atomically(path.as_ref(), stack(plots).as_bytes())
+    file::save(path.as_ref(), &stack(plots))
 }

@@ -5,13 +5,14 @@ use std::path::Path;
 
 use gradus_autograd::{Tape, Var};
 use gradus_landscape::Surface;
-use gradus_train::{FileError, write_atomically};
+use gradus_train::FileError;
 use ndarray::Array2;
 use svg::Node;
 use svg::node::element::Element;
 
 use crate::axis::{Axis, Scale};
 use crate::contours::direction_names;
+use crate::file;
 use crate::paint::{self, Place};
 
 /// The number of points along each axis at which a function is computed.
@@ -148,12 +149,13 @@ impl Relief {
         }
     }
 
-    /// Writes the picture to a file. The file is written as a whole or not at all.
+    /// Writes the picture to a file: PNG if its name ends in `.png` (with the feature `png`), and else SVG. The file is
+    /// written as a whole or not at all.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the system refuses; for PNG, also without the feature, or if the system has no font.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
-        write_atomically(path.as_ref(), self.svg().as_bytes())
+        file::save(path.as_ref(), &self.svg())
     }
 }
 
