@@ -16,9 +16,9 @@ pub(crate) fn draw(figures: &Figures<'_>) -> Result<(), Box<dyn Error>> {
     let plot = Plot::contours(ravine, -1.1..=1.4, -1.0..=3.4)
         .title("Sixty steps in a ravine, ½ (100 x² + y²)")
         .axes("x: steep", "y: shallow")
-        .path("plain, rate 0.0185", &run(Sgd::new(0.0185)))
+        .path("plain, rate 0.019", &run(Sgd::new(0.019)))
         .path("AdaGrad, rate 0.6", &run(Adagrad::new(0.6)))
         .path("RMSprop, rate 0.05", &run(RmsProp::new(0.05)))
-        .path("Adam, rate 0.2", &run(Adam::new(0.2)));
+        .path("Adam, rate 0.3", &run(Adam::new(0.3)));
     figures.save("ravine", &plot.moving(9.0))
 }

@@ -25,13 +25,16 @@ pub(crate) fn draw(figures: &Figures<'_>) -> Result<(), Box<dyn Error>> {
         let [curvature] = slope.grad([x]);
         theta -= slope.item() / curvature.item();
     }
-    let plain = minimize(|x| cost(x).sum(), array![2.0], Sgd::new(0.1), 60);
     let above = |costs: &[f64]| costs.iter().enumerate().map(|(t, cost)| (t as f64, cost - least)).collect::<Vec<_>>();
     let plot = Plot::new("How far the cost eˣ − 3x is above its minimum")
         .axes("step", "cost above the minimum")
         .log_y(true)
-        .range_y(1e-15, 10.0)
-        .series("Newton's method", Style::Dotted, newton)
-        .series("plain descent, rate 0.1", Style::Dotted, above(&plain.costs));
+        .range_x(0.0, 40.0)
+        .range_y(1e-13, 10.0)
+        .series("Newton's method", Style::Dotted, newton);
+    let plot = [0.02, 0.1, 0.3].into_iter().fold(plot, |plot, rate| {
+        let run = minimize(|x| cost(x).sum(), array![2.0], Sgd::new(rate), 60);
+        plot.series(&format!("plain descent, rate {rate}"), Style::Dotted, above(&run.costs))
+    });
     figures.save("newton", &plot)
 }

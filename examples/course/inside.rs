@@ -10,7 +10,9 @@ pub(crate) fn draw(figures: &Figures<'_>) -> Result<(), Box<dyn Error>> {
     // the tape of (w x + b − y)², and the inputs of each value
     let names = ["w", "x", "w x", "b", "w x + b", "y", "w x + b − y", "square"];
     let inputs: [&[usize]; 8] = [&[], &[], &[0, 1], &[], &[2, 3], &[], &[4, 5], &[6]];
-    let mut plot = Plot::new("The tape of (w x + b − y)²").axes("number on the tape", "").size(900, 300);
+    let mut plot = Plot::new("The tape of (w x + b − y)²")
+        .axes("number on the tape; each arc leads to the right, to a value that uses it", "")
+        .size(900, 300);
     for (to, from) in inputs.iter().enumerate().flat_map(|(to, inputs)| inputs.iter().map(move |&from| (to, from))) {
         let (a, b) = (from as f64, to as f64);
         let arc = (0..=40).map(|k| {

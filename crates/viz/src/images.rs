@@ -56,14 +56,15 @@ impl Images {
         Images { title: String::new(), rows, shape: (height, width), captions, columns, signed: false, side: 72.0 }
     }
 
-    /// The examples that a classifier got wrong, at most `count`, each with what it is and what it was taken for.
+    /// The examples that a classifier got wrong, at most `count`, each with what it is and
+    /// what it was taken for: "7 as 1" is a seven that was taken for a one.
     ///
     /// ```
     /// use gradus_viz::Images;
     /// let digits = gradus_data::digits().test;
     /// let taken_for_zeros = vec![0; digits.len()];
     /// let svg = Images::mistakes(digits.x(), (8, 8), digits.y(), &taken_for_zeros, 20).svg();
-    /// assert!(svg.contains("1, not 0"));
+    /// assert!(svg.contains("1 as 0"));
     /// ```
     ///
     /// # Panics
@@ -80,7 +81,7 @@ impl Images {
         assert!(rows == y && rows == p, "Images: {rows} rows, {y} labels and {p} predictions");
         let wrong: Vec<usize> = (0..rows).filter(|&i| labels[i] != predictions[i]).collect();
         let shown = &wrong[..count.min(wrong.len())];
-        let captions = shown.iter().map(|&i| format!("{}, not {}", labels[i], predictions[i]));
+        let captions = shown.iter().map(|&i| format!("{} as {}", labels[i], predictions[i]));
         Images::new(&x.select(ndarray::Axis(0), shown), shape).captions(captions).title(&format!(
             "{} of {} mistakes, among {rows} examples",
             shown.len(),

@@ -30,7 +30,7 @@ const LESSONS: Record<string, Lesson> = {
   },
   momentum: {
     title: "Momentum on a map",
-    try: "Move the momentum from 0.8 to 0.9: the ball rolls past the first minimum. Click on the map to start elsewhere.",
+    try: "Move the momentum from 0.8 to 0.9: the ball ends in another minimum. Click on the map to start elsewhere.",
     costs: [himmelblau, twoValleys],
     methods: ["plain", "momentum", "Nesterov"],
     keep: 0.8,
@@ -38,11 +38,11 @@ const LESSONS: Record<string, Lesson> = {
   },
   ravine: {
     title: "The ravine",
-    try: "One rate for both directions must stay below 2/100. The methods with a rate for each parameter need not.",
+    try: "Plain descent has one rate for both directions, which must stay below 2/100. The methods with a rate for each parameter need not.",
     costs: [ravine],
     methods: ["plain", "momentum", "AdaGrad", "RMSprop", "Adam"],
     keep: 0.8,
-    rates: { plain: 0.0185, momentum: 0.01, AdaGrad: 0.6, RMSprop: 0.05, Adam: 0.2 },
+    rates: { plain: 0.019, momentum: 0.01, AdaGrad: 0.6, RMSprop: 0.05, Adam: 0.3 },
   },
 };
 
