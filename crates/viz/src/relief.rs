@@ -5,8 +5,9 @@ use std::path::Path;
 
 use gradus_autograd::{Tape, Var};
 use gradus_landscape::Surface;
+use gradus_optim::Minimum;
 use gradus_train::FileError;
-use ndarray::Array2;
+use ndarray::{Array2, Ix1};
 use svg::Node;
 use svg::node::element::Element;
 
@@ -14,6 +15,7 @@ use crate::axis::{Axis, Scale};
 use crate::contours::direction_names;
 use crate::file;
 use crate::paint::{self, Place};
+use crate::series::{Color, Look};
 
 /// The number of points along each axis at which a function is computed.
 const GRID: usize = 41;
@@ -35,6 +37,8 @@ pub struct Relief {
     costs: Array2<f64>,
     highest: Option<f64>,
     turn: f64,
+    /// names of descents, with their points: places and heights
+    paths: Vec<(String, Vec<[f64; 3]>)>,
 }
 
 impl Relief {
@@ -46,7 +50,16 @@ impl Relief {
     pub fn new(surface: &Surface) -> Self {
         let Surface { plane, x, y, costs } = surface.clone();
         assert!(x.len() > 1 && y.len() > 1, "Relief: {} × {} points are no surface", x.len(), y.len());
-        Relief { title: String::new(), axes: direction_names(&plane), x, y, costs, highest: None, turn: 0.6 }
+        Relief {
+            title: String::new(),
+            axes: direction_names(&plane),
+            x,
+            y,
+            costs,
+            highest: None,
+            turn: 0.6,
+            paths: Vec::new(),
+        }
     }
 
     /// The relief of a function of two variables.
@@ -71,7 +84,7 @@ impl Relief {
             cost(tape.constant([x[j], y[i]])).item()
         });
         let axes = ["first variable", "second variable"].map(str::to_owned);
-        Relief { title: String::new(), axes, x, y, costs, highest: None, turn: 0.6 }
+        Relief { title: String::new(), axes, x, y, costs, highest: None, turn: 0.6, paths: Vec::new() }
     }
 
     /// Sets the title.
@@ -99,6 +112,27 @@ impl Relief {
         self
     }
 
+    /// Adds the path of a descent in two variables, which is drawn on the surface, with its name beside the start. Parts of
+    /// it that lie behind a hill are seen through the hill.
+    ///
+    /// ```
+    /// use gradus_optim::{Sgd, functions, minimize};
+    /// use gradus_viz::Relief;
+    /// let found = minimize(functions::double_well, ndarray::array![0.1, 1.0], Sgd::new(0.2), 60);
+    /// let relief = Relief::of_function(functions::double_well, -1.5..=1.5, -1.2..=1.2).path("descent", &found);
+    /// assert!(relief.svg().contains("descent"));
+    /// ```
+    ///
+    /// # Panics
+    /// If the descent is not in two variables.
+    #[track_caller]
+    pub fn path(mut self, name: &str, run: &Minimum<f64, Ix1>) -> Self {
+        assert!(run.at.len() == 2, "Relief::path: `{name}` is a descent in {} variables, not two", run.at.len());
+        let points = run.path.iter().zip(&run.costs).map(|(at, &cost)| [at[0], at[1], cost]);
+        self.paths.push((name.to_owned(), points.collect()));
+        self
+    }
+
     /// Draws the relief as SVG.
     pub fn svg(&self) -> String {
         let finite = self.costs.iter().copied().filter(|cost| cost.is_finite());
@@ -118,6 +152,7 @@ impl Relief {
         }
         space.draw_axes(&mut picture, &self.axes);
         self.draw_surface(&mut picture, &space, cut);
+        self.draw_paths(&mut picture, &space);
         picture.to_string()
     }
 
@@ -146,6 +181,24 @@ impl Relief {
                 square.assign(key, value);
             }
             picture.append(square);
+        }
+    }
+
+    /// The paths, on a border in the colour of the page, up to the first point that is not on the surface.
+    fn draw_paths(&self, picture: &mut Element, space: &Space) {
+        for (i, (name, points)) in self.paths.iter().enumerate() {
+            // the surface is dark where it is low, so the first colour is a light one
+            let look = Look::number(i + 5);
+            let inside =
+                |p: &&[f64; 3]| space.x.contains(p[0]) && space.y.contains(p[1]) && space.height.contains(p[2]);
+            let places: Vec<Place> = points.iter().take_while(inside).map(|&[x, y, h]| space.pixel(x, y, h)).collect();
+            let Some(&start) = places.first() else { continue };
+            let mut border = paint::polyline(&places, &Look { color: Color::Ink, ..look }, false);
+            border.assign("stroke-width", "4");
+            picture.append(border);
+            picture.append(paint::polyline(&places, &look, false));
+            places.iter().for_each(|&place| picture.append(paint::mark(place, 2.5, &look)));
+            picture.append(paint::text((start.0 - 10.0, start.1 + 4.0), "end", name));
         }
     }
 
