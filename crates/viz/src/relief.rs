@@ -112,8 +112,8 @@ impl Relief {
         self
     }
 
-    /// Adds the path of a descent in two variables, which is drawn on the surface, with its name beside the start. Parts of
-    /// it that lie behind a hill are seen through the hill.
+    /// Adds the path of a descent in two variables, which is drawn on the surface, with its name beside the start. What
+    /// lies behind a hill is seen through the hill.
     ///
     /// ```
     /// use gradus_optim::{Sgd, functions, minimize};
