@@ -11,6 +11,8 @@ use crate::{Plot, Style};
 
 /// The number of points along each axis at which a classifier is asked.
 const GRID: usize = 121;
+/// The number of bins of a reliability diagram.
+const BINS: usize = 10;
 
 /// A part of the plane that belongs to a class: outlines, of which those within others are holes.
 #[derive(Clone, Debug, PartialEq)]
@@ -179,9 +181,6 @@ impl Plot {
         })
     }
 }
-
-/// The number of bins of a reliability diagram.
-const BINS: usize = 10;
 
 #[cfg(test)]
 mod tests {

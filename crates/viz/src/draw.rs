@@ -7,7 +7,7 @@ use crate::axis::{Axis, Scale};
 use crate::cut::{apart, bars, pieces};
 use crate::legend::Legend;
 use crate::moving::{self, Motion};
-use crate::paint::{self, Place, text_width};
+use crate::paint::{self, Place, text_width, title_width};
 use crate::plot::Plot;
 use crate::series::{Look, Series, Style};
 
@@ -220,10 +220,9 @@ impl<'p> Canvas<'p> {
         let ((left, top), (right, bottom)) = self.frame();
         let (across, down) = ((left + right) / 2.0, (top + bottom) / 2.0);
         if !self.plot.title.is_empty() {
-            let mut title = paint::text((f64::from(self.plot.size.0) / 2.0, top - 12.0), "middle", &self.plot.title);
-            title.assign("class", "title");
+            let mut title = paint::title((f64::from(self.plot.size.0) / 2.0, top - 12.0), &self.plot.title);
             // a long title is made smaller, so that it fits into the picture
-            let (room, need) = (f64::from(self.plot.size.0) - 2.0 * MARGIN, 1.4 * text_width(&self.plot.title));
+            let (room, need) = (f64::from(self.plot.size.0) - 2.0 * MARGIN, title_width(&self.plot.title));
             if need > room {
                 title.assign("style", format!("font-size:{}px", paint::px((17.0 * room / need).max(8.0))));
             }

@@ -7,7 +7,8 @@ use ndarray::Array2;
 use svg::Node;
 
 use crate::file;
-use crate::paint::{self, text_width};
+use crate::paint::{self, text_width, title_width};
+use crate::series::Look;
 
 /// A table of numbers as coloured squares, each with its number: the more of its row's sum a number is, the stronger is
 /// the colour.
@@ -57,14 +58,12 @@ impl Heatmap {
         let (rows, columns) = self.counts.dim();
         let half = CELL * columns as f64 / 2.0;
         // what a text above the squares needs on each side of them
-        let beside = (text_width(&self.title) * 0.7).max(text_width(&self.axes[1]) * 0.5) + 10.0 - half;
+        let beside = 0.5 * title_width(&self.title).max(text_width(&self.axes[1])) + 10.0 - half;
         let (left, top) = ((40.0 + longest).max(beside), 66.0 + if upright { longest } else { 14.0 });
         let (width, height) = (left + 2.0 * half + beside.max(16.0), top + CELL * rows as f64 + 16.0);
         let mut picture = paint::picture(width, height);
         let middle = left + half;
-        let mut title = paint::text((middle, 26.0), "middle", &self.title);
-        title.assign("class", "title");
-        picture.append(title);
+        picture.append(paint::title((middle, 26.0), &self.title));
         picture.append(paint::text((middle, 48.0), "middle", &self.axes[1]));
         let down = top + CELL * rows as f64 / 2.0;
         let mut name = paint::text((18.0, down), "middle", &self.axes[0]);
@@ -87,7 +86,7 @@ impl Heatmap {
             for (j, &count) in row.iter().enumerate() {
                 let x = left + CELL * j as f64;
                 // what is right is blue, what is wrong is orange
-                let look = crate::series::Look::number(usize::from(i != j));
+                let look = Look::number(usize::from(i != j));
                 let mut cell = paint::rectangle((x + 1.0, y + 1.0), (x + CELL - 1.0, y + CELL - 1.0), "currentColor");
                 let share = count as f64 / sum;
                 // the root, so that rare mistakes are seen

@@ -10,7 +10,7 @@ use ndarray::{Array2, ArrayView1};
 use svg::Node;
 
 use crate::file;
-use crate::paint::{self, text_width};
+use crate::paint::{self, text_width, title_width};
 
 /// Rows of numbers as small pictures, side by side.
 ///
@@ -134,12 +134,10 @@ impl Images {
         let count = self.rows.nrows();
         let columns = self.columns.min(count.max(1));
         let top = if self.title.is_empty() { 12.0 } else { 44.0 };
-        let whole = (across * columns as f64 + 20.0).max(text_width(&self.title) * 1.4 + 28.0);
+        let whole = (across * columns as f64 + 20.0).max(title_width(&self.title) + 28.0);
         let mut picture = paint::picture(whole, top + down * count.div_ceil(columns) as f64 + 4.0);
         if !self.title.is_empty() {
-            let mut title = paint::text((whole / 2.0, 26.0), "middle", &self.title);
-            title.assign("class", "title");
-            picture.append(title);
+            picture.append(paint::title((whole / 2.0, 26.0), &self.title));
         }
         let left = (whole - across * columns as f64 + 10.0) / 2.0;
         for (i, row) in self.rows.rows().into_iter().enumerate() {
@@ -148,12 +146,9 @@ impl Images {
             let place = format!("translate({} {}) scale({:.4})", paint::px(x + indent), paint::px(y), unit);
             // pixels are squares with sharp edges, without seams between them
             let mut group = paint::element("g", &[("transform", &place), ("shape-rendering", "crispEdges")]);
-            let frame = paint::rectangle((0.0, 0.0), (width as f64, height as f64), "var(--ink)");
-            let mut ground = frame;
-            ground.assign("fill-opacity", if self.signed { "0.06" } else { "1" });
-            if !self.signed {
-                ground.assign("fill", "#000");
-            }
+            let (fill, opacity) = if self.signed { ("var(--ink)", "0.06") } else { ("#000", "1") };
+            let mut ground = paint::rectangle((0.0, 0.0), (width as f64, height as f64), fill);
+            ground.assign("fill-opacity", opacity);
             group.append(ground);
             for ((fill, opacity), path) in self.shades(row) {
                 let mut part = paint::element("path", &[("d", &path), ("fill", &fill)]);

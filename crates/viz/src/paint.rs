@@ -69,6 +69,18 @@ pub(crate) fn text(at: Place, anchor: &str, content: &str) -> Element {
     text
 }
 
+/// The title of a picture.
+pub(crate) fn title(at: Place, content: &str) -> Element {
+    let mut title = text(at, "middle", content);
+    title.assign("class", "title");
+    title
+}
+
+/// About how wide a title is.
+pub(crate) fn title_width(text: &str) -> f64 {
+    1.4 * text_width(text)
+}
+
 /// A straight line in the colour of the text: of the frame, the grid, or a mark on an axis.
 pub(crate) fn rule(from: Place, to: Place, opacity: f64) -> Element {
     let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(px);

@@ -146,9 +146,7 @@ impl Relief {
         let space = Space { x: ends(&self.x), y: ends(&self.y), height: axis(low, high), turn: self.turn };
         let mut picture = paint::picture(WIDTH, HEIGHT);
         if !self.title.is_empty() {
-            let mut title = paint::text((WIDTH / 2.0, 28.0), "middle", &self.title);
-            title.assign("class", "title");
-            picture.append(title);
+            picture.append(paint::title((WIDTH / 2.0, 28.0), &self.title));
         }
         space.draw_axes(&mut picture, &self.axes);
         self.draw_surface(&mut picture, &space, cut);
