@@ -10,6 +10,22 @@
 //! assert!(svg.starts_with("<svg") && svg.contains("learning rate"));
 //! ```
 //!
+//! | to see | write |
+//! |---|---|
+//! | a cost of one variable, its tangents, a descent on it | [`Plot::curve`], [`Plot::tangent`], [`Plot::steps`] |
+//! | a function and its derivative | [`Plot::with_derivative`] |
+//! | points, a function through them, and the residuals | [`Plot::fit`] |
+//! | descents on the map of a cost | [`Plot::contours`] or [`Plot::paths`], [`Plot::path`]; [`Plot::moving`] lets them move |
+//! | a cost as a surface in space, with descents | [`Relief`] |
+//! | schedules, a learning-rate range test, a noisy curve | [`Plot::schedules`], [`Plot::range_test`], [`Plot::smoothed`] |
+//! | a training run | [`Plot::history`], [`Report`] |
+//! | a sweep over settings | [`Plot::sweep`] |
+//! | what a classifier says where | [`Plot::decisions`], [`Plot::classes`] |
+//! | how good its scores are | [`Plot::roc`], [`Plot::calibration`], [`Heatmap::confusion`] |
+//! | examples, mistakes, weights as images | [`Images`] |
+//! | weights and gradients, layer by layer | [`Plot::parameters`], [`Plot::gradients`] |
+//! | costs between models, over planes, spectra | [`Plot::lines`], [`Plot::surface`], [`Plot::spectrum`] |
+//!
 //! A picture is bright or dark as the reader's system asks for. With the feature `png`, pictures can be saved as PNG.
 
 mod axis;
