@@ -110,7 +110,8 @@ impl Plot {
 
     /// Plots the ROC curve (receiver operating characteristic) of scores: for each threshold, which share of the
     /// positive examples has a score above it, over which share of the negative examples has. A classifier that knows
-    /// nothing is on the diagonal. The area under the curve is in the legend.
+    /// nothing is on the diagonal. The area under the curve is in the legend; there is none if all examples are of one
+    /// kind, or if a score is NaN.
     ///
     /// ```
     /// use gradus_viz::Plot;
@@ -141,7 +142,8 @@ impl Plot {
                 points.push((alarms as f64 / (scores.len() - all) as f64, hits as f64 / all as f64));
             }
             let name = name.as_ref();
-            let named = if name.is_empty() { format!("area {area:.3}") } else { format!("{name}, area {area:.3}") };
+            let area = if area.is_nan() { "no area".to_owned() } else { format!("area {area:.3}") };
+            let named = if name.is_empty() { area } else { format!("{name}, {area}") };
             plot.series(&named, Style::Line, points)
         })
     }
@@ -219,6 +221,7 @@ mod tests {
         let plot = Plot::roc(&[("", &[0.5, 0.5, 0.9][..])], &[true, false, true]);
         assert_eq!(plot.series[1].points, [(0.0, 0.0), (0.0, 0.5), (1.0, 1.0)]);
         assert!(plot.svg().contains("area 0.750"));
+        assert!(Plot::roc(&[("a", &[0.5][..])], &[true]).svg().contains("a, no area"), "no example is negative");
         let sure = Plot::calibration(&[("", &[1.0, 0.0, 0.04][..])], &[true, false, true]);
         assert_eq!(sure.series[1].points, [(0.02, 0.5), (1.0, 1.0)]);
     }

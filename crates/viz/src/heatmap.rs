@@ -37,7 +37,10 @@ impl Heatmap {
         let classes = confusion.matrix.nrows();
         let name = |class: usize| confusion.names.get(class).cloned().unwrap_or_else(|| class.to_string());
         Heatmap {
-            title: format!("{:.2} % right", 100.0 * confusion.accuracy()),
+            title: match confusion.accuracy() {
+                share if share.is_nan() => "no examples".to_owned(),
+                share => format!("{:.2} % right", 100.0 * share),
+            },
             axes: ["what it is".to_owned(), "what it was taken for".to_owned()],
             names: (0..classes).map(name).collect(),
             counts: confusion.matrix.clone(),
@@ -122,6 +125,7 @@ mod tests {
         let texts = svg.split("<text").skip(1).filter_map(|text| text.split(['>', '<']).nth(1));
         let numbers = texts.filter(|text| text.parse::<usize>().is_ok()).count();
         assert_eq!(numbers, 4 + 3, "two names on each side, and three counts that are not 0: {svg}");
-        assert!(!Heatmap::confusion(&Confusion::new(&[], &[], 0)).svg().contains("inf"));
+        let empty = Heatmap::confusion(&Confusion::new(&[], &[], 0)).svg();
+        assert!(empty.contains("no examples") && !empty.contains("NaN"));
     }
 }

@@ -176,7 +176,7 @@ impl Images {
                 true => (value.abs() / largest, value > 0.0),
                 false => ((value - low) / (high - low), true),
             };
-            let step = (share * SHADES).round();
+            let step = (share.clamp(0.0, 1.0) * SHADES).round(); // an infinite number is as strong as the largest
             if step.is_nan() || step == 0.0 {
                 return None;
             }
@@ -233,6 +233,8 @@ mod tests {
         assert!(svg.contains("M0 0h1v1h-1z") && svg.contains("M2 0h1v1h-1z") && !svg.contains("M1 0"));
         let nothing = Images::new(&array![[f64::NAN, 3.0], [3.0, 3.0]], (1, 2)).captions(["a"]).svg();
         assert!(!nothing.contains("NaN"));
+        let infinite = Images::new(&array![[f64::INFINITY, 1.0, -f64::INFINITY]], (1, 3)).signed().svg();
+        assert!(infinite.contains("fill-opacity=\"1.00\"") && !infinite.contains("inf"));
     }
 
     #[test]
