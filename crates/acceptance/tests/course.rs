@@ -23,6 +23,9 @@ macro_rules! print {
     }};
 }
 macro_rules! println {
+    () => {
+        print!("\n")
+    };
     ($($arg:tt)*) => {{
         print!($($arg)*);
         print!("\n");
@@ -56,7 +59,8 @@ fn check(
             result.unwrap_or_else(|error| panic!("{chapter}:{line}: {error}"));
         }
         Err(message) => {
-            let message = message.downcast_ref::<String>().cloned();
+            let text = message.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let message = message.downcast_ref::<String>().cloned().or(text);
             assert!(panics, "{chapter}:{line} panics: {message:?}");
             printed += &(message.unwrap_or_default() + "\n");
         }

@@ -11,6 +11,8 @@ use crate::{Plot, Style};
 
 /// The number of points along each axis at which a classifier is asked.
 const GRID: usize = 121;
+/// A margin that stands for an infinite one, because contours lie between finite numbers.
+const FAR: f64 = 1e30;
 /// The number of bins of a reliability diagram.
 const BINS: usize = 10;
 
@@ -74,7 +76,8 @@ impl Plot {
                     row[class] - others.fold(f64::NEG_INFINITY, f64::max)
                 }
             };
-            scores.chunks_exact(columns).map(of).map(|m| if m.is_nan() { f64::NEG_INFINITY } else { m }).collect()
+            let finite = |m: f64| if m.is_nan() { -FAR } else { m.clamp(-FAR, FAR) };
+            scores.chunks_exact(columns).map(of).map(finite).collect()
         };
         let builder =
             ContourBuilder::new(GRID, GRID, true).x_origin(x0 - 1.5 * dx).y_origin(y0 - 1.5 * dy).x_step(dx).y_step(dy);
@@ -201,6 +204,9 @@ mod tests {
         let plot = Plot::decisions(disc, -2.0..=2.0, -2.0..=2.0);
         assert!((area(&plot.areas[1]) - std::f64::consts::PI).abs() < 0.01, "{}", area(&plot.areas[1]));
         assert_eq!(plot.areas[0].rings.len(), 2, "the outside has a hole");
+        let sure = |points: &Array2<f64>| points.map_axis(Axis(1), |p| p[0].signum() * f64::INFINITY).into_dyn();
+        let plot = Plot::decisions(sure, -2.0..=2.0, -2.0..=2.0);
+        assert!((area(&plot.areas[1]) - 8.0).abs() < 0.6, "half of the plane: {}", area(&plot.areas[1]));
         let three = |points: &Array2<f32>| {
             let column = |x: f32| points.map_axis(Axis(1), |p| -(p[0] - x).abs());
             ndarray::stack![Axis(1), column(-1.0), column(0.0), column(1.0)].into_dyn()

@@ -272,6 +272,7 @@ impl<'p> Canvas<'p> {
         if chosen(Style::Faint) {
             self.draw_areas(&mut group);
         }
+        let motion = self.motion();
         for (series, look) in self.plot.series.iter().zip(&self.looks).filter(|(s, _)| chosen(s.style)) {
             let places = self.places(series);
             if series.style == Style::Bars {
@@ -280,7 +281,7 @@ impl<'p> Canvas<'p> {
                     group.append(paint::colored(bar, look));
                 }
             }
-            if let (Some(motion), Style::Dotted) = (self.motion(), series.style) {
+            if let (Some(motion), Style::Dotted) = (motion, series.style) {
                 group.append(moving::path(&self.way(&places), look, motion));
                 continue;
             }
@@ -316,9 +317,10 @@ impl<'p> Canvas<'p> {
 
     /// The motion of the dotted series, if they move.
     fn motion(&self) -> Option<Motion> {
+        let seconds = self.plot.moving?;
         let dotted = self.plot.series.iter().filter(|series| series.style == Style::Dotted);
         let steps = dotted.map(|series| self.way(&self.places(series)).len()).max()?.saturating_sub(1);
-        self.plot.moving.map(|seconds| Motion { seconds, steps })
+        Some(Motion { seconds, steps })
     }
 
     /// The steps in the picture, up to the first that is far outside: there a descent diverges.

@@ -50,6 +50,18 @@ fn png(svg: &str) -> Result<Vec<u8>, String> {
 fn bright(svg: &str) -> String {
     let mut rest = svg;
     let mut kept = String::with_capacity(svg.len());
+    while let Some((before, sheet)) = rest.split_once("<style>") {
+        let (sheet, after) = sheet.split_once("</style>").unwrap_or((sheet, ""));
+        kept += &format!("{before}<style>{}</style>", without_queries(sheet));
+        rest = after;
+    }
+    (kept + rest).replace("var(--ground)", "#fff").replace("var(--ink)", "#222")
+}
+
+/// A style sheet without its parts for some systems only.
+#[cfg(feature = "png")]
+fn without_queries(sheet: &str) -> String {
+    let (mut rest, mut kept) = (sheet, String::new());
     while let Some((before, query)) = rest.split_once("@media") {
         kept += before;
         let mut depth = 0;
@@ -59,7 +71,7 @@ fn bright(svg: &str) -> String {
         });
         rest = end.map_or("", |(at, _)| &query[at + 1..]);
     }
-    (kept + rest).replace("var(--ground)", "#fff").replace("var(--ink)", "#222")
+    kept + rest
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Plot {
     pub fn tangent(self, cost: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>, at: f64) -> Plot {
         let (value, slope) = value_and_slope(&cost, at);
         let [width, height] = self.extent();
-        // as long in the picture, whatever its slope
+        // about as long in the picture, whatever its slope
         let half = TANGENT / (1.0 / width).hypot(slope / height);
         let end = |dx: f64| (at + dx, value + dx * slope);
         let name = format!("the slope at {} is {}", short(at), short(slope));
@@ -189,8 +189,11 @@ fn sampled(range: RangeInclusive<f64>) -> Vec<f64> {
     (0..POINTS).map(|i| from + (to - from) * i as f64 / (POINTS - 1) as f64).collect()
 }
 
-/// A number with at most two digits after the point.
+/// A number with at most two digits after the point, or two digits if it is small.
 fn short(number: f64) -> String {
+    if number != 0.0 && number.abs() < 0.01 {
+        return format!("{number:.1e}").replace('-', "−");
+    }
     let rounded = (100.0 * number).round() / 100.0;
     format!("{}", if rounded == 0.0 { 0.0 } else { rounded }).replace('-', "−")
 }

@@ -20,11 +20,11 @@ impl Plot {
         let numbers: Vec<f64> = numbers.into_iter().map(|x| x.to_f64()).filter(|x| x.is_finite()).collect();
         let (low, high) = numbers.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
         // numbers that are all the same get a bin around them
-        let width = if high > low { (high - low) / BINS as f64 } else { low.abs().max(1.0) / BINS as f64 };
+        let width = if high > low { high / BINS as f64 - low / BINS as f64 } else { low.abs().max(1.0) / BINS as f64 };
         let from = if high > low { low } else { low - width / 2.0 };
         let mut counts = [0u32; BINS];
         for x in &numbers {
-            counts[(((x - from) / width) as usize).min(BINS - 1)] += 1;
+            counts[((x / width - from / width) as usize).min(BINS - 1)] += 1;
         }
         let edge = |i: usize| from + width * i as f64;
         let bars = counts.iter().enumerate().filter(|(_, n)| **n > 0);

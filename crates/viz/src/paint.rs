@@ -65,7 +65,8 @@ pub(crate) fn picture(width: f64, height: f64) -> Element {
 /// A text. The anchor is the part of it that stands at its place: `start`, `middle` or `end`.
 pub(crate) fn text(at: Place, anchor: &str, content: &str) -> Element {
     let mut text = element("text", &[("x", &px(at.0)), ("y", &px(at.1)), ("text-anchor", anchor)]);
-    text.append(Text::new(content));
+    // control characters are not allowed in SVG
+    text.append(Text::new(content.replace(char::is_control, " ")));
     text
 }
 

@@ -94,19 +94,17 @@ impl Settings {
             Length::Steps(steps) => format!("{steps} steps"),
         };
         let mut rows = vec![("length", length), ("batch size", self.batch_size.to_string())];
-        let mut unusual = |name, is: bool, value: String| {
-            if is {
-                rows.push((name, value));
-            }
-        };
-        unusual("batches added up for a step", self.accumulate > 1, self.accumulate.to_string());
-        unusual("last batch of an epoch", self.drop_last, "left out if it is smaller".to_owned());
-        unusual("rows", self.sampling != Sampling::Shuffled, format!("{:?}", self.sampling));
-        unusual("schedule by epoch", self.schedule.is_some(), format!("{:?}", self.schedule.as_ref()));
-        unusual("watched", self.decides(), self.watched().to_owned());
-        unusual("early stopping", self.stopping.is_some(), format!("{:?}", self.stopping.as_ref()));
-        unusual("lower rate on a plateau", self.plateau.is_some(), format!("{:?}", self.plateau.as_ref()));
-        unusual("kept model", self.keep_best, "that of the best epoch".to_owned());
+        let mut unusual = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
+        unusual("batches added up for a step", (self.accumulate > 1).then(|| self.accumulate.to_string()));
+        unusual("last batch of an epoch", self.drop_last.then(|| "left out if it is smaller".to_owned()));
+        // the name alone: weights are as many as rows
+        let sampling = format!("{:?}", self.sampling).split(['(', ' ', '{']).next().map(str::to_owned);
+        unusual("rows", sampling.filter(|_| self.sampling != Sampling::Shuffled));
+        unusual("schedule by epoch", self.schedule.as_ref().map(|schedule| format!("{schedule:?}")));
+        unusual("watched", self.decides().then(|| self.watched().to_owned()));
+        unusual("early stopping", self.stopping.as_ref().map(|stopping| format!("{stopping:?}")));
+        unusual("lower rate on a plateau", self.plateau.as_ref().map(|plateau| format!("{plateau:?}")));
+        unusual("kept model", self.keep_best.then(|| "that of the best epoch".to_owned()));
         rows.extend(
             [("seed", self.seed), ("shards", self.shards as u64), ("threads", self.threads as u64)]
                 .map(|(name, number)| (name, number.to_string())),

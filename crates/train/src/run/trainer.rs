@@ -238,8 +238,8 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         self.with(|o| o.ctrl_c = stop)
     }
 
-    /// The settings by name, for a report: the optimizer as it was given, the length, and all others that every run has
-    /// or that differ from the default.
+    /// The settings that decide the result, by name, for a report: the optimizer as it was given, the length, and all
+    /// others that every run has or that differ from the default.
     ///
     /// ```
     /// use gradus_optim::Adam;
