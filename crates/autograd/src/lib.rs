@@ -56,6 +56,8 @@ mod windows;
 pub use array::IntoArray;
 pub use axes::{Axes, Kept, kept};
 pub use calculus::{Expression, IntoNum, Num, Real};
+#[doc(hidden)]
+pub use engine::elsewhere::BufferUpdate;
 pub use engine::gradients::{Differentiable, Gradients};
 pub use engine::operand::{IntoVar, Operand};
 pub use engine::operation::{Jvp, Operation, Vjp};
@@ -122,6 +124,7 @@ pub mod tensor_functions {
 #[doc(hidden)]
 pub mod internal {
     pub use crate::debug_as_display;
+    pub use crate::kernels::add_assign;
     pub use crate::kernels::norm::{blocks_of, norm};
     pub use crate::kernels::threads::{split_by, split_many};
     pub use crate::kernels::vectorize;

@@ -62,6 +62,20 @@ pub enum TrainError {
     },
     #[error("Ctrl-C cannot be listened to: {0}")]
     Signal(String),
+    /// The ranks cannot train one model together.
+    #[error("{reason}")]
+    Ranks {
+        /// what does not fit
+        reason: String,
+    },
+    /// Another rank has an error, so this one cannot go on.
+    #[error("rank {rank}: {reason}")]
+    OtherRank {
+        /// the number of the rank
+        rank: usize,
+        /// its error
+        reason: String,
+    },
     #[error(transparent)]
     File(#[from] FileError),
     #[error(transparent)]

@@ -15,11 +15,13 @@
 //! # Ok::<(), gradus_train::TrainError>(())
 //! ```
 //!
-//! `run/` has the loop and its settings, `learn/` the tasks and metrics, `files/` the checkpoints and saved models.
+//! `run/` has the loop and its settings, `learn/` the tasks and metrics, `files/` the checkpoints and saved models,
+//! `ranks/` the training by several processes.
 
 mod error;
 mod files;
 mod learn;
+mod ranks;
 mod run;
 mod sweep;
 
@@ -34,6 +36,7 @@ pub use learn::evaluate::{Evaluation, Predictions, Scores, Targets, evaluate, ev
 pub use learn::metrics::{Metric, auc};
 pub use learn::neighbours::{nearest_neighbours, neighbours_accuracy, neighbours_vote};
 pub use learn::task::{Classify, ClassifyBinary, CostOf, Labelled, Paired, Regress, Task};
+pub use ranks::{LocalRanks, Ranks};
 pub use run::fit::AfterStep;
 pub use run::history::{Ended, Epoch, History, StepRow};
 pub use run::shards::{Shards, parallel};

@@ -132,8 +132,22 @@ impl<T: Float> Gradients<T> {
         }
     }
 
-    fn workspace(&self) -> &Workspace<T> {
+    /// The gradients in a workspace, of no tape.
+    pub(super) fn of(workspace: Workspace<T>, home: Workspaces<T>) -> Self {
+        let (updates, kept) = (Vec::new(), Vec::new());
+        Gradients { generation: 0, updates, kept, workspace: Some(workspace), home, last_found: Cell::new(0) }
+    }
+
+    pub(super) fn workspace(&self) -> &Workspace<T> {
         self.workspace.as_ref().expect("there until dropped")
+    }
+
+    pub(super) fn workspace_mut(&mut self) -> &mut Workspace<T> {
+        self.workspace.as_mut().expect("there until dropped")
+    }
+
+    pub(super) fn updates_mut(&mut self) -> &mut Vec<Update<T>> {
+        &mut self.updates
     }
 
     fn array<'a>(&'a self, entry: &'a Entry) -> ArrayViewD<'a, T> {
@@ -287,13 +301,14 @@ impl<T: Float> Gradients<T> {
                     let len: usize = ours.shape.iter().product();
                     if let (Some(rows), Some(more)) = (&mut ours.rows, &theirs.rows) {
                         let width: usize = ours.shape[1..].iter().product();
-                        let sums = pool.kept_rows_mut(ours.numbers, more);
-                        for i in more.iter().flat_map(|row| row * width..(row + 1) * width) {
-                            sums[i] += numbers[i];
-                        }
                         rows.extend_from_slice(more);
                         rows.sort_unstable();
                         rows.dedup();
+                        // our rows too, though 0 is added there: −0 + 0 is 0, as if whole arrays were added
+                        let sums = pool.kept_rows_mut(ours.numbers, rows);
+                        for i in rows.iter().flat_map(|row| row * width..(row + 1) * width) {
+                            sums[i] += numbers[i];
+                        }
                         continue;
                     }
                     ours.rows = None;

@@ -9,12 +9,14 @@
 //!   `buffer_update.rs`;
 //! - the parts that a sweep uses: `erased.rs` (operations without their types), `workspace.rs` (memory that is reused),
 //!   `watch.rs` (observers of a sweep), `transpose.rs` (a forward-mode rule that is derived from the reverse-mode
-//!   rule).
+//!   rule);
+//! - gradients that another process computed: `elsewhere.rs`.
 
 mod array_rules;
 mod buffer_update;
 pub(crate) mod differentiate;
 pub(crate) mod dual_value;
+pub(crate) mod elsewhere;
 pub(crate) mod erased;
 pub(crate) mod gradients;
 mod modes;

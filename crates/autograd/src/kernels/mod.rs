@@ -165,3 +165,12 @@ pub(crate) static F64: Kernels<f64> = Kernels {
     read: strided::read,
     add_strided: strided::add,
 };
+
+/// `x ← x + y`, number by number.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add_assign<T: crate::Float>(x: &mut [T], y: &[T]) {
+    assert!(x.len() == y.len(), "add_assign: {} numbers to {}", y.len(), x.len());
+    (T::kernels().add_assign)(x, y);
+}

@@ -23,7 +23,7 @@ struct Saved<T: Float, S, E> {
     extra: Typed<E, false>,
 }
 
-/// The start of the message about a state of another kind of optimizer; `load_checked` recognises the error by it.
+/// The start of the message about a state of another kind of optimizer; `load_content` recognises the error by it.
 const OTHER_OPTIMIZER: &str = "the saved state is";
 
 /// A value with the name of its type before it, so that it is not read as a value of another type.
@@ -153,18 +153,25 @@ pub fn load_checkpoint<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: Deseri
     model: &mut M,
     optimizer: &mut D,
 ) -> Result<E, LoadError> {
-    load_checked(path.as_ref(), model, optimizer, |_, _| Ok(()))
+    let path = path.as_ref();
+    load_content(&read(path)?, path, model, optimizer, |_, _| Ok(()))
 }
 
-/// Does the same as [`load_checkpoint`], but calls `check` on the extra value and the model before anything is changed.
-pub(crate) fn load_checked<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: DeserializeOwned>(
+/// Reads the content of a checkpoint.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    container::open(Kind::Checkpoint, path).map_err(LoadError::at(path))
+}
+
+/// Loads a content that was [read](read), here or by another rank, from the file at a path. `check` sees the extra value
+/// and the model before anything is changed.
+pub(crate) fn load_content<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: DeserializeOwned>(
+    content: &[u8],
     path: &Path,
     model: &mut M,
     optimizer: &mut D,
     check: impl FnOnce(&E, &M) -> Result<(), LoadError>,
 ) -> Result<E, LoadError> {
-    let content = container::open(Kind::Checkpoint, path).map_err(LoadError::at(path))?;
-    let saved: Saved<T, D::State, E> = container::decode(&content, T::NAME).map_err(|error| match error {
+    let saved: Saved<T, D::State, E> = container::decode(content, T::NAME).map_err(|error| match error {
         // the file is sound, but of another kind of optimizer
         ContainerError::Content { reason } if reason.contains(OTHER_OPTIMIZER) => {
             LoadError::Optimizer { path: path.into(), reason }

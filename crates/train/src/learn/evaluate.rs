@@ -1,5 +1,7 @@
 //! The predictions and scores of a model on a data set.
 
+use std::ops::Range;
+
 use gradus_autograd::{Float, Tape, Var};
 use gradus_data::{Dataset, Examples, FileError, RowBatches};
 use gradus_nn::Forward;
@@ -254,37 +256,55 @@ pub fn evaluate_task<T: Float, M: Sync + ?Sized, E: Examples>(
     task: &impl Task<T, M, E::Batch>,
     data: &E,
 ) -> Result<Evaluation<T>, FileError> {
-    run(&mut [Tape::inference()], None, model, task, data)
+    let all = 0..chunks(data).len();
+    Ok(join(run(&mut [Tape::inference()], None, (model, task), data, all)?, task, data))
 }
 
-/// Does the same, with as many chunks side by side as there are tapes. The results of a chunk do not depend on their
-/// number.
-pub(crate) fn run<T: Float, M: Sync + ?Sized, E: Examples>(
+/// The rows that are run at once.
+pub(crate) fn chunks(data: &impl Examples) -> Vec<Vec<usize>> {
+    RowBatches::new((0..data.len()).collect(), CHUNK).collect()
+}
+
+/// The cost of a chunk, multiplied by its weight; the weight; and the outputs with their targets.
+pub(crate) type Chunk<T> = (f64, f64, Option<Predictions<T>>);
+
+/// Runs a model over some of the [`chunks`] of a data set, with as many side by side as there are tapes. The results of
+/// a chunk do not depend on their number.
+pub(crate) fn run<T: Float, M: Sync + ?Sized, E: Examples, K: Task<T, M, E::Batch>>(
     tapes: &mut [Tape<T>],
     pool: Option<&rayon::ThreadPool>,
-    model: &M,
-    task: &impl Task<T, M, E::Batch>,
+    (model, task): (&M, &K),
     data: &E,
-) -> Result<Evaluation<T>, FileError> {
-    let (mut loss, mut weight, mut parts) = (0.0, 0.0, Vec::new());
-    let rows: Vec<Vec<usize>> = RowBatches::new((0..data.len()).collect(), CHUNK).collect();
-    for wave in rows.chunks(tapes.len()) {
+    own: Range<usize>,
+) -> Result<Vec<Chunk<T>>, FileError> {
+    let mut results = Vec::new();
+    for wave in chunks(data)[own].chunks(tapes.len()) {
         let batches = wave.iter().map(|rows| data.pick(rows)).collect::<Result<Vec<_>, _>>()?;
-        let results = parallel(pool, &mut tapes[..wave.len()], |k, tape| {
+        results.extend(parallel(pool, &mut tapes[..wave.len()], |k, tape| {
             tape.clear();
             let (outputs, cost) = task.forward(model, tape, &batches[k]);
             let weight = task.weight(&batches[k], wave[k].len());
             (cost.item().to_f64() * weight, weight, task.predictions(outputs, &batches[k]))
-        });
-        for (sum, of, predictions) in results {
-            loss += sum;
-            weight += of;
-            parts.extend(predictions);
-        }
+        }));
+    }
+    Ok(results)
+}
+
+/// Joins the results of all chunks, in their order.
+pub(crate) fn join<T: Float, M: ?Sized, E: Examples, K: Task<T, M, E::Batch>>(
+    results: impl IntoIterator<Item = Chunk<T>>,
+    task: &K,
+    data: &E,
+) -> Evaluation<T> {
+    let (mut loss, mut weight, mut parts) = (0.0, 0.0, Vec::new());
+    for (sum, of, predictions) in results {
+        loss += sum;
+        weight += of;
+        parts.extend(predictions);
     }
     let metrics: &[Metric<T>] = if parts.is_empty() { &[] } else { task.metrics() };
     let predictions = Predictions::concat(parts);
     let metrics = metrics.iter().map(|m| (m.name().to_owned(), m.of(&predictions))).collect();
     let names = data.class_names().to_vec();
-    Ok(Evaluation { scores: Scores { loss: loss / weight, metrics }, predictions, names })
+    Evaluation { scores: Scores { loss: loss / weight, metrics }, predictions, names }
 }

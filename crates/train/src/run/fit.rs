@@ -29,6 +29,8 @@ pub(crate) struct Call<T: Float> {
     pub(crate) before: Option<State<T>>,
     /// the number of earlier calls
     pub(crate) calls: u64,
+    /// the settings by name, which must be the same on all ranks
+    pub(crate) described: Vec<(String, String)>,
 }
 
 impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
@@ -123,8 +125,9 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
             Some(Last { optimizer, state: Some(state), calls, .. }) => (optimizer, Some(state), calls),
             _ => (self.optimizer.clone(), None, 0),
         };
+        let described = self.settings.ranks.as_ref().map_or(Vec::new(), |_| self.described_for_ranks());
         let plan = (&self.settings, &self.task);
-        let result = Run::prepare(plan, (model, &mut optimizer), (train, valid), Call { before, calls });
+        let result = Run::prepare(plan, (model, &mut optimizer), (train, valid), Call { before, calls, described });
         let result = result.and_then(|mut run| {
             if run.is_past(calls) {
                 return Ok(run.leave());

@@ -11,6 +11,10 @@ impl Fixed {
         Fixed(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (String, String)> {
+        self.0.iter().cloned()
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }

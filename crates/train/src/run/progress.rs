@@ -14,6 +14,8 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Progress {
     shown: bool,
+    /// whether this process is the one that speaks
+    speaks: bool,
     bar: ProgressBar,
     /// the time of the last line within an epoch, where there is no terminal
     last: Option<Instant>,
@@ -22,11 +24,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(shown: bool) -> Self {
+    pub(crate) fn new(shown: bool, speaks: bool) -> Self {
+        let shown = shown && speaks;
         if shown {
             hint_once();
         }
-        Progress { shown, bar: ProgressBar::hidden(), last: None, of: String::new(), steps: 0 }
+        Progress { shown, speaks, bar: ProgressBar::hidden(), last: None, of: String::new(), steps: 0 }
     }
 
     /// Sets the total that is shown after the number of an epoch: `/10`, say.
@@ -64,18 +67,21 @@ impl Progress {
         }
     }
 
-    /// Shows the row of an epoch that is over.
-    pub(crate) fn end(&mut self, row: &Epoch) {
+    /// Shows the row of an epoch that is over, and a remark.
+    pub(crate) fn end(&mut self, row: &Epoch, remark: Option<&str>) {
         self.bar.finish_and_clear();
         if self.shown {
-            eprintln!("{}", line(row, &self.of));
+            let remark = remark.map_or(String::new(), |remark| format!("  {remark}"));
+            eprintln!("{}{remark}", line(row, &self.of));
         }
     }
 
     /// Shows a text, whether or not progress is shown.
     pub(crate) fn say(&self, text: &str) {
         self.bar.finish_and_clear();
-        eprintln!("{text}");
+        if self.speaks {
+            eprintln!("{text}");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::scope;
 use std::time::Instant;
 
@@ -11,6 +12,8 @@ use gradus_optim::{Descent, Goal};
 
 use crate::files::leaves::unfit;
 use crate::learn::evaluate;
+use crate::ranks::team::{Team, of_model};
+use crate::ranks::tree::share;
 use crate::run::fit::{AfterStep, Call};
 use crate::run::progress::Progress;
 use crate::run::resume;
@@ -19,6 +22,7 @@ use crate::run::shards::Shards;
 use crate::run::signal::{self, Listening};
 use crate::run::state::{State, first_not_finite};
 use crate::run::step::{Step, diverged, explain, gradients};
+use crate::run::together::{Together, Wish};
 use crate::{Ended, Epoch, History, Scores, StepRow, Task, TrainError};
 
 /// A run: its settings, the model and the data, its state, and the tools that it works with.
@@ -41,6 +45,10 @@ pub(crate) struct Run<'a, D, T: Float, M, E, K> {
     inference: Vec<Tape<T>>,
     progress: Progress,
     listening: Option<Listening>,
+    /// the other ranks, if there are any
+    together: Option<Together>,
+    /// a reason to stop that the other ranks do not know of yet
+    wish: Option<Wish>,
 }
 
 impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Batch>> Run<'a, D, T, M, E, K> {
@@ -53,16 +61,30 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         (train, valid): (&'a E, Option<&'a E>),
         call: Call<T>,
     ) -> Result<Self, TrainError> {
+        let ranks = settings.ranks.as_ref().filter(|ranks| ranks.count() > 1);
+        let team = ranks.map(|ranks| Team::new(Arc::clone(ranks)));
+        if let Some(team) = &team {
+            let lengths = (train.len(), valid.map(E::len));
+            team.same(
+                call.described.into_iter().chain(settings.fixed(lengths.0, lengths.1).rows()).chain(of_model(model)),
+            )?;
+            team.has_work(settings.shards.min(settings.batch_size) * settings.accumulate)?;
+        }
+        let speaks = team.as_ref().is_none_or(|team| team.rank() == 0);
         let steps_per_epoch = settings.steps_per_epoch(train.len())?;
         unfit(model).map_or(Ok(()), |reason| Err(TrainError::Model { reason }))?;
         let goal = settings.goal(task.metrics())?;
-        let listening = settings.ctrl_c.then(signal::listen).transpose().map_err(TrainError::Signal)?;
+        let listening = settings.ctrl_c.then(|| signal::listen(speaks)).transpose().map_err(TrainError::Signal)?;
         if let Some(schedule) = &settings.schedule {
             optimizer.set_schedule(schedule.clone().every(steps_per_epoch));
         }
         fixed_batches(settings, &*optimizer, steps_per_epoch);
         // no step has more parts than a batch has rows
         let shards = Shards::new(settings.shards.min(settings.batch_size), settings.threads, settings.seed);
+        let shards = match &team {
+            None => shards,
+            Some(team) => shards.by(team.clone(), model),
+        };
         shards.name_parameters(model);
         let mut run = Run {
             state: State::new(settings, goal, train.len(), valid.map(E::len)),
@@ -79,15 +101,17 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
             last_checkpoint: None,
             inference: (0..shards.count()).map(|_| Tape::inference()).collect(),
             shards,
-            progress: Progress::new(settings.progress),
+            progress: Progress::new(settings.progress, speaks),
             listening,
+            together: team.map(Together::new),
+            wish: None,
         };
-        run.go_on(call)?;
+        run.go_on(call.before, call.calls)?;
         Ok(run)
     }
 
     /// Takes over the state of an earlier call, or of the last checkpoint.
-    fn go_on(&mut self, Call { before, calls }: Call<T>) -> Result<(), TrainError> {
+    fn go_on(&mut self, before: Option<State<T>>, calls: u64) -> Result<(), TrainError> {
         let goes_on = before.is_some();
         if let Some(before) = before {
             self.state = before.go_on(self.state.clone(), calls);
@@ -99,12 +123,16 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         }
         if let Some(checkpoints) = &self.settings.checkpoints {
             if goes_on {
-                resume::check_folder(checkpoints, self.state.step())?;
+                self.first_only(|run| resume::check_folder(checkpoints, run.state.step()))?;
             } else {
-                let (model, optimizer) = (&mut *self.model, &mut *self.optimizer);
-                if let Some((saved, path)) =
-                    resume::last(checkpoints, &self.state, self.steps_per_epoch, model, optimizer)?
-                {
+                let last = match &self.together {
+                    None => resume::read_last(checkpoints)?,
+                    Some(together) => resume::read_last_for_all(checkpoints, &together.team)?,
+                };
+                if let Some(last) = last {
+                    let (model, optimizer) = (&mut *self.model, &mut *self.optimizer);
+                    let loaded = resume::load(last, &self.state, self.steps_per_epoch, model, optimizer);
+                    let (saved, path) = self.agree(loaded)?;
                     if self.settings.progress {
                         let step = saved.step();
                         self.progress
@@ -113,7 +141,8 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
                     (self.state, self.last_checkpoint) = (saved, Some(path));
                 }
             }
-            checkpoints.prepare()?;
+            self.first_only(|_| Ok(checkpoints.prepare()?))?;
+            self.advise();
         }
         self.shards.set_step(self.state.passes);
         if let Length::Epochs(epochs) = self.settings.length {
@@ -139,7 +168,7 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         mut callback: impl FnMut(AfterStep<'_, M, D>) -> ControlFlow<()>,
     ) -> Result<(), TrainError> {
         self.write_logs(&self.state.history)?; // so that a missing folder is an error now
-        self.ended = self.is_asked_to_stop().then_some(Ended::Interrupted { checkpoint: None });
+        self.ended = self.agreed_wish(self.asked_to_stop()).map(Wish::ended);
         while !self.is_over() {
             self.epoch(&mut callback)?;
         }
@@ -154,7 +183,9 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         self.progress.begin(epoch, done, self.steps_per_epoch as usize);
         let order = settings.sampling.rows(train.len(), settings.seed, epoch);
         let batches = settings.batches(order).from_batch(done).zip(self.state.step()..);
-        let steps = batches.map(|(rows, step)| Step::load(settings, task, train, &rows, step));
+        let (ranks, rank) = self.together.as_ref().map_or((1, 0), |them| (them.team.count(), them.team.rank()));
+        let own = move |parts| share(0..parts, ranks, rank);
+        let steps = batches.map(move |(rows, step)| Step::load(settings, own, task, train, (&rows, step)));
         scope(|scope| {
             let steps: Box<dyn Iterator<Item = Result<Step<E::Batch>, FileError>>> = match settings.prefetch {
                 0 => Box::new(steps),
@@ -163,7 +194,11 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
             let mut start = Instant::now();
             for step in steps {
                 let lr = self.optimizer.lr();
-                self.step(&step?, lr)?;
+                let Some(step) = self.ready(step)? else {
+                    self.save(lr, None, false)?; // all ranks stop here
+                    break;
+                };
+                self.step(&step, lr)?;
                 // the model is checked at most once a step: here, before its last step counts, or below, before it is
                 // saved
                 let looked_at = self.state.batch == self.steps_per_epoch || self.state.is_complete(self.settings);
@@ -176,7 +211,8 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
                 self.save(lr, row.as_ref(), looked_at)?;
                 if let Some(row) = row {
                     self.write_logs(&self.state.history)?;
-                    self.progress.end(&row);
+                    let waited = self.together.as_mut().and_then(Together::waited_in_epoch);
+                    self.progress.end(&row, waited.as_deref());
                 }
                 if self.is_over() {
                     break;
@@ -209,7 +245,11 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
             false => Some(format!("the loss is {loss}")),
         };
         if let Some(cause) = unfit {
-            let report = explain(task, &*self.model, &step.waves, settings.seed, passes);
+            let own = explain(task, &*self.model, step, settings.seed, passes);
+            let report = match &self.together {
+                None => own,
+                Some(together) => together.team.gather(&own).into_iter().flatten().next(),
+            };
             return Err(diverged(&self.state, cause, lr, report, self.last_checkpoint.take()));
         }
         self.state.passes = self.shards.step();
@@ -240,12 +280,57 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
     fn call_back(&mut self, callback: &mut impl FnMut(AfterStep<'_, M, D>) -> ControlFlow<()>, epoch: Option<&Epoch>) {
         let history = &self.state.history;
         let flow = callback(AfterStep { model: self.model, optimizer: self.optimizer, history, epoch });
-        self.ended = match flow {
-            _ if self.state.over => Some(Ended::Early),
-            ControlFlow::Break(()) => Some(Ended::Callback),
-            _ if self.is_asked_to_stop() => Some(Ended::Interrupted { checkpoint: None }),
-            ControlFlow::Continue(()) => None,
-        };
+        if self.state.over {
+            self.ended = Some(Ended::Early);
+            return;
+        }
+        self.wish = flow.is_break().then_some(Wish::Callback).or(self.wish).or_else(|| self.asked_to_stop());
+        // before another step, the ranks talk anyway
+        if self.together.is_none() || self.state.is_complete(self.settings) {
+            self.ended = self.agreed_wish(self.wish).map(Wish::ended);
+        }
+    }
+
+    /// Returns the step with the weight that it has on all ranks, or `None` if a rank wishes to stop.
+    fn ready(&mut self, step: Result<Step<E::Batch>, FileError>) -> Result<Option<Step<E::Batch>>, TrainError> {
+        let wish = self.wish.or_else(|| self.asked_to_stop());
+        let Some(together) = &mut self.together else { return Ok(Some(step?)) };
+        Ok(match together.ready(step, wish)? {
+            Ok(step) => Some(step),
+            Err(wish) => {
+                self.ended = Some(wish.ended());
+                None
+            }
+        })
+    }
+
+    /// Agrees with the other ranks on a reason to stop.
+    fn agreed_wish(&self, own: Option<Wish>) -> Option<Wish> {
+        match &self.together {
+            None => own,
+            Some(together) => together.agree(own),
+        }
+    }
+
+    /// Agrees with the other ranks on whether something succeeded.
+    fn agree<A>(&self, own: Result<A, TrainError>) -> Result<A, TrainError> {
+        match &self.together {
+            None => own,
+            Some(together) => together.team.agree(own),
+        }
+    }
+
+    /// Does something on the first rank alone. It is an error of all ranks if that fails.
+    fn first_only(&self, f: impl FnOnce(&Self) -> Result<(), TrainError>) -> Result<(), TrainError> {
+        let first = self.together.as_ref().is_none_or(|together| together.team.rank() == 0);
+        self.agree(if first { f(self) } else { Ok(()) })
+    }
+
+    /// Tells the ranks what to say to a user if one of them is lost.
+    fn advise(&self) {
+        if let Some(together) = &self.together {
+            together.team.set_advice(resume::after_a_loss(self.last_checkpoint.as_deref()));
+        }
     }
 
     /// Saves the run, if it is time. A model that is not finite is never saved, so it pushes no good checkpoint out.
@@ -257,7 +342,12 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
             self.check_model(lr)?;
         }
         if let Some(checkpoints) = due {
-            self.last_checkpoint = Some(checkpoints.save(step, &*self.model, &*self.optimizer, &self.state)?);
+            self.first_only(|run| {
+                checkpoints.save(step, &*run.model, &*run.optimizer, &run.state)?;
+                Ok(())
+            })?;
+            self.last_checkpoint = Some(checkpoints.path(step));
+            self.advise();
         }
         Ok(())
     }
@@ -284,6 +374,9 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         }
         let history = end.history.since(self.rows_before);
         history.notes.iter().for_each(|note| self.progress.say(note));
+        if let Some(together) = self.together.as_ref().filter(|_| self.settings.progress) {
+            self.progress.say(&together.account(self.settings.threads));
+        }
         Ok((history, self.state))
     }
 
@@ -295,14 +388,21 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         let row = end.row(self.validate()?, self.task.metrics());
         end.observe(self.settings, &row, self.goal, &*self.model)?;
         self.write_logs(&end.history)?;
-        self.progress.end(&row);
+        self.progress.end(&row, None);
         Ok(end)
     }
 
-    fn validate(&mut self) -> Result<Option<Scores>, FileError> {
+    fn validate(&mut self) -> Result<Option<Scores>, TrainError> {
         let Some(data) = self.valid else { return Ok(None) };
-        let evaluation = evaluate::run(&mut self.inference, self.shards.pool(), &*self.model, self.task, data)?;
-        Ok(Some(evaluation.scores))
+        let Run { model, task, together, .. } = self;
+        let all = evaluate::chunks(data).len();
+        let own = together.as_ref().map_or(0..all, |them| share(0..all, them.team.count(), them.team.rank()));
+        let own = evaluate::run(&mut self.inference, self.shards.pool(), (&**model, *task), data, own);
+        let chunks = match together {
+            None => own?,
+            Some(together) => together.chunks(own)?,
+        };
+        Ok(Some(evaluate::join(chunks, *task, data).scores))
     }
 
     fn check_model(&mut self, lr: f64) -> Result<(), TrainError> {
@@ -315,16 +415,19 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         }
     }
 
-    fn write_logs(&self, history: &History) -> Result<(), FileError> {
-        self.settings.logs.iter().try_for_each(|path| history.write(path))
+    fn write_logs(&self, history: &History) -> Result<(), TrainError> {
+        match &self.settings.logs[..] {
+            [] => Ok(()),
+            logs => self.first_only(|_| Ok(logs.iter().try_for_each(|path| history.write(path))?)),
+        }
     }
 
     fn is_over(&self) -> bool {
         self.ended.is_some() || self.state.is_complete(self.settings)
     }
 
-    fn is_asked_to_stop(&self) -> bool {
-        self.listening.is_some() && signal::is_asked_to_stop()
+    fn asked_to_stop(&self) -> Option<Wish> {
+        (self.listening.is_some() && signal::is_asked_to_stop()).then_some(Wish::Signal)
     }
 }
 

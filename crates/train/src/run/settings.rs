@@ -1,13 +1,14 @@
 //! The settings of a training run that do not depend on optimizer and task, and the values that follow from them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use gradus_autograd::Float;
 use gradus_data::{RowBatches, Sampling};
 use gradus_optim::{EarlyStopping, Goal, ReduceOnPlateau, Schedule};
 
 use crate::run::fixed::Fixed;
-use crate::{Checkpoints, Metric, TrainError};
+use crate::{Checkpoints, Metric, Ranks, TrainError};
 
 /// All settings but optimizer and task.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) logs: Vec<PathBuf>,
     pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) ctrl_c: bool,
+    pub(crate) ranks: Option<Arc<dyn Ranks>>,
 }
 
 /// The length of a run.
@@ -60,6 +62,7 @@ impl Default for Settings {
             logs: Vec::new(),
             checkpoints: None,
             ctrl_c: false,
+            ranks: None,
         }
     }
 }

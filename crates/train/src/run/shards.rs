@@ -1,14 +1,20 @@
-//! Work in fixed shards: the number of shards determines the results, the number of threads only the speed.
+//! Work in fixed shards: the number of shards determines the results, the number of threads and ranks only the speed.
 //!
 //! Splitting by thread could not be reproducible, since floating-point sums depend on how they are split. So a batch is
-//! split into a fixed number of shards, each with its own tape and random stream, and their gradients are added in
-//! shard order.
+//! split into a fixed number of shards, each with its own random stream, and their gradients are added in the order of a
+//! fixed tree (`ranks/tree.rs`).
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use gradus_autograd::{Float, Gradients, Module, Stream, Tape, Var, with_threads};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::ranks::sum::GradientSum;
+use crate::ranks::team::{self, Team};
+use crate::ranks::tree;
+use crate::{Ranks, TrainError};
 
 /// Runs `f(k, shard k)` for each shard and returns the results in shard order, whatever the threads. Without a pool it
 /// is a plain loop.
@@ -33,7 +39,18 @@ pub fn parallel<S: Send, A: Send>(
 #[derive(Debug)]
 pub struct Shards<T: Float = f32> {
     tapes: Vec<Tape<T>>,
+    seed: u64,
+    step: u64,
     pool: Option<ThreadPool>,
+    /// the sum over ranks, if other ranks have a share of the parts
+    ranks: Option<GradientSum<T>>,
+}
+
+/// What determines the random numbers of a part: the number of steps before it in the same sum, and its shard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draw {
+    pub(crate) wave: u64,
+    pub(crate) shard: u64,
 }
 
 impl<T: Float> Shards<T> {
@@ -44,15 +61,59 @@ impl<T: Float> Shards<T> {
     #[track_caller]
     pub fn new(shards: usize, threads: usize, seed: u64) -> Self {
         assert!(shards > 0 && threads > 0, "Shards: {shards} shards on {threads} threads; there must be at least one");
-        let tape = |k| {
-            let mut tape = Tape::training(seed);
-            tape.set_stream(Stream { seed, step: 0, shard: k as u64 });
-            tape
-        };
         let threads = threads.min(shards);
         let pool = (threads > 1)
             .then(|| ThreadPoolBuilder::new().num_threads(threads).build().expect("the system gives no threads"));
-        Shards { tapes: (0..shards).map(tape).collect(), pool }
+        Shards { tapes: (0..shards).map(|_| Tape::training(seed)).collect(), seed, step: 0, pool, ranks: None }
+    }
+
+    /// Lets several processes compute the shards together, for a loop of your own: each of the [`Ranks`] computes its
+    /// share of the parts, and all of them get the same sum, bit for bit what one process computes. They must call the
+    /// same methods with the same arguments, and start with the same model.
+    ///
+    /// ```
+    /// use gradus_autograd::Param;
+    /// use gradus_optim::Sgd;
+    /// use gradus_train::{LocalRanks, Shards};
+    /// let (x, y) = ([0.0f32, 1.0, 2.0, 3.0], [1.0f32, 3.0, 5.0, 7.0]);
+    /// let lines = LocalRanks::run(2, |ranks| {
+    ///     let mut line = (Param::new(0.0), Param::new(0.0)); // y = m x + b
+    ///     let mut shards = Shards::new(4, 1, 0).distributed(&ranks, &line)?;
+    ///     let mut opt = Sgd::new(0.1);
+    ///     for _ in 0..200 {
+    ///         let (m, b) = &line;
+    ///         let (_loss, _, grads) = shards.gradients(4, |t, rows| {
+    ///             let (x, y) = (t.constant(x[rows.clone()].to_vec()), t.constant(y[rows].to_vec()));
+    ///             ((t.param(m) * x + b - y).square().sum() / 4.0, ())
+    ///         });
+    ///         opt.step(&mut line, &grads);
+    ///     }
+    ///     Ok::<_, gradus_train::TrainError>((line.0.data()[0], line.1.data()[0]))
+    /// });
+    /// let [first, second] = lines.try_into().unwrap();
+    /// let (m, b) = first?;
+    /// assert!((m - 2.0).abs() < 1e-3 && (b - 1.0).abs() < 1e-3);
+    /// assert_eq!((m, b), second?);
+    /// # Ok::<(), gradus_train::TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there are more ranks than shards, or the ranks have other models, numbers of shards, or seeds.
+    pub fn distributed<M: Module<T> + ?Sized>(
+        self,
+        ranks: &(impl Ranks + Clone + 'static),
+        model: &M,
+    ) -> Result<Self, TrainError> {
+        let team = Team::new(Arc::new(ranks.clone()));
+        let own = [("shards", self.tapes.len().to_string()), ("the seed", self.seed.to_string())];
+        team.same(own.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(team::of_model(model)))?;
+        team.has_work(self.tapes.len())?;
+        Ok(self.by(team, model))
+    }
+
+    /// Lets a team compute the shards of a model.
+    pub(crate) fn by<M: Module<T> + ?Sized>(self, team: Team, model: &M) -> Self {
+        Shards { ranks: Some(GradientSum::new(team, model)), ..self }
     }
 
     /// Tells every tape the paths of a model's parameters, so that messages name the layer.
@@ -60,14 +121,14 @@ impl<T: Float> Shards<T> {
         self.tapes.iter().for_each(|tape| tape.name_parameters(model));
     }
 
-    /// The number of times that the tapes have been cleared. Their random streams depend on it, beside seed and shard.
+    /// The number of sums that were computed. The random streams depend on it, beside seed and shard.
     pub fn step(&self) -> u64 {
-        self.tapes[0].stream().step
+        self.step
     }
 
     /// Sets the random streams to those of another step.
     pub fn set_step(&mut self, step: u64) {
-        self.tapes.iter_mut().for_each(|tape| tape.set_stream(Stream { step, ..tape.stream() }));
+        self.step = step;
     }
 
     /// The number of shards.
@@ -81,8 +142,10 @@ impl<T: Float> Shards<T> {
     }
 
     /// Computes the gradients of a cost that is a sum over rows. Each shard computes its part of `0..rows`, and values
-    /// and gradients are added in shard order. `cost` gets a tape and a range of rows; it returns the cost of these
-    /// rows and an extra value.
+    /// and gradients are added in the order of a fixed tree. `cost` gets a tape and a range of rows; it returns the cost
+    /// of these rows and an extra value. The extra values are returned in the order of the shards: those that this
+    /// process computed, if it is one of several ranks.
+    #[track_caller]
     pub fn gradients<A: Send>(
         &mut self,
         rows: usize,
@@ -91,8 +154,8 @@ impl<T: Float> Shards<T> {
         self.gradients_of(&ranges(rows, self.tapes.len()), |tape, range| cost(tape, range.clone()))
     }
 
-    /// Computes the gradients of a sum of costs, one for each part. They are added in the order of the parts. There
-    /// must be no more parts than shards.
+    /// Computes the gradients of a sum of costs, one for each part. They are added in the order of a fixed tree over the
+    /// parts. There must be no more parts than shards.
     ///
     /// # Panics
     /// If there are no parts, or more parts than shards.
@@ -104,23 +167,72 @@ impl<T: Float> Shards<T> {
     ) -> (T, Vec<A>, Gradients<T>) {
         let (count, shards) = (parts.len(), self.tapes.len());
         assert!(0 < count && count <= shards, "Shards: {count} parts for {shards} shards");
-        let (busy, idle) = self.tapes.split_at_mut(count);
-        idle.iter_mut().for_each(Tape::clear); // their streams go on with the others
-        let results = parallel(self.pool.as_ref(), busy, |k, tape| tape.gradients_with(|t| cost(t, &parts[k])));
-        let mut extras = Vec::with_capacity(count);
-        let mut sum: Option<(T, Gradients<T>)> = None;
-        for (value, extra, gradients) in results {
+        let own = self.share(count);
+        let own: Vec<(Draw, &P)> = own.map(|k| (Draw { wave: 0, shard: k as u64 }, &parts[k])).collect();
+        let (cost, extras, gradients, _) = self.sum((count, 1), &own, |tape, part| cost(tape, part), |_| Vec::new());
+        (cost, extras, gradients)
+    }
+
+    /// Whether other ranks have a share of the parts.
+    pub(crate) fn is_distributed(&self) -> bool {
+        self.ranks.is_some()
+    }
+
+    /// The parts that this process computes, out of so many.
+    pub(crate) fn share(&self, parts: usize) -> Range<usize> {
+        self.ranks.as_ref().map_or(0..parts, |ranks| ranks.share(parts))
+    }
+
+    /// Computes this process's share of `parts` parts, as many at a time as there are shards, and adds up the costs and
+    /// gradients of all parts. The sum counts as `waves` steps of the random streams. Returns the sum, the extra values
+    /// of the own parts, and what `tell` makes of them for the other ranks, from each rank.
+    #[track_caller]
+    pub(crate) fn sum<P: Sync, A: Send>(
+        &mut self,
+        (parts, waves): (usize, u64),
+        own: &[(Draw, P)],
+        cost: impl for<'t> Fn(&'t Tape<T>, &P) -> (Var<'t, T>, A) + Sync,
+        tell: impl FnOnce(&[A]) -> Vec<u8>,
+    ) -> (T, Vec<A>, Gradients<T>, Vec<Vec<u8>>) {
+        let Shards { tapes, seed, step, pool, ranks } = self;
+        let mut extras = Vec::with_capacity(own.len());
+        let mut waiting = own.chunks(tapes.len());
+        let mut ready = Vec::new().into_iter();
+        let mut part = |range: &Range<usize>| {
+            if range.len() > 1 {
+                return None;
+            }
+            if ready.len() == 0 {
+                let now = waiting.next().expect("each part is asked for once");
+                let results = parallel(pool.as_ref(), &mut tapes[..now.len()], |k, tape| {
+                    let (Draw { wave, shard }, part) = &now[k];
+                    tape.set_stream(Stream { seed: *seed, step: *step + wave, shard: *shard });
+                    tape.gradients_with(|t| cost(t, part))
+                });
+                ready = results.into_iter();
+            }
+            let (cost, extra, gradients) = ready.next().expect("a result for each part");
             extras.push(extra);
-            sum = Some(match sum {
-                None => (value, gradients),
-                Some((total, mut all)) => {
-                    all.add(&gradients);
-                    (T::from_f64(total.to_f64() + value.to_f64()), all)
-                }
-            });
-        }
-        let (value, gradients) = sum.expect("at least one part");
-        (value, extras, gradients)
+            Some((cost, gradients))
+        };
+        let mut add = |(a, mut sum): (T, Gradients<T>), (b, more)| {
+            sum.add(&more);
+            (a + b, sum)
+        };
+        let result = match ranks {
+            None => {
+                let (cost, gradients) = tree::sum(0..parts, &mut part, &mut add);
+                (cost, extras, gradients, Vec::new())
+            }
+            Some(ranks) => {
+                let trees = tree::subtrees(0..parts, &ranks.share(parts)).into_iter();
+                let sums = trees.map(|tree| tree::sum(tree, &mut part, &mut add)).collect();
+                let (cost, gradients, told) = ranks.add_up(parts, sums, tell(&extras));
+                (cost, extras, gradients, told)
+            }
+        };
+        *step += waves;
+        result
     }
 }
 
@@ -136,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_shard_is_empty_and_all_streams_go_on_together() {
+    fn no_shard_is_empty_and_the_streams_go_on() {
         let mut shards = Shards::<f32>::new(4, 2, 7);
         for (step, (rows, parts)) in
             [(8, vec![2, 2, 2, 2]), (3, vec![1, 1, 1]), (5, vec![1, 1, 1, 2])].into_iter().enumerate()
@@ -146,7 +258,7 @@ mod tests {
                 (x.sum(), range.len())
             });
             assert_eq!((total, lengths), (rows as f32, parts));
-            assert!(shards.tapes.iter().all(|tape| tape.stream().step == step as u64 + 1));
+            assert_eq!(shards.step(), step as u64 + 1);
         }
     }
 }

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 static STOP: AtomicBool = AtomicBool::new(false);
+/// whether this process tells the user; of several ranks, one does
+static SPEAKS: AtomicBool = AtomicBool::new(true);
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 static LISTENS: OnceLock<Result<(), String>> = OnceLock::new();
 
@@ -21,12 +23,15 @@ impl Drop for Listening {
 ///
 /// # Errors
 /// If the program has a handler of its own.
-pub(crate) fn listen() -> Result<Listening, String> {
+pub(crate) fn listen(speaks: bool) -> Result<Listening, String> {
+    SPEAKS.store(speaks, Ordering::SeqCst);
     let handler = || {
         if STOP.swap(true, Ordering::SeqCst) || RUNS.load(Ordering::SeqCst) == 0 {
             std::process::exit(130);
         }
-        eprintln!("\nstopping after this step; Ctrl-C again ends at once");
+        if SPEAKS.load(Ordering::SeqCst) {
+            eprintln!("\nstopping after this step; Ctrl-C again ends at once");
+        }
     };
     LISTENS.get_or_init(|| ctrlc::set_handler(handler).map_err(|e| e.to_string())).clone()?;
     RUNS.fetch_add(1, Ordering::SeqCst);

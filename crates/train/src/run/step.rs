@@ -1,54 +1,67 @@
 //! One step: its rows, read in parts; its cost and gradients; and the error if it cannot be made.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use gradus_autograd::{Float, Gradients, Module, Stream, Tape};
 use gradus_data::{Examples, FileError};
 
+use crate::ranks::sent::Sent;
 use crate::run::settings::Settings;
-use crate::run::shards::{Shards, ranges};
+use crate::run::shards::{Draw, Shards, ranges};
 use crate::run::state::State;
 use crate::{Predictions, Task, TrainError};
 
 /// A part of a step, for one shard.
 pub(crate) struct Part<B> {
-    pub(crate) batch: B,
+    batch: B,
     /// the weight of this part's mean cost in the mean cost of the step
-    pub(crate) weight: f64,
+    weight: f64,
 }
 
-/// A step, with its data.
+/// A step, with the data that this process needs.
 pub(crate) struct Step<B> {
-    /// the weight of all its parts together
+    /// the number of its parts, with those that other ranks have
+    parts: usize,
+    /// the number of waves, which are the batches that one step accumulates
+    waves: u64,
+    /// the parts of this process
+    own: Vec<(Draw, Part<B>)>,
+    /// the weight of all parts together
     pub(crate) weight: f64,
-    /// the waves, which are computed one after the other; the parts of a wave are computed side by side
-    pub(crate) waves: Vec<Vec<Part<B>>>,
 }
 
 impl<B> Step<B> {
-    /// Reads the rows of a step, in parts.
+    /// Reads the rows of a step, in parts: those that `share` gives to this process, of so many.
     pub(crate) fn load<T: Float, M: ?Sized, E: Examples<Batch = B>>(
         settings: &Settings,
+        share: impl Fn(usize) -> Range<usize>,
         task: &impl Task<T, M, B>,
         examples: &E,
-        rows: &[usize],
-        step: u64,
+        (rows, step): (&[usize], u64),
     ) -> Result<Self, FileError> {
-        let mut shard = 0;
-        let mut part = |rows_of_it: &[usize]| {
-            let mut batch = examples.pick(rows_of_it)?;
-            // the seed is not that of the tapes, so that augmentation and dropout do not draw the same numbers
-            task.augment(&mut batch, &mut Stream { seed: !settings.seed, step, shard }.rng());
-            shard += 1;
-            let weight = task.weight(&batch, rows_of_it.len());
-            Ok(Part { batch, weight })
-        };
-        let waves = ranges(rows.len(), settings.accumulate).into_iter().map(|wave| {
-            let rows = &rows[wave];
-            ranges(rows.len(), settings.shards).into_iter().map(|range| part(&rows[range])).collect()
+        let waves = ranges(rows.len(), settings.accumulate);
+        let parts = (0..).zip(&waves).flat_map(|(wave, rows_of_it)| {
+            let shards = (0..).zip(ranges(rows_of_it.len(), settings.shards));
+            shards.map(move |(shard, range)| (Draw { wave, shard }, &rows[rows_of_it.clone()][range]))
         });
-        let waves = waves.collect::<Result<Vec<Vec<Part<B>>>, FileError>>()?;
-        Ok(Step { weight: waves.iter().flatten().map(|part| part.weight).sum(), waves })
+        let parts: Vec<_> = parts.collect();
+        let own = share(parts.len());
+        let load = |(number, (draw, rows)): (usize, &(Draw, &[usize]))| {
+            let mut batch = examples.pick(rows)?;
+            // the seed is not that of the tapes, so that augmentation and dropout do not draw the same numbers
+            task.augment(&mut batch, &mut Stream { seed: !settings.seed, step, shard: number as u64 }.rng());
+            let weight = task.weight(&batch, rows.len());
+            Ok((*draw, Part { batch, weight }))
+        };
+        let loaded = own.clone().zip(&parts[own]).map(load).collect::<Result<Vec<_>, FileError>>()?;
+        let weight = loaded.iter().map(|(_, part)| part.weight).sum();
+        Ok(Step { parts: parts.len(), waves: waves.len() as u64, own: loaded, weight })
+    }
+
+    /// The weights of the parts of this process.
+    pub(crate) fn own_weights(&self) -> Vec<f64> {
+        self.own.iter().map(|(_, part)| part.weight).collect()
     }
 }
 
@@ -59,21 +72,36 @@ pub(crate) fn gradients<T: Float, M: Module<T>, B: Send + Sync>(
     model: &M,
     step: &Step<B>,
 ) -> (f64, Option<Predictions<T>>, Gradients<T>) {
-    let (mut loss, mut seen, mut sum) = (0.0, Vec::new(), None::<Gradients<T>>);
-    for wave in &step.waves {
-        let (value, predictions, gradients) = shards.gradients_of(wave, |tape, part| {
+    let distributed = shards.is_distributed();
+    let tell = |seen: &[Option<Predictions<T>>]| match distributed {
+        true => encode(seen.iter().flatten().cloned().map(Sent::from).collect()),
+        false => Vec::new(),
+    };
+    let (loss, own, gradients, told) = shards.sum(
+        (step.parts, step.waves),
+        &step.own,
+        |tape, part| {
             let (outputs, cost) = task.forward(model, tape, &part.batch);
             let share = if step.weight > 0.0 { part.weight / step.weight } else { 0.0 };
-            (if share == 1.0 { cost } else { cost * share }, task.predictions(outputs, &part.batch))
-        });
-        loss += value.to_f64();
-        seen.extend(predictions.into_iter().flatten());
-        match &mut sum {
-            None => sum = Some(gradients),
-            Some(sum) => sum.add(&gradients),
-        }
-    }
-    (loss, (!seen.is_empty()).then(|| Predictions::concat(seen)), sum.expect("a step has a part"))
+            let seen = if task.metrics().is_empty() { None } else { task.predictions(outputs, &part.batch) };
+            (if share == 1.0 { cost } else { cost * share }, seen)
+        },
+        tell,
+    );
+    let seen: Vec<Predictions<T>> = match distributed {
+        true => told.iter().flat_map(|told| decode(told)).map(Predictions::from).collect(),
+        false => own.into_iter().flatten().collect(),
+    };
+    (loss.to_f64(), (!seen.is_empty()).then(|| Predictions::concat(seen)), gradients)
+}
+
+fn encode<T: Float>(sent: Vec<Sent<T>>) -> Vec<u8> {
+    bincode::serde::encode_to_vec(sent, bincode::config::standard()).expect("predictions can be encoded")
+}
+
+fn decode<T: Float>(told: &[u8]) -> Vec<Sent<T>> {
+    let decoded = bincode::serde::decode_from_slice(told, bincode::config::standard());
+    decoded.expect("all ranks send predictions in one form").0
 }
 
 /// The error of a step that cannot be made.
@@ -93,21 +121,19 @@ pub(crate) fn diverged<T: Float>(
     TrainError::Diverged { step: state.step(), epoch: state.epoch + 1, cause, advice, lr, report, checkpoint }
 }
 
-/// Describes the first operation of a step that made a number that is not finite.
+/// Describes the first operation of this process's parts that made a number that is not finite.
 pub(crate) fn explain<T: Float, M: Module<T>, B>(
     task: &impl Task<T, M, B>,
     model: &M,
-    waves: &[Vec<Part<B>>],
+    parts: &Step<B>,
     seed: u64,
     step: u64,
 ) -> Option<String> {
     let mut tape = Tape::training(seed);
     tape.name_parameters(model);
-    (step..).zip(waves).find_map(|(step, wave)| {
-        (0..).zip(wave).find_map(|(shard, part)| {
-            tape.set_stream(Stream { seed, step, shard });
-            tape.find_anomaly(|t| task.forward(model, t, &part.batch).1).map(without_own_lines)
-        })
+    parts.own.iter().find_map(|(Draw { wave, shard }, part)| {
+        tape.set_stream(Stream { seed, step: step + wave, shard: *shard });
+        tape.find_anomaly(|t| task.forward(model, t, &part.batch).1).map(without_own_lines)
     })
 }
 

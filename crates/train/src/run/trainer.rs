@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use gradus_autograd::{Float, Module, ParamId, Tape, Var};
 use gradus_data::Sampling;
@@ -10,7 +11,7 @@ use gradus_optim::{Descent, EarlyStopping, ReduceOnPlateau, Schedule};
 use crate::learn::task::CostOf;
 use crate::run::settings::{Length, Settings};
 use crate::run::state::State;
-use crate::{Checkpoints, Classify};
+use crate::{Checkpoints, Classify, Ranks};
 
 /// Trains a model on mini-batches, shuffled afresh each epoch: a classifier with cross-entropy, or anything else that a
 /// [`task`](Self::task) or a [`cost`](Self::cost) describes.
@@ -176,6 +177,22 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         self.with(|o| o.threads = threads)
     }
 
+    /// Lets several processes train one model together: each of the [`Ranks`] computes its share of the shards of each
+    /// batch, on its own [`threads`](Self::threads). The result is, bit for bit, that of one process with as many
+    /// shards.
+    ///
+    /// All ranks run the same program: the same settings, the same data (each reads only its share of the rows), and a
+    /// model with the same numbers; [`fit`](Self::fit) checks this before the first step. Rank 0 shows progress, and
+    /// writes checkpoints and logs, for all. A checkpoint of any number of ranks can go on with any other.
+    ///
+    /// The steps of a callback ([`fit_with`](Self::fit_with)) run on every rank, and must do the same on each. If it
+    /// ends the run on one rank, all ranks stop after the same step.
+    ///
+    /// See [`LocalRanks`](crate::LocalRanks) for an example.
+    pub fn distributed(self, ranks: &(impl Ranks + Clone + 'static)) -> Self {
+        self.with(|o| o.ranks = Some(Arc::new(ranks.clone())))
+    }
+
     /// Reads and augments up to `batches` batches ahead, on a thread of their own: for data from a disk.
     pub fn prefetch(self, batches: usize) -> Self {
         self.with(|o| o.prefetch = batches)
@@ -252,6 +269,13 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         let optimizer = ("optimizer", format!("{:?}", self.optimizer));
         let rows = std::iter::once(optimizer).chain(self.settings.described());
         rows.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// The settings that must be the same on all ranks.
+    pub(crate) fn described_for_ranks(&self) -> Vec<(String, String)> {
+        let version = ("the version of gradus".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        let threads = |(name, _): &(String, String)| name != "threads";
+        [version].into_iter().chain(self.describe().into_iter().filter(threads)).collect()
     }
 
     /// The optimizer, as the last run left it.

@@ -1,0 +1,41 @@
+//! Training by several processes, its ranks: `tree.rs` has the order in which parts are added, `sum.rs` the sum of
+//! gradients over ranks, `team.rs` and `sent.rs` what ranks tell each other, `local.rs` ranks that are threads of one process.
+//!
+//! How the ranks send messages is not known here. A type that implements [`Ranks`] does it: `gradus-mpi` has the one
+//! for clusters.
+
+mod local;
+pub(crate) mod sent;
+pub(crate) mod sum;
+pub(crate) mod team;
+pub(crate) mod tree;
+
+use std::fmt::Debug;
+
+pub use local::LocalRanks;
+
+/// The processes that train one model together. Each of them, a *rank*, has a number from 0 on, the whole model, and a
+/// part of each batch.
+///
+/// The ranks run the same program, and call the methods below in the same order. If a rank is lost, the others cannot
+/// go on, so an implementation ends them: it panics or ends the process, with a message that names the rank.
+///
+/// [`Trainer::distributed`](crate::Trainer::distributed) and [`Shards::distributed`](crate::Shards::distributed) take a
+/// value of such a type: `gradus_mpi::World`, or [`LocalRanks`].
+pub trait Ranks: Debug + Send + Sync {
+    /// The number of this rank, from 0 on.
+    fn rank(&self) -> usize;
+
+    /// The number of all ranks.
+    fn count(&self) -> usize;
+
+    /// Sends a message to all ranks, and returns the messages of all ranks in their order, this rank's own among them.
+    fn all_gather(&self, message: &[u8]) -> Vec<Vec<u8>>;
+
+    /// Sends `message` to the rank `to` while it receives, from the rank `from`, as many bytes as `received` has. The
+    /// two may be the same rank, but not this one.
+    fn exchange(&self, to: usize, message: &[u8], from: usize, received: &mut [u8]);
+
+    /// Sets the advice that the message about a lost rank ends with: how to go on.
+    fn set_advice(&self, _advice: String) {}
+}
