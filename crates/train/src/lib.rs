@@ -40,5 +40,6 @@ pub use ranks::{LocalRanks, Ranks};
 pub use run::fit::AfterStep;
 pub use run::history::{Ended, Epoch, History, StepRow};
 pub use run::shards::{Shards, parallel};
+pub use run::signal::is_asked_to_stop;
 pub use run::trainer::Trainer;
 pub use sweep::{Outcome, Setting, Sweep, SweepResults, Trial};

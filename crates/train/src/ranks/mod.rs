@@ -11,6 +11,10 @@ pub(crate) mod team;
 pub(crate) mod tree;
 
 use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 pub use local::LocalRanks;
 
@@ -35,6 +39,27 @@ pub trait Ranks: Debug + Send + Sync {
     /// Sends `message` to the rank `to` while it receives, from the rank `from`, as many bytes as `received` has. The
     /// two may be the same rank, but not this one.
     fn exchange(&self, to: usize, message: &[u8], from: usize, received: &mut [u8]);
+
+    /// Runs `f` on the items of a list, shared out to the ranks, and returns all results to every rank, in the order of
+    /// the items: for work that comes in independent pieces, such as the folds of a cross-validation, the starts of a
+    /// descent, settings to try. All ranks must have the same list. Rank `r` of `n` takes the items `r`, `r + n`, … `f`
+    /// must not let the ranks talk: each works for itself.
+    ///
+    /// ```
+    /// use gradus_train::{LocalRanks, Ranks};
+    /// let squares = LocalRanks::run(3, |ranks| ranks.map(&[1, 2, 3, 4, 5], |x| x * x));
+    /// assert_eq!(squares, [[1, 4, 9, 16, 25]; 3]);
+    /// ```
+    fn map<I, R: Serialize + DeserializeOwned>(&self, items: &[I], mut f: impl FnMut(&I) -> R) -> Vec<R>
+    where
+        Self: Clone + Sized + 'static,
+    {
+        let team = team::Team::new(Arc::new(self.clone()));
+        let own: Vec<R> = items.iter().skip(self.rank()).step_by(self.count()).map(&mut f).collect();
+        let mut all: Vec<_> = team.gather(&own).into_iter().map(Vec::into_iter).collect();
+        let ranks = (0..self.count()).cycle().take(items.len());
+        ranks.map(|rank| all[rank].next().expect("a result for each item")).collect()
+    }
 
     /// Sets the advice that the message about a lost rank ends with: how to go on.
     fn set_advice(&self, _advice: String) {}

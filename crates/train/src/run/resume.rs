@@ -83,10 +83,10 @@ pub(crate) fn load<T: Float, M: Module<T>, D: Descent<T>>(
 pub(crate) fn after_a_loss(checkpoint: Option<&Path>) -> String {
     match checkpoint {
         Some(path) => format!(
-            "the run is saved as {}; start it again, with any number of ranks and `resume(true)`, to go on from there",
+            "The run is saved as {}; start it again, with any number of ranks and `resume(true)`, to go on from there",
             path.display()
         ),
-        None => "nothing was saved yet; `.checkpoints(…)` with `resume(true)` lets a run go on after a loss".to_owned(),
+        None => "Nothing was saved yet; `.checkpoints(…)` with `resume(true)` lets a run go on after a loss".to_owned(),
     }
 }
 

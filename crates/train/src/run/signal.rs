@@ -38,7 +38,7 @@ pub(crate) fn listen(speaks: bool) -> Result<Listening, String> {
     Ok(Listening(()))
 }
 
-/// Returns whether the runs were asked to stop.
-pub(crate) fn is_asked_to_stop() -> bool {
+/// Returns whether Ctrl-C, or a request to end the process, has asked the runs of this process to stop.
+pub fn is_asked_to_stop() -> bool {
     STOP.load(Ordering::SeqCst)
 }
