@@ -35,35 +35,42 @@ impl<T: Float> Gradients<T> {
     /// Sets the gradient of a parameter to numbers that `write` writes, row by row. If only some rows (along axis 0)
     /// hold other numbers than 0, `rows` may say which, in order: an optimizer can then pass over the others.
     pub fn set(&mut self, param: &Param<T>, rows: Option<Vec<usize>>, write: impl FnOnce(&mut [T])) {
-        self.set_by_id(param.id(), param.shape(), rows, write);
+        write(self.numbers_mut(param.id(), param.shape()));
+        self.set_rows(param.id(), rows);
     }
 
-    /// The same for a parameter of which only the identity and the shape are at hand.
+    /// The gradient of the parameter of this identity and shape, to be changed. If there is none, it is made, with
+    /// zeros.
     #[doc(hidden)]
-    pub fn set_by_id(
-        &mut self,
-        param: ParamId,
-        shape: &[usize],
-        rows: Option<Vec<usize>>,
-        write: impl FnOnce(&mut [T]),
-    ) {
+    pub fn numbers_mut(&mut self, param: ParamId, shape: &[usize]) -> &mut [T] {
         let len = shape.iter().product();
         let Workspace { pool, entries, .. } = self.workspace_mut();
-        let found = entries.iter_mut().find(|entry| entry.param == Some(param));
-        let numbers = match found {
-            Some(entry) => {
-                entry.rows = rows;
-                entry.numbers
-            }
+        let numbers = match entries.iter().find(|entry| entry.param == Some(param)) {
+            Some(entry) => entry.numbers,
             None => {
                 let mut slot = pool.alloc(len);
                 slot.write().expect("a new block has one slot").fill(T::default()); // the padding too
                 let numbers = Pool::keep(slot);
-                entries.push(Entry { node: u32::MAX, param: Some(param), numbers, rows, shape: shape.into() });
+                entries.push(Entry { node: u32::MAX, param: Some(param), numbers, rows: None, shape: shape.into() });
                 numbers
             }
         };
-        write(&mut pool.kept_mut(numbers)[..len]);
+        &mut pool.kept_mut(numbers)[..len]
+    }
+
+    /// Says which rows of a parameter's gradient may hold other numbers than 0.
+    #[doc(hidden)]
+    pub fn set_rows(&mut self, param: ParamId, rows: Option<Vec<usize>>) {
+        let entries = &mut self.workspace_mut().entries;
+        if let Some(entry) = entries.iter_mut().find(|entry| entry.param == Some(param)) {
+            entry.rows = rows;
+        }
+    }
+
+    /// Takes the gradient of a parameter away.
+    #[doc(hidden)]
+    pub fn remove(&mut self, param: ParamId) {
+        self.workspace_mut().entries.retain(|entry| entry.param != Some(param));
     }
 
     /// The gradients by parameters, with the rows that may hold other numbers than 0.

@@ -1,7 +1,7 @@
 //! The sum of gradients over ranks, in the order of the tree (see `tree.rs`).
 //!
-//! The gradients of all parameters, and the cost before them, are one long array. Among 2, 4, 8 … ranks it is summed by
-//! *recursive halving and doubling*. Rank `r` first meets rank `r ± 1`, its neighbour in the tree: each keeps one half of
+//! The gradients of small parameters, and the cost before them, are one array; the gradient of a large parameter is an
+//! array of its own. Among 2, 4, 8 … ranks an array is summed by *recursive halving and doubling*. Rank `r` first meets rank `r ± 1`, its neighbour in the tree: each keeps one half of
 //! the array and gets the other's numbers for it, so both halves of their two sums are added, in one place each. Then
 //! it meets `r ± 2` over a quarter of the array, and so on. In the end every rank has the whole sum for one piece of the
 //! array, and the same meetings in reverse spread the pieces. A rank sends about twice the array in all, whatever the
@@ -26,20 +26,26 @@ use crate::ranks::tree::{self, share, subtrees};
 /// A number that changes no other when it is added: even −0 stays as it is. It stands for what is not there.
 const NOTHING: f64 = -0.0;
 
-/// A parameter's place in the array.
+/// A parameter of as many numbers travels by itself, straight from its gradient's memory; smaller ones travel together
+/// in one array, because each message costs time however short it is.
+const LARGE: usize = 1 << 14;
+
+/// A parameter, and its place in the array of small ones.
 #[derive(Clone, Debug)]
 struct Place {
     param: ParamId,
     shape: Vec<usize>,
-    range: Range<usize>,
+    /// `None` if it is large
+    small: Option<Range<usize>>,
 }
 
-/// The array that is summed over ranks, and the parameters and buffers in it.
+/// The parameters whose gradients are summed over ranks, and the buffers that are updated.
 #[derive(Debug)]
 pub(crate) struct GradientSum<T: Float> {
     pub(crate) team: Team,
     places: Vec<Place>,
     buffers: Vec<ParamId>,
+    /// the length of the array of small parameters, with the cost before them
     len: usize,
     /// an array for each subtree, kept for the next step
     arrays: Vec<Vec<T>>,
@@ -84,9 +90,9 @@ impl<T: Float> GradientSum<T> {
         let mut len = 1; // the cost stands first
         model.visit(&mut Visitor::new(&mut |_, leaf| match leaf {
             Leaf::Param(param) => {
-                let range = len..len + param.len();
-                len = range.end;
-                places.push(Place { param: param.id(), shape: param.shape().to_vec(), range });
+                let small = (param.len() < LARGE).then(|| len..len + param.len());
+                len = small.as_ref().map_or(len, |range| range.end);
+                places.push(Place { param: param.id(), shape: param.shape().to_vec(), small });
             }
             Leaf::Buffer(buffer) => buffers.push(buffer.id()),
         }));
@@ -104,35 +110,34 @@ impl<T: Float> GradientSum<T> {
     pub(crate) fn add_up(
         &mut self,
         parts: usize,
-        own: Vec<(T, Gradients<T>)>,
+        mut own: Vec<(T, Gradients<T>)>,
         extra: Vec<u8>,
     ) -> (T, Gradients<T>, Vec<Vec<u8>>) {
+        if own.is_empty() {
+            own.push((T::from_f64(NOTHING), Gradients::empty())); // this rank has no part
+        }
         let mut rest = Rest { rows: vec![Rows::None; self.places.len()], updates: Vec::new(), extra };
         let mut arrays = std::mem::take(&mut self.arrays);
-        arrays.resize_with(own.len().max(1), Vec::new);
-        arrays.iter_mut().for_each(|array| array.resize(self.len, T::from_f64(NOTHING)));
-        let mut result = None;
-        for (array, (cost, mut gradients)) in arrays.iter_mut().zip(own) {
-            array[0] = cost;
-            self.write(&gradients, array, &mut rest.rows);
+        arrays.resize_with(own.len(), Vec::new);
+        for (array, (cost, gradients)) in arrays.iter_mut().zip(&mut own) {
+            array.resize(self.len, T::default());
+            array[0] = *cost;
+            self.prepare(gradients, array, &mut rest.rows);
             for BufferUpdate { buffer, rate, value } in gradients.take_updates() {
                 if let Some(number) = self.buffers.iter().position(|id| *id == buffer) {
                     rest.updates.push((number, rate, value));
                 }
             }
-            result.get_or_insert(gradients); // its memory takes the sum
         }
-        if result.is_none() {
-            arrays[0].fill(T::from_f64(NOTHING)); // this rank has no part
-        }
-        if self.team.count().is_power_of_two() {
-            self.halve_and_double(&mut arrays[0]);
-        } else {
-            self.send_pieces(parts, &mut arrays);
+        self.add(parts, &mut arrays.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
+        let places = std::mem::take(&mut self.places);
+        for Place { param, shape, .. } in places.iter().filter(|place| place.small.is_none()) {
+            let numbers = own.iter_mut().map(|(_, gradients)| gradients.numbers_mut(*param, shape));
+            self.add(parts, &mut numbers.collect::<Vec<_>>());
         }
         let all = self.team.gather(&rest);
-        let mut result = result.unwrap_or_else(Gradients::empty);
-        let (mut extras, mut rows) = (Vec::new(), vec![Rows::None; self.places.len()]);
+        let (_, mut result) = own.swap_remove(0); // its memory took the sum
+        let (mut extras, mut rows) = (Vec::new(), vec![Rows::None; places.len()]);
         for rest in all {
             rows = rows.into_iter().zip(rest.rows).map(|(a, b)| a.and(b)).collect();
             for (number, rate, value) in rest.updates {
@@ -140,47 +145,64 @@ impl<T: Float> GradientSum<T> {
             }
             extras.push(rest.extra);
         }
-        for (Place { param, shape, range }, rows) in self.places.iter().zip(rows) {
+        for (Place { param, shape, small }, rows) in places.iter().zip(rows) {
             let rows = match rows {
-                Rows::None => continue,
+                Rows::None => {
+                    result.remove(*param);
+                    continue;
+                }
                 Rows::All => None,
                 Rows::Some(rows) => Some(rows),
             };
-            result.set_by_id(*param, shape, rows, |numbers| numbers.copy_from_slice(&arrays[0][range.clone()]));
+            if let Some(range) = small {
+                result.numbers_mut(*param, shape).copy_from_slice(&arrays[0][range.clone()]);
+            }
+            result.set_rows(*param, rows);
         }
         let cost = arrays[0][0];
-        self.arrays = arrays;
+        (self.arrays, self.places) = (arrays, places);
         (cost, result, extras)
     }
 
-    /// Writes gradients into the array.
+    /// Writes small gradients into the array, and [`NOTHING`] for gradients that are not there.
     #[track_caller]
-    fn write(&self, gradients: &Gradients<T>, array: &mut [T], rows: &mut [Rows]) {
-        let (mut next, mut written) = (0, BTreeSet::new());
+    fn prepare(&self, gradients: &mut Gradients<T>, array: &mut [T], rows: &mut [Rows]) {
+        let (mut next, mut there) = (0, vec![false; self.places.len()]);
         for (param, numbers, few) in gradients.by_params() {
             // both are mostly in the same order: search on from the place found last
             let place = (next..self.places.len()).chain(0..next).find(|&i| self.places[i].param == param);
             let place = place.expect("the gradients belong to parameters of the model that the shards were made for");
-            next = place + 1;
-            written.insert(place);
-            array[self.places[place].range.clone()].copy_from_slice(numbers);
+            (next, there[place]) = (place + 1, true);
+            if let Some(range) = &self.places[place].small {
+                array[range.clone()].copy_from_slice(numbers);
+            }
             let own = few.map_or(Rows::All, |rows| Rows::Some(rows.to_vec()));
             rows[place] = std::mem::replace(&mut rows[place], Rows::None).and(own);
         }
-        for (place, Place { range, .. }) in self.places.iter().enumerate() {
-            if !written.contains(&place) {
-                array[range.clone()].fill(T::from_f64(NOTHING));
-            }
+        for (Place { param, shape, small }, _) in self.places.iter().zip(there).filter(|(_, there)| !there) {
+            let numbers = match small {
+                Some(range) => &mut array[range.clone()],
+                None => gradients.numbers_mut(*param, shape),
+            };
+            numbers.fill(T::from_f64(NOTHING));
         }
     }
 
-    /// Adds up one array of each rank, among 2, 4, 8 … ranks. Each ends with the sum.
+    /// Adds up one array for each subtree of each rank. On each rank, the first array ends as the sum.
+    fn add(&mut self, parts: usize, arrays: &mut [&mut [T]]) {
+        match self.team.count().is_power_of_two() {
+            true => self.halve_and_double(arrays[0]),
+            false => self.send_pieces(parts, arrays),
+        }
+    }
+
+    /// Adds up one array of each rank, among 2, 4, 8 … ranks.
     fn halve_and_double(&mut self, array: &mut [T]) {
         let (rank, count) = (self.team.rank(), self.team.count());
-        self.received.resize(self.len.div_ceil(2), T::default());
+        let longest = self.received.len().max(array.len().div_ceil(2));
+        self.received.resize(longest, T::default());
         let (mut range, mut halvings) = (0..array.len(), Vec::new());
-        let distances = (0..count.ilog2()).map(|k| 1 << k);
-        for distance in distances {
+        for distance in (0..count.ilog2()).map(|k| 1 << k) {
             let (partner, middle) = (rank ^ distance, range.start + range.len() / 2);
             let (lower, upper) = (range.start..middle, middle..range.end);
             let (kept, given) = if rank < partner { (lower, upper) } else { (upper, lower) };
@@ -201,14 +223,13 @@ impl<T: Float> GradientSum<T> {
         }
     }
 
-    /// Adds up the arrays of all subtrees, among any number of ranks: each rank adds up one piece. The first array ends
-    /// as the sum.
-    fn send_pieces(&mut self, parts: usize, arrays: &mut [Vec<T>]) {
-        let (rank, count, len) = (self.team.rank(), self.team.count(), self.len);
+    /// Adds up the arrays of all subtrees, among any number of ranks: each rank adds up one piece.
+    fn send_pieces(&self, parts: usize, arrays: &mut [&mut [T]]) {
+        let (rank, count, len) = (self.team.rank(), self.team.count(), arrays[0].len());
         let piece = |owner: usize| owner * len / count..(owner + 1) * len / count;
         let trees = |rank: usize| subtrees(0..parts, &share(0..parts, count, rank));
         let own = piece(rank);
-        let part_of = |arrays: &[Vec<T>], piece: &Range<usize>, trees: usize| -> Vec<T> {
+        let part_of = |arrays: &[&mut [T]], piece: &Range<usize>, trees: usize| -> Vec<T> {
             arrays[..trees].iter().flat_map(|array| &array[piece.clone()]).copied().collect()
         };
         let mut known = Vec::new();
@@ -232,7 +253,7 @@ impl<T: Float> GradientSum<T> {
             add_assign(&mut a, &b);
             a
         });
-        let array = &mut arrays[0];
+        let array = &mut *arrays[0];
         array[own.clone()].copy_from_slice(&sum);
         for shift in 1..count {
             let (to, from) = ((rank + shift) % count, (rank + count - shift) % count);

@@ -74,7 +74,10 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         let steps_per_epoch = settings.steps_per_epoch(train.len())?;
         unfit(model).map_or(Ok(()), |reason| Err(TrainError::Model { reason }))?;
         let goal = settings.goal(task.metrics())?;
-        let listening = (settings.ctrl_c || team.is_some()).then(|| signal::listen(speaks)).transpose().map_err(TrainError::Signal)?;
+        let listening = (settings.ctrl_c || team.is_some())
+            .then(|| signal::listen(speaks))
+            .transpose()
+            .map_err(TrainError::Signal)?;
         if let Some(schedule) = &settings.schedule {
             optimizer.set_schedule(schedule.clone().every(steps_per_epoch));
         }

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gradus_autograd::{Float, Gradients, Module, Stream, Tape, Var, with_threads};
 use rayon::prelude::*;
@@ -139,6 +140,12 @@ impl<T: Float> Shards<T> {
     /// The pool of threads, if there is more than one thread.
     pub(crate) fn pool(&self) -> Option<&ThreadPool> {
         self.pool.as_ref()
+    }
+
+    /// The time that messages to other ranks have taken so far, with the time that they waited for the others, and the
+    /// bytes that this rank has sent.
+    pub fn communication(&self) -> (Duration, u64) {
+        self.ranks.as_ref().map_or((Duration::ZERO, 0), |ranks| (ranks.team.time(), ranks.team.bytes()))
     }
 
     /// Computes the gradients of a cost that is a sum over rows. Each shard computes its part of `0..rows`, and values
