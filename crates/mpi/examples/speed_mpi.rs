@@ -26,6 +26,9 @@ struct Settings {
     /// As many rows for each process as else for all (weak scaling)
     #[arg(long)]
     weak: bool,
+    /// Whether gradients travel while the sweep goes on; by default, if that pays
+    #[arg(long)]
+    overlap: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -57,6 +60,9 @@ fn measure<R: gradus::optim::Rule>(
     let mut model = mlp(sizes);
     let batches: Vec<_> = (0..16).map(|b| batch(b, rows, sizes[0])).collect();
     let mut shards = Shards::new(ranks * threads, threads, 0).distributed(world, &model)?;
+    if let Some(overlap) = settings.overlap {
+        shards = shards.overlap(overlap);
+    }
     let mut loss = f32::NAN;
     let (mut start, mut before) = (Instant::now(), shards.communication());
     let warm_up = settings.steps / 10;

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use common::{Net, bits, timeless};
 use gradus_autograd::{Param, Tape, Var};
 use gradus_data::{Augment, Batch, Dataset, Examples, FileError, digits, iris};
-use gradus_nn::{Embedding, Mlp, rng};
+use gradus_nn::{Embedding, Forward, Init, Mlp, rng};
 use gradus_optim::{
     Adam, Descent, EarlyStopping, Lbfgs, Lookahead, ReduceOnPlateau, Saga, Sam, Sgd, WeightAverage, cosine, warmup,
 };
@@ -130,6 +130,54 @@ fn rows_that_are_looked_up_on_any_rank_are_stepped_and_the_others_rest() {
     assert!(alone.1.iter().all(|rows| rows.as_ref().is_some_and(|rows| rows.len() == 12)));
     for ranks in [2, 3, 4] {
         assert!(LocalRanks::run(ranks, |ranks| train(Some(&ranks))).iter().all(|one| *one == alone), "{ranks} ranks");
+    }
+}
+
+/// Parameters that are large enough to travel by themselves: one that all shards use, one that only the first uses, and
+/// one that none uses.
+#[derive(gradus_derive::Module)]
+#[module(crate = gradus_autograd)]
+struct Large {
+    mlp: Mlp,
+    often: Param,
+    once: Param,
+    never: Param,
+}
+
+#[test]
+fn gradients_that_travel_while_the_sweep_goes_on_have_the_same_sum() {
+    let large = |seed| Init::Normal { std: 0.1 }.param(&[20_000], &mut rng(seed));
+    let data = data();
+    let train = |ranks: Option<&LocalRanks>, overlap: bool, threads: usize| {
+        let mlp = Mlp::builder([64, 300, 70, 10]).seed(1).build::<f32>();
+        let mut model = Large { mlp, often: large(2), once: large(3), never: large(4) };
+        let shards = Shards::new(8, threads, 0);
+        let mut shards = match ranks {
+            None => shards,
+            Some(ranks) => shards.distributed(ranks, &model).unwrap().overlap(overlap),
+        };
+        let mut optimizer = Adam::new(0.01).clip_norm(1.0);
+        let mut seen = Vec::new();
+        for batch in data.batches(40) {
+            let model_now = &model;
+            let (loss, _, grads) = shards.gradients(batch.y.len(), |t, rows| {
+                let x = t.constant(batch.x.slice(ndarray::s![rows.clone(), ..]));
+                let often = (t.param(&model_now.often) * rows.start as f32).square().mean();
+                let cost = model_now.mlp.forward(x).cross_entropy(&batch.y[rows.clone()]) + often;
+                (if rows.start == 0 { cost + t.param(&model_now.once).square().sum() } else { cost }, ())
+            });
+            seen.push((loss.to_bits(), grads.get(&model.once).is_some(), grads.get(&model.never).is_some()));
+            optimizer.step(&mut model, &grads);
+        }
+        (bits(&model), seen)
+    };
+    let alone = train(None, false, 1);
+    assert!(alone.1.iter().all(|(_, once, never)| *once && !never));
+    for (ranks, threads) in [(2, 1), (2, 2), (3, 1), (4, 1), (8, 1)] {
+        for overlap in [false, true] {
+            let all = LocalRanks::run(ranks, |ranks| train(Some(&ranks), overlap, threads));
+            assert!(all.iter().all(|one| *one == alone), "{ranks} ranks, {threads} threads, overlap {overlap}");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::engine::gradients::{Differentiable, Gradients};
 use crate::engine::sweep;
 use crate::engine::tape::Mode;
 use crate::engine::var::Var;
+use crate::engine::watch::Ready;
 
 impl<'t, T: Float> Var<'t, T> {
     /// Computes the gradients of this number by all leaves, as values.
@@ -24,8 +25,14 @@ impl<'t, T: Float> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn backward(self) -> Gradients<T> {
+        self.backward_told(None)
+    }
+
+    /// Does the same, and tells of each parameter's gradient as soon as it is complete.
+    #[track_caller]
+    pub(crate) fn backward_told(self, ready: Option<Ready<'_, T>>) -> Gradients<T> {
         self.check_scalar("backward");
-        sweep::backward(self.tape(), self.index())
+        sweep::backward(self.tape(), self.index(), ready)
     }
 
     /// Computes the gradients of `Σ gradient ⊙ this` by all leaves. It is [`backward`](Self::backward) from an array of

@@ -6,6 +6,8 @@ use crate::Float;
 use crate::engine::gradients::Gradients;
 use crate::engine::tape::Tape;
 use crate::engine::var::Var;
+use crate::engine::watch::Ready;
+use crate::model::param::ParamId;
 
 /// The memory of a tape, in bytes: see [`Tape::memory`]. Parameters are not counted: the tape only shares them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,12 +73,33 @@ impl<T: Float> Tape<T> {
         &mut self,
         cost: impl for<'t> FnOnce(&'t Tape<T>) -> (Var<'t, T>, A),
     ) -> (T, A, Gradients<T>) {
+        self.gradients_told(cost, None)
+    }
+
+    /// Like [`gradients_with`](Tape::gradients_with), but calls `ready` with each parameter and its gradient while the
+    /// sweep goes on, as soon as the gradient is complete: those of the last layers first.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn gradients_as_they_come<A>(
+        &mut self,
+        cost: impl for<'t> FnOnce(&'t Tape<T>) -> (Var<'t, T>, A),
+        mut ready: impl FnMut(ParamId, &[T]),
+    ) -> (T, A, Gradients<T>) {
+        self.gradients_told(cost, Some(&mut ready))
+    }
+
+    #[track_caller]
+    fn gradients_told<A>(
+        &mut self,
+        cost: impl for<'t> FnOnce(&'t Tape<T>) -> (Var<'t, T>, A),
+        ready: Option<Ready<'_, T>>,
+    ) -> (T, A, Gradients<T>) {
         if !self.is_empty() {
             self.clear();
         }
         let (value, extra, gradients) = {
             let (cost, extra) = cost(self);
-            (cost.item(), extra, cost.backward())
+            (cost.item(), extra, cost.backward_told(ready))
         };
         self.clear();
         (value, extra, gradients)

@@ -20,7 +20,7 @@ use crate::engine::tape::Tape;
 use crate::engine::tensor::{Sweep, Tensor};
 use crate::engine::value::{Value, ValueContext};
 use crate::engine::var::Var;
-use crate::engine::watch::{Observer, Sum, Watch};
+use crate::engine::watch::{Observer, Ready, Sum, Watch};
 use crate::engine::workspace::{Entry, Workspace};
 use crate::memory::Recycled;
 
@@ -46,10 +46,11 @@ fn reverse<T: Float, V: Tensor<T>>(
     for index in (0..=output).rev() {
         let sum = &sums[index as usize];
         let node = tape.nodes().node(index);
-        if let Some(operation) = tape.operation(&node)
-            && sum.borrow().is_some()
-            && wanted.is_none_or(|wanted| node.inputs.iter().any(|&i| wanted[i as usize]))
-        {
+        let Some(operation) = tape.operation(&node) else {
+            observer.leaf(index, sum);
+            continue;
+        };
+        if sum.borrow().is_some() && wanted.is_none_or(|wanted| node.inputs.iter().any(|&i| wanted[i as usize])) {
             observer.complete(index, sum);
             vjp(operation, &Vjp::new(context, (index, node.inputs), sums, wanted));
             sum.take(); // no longer needed: its memory goes back to the pool
@@ -67,17 +68,21 @@ fn seed<S>(sums: &mut Vec<Sum<S>>, output: u32, one: S) {
 
 /// The gradients of node `output`, a single number, by all leaves.
 #[track_caller]
-pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32) -> Gradients<T> {
+pub(crate) fn backward<T: Float>(tape: &Tape<T>, output: u32, ready: Option<Ready<'_, T>>) -> Gradients<T> {
+    let told = ready.is_some();
     let Workspace { pool, mut entries, sums } = tape.workspaces().borrow();
     let nodes = &tape.nodes().frozen();
     let mut sums = sums.into_vec();
     if nodes.is_differentiated(output) {
         seed(&mut sums, output, Value::uniform(T::from_f64(1.0), nodes.node(output).value.shape(), &pool));
-        let watch = &mut Watch::new(tape, &mut entries);
+        let watch = &mut Watch::new(tape, &mut entries, ready);
         let vjp = |operation: &dyn AnyOperation<T>, cx: &Vjp<'_, T, Value<'_, T>>| operation.vjp_values(cx);
         reverse(tape, output, &sums, ValueContext::new(nodes, &pool), None, vjp, watch);
         for &(leaf, param) in tape.leaves().iter().take_while(|(leaf, _)| *leaf <= output) {
             entries.extend(sums[leaf as usize].take().map(|gradient| Entry::new(leaf, param, gradient)));
+        }
+        if told {
+            entries.sort_by_key(|entry| entry.node); // the sweep came to the last leaves first
         }
     }
     let sums = Recycled::from_vec(sums);

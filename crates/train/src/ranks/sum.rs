@@ -15,11 +15,14 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use gradus_autograd::internal::add_assign;
 use gradus_autograd::{BufferUpdate, Float, Gradients, Leaf, Module, ParamId, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::ranks::overlap::{self, Arrival, Handover, Overlap, within};
 use crate::ranks::team::Team;
 use crate::ranks::tree::{self, share, subtrees};
 
@@ -50,6 +53,11 @@ pub(crate) struct GradientSum<T: Float> {
     /// an array for each subtree, kept for the next step
     arrays: Vec<Vec<T>>,
     received: Vec<T>,
+    pub(crate) overlap: Overlap,
+    /// an array for each large parameter and part, kept for the next step in which gradients travel early
+    early: Vec<Vec<Vec<T>>>,
+    /// the time when the sum began, and the time that messages had taken until then
+    begun: (Instant, Duration),
 }
 
 /// What ranks tell each other beside the array.
@@ -61,6 +69,8 @@ struct Rest<T: Float> {
     /// the updates of buffers: the number of the buffer, the rate, the value
     updates: Vec<(usize, f64, Vec<T>)>,
     extra: Vec<u8>,
+    /// the share of the time that messages took
+    messages: f64,
 }
 
 /// The rows of a gradient that may hold other numbers than 0.
@@ -84,6 +94,12 @@ impl Rows {
     }
 }
 
+/// The arrays at some places, in order.
+fn at<'a, T>(arrays: &'a mut [Vec<T>], places: &[usize]) -> Vec<&'a mut [T]> {
+    let chosen = arrays.iter_mut().enumerate().filter(|(place, _)| places.contains(place));
+    chosen.map(|(_, array)| array.as_mut_slice()).collect()
+}
+
 impl<T: Float> GradientSum<T> {
     pub(crate) fn new<M: Module<T> + ?Sized>(team: Team, model: &M) -> Self {
         let (mut places, mut buffers) = (Vec::new(), Vec::new());
@@ -96,7 +112,52 @@ impl<T: Float> GradientSum<T> {
             }
             Leaf::Buffer(buffer) => buffers.push(buffer.id()),
         }));
-        GradientSum { team, places, buffers, len, arrays: Vec::new(), received: Vec::new() }
+        GradientSum {
+            team,
+            places,
+            buffers,
+            len,
+            arrays: Vec::new(),
+            received: Vec::new(),
+            overlap: Overlap::Unknown(0, 0.0),
+            early: Vec::new(),
+            begun: (Instant::now(), Duration::ZERO),
+        }
+    }
+
+    /// Begins a sum.
+    pub(crate) fn begin(&mut self) {
+        self.begun = (Instant::now(), self.team.time());
+    }
+
+    fn large(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(|place| place.small.is_none())
+    }
+
+    /// The ways by which this rank's parts hand over their large gradients, and the end of them all.
+    pub(crate) fn handovers(&mut self, parts: usize) -> (Vec<Handover<T>>, Receiver<Arrival<T>>) {
+        let (to, arrivals) = channel();
+        let own = self.share(parts).len();
+        let mut early = std::mem::take(&mut self.early);
+        early.resize_with(self.large().count(), Vec::new);
+        let handover = |part| {
+            let memory = |(place, arrays): (&Place, &mut Vec<Vec<T>>)| {
+                let mut numbers = arrays.pop().unwrap_or_default();
+                numbers.resize(place.shape.iter().product(), T::default());
+                (place.param, Some(numbers))
+            };
+            Handover::new(part, self.large().zip(&mut early).map(memory).collect(), to.clone())
+        };
+        ((0..own).map(handover).collect(), arrivals)
+    }
+
+    /// Adds up the large gradients as they arrive. `None` if a worker panics.
+    pub(crate) fn receive(&mut self, parts: usize, arrivals: &Receiver<Arrival<T>>) -> Option<Vec<Vec<Vec<T>>>> {
+        let (own, large) = (self.share(parts), self.large().count());
+        overlap::collect((own.len(), large), arrivals, T::from_f64(NOTHING), |arrays| {
+            let sums = within(parts, &own, arrays);
+            self.add(parts, &mut at(arrays, &sums));
+        })
     }
 
     /// The parts that this rank has, out of so many.
@@ -104,38 +165,52 @@ impl<T: Float> GradientSum<T> {
         share(0..parts, self.team.count(), self.team.rank())
     }
 
-    /// Adds up the costs and the gradients of `parts` parts: `own` are the sums of this rank's subtrees, `extra`
-    /// anything that all ranks are told. Returns the sum, and the extras of all ranks.
+    /// Adds up the costs and the gradients of `parts` parts. `own` are the sums of this rank's subtrees; if large
+    /// gradients were [received](Self::receive), they are given, and `own` are the single parts. `extra` is anything
+    /// that all ranks are told. Returns the sum, and the extras of all ranks.
     #[track_caller]
     pub(crate) fn add_up(
         &mut self,
         parts: usize,
         mut own: Vec<(T, Gradients<T>)>,
+        early: Option<Vec<Vec<Vec<T>>>>,
         extra: Vec<u8>,
     ) -> (T, Gradients<T>, Vec<Vec<u8>>) {
         if own.is_empty() {
             own.push((T::from_f64(NOTHING), Gradients::empty())); // this rank has no part
         }
-        let mut rest = Rest { rows: vec![Rows::None; self.places.len()], updates: Vec::new(), extra };
+        let mut rest = Rest { rows: vec![Rows::None; self.places.len()], updates: Vec::new(), extra, messages: 0.0 };
         let mut arrays = std::mem::take(&mut self.arrays);
         arrays.resize_with(own.len(), Vec::new);
         for (array, (cost, gradients)) in arrays.iter_mut().zip(&mut own) {
             array.resize(self.len, T::default());
             array[0] = *cost;
-            self.prepare(gradients, array, &mut rest.rows);
+            self.prepare(gradients, array, &mut rest.rows, early.is_none());
             for BufferUpdate { buffer, rate, value } in gradients.take_updates() {
                 if let Some(number) = self.buffers.iter().position(|id| *id == buffer) {
                     rest.updates.push((number, rate, value));
                 }
             }
         }
-        self.add(parts, &mut arrays.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
+        let sums = match early {
+            None => (0..own.len()).collect(),
+            Some(_) => within(parts, &self.share(parts), &mut arrays),
+        };
+        self.add(parts, &mut at(&mut arrays, &sums));
         let places = std::mem::take(&mut self.places);
-        for Place { param, shape, .. } in places.iter().filter(|place| place.small.is_none()) {
-            let numbers = own.iter_mut().map(|(_, gradients)| gradients.numbers_mut(*param, shape));
-            self.add(parts, &mut numbers.collect::<Vec<_>>());
+        let large = places.iter().filter(|place| place.small.is_none());
+        for (number, Place { param, shape, .. }) in large.enumerate() {
+            let mut numbers = own.iter_mut().map(|(_, gradients)| gradients.numbers_mut(*param, shape));
+            match &early {
+                None => self.add(parts, &mut numbers.collect::<Vec<_>>()),
+                Some(early) => numbers.next().expect("there is a part").copy_from_slice(&early[number][0]),
+            }
         }
+        self.early = early.unwrap_or_default();
+        let (begun, messages) = self.begun;
+        rest.messages = (self.team.time() - messages).as_secs_f64() / begun.elapsed().as_secs_f64();
         let all = self.team.gather(&rest);
+        self.overlap.note(all.iter().map(|rest| rest.messages).fold(0.0, f64::max));
         let (_, mut result) = own.swap_remove(0); // its memory took the sum
         let (mut extras, mut rows) = (Vec::new(), vec![Rows::None; places.len()]);
         for rest in all {
@@ -164,9 +239,10 @@ impl<T: Float> GradientSum<T> {
         (cost, result, extras)
     }
 
-    /// Writes small gradients into the array, and [`NOTHING`] for gradients that are not there.
+    /// Writes small gradients into the array, and [`NOTHING`] for gradients that are not there, for those of large
+    /// parameters if they are needed.
     #[track_caller]
-    fn prepare(&self, gradients: &mut Gradients<T>, array: &mut [T], rows: &mut [Rows]) {
+    fn prepare(&self, gradients: &mut Gradients<T>, array: &mut [T], rows: &mut [Rows], large: bool) {
         let (mut next, mut there) = (0, vec![false; self.places.len()]);
         for (param, numbers, few) in gradients.by_params() {
             // both are mostly in the same order: search on from the place found last
@@ -182,7 +258,8 @@ impl<T: Float> GradientSum<T> {
         for (Place { param, shape, small }, _) in self.places.iter().zip(there).filter(|(_, there)| !there) {
             let numbers = match small {
                 Some(range) => &mut array[range.clone()],
-                None => gradients.numbers_mut(*param, shape),
+                None if large => gradients.numbers_mut(*param, shape),
+                None => continue,
             };
             numbers.fill(T::from_f64(NOTHING));
         }

@@ -1,0 +1,142 @@
+//! Gradients that travel while the sweep goes on.
+//!
+//! A sweep finishes the last layers first. The workers that compute the parts hand over each large gradient as soon as
+//! it is complete, and the thread that waits for them adds it up over ranks meanwhile. So messages hide behind
+//! computation. It costs a copy of each gradient, so it is done only where messages take much of the time.
+//!
+//! The order of the additions is the same as without it, and so is every bit of the sum.
+
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, Sender};
+
+use gradus_autograd::internal::add_assign;
+use gradus_autograd::{Float, ParamId};
+
+use crate::ranks::tree::{self, subtrees};
+
+/// Messages take much of the time from this share on.
+const MUCH: f64 = 0.2;
+/// The number of sums after which the share is known.
+const KNOWN: u32 = 4;
+
+/// Whether gradients travel while the sweep goes on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Overlap {
+    /// it is not known yet: so many sums were measured, with the shares of the time that messages took
+    Unknown(u32, f64),
+    Yes,
+    No,
+}
+
+impl Overlap {
+    /// Notes the largest share of the time that the messages of a sum took on a rank. All ranks note the same.
+    pub(crate) fn note(&mut self, share: f64) {
+        if let Overlap::Unknown(count, sum) = *self {
+            *self = match count + 1 {
+                // the first sum also waits for memory and for connections
+                KNOWN if sum + share > MUCH * f64::from(KNOWN - 1) => Overlap::Yes,
+                KNOWN => Overlap::No,
+                count => Overlap::Unknown(count, if count == 1 { 0.0 } else { sum + share }),
+            }
+        }
+    }
+}
+
+/// A large gradient of a part, or the end of its sweep.
+pub(crate) enum Arrival<T> {
+    Gradient { part: usize, large: usize, numbers: Vec<T> },
+    End { part: usize, rest: Vec<Option<Vec<T>>> },
+}
+
+/// The way of a part's gradients to the thread that adds them up.
+pub(crate) struct Handover<T> {
+    part: usize,
+    /// the large parameters, each with memory for its gradient until it is handed over
+    large: Vec<(ParamId, Option<Vec<T>>)>,
+    to: Sender<Arrival<T>>,
+}
+
+impl<T: Float> Handover<T> {
+    pub(crate) fn new(part: usize, large: Vec<(ParamId, Option<Vec<T>>)>, to: Sender<Arrival<T>>) -> Self {
+        Handover { part, large, to }
+    }
+
+    /// Hands over a gradient, if it is that of a large parameter.
+    pub(crate) fn gradient(&mut self, param: ParamId, gradient: &[T]) {
+        let place = self.large.iter().position(|(large, _)| *large == param);
+        if let Some((large, mut numbers)) = place.and_then(|place| Some((place, self.large[place].1.take()?))) {
+            numbers.copy_from_slice(gradient);
+            // if nobody receives, the other thread has panicked, and this one ends with it
+            let _ = self.to.send(Arrival::Gradient { part: self.part, large, numbers });
+        }
+    }
+
+    /// Says that there are no more gradients.
+    pub(crate) fn end(self) {
+        let rest = self.large.into_iter().map(|(_, numbers)| numbers).collect();
+        let _ = self.to.send(Arrival::End { part: self.part, rest });
+    }
+}
+
+/// Adds up the arrays of a run of parts, as far as the run's subtrees go. Returns the places of the subtrees' sums.
+pub(crate) fn within<T: Float>(parts: usize, run: &Range<usize>, arrays: &mut [Vec<T>]) -> Vec<usize> {
+    let trees = subtrees(0..parts, run).into_iter();
+    let mut leaf = |range: &Range<usize>| (range.len() == 1).then(|| range.start - run.start);
+    // a sum stands in the array of the first part
+    let mut add = |a: usize, b: usize| {
+        let (before, behind) = arrays.split_at_mut(b);
+        add_assign(&mut before[a], &behind[0]);
+        a
+    };
+    trees.map(|tree| tree::sum(tree, &mut leaf, &mut add)).collect()
+}
+
+/// Collects the large gradients of a run of parts as they arrive, the last parameters first, and calls `add` with each
+/// parameter's arrays. Returns all arrays, or `None` if a worker panics.
+pub(crate) fn collect<T: Float>(
+    (parts, large): (usize, usize),
+    arrivals: &Receiver<Arrival<T>>,
+    nothing: T,
+    mut add: impl FnMut(&mut [Vec<T>]),
+) -> Option<Vec<Vec<Vec<T>>>> {
+    let mut there: Vec<Vec<Option<Vec<T>>>> = (0..large).map(|_| (0..parts).map(|_| None).collect()).collect();
+    let mut complete = Vec::new();
+    for param in (0..large).rev() {
+        while there[param].iter().any(Option::is_none) {
+            match arrivals.recv().ok()? {
+                Arrival::Gradient { part, large, numbers } => there[large][part] = Some(numbers),
+                Arrival::End { part, rest } => {
+                    for (large, numbers) in rest.into_iter().enumerate() {
+                        if let Some(mut numbers) = numbers {
+                            numbers.fill(nothing); // the sweep did not come to this parameter
+                            there[large][part] = Some(numbers);
+                        }
+                    }
+                }
+            }
+        }
+        let mut arrays: Vec<Vec<T>> = there[param].iter_mut().filter_map(Option::take).collect();
+        add(&mut arrays);
+        complete.push(arrays);
+    }
+    complete.reverse();
+    Some(complete)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_sum_is_not_counted_and_the_choice_stays() {
+        let after = |shares: &[f64]| {
+            let mut overlap = Overlap::Unknown(0, 0.0);
+            shares.iter().for_each(|share| overlap.note(*share));
+            overlap
+        };
+        assert_eq!(after(&[0.9, 0.1, 0.1, 0.1]), Overlap::No);
+        assert_eq!(after(&[0.1, 0.3, 0.3, 0.3]), Overlap::Yes);
+        assert_eq!(after(&[0.1, 0.3, 0.3, 0.3, 0.0, 0.0]), Overlap::Yes);
+        assert!(matches!(after(&[0.9, 0.9, 0.9]), Overlap::Unknown(3, _)));
+    }
+}
