@@ -2,7 +2,8 @@
 //!
 //! A sweep finishes the last layers first. The workers that compute the parts hand over each large gradient as soon as
 //! it is complete, and the thread that waits for them adds it up over ranks meanwhile. So messages hide behind
-//! computation. It costs a copy of each gradient, so it is done only where messages take much of the time.
+//! computation. It costs two copies of each gradient, and a thread that waits for messages, so whether it pays depends on
+//! the network and the processors: both ways are tried, and the faster one is kept.
 //!
 //! The order of the additions is the same as without it, and so is every bit of the sum.
 
@@ -14,29 +15,43 @@ use gradus_autograd::{Float, ParamId};
 
 use crate::ranks::tree::{self, subtrees};
 
-/// Messages take much of the time from this share on.
-const MUCH: f64 = 0.2;
-/// The number of sums after which the share is known.
-const KNOWN: u32 = 4;
+/// How often each way is tried before the faster one is kept.
+const TRIES: u32 = 4;
 
 /// Whether gradients travel while the sweep goes on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Overlap {
-    /// it is not known yet: so many sums were measured, with the shares of the time that messages took
-    Unknown(u32, f64),
+    /// both ways are tried, first without it: the number of sums so far, and the least seconds of a sum either way
+    Trying {
+        sums: u32,
+        least: [f64; 2],
+    },
     Yes,
     No,
 }
 
 impl Overlap {
-    /// Notes the largest share of the time that the messages of a sum took on a rank. All ranks note the same.
-    pub(crate) fn note(&mut self, share: f64) {
-        if let Overlap::Unknown(count, sum) = *self {
-            *self = match count + 1 {
-                // the first sum also waits for memory and for connections
-                KNOWN if sum + share > MUCH * f64::from(KNOWN - 1) => Overlap::Yes,
-                KNOWN => Overlap::No,
-                count => Overlap::Unknown(count, if count == 1 { 0.0 } else { sum + share }),
+    pub(crate) const NEW: Self = Overlap::Trying { sums: 0, least: [f64::INFINITY; 2] };
+
+    /// Whether the next sum is computed this way.
+    pub(crate) fn is_next(self) -> bool {
+        match self {
+            Overlap::Trying { sums, .. } => sums >= TRIES,
+            known => known == Overlap::Yes,
+        }
+    }
+
+    /// Notes how many seconds a sum took, on the slowest rank. All ranks note the same.
+    pub(crate) fn note(&mut self, seconds: f64) {
+        if let Overlap::Trying { sums, least } = self {
+            // the first sum of either way also waits for memory
+            if *sums % TRIES > 0 {
+                let way = &mut least[(*sums / TRIES) as usize];
+                *way = way.min(seconds);
+            }
+            *sums += 1;
+            if *sums == 2 * TRIES {
+                *self = if least[1] < least[0] { Overlap::Yes } else { Overlap::No };
             }
         }
     }
@@ -128,15 +143,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_sum_is_not_counted_and_the_choice_stays() {
-        let after = |shares: &[f64]| {
-            let mut overlap = Overlap::Unknown(0, 0.0);
-            shares.iter().for_each(|share| overlap.note(*share));
+    fn both_ways_are_tried_and_the_faster_one_is_kept() {
+        let after = |seconds: [f64; 8]| {
+            let mut overlap = Overlap::NEW;
+            for (sum, seconds) in seconds.into_iter().enumerate() {
+                assert_eq!(overlap.is_next(), sum >= 4);
+                overlap.note(seconds);
+            }
+            overlap.note(0.0);
             overlap
         };
-        assert_eq!(after(&[0.9, 0.1, 0.1, 0.1]), Overlap::No);
-        assert_eq!(after(&[0.1, 0.3, 0.3, 0.3]), Overlap::Yes);
-        assert_eq!(after(&[0.1, 0.3, 0.3, 0.3, 0.0, 0.0]), Overlap::Yes);
-        assert!(matches!(after(&[0.9, 0.9, 0.9]), Overlap::Unknown(3, _)));
+        assert_eq!(after([0.1, 4.0, 3.0, 5.0, 9.0, 2.0, 6.0, 6.0]), Overlap::Yes);
+        assert_eq!(after([9.0, 4.0, 3.0, 5.0, 0.1, 5.0, 4.0, 3.5]), Overlap::No);
     }
 }

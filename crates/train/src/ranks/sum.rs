@@ -16,7 +16,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use gradus_autograd::internal::add_assign;
 use gradus_autograd::{BufferUpdate, Float, Gradients, Leaf, Module, ParamId, Visitor};
@@ -56,8 +56,9 @@ pub(crate) struct GradientSum<T: Float> {
     pub(crate) overlap: Overlap,
     /// an array for each large parameter and part, kept for the next step in which gradients travel early
     early: Vec<Vec<Vec<T>>>,
-    /// the time when the sum began, and the time that messages had taken until then
-    begun: (Instant, Duration),
+    begun: Instant,
+    /// whether the gradients of this sum could travel early
+    may_overlap: bool,
 }
 
 /// What ranks tell each other beside the array.
@@ -69,8 +70,8 @@ struct Rest<T: Float> {
     /// the updates of buffers: the number of the buffer, the rate, the value
     updates: Vec<(usize, f64, Vec<T>)>,
     extra: Vec<u8>,
-    /// the share of the time that messages took
-    messages: f64,
+    /// the seconds that the sum took so far
+    seconds: f64,
 }
 
 /// The rows of a gradient that may hold other numbers than 0.
@@ -119,15 +120,19 @@ impl<T: Float> GradientSum<T> {
             len,
             arrays: Vec::new(),
             received: Vec::new(),
-            overlap: Overlap::Unknown(0, 0.0),
+            overlap: Overlap::NEW,
             early: Vec::new(),
-            begun: (Instant::now(), Duration::ZERO),
+            begun: Instant::now(),
+            may_overlap: false,
         }
     }
 
-    /// Begins a sum.
-    pub(crate) fn begin(&mut self) {
-        self.begun = (Instant::now(), self.team.time());
+    /// Begins a sum of parts, on so many tapes. Returns whether its gradients are to travel while the sweep goes on.
+    pub(crate) fn begin(&mut self, parts: usize, tapes: usize) -> bool {
+        self.begun = Instant::now();
+        // a rank without a part has nothing to hand over; if parts wait for a tape, their gradients come too late
+        self.may_overlap = parts >= self.team.count() && parts <= tapes && self.large().next().is_some();
+        self.may_overlap && self.overlap.is_next()
     }
 
     fn large(&self) -> impl Iterator<Item = &Place> {
@@ -179,7 +184,7 @@ impl<T: Float> GradientSum<T> {
         if own.is_empty() {
             own.push((T::from_f64(NOTHING), Gradients::empty())); // this rank has no part
         }
-        let mut rest = Rest { rows: vec![Rows::None; self.places.len()], updates: Vec::new(), extra, messages: 0.0 };
+        let mut rest = Rest { rows: vec![Rows::None; self.places.len()], updates: Vec::new(), extra, seconds: 0.0 };
         let mut arrays = std::mem::take(&mut self.arrays);
         arrays.resize_with(own.len(), Vec::new);
         for (array, (cost, gradients)) in arrays.iter_mut().zip(&mut own) {
@@ -207,10 +212,11 @@ impl<T: Float> GradientSum<T> {
             }
         }
         self.early = early.unwrap_or_default();
-        let (begun, messages) = self.begun;
-        rest.messages = (self.team.time() - messages).as_secs_f64() / begun.elapsed().as_secs_f64();
+        rest.seconds = self.begun.elapsed().as_secs_f64();
         let all = self.team.gather(&rest);
-        self.overlap.note(all.iter().map(|rest| rest.messages).fold(0.0, f64::max));
+        if self.may_overlap {
+            self.overlap.note(all.iter().map(|rest| rest.seconds).fold(0.0, f64::max));
+        }
         let (_, mut result) = own.swap_remove(0); // its memory took the sum
         let (mut extras, mut rows) = (Vec::new(), vec![Rows::None; places.len()]);
         for rest in all {
