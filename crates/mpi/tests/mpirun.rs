@@ -45,8 +45,7 @@ fn result(ranks: usize, case: &str, folder: &Path) -> String {
     let output = mpirun(ranks, case, folder).output().expect("mpirun is installed");
     let text = text(&output);
     assert!(output.status.success(), "{case} on {ranks} ranks:\n{text}");
-    let results: Vec<_> =
-        text.lines().filter_map(|line| line.strip_prefix("outcome: ")).collect();
+    let results: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("outcome: ")).collect();
     assert_eq!(results.len(), 1, "one rank speaks:\n{text}");
     results[0].to_owned()
 }
