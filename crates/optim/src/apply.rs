@@ -1,5 +1,7 @@
 //! Runs a rule over a parameter, in pieces on several threads or on the whole.
 
+use std::ops::Range;
+
 use gradus_autograd::internal::{Typed, split_many};
 use gradus_autograd::{Float, Param};
 use smallvec::SmallVec;
@@ -14,14 +16,15 @@ pub(crate) struct Step {
     pub(crate) step: u64,
 }
 
-/// Updates a parameter, or some of its rows. `state` holds the parts of the rule's state, one after the other.
+/// Updates a parameter, or some of its rows, or the slice of it that this process keeps the state of. `state` holds the
+/// parts of the rule's state, one after the other.
 pub(crate) fn update<R: Rule, T: Float>(
     rule: &R,
     param: &mut Param<T>,
     grad: &[T],
     state: &mut [T],
     step: Step,
-    rows: Option<&[usize]>,
+    (rows, own): (Option<&[usize]>, Option<Range<usize>>),
 ) {
     let Step { scale, lr, step } = step;
     let shape = SmallVec::<[usize; 4]>::from_slice(param.shape());
@@ -29,17 +32,27 @@ pub(crate) fn update<R: Rule, T: Float>(
     let rows = rows.map(|rows| (rows, shape[1..].iter().product()));
     param.update_padded(|theta| match (T::typed_mut(theta), T::typed(grad), T::typed_mut(state)) {
         (Typed::F32(theta), Typed::F32(grad), Typed::F32(state)) => {
+            let (theta, grad) = slice(theta, grad, own);
             apply(&states, len, (theta, grad, state), rows, |theta, grad, state| {
                 rule.update_f32(Update { theta, grad, scale: scale as f32, state, shape, lr, step });
             });
         }
         (Typed::F64(theta), Typed::F64(grad), Typed::F64(state)) => {
+            let (theta, grad) = slice(theta, grad, own);
             apply(&states, len, (theta, grad, state), rows, |theta, grad, state| {
                 rule.update_f64(Update { theta, grad, scale, state, shape, lr, step });
             });
         }
         _ => unreachable!("all three are of the same type"),
     });
+}
+
+/// A slice of a parameter and of its gradient, or the whole.
+fn slice<'a, T>(theta: &'a mut [T], grad: &'a [T], own: Option<Range<usize>>) -> (&'a mut [T], &'a [T]) {
+    match own {
+        None => (theta, grad),
+        Some(own) => (&mut theta[own.clone()], &grad[own]),
+    }
 }
 
 /// The least number of elements for each thread: a parameter is split between threads only if every piece has that

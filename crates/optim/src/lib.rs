@@ -35,6 +35,7 @@ pub mod rule;
 pub mod rules;
 pub mod schedule;
 mod slots;
+mod spread;
 mod state;
 mod step;
 mod updates;
@@ -52,6 +53,7 @@ pub use schedule::{
     multi_step, noam, one_cycle, piecewise, polynomial, step_decay, warm_restarts, warmup, warmup_shaped,
 };
 pub use schedule::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
+pub use spread::Spread;
 pub use state::{OptimizerState, ParamState, StateError};
 pub use step::{Descent, NonFiniteGradient};
 pub use wrappers::{

@@ -2,12 +2,14 @@
 
 mod stepping;
 
+use std::sync::Arc;
+
 use gradus_autograd::Float;
 
 use crate::clip::Clip;
 use crate::rule::{NON_NEGATIVE, check};
 use crate::slots::{Slots, group_of};
-use crate::state::Slot;
+use crate::spread::Spread;
 use crate::updates::Updates;
 use crate::{Group, OptimizerState, Rule, Schedule, Settings, StateError, constant};
 
@@ -33,6 +35,8 @@ pub struct Optimizer<R: Rule, T: Float = f32> {
     updates: Option<Updates<T>>,
     steps: u64,
     slots: Slots<T>,
+    /// the processes over which the state is spread
+    spread: Option<Arc<dyn Spread<T>>>,
 }
 
 impl<R: Rule, T: Float> Optimizer<R, T> {
@@ -57,6 +61,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             updates: None,
             steps: 0,
             slots: Slots::default(),
+            spread: None,
         }
     }
 
@@ -285,9 +290,29 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         self.updates.as_ref().map_or(&[], |updates| &updates.ratios)
     }
 
-    /// Returns the state, to be saved.
+    /// Spreads the state over several processes. It must not have made steps yet.
+    pub(crate) fn spread_over(&mut self, spread: Arc<dyn Spread<T>>) {
+        self.spread = Some(spread);
+    }
+
+    /// Returns the memory that this process has for the state of all parameters, in bytes.
+    ///
+    /// ```
+    /// use gradus_autograd::{Param, Tape};
+    /// use gradus_optim::Adam;
+    /// let mut w = Param::<f32>::zeros(&[1024]);
+    /// let (_, grads) = Tape::training(0).gradients(|t| t.param(&w).square().sum());
+    /// let mut opt = Adam::new(0.1);
+    /// opt.step(&mut w, &grads);
+    /// assert_eq!(opt.state_memory(), 2 * 4 * 1024); // two means for each number, of four bytes
+    /// ```
+    pub fn state_memory(&self) -> usize {
+        self.slots.iter().map(|slot| slot.state.len() * size_of::<T>()).sum()
+    }
+
+    /// Returns the state, to be saved. If it is [spread](crate::Spread) over processes, all of them must call this.
     pub fn state(&self) -> OptimizerState<T> {
-        let params = self.slots.current().map(Slot::save).collect();
+        let params = self.slots.current().map(|slot| slot.save(self.spread.as_deref())).collect();
         OptimizerState { rule: R::NAME.into(), steps: self.steps, factor: self.factor, params }
     }
 

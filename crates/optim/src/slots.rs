@@ -1,6 +1,7 @@
 //! The states of all parameters, found by place, by identity and by path.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use gradus_autograd::{Float, Param, ParamId, Path, path_fits};
 
@@ -66,7 +67,8 @@ impl<T: Float> Slots<T> {
         self.checked = false;
     }
 
-    /// Returns the place of a parameter's state, which is usually `expected`. A new parameter gets a new state. If a
+    /// Returns the place of a parameter's state, which is usually `expected`; `own` is the slice of it that this process
+    /// keeps, if not all. A new parameter gets a new state. If a
     /// parameter's identity changed (a loaded model) or is not known yet (a loaded state), its state is found by its
     /// path.
     #[track_caller]
@@ -76,7 +78,7 @@ impl<T: Float> Slots<T> {
         param: &Param<T>,
         (base, groups): (&Group<R>, &[(String, Group<R>)]),
         path: &Path<'_>,
-        padded: usize,
+        (padded, own): (usize, Option<Range<usize>>),
     ) -> usize {
         let id = param.id();
         if self.list.get(expected).is_some_and(|s| s.param == Some(id)) {
@@ -92,7 +94,9 @@ impl<T: Float> Slots<T> {
         let states = group.map_or(base, |i| &groups[i].1).rule.states(param.shape());
         let found = self.by_path.get(&path).copied().filter(|&place| self.list[place].path == path);
         let place = found.unwrap_or_else(|| {
-            let (shape, state) = (param.shape().to_vec(), Param::zeros(&[states.total(param.len())]));
+            let shape = param.shape().to_vec();
+            let own = own.clone().filter(|_| matches!(states, States::Each(_)));
+            let state = Param::zeros(&[states.total(own.as_ref().map_or(param.len(), Range::len))]);
             let (path, place) = (path.clone(), self.list.len());
             self.list.push(Slot {
                 path,
@@ -102,6 +106,7 @@ impl<T: Float> Slots<T> {
                 last: 0,
                 shape,
                 padded: 0,
+                own,
                 state,
                 touched: Some(Vec::new()),
             });
@@ -113,7 +118,10 @@ impl<T: Float> Slots<T> {
             panic!("{problem}");
         }
         if let States::Each(_) = states {
-            slot.pad(padded);
+            match own {
+                None => slot.pad(padded),
+                Some(own) => slot.keep(own),
+            }
         }
         if let Some(before) = slot.param.replace(id) {
             self.by_id.remove(&before);

@@ -1,12 +1,14 @@
 //! The state of an optimizer, and how it is saved.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use gradus_autograd::internal::debug_as_display;
 use gradus_autograd::{Float, Param, ParamId};
 use serde::{Deserialize, Serialize};
 
 use crate::AtRest;
+use crate::spread::{Spread, complete};
 
 /// The saved state of an optimizer: everything but its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,6 +135,8 @@ pub(crate) struct Slot<T: Float> {
     pub(crate) shape: Vec<usize>,
     /// the parameter's number of elements with padding; 0 if the state has no padding
     pub(crate) padded: usize,
+    /// the slice of the parameter that the state is for, if other processes have the rest; the state is not padded then
+    pub(crate) own: Option<Range<usize>>,
     /// the rule's state. Each part is padded like the parameter, unless the rule wants parts of its own lengths or the
     /// state was not used yet. The type is `Param` because its memory is aligned to cache lines
     pub(crate) state: Param<T>,
@@ -151,13 +155,32 @@ impl<T: Float> Slot<T> {
             last: 0,
             shape,
             padded: 0,
+            own: None,
             state: Param::new(numbers),
             touched: None,
         }
     }
 
-    pub(crate) fn save(&self) -> ParamState<T> {
-        ParamState { path: self.path.clone(), steps: self.steps, shape: self.shape.clone(), numbers: self.numbers() }
+    /// The state as it is saved: whole, if it is spread over processes.
+    pub(crate) fn save(&self, spread: Option<&dyn Spread<T>>) -> ParamState<T> {
+        let numbers = match (&self.own, spread) {
+            (Some(own), Some(spread)) => self
+                .parts()
+                .flat_map(|part| {
+                    let mut whole = vec![T::default(); self.len()];
+                    whole[own.clone()].copy_from_slice(part);
+                    complete(spread, &mut whole);
+                    whole
+                })
+                .collect(),
+            _ => self.numbers(),
+        };
+        ParamState { path: self.path.clone(), steps: self.steps, shape: self.shape.clone(), numbers }
+    }
+
+    /// The parts of a state that is for a slice.
+    fn parts(&self) -> impl Iterator<Item = &[T]> {
+        self.state.data().chunks_exact(self.own.as_ref().map_or(1, Range::len).max(1))
     }
 
     /// Returns the number of elements of the parameter.
@@ -221,6 +244,17 @@ impl<T: Float> Slot<T> {
             parts.iter().all(|part| part[row * width..(row + 1) * width].iter().all(|&x| x == T::default()))
         };
         (0..self.shape[0]).filter(|&row| !is_zero(row)).collect()
+    }
+
+    /// Keeps the state for a slice of the parameter only.
+    pub(crate) fn keep(&mut self, own: Range<usize>) {
+        let len = self.len();
+        if self.own.is_none() {
+            let parts = self.numbers();
+            let kept: Vec<T> = parts.chunks_exact(len).flat_map(|part| &part[own.clone()]).copied().collect();
+            (self.state, self.padded) = (Param::new(kept), 0);
+        }
+        self.own = Some(own);
     }
 
     /// Moves the state into parts that are padded to `padded` numbers.

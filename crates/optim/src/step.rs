@@ -1,13 +1,14 @@
 //! The trait of everything that moves a model: optimizers, and wrappers around them.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use gradus_autograd::internal::debug_as_display;
 use gradus_autograd::{Float, Gradients, Module};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Optimizer, OptimizerState, Rule, Schedule, StateError};
+use crate::{Optimizer, OptimizerState, Rule, Schedule, Spread, StateError};
 
 /// The error of a step whose gradient is NaN or infinite.
 #[derive(Clone, PartialEq, thiserror::Error)]
@@ -78,6 +79,12 @@ pub trait Descent<T: Float>: Clone + Debug {
         None
     }
 
+    /// Lets this process and others, which make the same steps, keep the state together: see [`Spread`]. Returns whether
+    /// it does so; a descent that keeps its state whole, as the default implementation, is as it was.
+    fn set_spread(&mut self, _spread: Arc<dyn Spread<T>>) -> bool {
+        false
+    }
+
     /// Returns the number of steps made.
     fn steps(&self) -> u64;
     /// Returns the learning rate of the next step.
@@ -126,6 +133,10 @@ impl<R: Rule, T: Float> Descent<T> for Optimizer<R, T> {
     }
     fn last_norm(&self) -> Option<f64> {
         Optimizer::last_norm(self)
+    }
+    fn set_spread(&mut self, spread: Arc<dyn Spread<T>>) -> bool {
+        self.spread_over(spread);
+        true
     }
     fn steps(&self) -> u64 {
         Optimizer::steps(self)

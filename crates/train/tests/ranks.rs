@@ -181,6 +181,45 @@ fn gradients_that_travel_while_the_sweep_goes_on_have_the_same_sum() {
     }
 }
 
+#[test]
+fn a_state_that_is_spread_over_ranks_takes_less_memory_and_changes_no_bit() {
+    fn same<D: Descent<f32>>(name: &str, make: impl Fn() -> D + Sync, memory: impl Fn(&D) -> usize + Sync) {
+        let data = data();
+        let train = |ranks: Option<&LocalRanks>, folder: Option<&Path>, epochs: u64| {
+            let mut model = Mlp::builder([64, 300, 70, 10]).seed(1).build::<f32>();
+            let trainer = Trainer::new(make()).epochs(epochs).shards(4).schedule_by_epoch(cosine(4));
+            let trainer = folder.into_iter().fold(trainer, |trainer, folder| {
+                trainer.checkpoints(Checkpoints::in_folder(folder).every_epochs(2).resume(true))
+            });
+            let mut trainer =
+                ranks.into_iter().fold(trainer, |trainer, ranks| trainer.distributed(ranks).shard_optimizer(true));
+            let history = trainer.fit(&mut model, &data, None).unwrap();
+            let state = bincode::serde::encode_to_vec(trainer.optimizer().state(), bincode::config::standard());
+            (bits(&model), timeless(history), state.unwrap(), memory(trainer.optimizer()))
+        };
+        let (model, history, state, whole) = train(None, None, 4);
+        for ranks in [2, 3, 4] {
+            // with a checkpoint in the middle, and another number of ranks after it
+            let folder = tempfile::tempdir().unwrap();
+            LocalRanks::run(ranks, |ranks| train(Some(&ranks), Some(folder.path()), 2));
+            for (rank, result) in
+                LocalRanks::run(ranks - 1, |ranks| train(Some(&ranks), Some(folder.path()), 4)).into_iter().enumerate()
+            {
+                assert!(result.0 == model && result.1 == history, "{name}: rank {rank} of {ranks}");
+                assert!(result.2 == state, "{name}: the state of rank {rank} of {ranks}");
+            }
+            let all = LocalRanks::run(ranks, |ranks| train(Some(&ranks), None, 4));
+            assert!(all.iter().all(|one| one.0 == model && one.2 == state), "{name} on {ranks} ranks");
+            let small = (300 + 70 + 10 + 70 * 10) * (whole / (64 * 300 + 300 + 300 * 70 + 70 + 70 * 10 + 10));
+            let most = all.iter().map(|one| one.3).max().unwrap();
+            assert!(most <= (whole - small).div_ceil(ranks) + small + 4096, "{name}: {most} of {whole} bytes");
+        }
+    }
+    same("adam", || Adam::new(0.01).clip_norm(1.0), |adam| adam.state_memory());
+    same("momentum", || Sgd::new(0.1).momentum(0.9), |sgd| sgd.state_memory());
+    same("an average around adam", || WeightAverage::exponential(0.9).around(Adam::new(0.01)), |_| 0);
+}
+
 /// A data set that notes which rows were read, and fails at some.
 struct Watched<'a> {
     data: &'a Dataset,

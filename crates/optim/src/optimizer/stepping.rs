@@ -9,6 +9,7 @@ use super::Optimizer;
 use crate::apply::{Step, update};
 use crate::clip;
 use crate::slots::{group_of, other_shape};
+use crate::spread::{complete, own_slice};
 use crate::state::Extent;
 use crate::{NonFiniteGradient, Rule, StateError};
 
@@ -46,7 +47,9 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         let rate = self.rate(self.steps);
         let mut found = 0;
         let mut at = 0;
-        let Optimizer { base, groups, slots, clip, clipped, steps, lazy, updates, .. } = self;
+        let Optimizer { base, groups, slots, clip, clipped, steps, lazy, updates, spread, .. } = self;
+        // rows that rest are not the same in each slice
+        let spread = spread.as_ref().filter(|_| !*lazy);
         model.visit_mut(&mut Visitor::new(&mut |path, leaf| match leaf {
             LeafMut::Buffer(buffer) => {
                 grads.update_buffer(buffer);
@@ -54,7 +57,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             LeafMut::Param(param) => {
                 let Some(grad) = grads.padded(param) else { return };
                 found += 1;
-                let place = slots.place(at, param, (base, groups), path, grad.len());
+                let place = slots.place(at, param, (base, groups), path, (grad.len(), own_slice(spread, param.len())));
                 at = place + 1;
                 let slot = slots.at(place);
                 let group = slot.group.map_or(&*base, |i| &groups[i].1);
@@ -75,6 +78,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                         &clipped[..]
                     }
                 };
+                let given = given.filter(|_| slot.own.is_none());
                 let rows = slot.rows_to_step(given, group.rule.at_rest(), *lazy);
                 let touched = slot.touched.take();
                 let rows = match rows {
@@ -83,7 +87,10 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
                     Extent::Touched => touched.as_deref(),
                 };
                 let mut move_it = |param: &mut Param<T>| {
-                    slot.state.update(|state| update(&group.rule, param, grad, state, step, rows));
+                    slot.state.update(|state| update(&group.rule, param, grad, state, step, (rows, slot.own.clone())));
+                    if let Some(spread) = spread.filter(|_| slot.own.is_some()) {
+                        param.update(|numbers| complete(&**spread, numbers));
+                    }
                 };
                 match updates {
                     None => move_it(param),

@@ -27,6 +27,9 @@ macro_rules! inner {
         fn last_norm(&self) -> Option<f64> {
             self.inner.last_norm()
         }
+        fn set_spread(&mut self, spread: std::sync::Arc<dyn crate::Spread<T>>) -> bool {
+            self.inner.set_spread(spread)
+        }
         fn steps(&self) -> u64 {
             self.inner.steps()
         }

@@ -134,12 +134,21 @@ pub fn save_checkpoint<T: Float, M: Module<T> + ?Sized, D: Descent<T>>(
     optimizer: &D,
     extra: &impl Serialize,
 ) -> Result<(), FileError> {
-    if let Some(reason) = unfit(model) {
-        return Err(FileError { path: path.as_ref().into(), source: std::io::Error::other(reason) });
-    }
-    let saved = Saved { model: Leaves::of(model), optimizer: Typed::new(optimizer.state()), extra: Typed::new(extra) };
+    write(path.as_ref(), model, optimizer.state(), extra)
+}
 
-    container::write(Kind::Checkpoint, &saved, path.as_ref())
+/// Does the same, for a state of the optimizer.
+fn write<T: Float, M: Module<T> + ?Sized>(
+    path: &Path,
+    model: &M,
+    optimizer: impl Serialize,
+    extra: &impl Serialize,
+) -> Result<(), FileError> {
+    if let Some(reason) = unfit(model) {
+        return Err(FileError { path: path.into(), source: std::io::Error::other(reason) });
+    }
+    let saved = Saved { model: Leaves::of(model), optimizer: Typed::new(optimizer), extra: Typed::new(extra) };
+    container::write(Kind::Checkpoint, &saved, path)
 }
 
 /// Loads a file of [`save_checkpoint`] into a model and an optimizer that were made with the same settings. Returns the
@@ -329,15 +338,15 @@ impl Checkpoints {
     }
 
     /// Saves the run at a step, then removes the oldest checkpoints if there are more than are kept.
-    pub(crate) fn save<T: Float, M: Module<T> + ?Sized, D: Descent<T>>(
+    pub(crate) fn save<T: Float, M: Module<T> + ?Sized>(
         &self,
         step: u64,
         model: &M,
-        optimizer: &D,
+        optimizer: impl Serialize,
         extra: &impl Serialize,
     ) -> Result<PathBuf, FileError> {
         let path = self.path(step);
-        save_checkpoint(&path, model, optimizer, extra)?;
+        write(&path, model, optimizer, extra)?;
         let all = self.list()?;
         for (_, old) in all[..all.len().saturating_sub(self.keep)].iter().filter(|(_, old)| *old != path) {
             fs::remove_file(old).map_err(|source| FileError { path: old.clone(), source })?;

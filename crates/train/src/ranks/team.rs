@@ -1,11 +1,13 @@
 //! What ranks tell each other, and how long that takes.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gradus_autograd::internal::Typed;
 use gradus_autograd::{Float, Leaf, Module};
+use gradus_optim::Spread;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -126,6 +128,25 @@ impl Team {
     pub(crate) fn agree<A>(&self, own: Result<A, TrainError>) -> Result<A, TrainError> {
         let failures = self.gather(&own.as_ref().err().map(TrainError::to_string));
         own.and_then(|value| first_failure(failures).map_or(Ok(value), Err))
+    }
+}
+
+impl<T: Float> Spread<T> for Team {
+    fn rank(&self) -> usize {
+        self.ranks.rank()
+    }
+
+    fn count(&self) -> usize {
+        self.ranks.count()
+    }
+
+    fn gather(&self, numbers: &mut [T], slice: &dyn Fn(usize) -> Range<usize>) {
+        let (rank, count) = (self.ranks.rank(), self.ranks.count());
+        let own = numbers[slice(rank)].to_vec();
+        for shift in 1..count {
+            let (to, from) = ((rank + shift) % count, (rank + count - shift) % count);
+            self.exchange(to, &own, from, &mut numbers[slice(from)]);
+        }
     }
 }
 

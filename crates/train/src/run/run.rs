@@ -70,6 +70,12 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
             )?;
             team.has_work(settings.shards.min(settings.batch_size) * settings.accumulate)?;
         }
+        if let Some(team) = team.as_ref().filter(|_| settings.shard_optimizer)
+            && !optimizer.set_spread(Arc::new(team.clone()))
+        {
+            let reason = "`shard_optimizer`: this way of descent keeps its state whole; leave the setting out".into();
+            return Err(TrainError::Ranks { reason });
+        }
         let speaks = team.as_ref().is_none_or(|team| team.rank() == 0);
         let steps_per_epoch = settings.steps_per_epoch(train.len())?;
         unfit(model).map_or(Ok(()), |reason| Err(TrainError::Model { reason }))?;
@@ -345,8 +351,12 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
             self.check_model(lr)?;
         }
         if let Some(checkpoints) = due {
+            // all ranks take part if the state is spread over them
+            let sharded = self.settings.shard_optimizer && self.together.is_some();
+            let optimizer = sharded.then(|| self.optimizer.state());
             self.first_only(|run| {
-                checkpoints.save(step, &*run.model, &*run.optimizer, &run.state)?;
+                let optimizer = optimizer.unwrap_or_else(|| run.optimizer.state());
+                checkpoints.save(step, &*run.model, optimizer, &run.state)?;
                 Ok(())
             })?;
             self.last_checkpoint = Some(checkpoints.path(step));

@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) ctrl_c: bool,
     pub(crate) ranks: Option<Arc<dyn Ranks>>,
+    pub(crate) shard_optimizer: bool,
 }
 
 /// The length of a run.
@@ -63,6 +64,7 @@ impl Default for Settings {
             checkpoints: None,
             ctrl_c: false,
             ranks: None,
+            shard_optimizer: false,
         }
     }
 }
@@ -107,6 +109,7 @@ impl Settings {
         unusual("watched", self.decides().then(|| self.watched().to_owned()));
         unusual("early stopping", self.stopping.as_ref().map(|stopping| format!("{stopping:?}")));
         unusual("lower rate on a plateau", self.plateau.as_ref().map(|plateau| format!("{plateau:?}")));
+        unusual("optimizer's state", self.shard_optimizer.then(|| "spread over the ranks".to_owned()));
         unusual("kept model", self.keep_best.then(|| "that of the best epoch".to_owned()));
         rows.extend(
             [("seed", self.seed), ("shards", self.shards as u64), ("threads", self.threads as u64)]

@@ -196,6 +196,18 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
         self.with(|o| o.ranks = Some(Arc::new(ranks.clone())))
     }
 
+    /// Sets whether each rank keeps and updates only its slice of the optimizer's state of large parameters (those of
+    /// 16,384 numbers or more), instead of all of it. This divides the memory for the state by the number of ranks, and
+    /// changes no bit of the result. After each step, the ranks tell each other the slices of the parameters, so a rank
+    /// sends half as much again. It is stage 1 of ZeRO (Rajbhandari et al. 2019, <https://arxiv.org/abs/1910.02054>).
+    ///
+    /// It has an effect with [`distributed`](Self::distributed) only. A rule that needs the whole parameter (`Muon`,
+    /// `Adafactor`), and rows that rest (`lazy`), are kept whole. Checkpoints are as without it. After the run,
+    /// `optimizer().state()` is a call that all ranks must make.
+    pub fn shard_optimizer(self, shard: bool) -> Self {
+        self.with(|o| o.shard_optimizer = shard)
+    }
+
     /// Reads and augments up to `batches` batches ahead, on a thread of their own: for data from a disk.
     pub fn prefetch(self, batches: usize) -> Self {
         self.with(|o| o.prefetch = batches)
