@@ -15,6 +15,14 @@ pub enum LandscapeError {
         /// which of them
         what: &'static str,
     },
+    /// another rank has an error, so this one cannot go on
+    #[error("rank {rank}: {reason}")]
+    OtherRank {
+        /// the number of the rank
+        rank: usize,
+        /// its error
+        reason: String,
+    },
     /// there is no direction in which the cost curves downwards
     #[error(
         "the cost curves downwards in no direction here: the smallest eigenvalue of the Hessian is {smallest:e}, and \

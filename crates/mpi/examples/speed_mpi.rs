@@ -82,8 +82,8 @@ fn measure<R: gradus::optim::Rule>(
     if world.rank() == 0 {
         let (seconds, (time, bytes)) = (start.elapsed().as_secs_f64(), shards.communication());
         println!(
-            "{{\"network\": \"{:?}\", \"ranks\": {ranks}, \"threads\": {threads}, \"steps_per_s\": {}, \"bytes_per_step\": \
-             {}, \"share_of_messages\": {}, \"loss\": {loss}}}",
+            "{{\"network\": \"{:?}\", \"ranks\": {ranks}, \"threads\": {threads}, \"steps_per_s\": {}, \
+             \"bytes_per_step\": {}, \"share_of_messages\": {}, \"loss\": {loss}}}",
             settings.network,
             settings.steps as f64 / seconds,
             (bytes - before.1) / settings.steps as u64,

@@ -67,10 +67,9 @@ impl<T: Float> Slots<T> {
         self.checked = false;
     }
 
-    /// Returns the place of a parameter's state, which is usually `expected`; `own` is the slice of it that this process
-    /// keeps, if not all. A new parameter gets a new state. If a
-    /// parameter's identity changed (a loaded model) or is not known yet (a loaded state), its state is found by its
-    /// path.
+    /// Returns the place of a parameter's state, which is usually `expected`; `own` is the slice of it that this
+    /// process keeps, if not all. A new parameter gets a new state. If a parameter's identity changed (a loaded model)
+    /// or is not known yet (a loaded state), its state is found by its path.
     #[track_caller]
     pub(crate) fn place<R: Rule>(
         &mut self,

@@ -17,8 +17,8 @@ pub trait Spread<T: Float>: Debug + Send + Sync {
     fn rank(&self) -> usize;
     /// The number of processes.
     fn count(&self) -> usize;
-    /// Tells the other processes the numbers in this one's slice, and writes theirs into the other slices. All processes
-    /// call this with equal arguments.
+    /// Tells the other processes the numbers in this one's slice, and writes theirs into the other slices. All
+    /// processes call this with equal arguments.
     fn gather(&self, numbers: &mut [T], slice: &dyn Fn(usize) -> Range<usize>);
 }
 

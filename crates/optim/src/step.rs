@@ -79,8 +79,8 @@ pub trait Descent<T: Float>: Clone + Debug {
         None
     }
 
-    /// Lets this process and others, which make the same steps, keep the state together: see [`Spread`]. Returns whether
-    /// it does so; a descent that keeps its state whole, as the default implementation, is as it was.
+    /// Lets this process and others, which make the same steps, keep the state together: see [`Spread`]. Returns
+    /// whether it does so; a descent that keeps its state whole, as the default implementation, is as it was.
     fn set_spread(&mut self, _spread: Arc<dyn Spread<T>>) -> bool {
         false
     }

@@ -25,6 +25,16 @@ mod ranks;
 mod run;
 mod sweep;
 
+/// For the other crates of gradus.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::ranks::arrays::ArraySum;
+    /// The order in which parts are added.
+    pub mod tree {
+        pub use crate::ranks::tree::{subtrees, sum};
+    }
+}
+
 pub use error::{LoadError, TrainError};
 pub use files::checkpoint::{Checkpoints, load_checkpoint, save_checkpoint};
 pub use files::container::ContainerError;

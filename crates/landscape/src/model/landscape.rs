@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::num::NonZero;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use gradus_autograd::{Float, Module, Tape, Var};
 use gradus_data::{Examples, RowBatches};
-use gradus_train::{CostOf, Task, parallel};
+use gradus_train::internal::{ArraySum, tree};
+use gradus_train::{CostOf, Ranks, Task, parallel};
 use ndarray::{Array1, ArrayView1};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -21,8 +23,9 @@ use crate::model::parameters::{joined, learned, split, zeros};
 /// [`empirical_fisher`](Self::empirical_fisher)), the cost along [lines](Self::line) and over
 /// [planes](Self::surface).
 ///
-/// The data are run in batches, on all cores, and the results of the batches are added in their order: they are the
-/// same, bit for bit, whatever the number of threads. Memory is needed for the batches at work and a few vectors.
+/// The data are run in batches, on all cores, and the results of the batches are added in the order of a fixed tree:
+/// they are the same, bit for bit, whatever the number of threads. Memory is needed for the batches at work and a few
+/// vectors.
 ///
 /// Layers behave as in inference: dropout passes everything on, and batch normalisation uses its running statistics. So
 /// the cost is a function of the parameters alone. The curvature of a network with batch normalisation is therefore not
@@ -47,6 +50,8 @@ pub struct Landscape<K, E, T: Float = f32> {
     pub(crate) batch: usize,
     progress: bool,
     pool: Option<ThreadPool>,
+    /// the processes that share the batches, if there are several
+    ranks: Option<Arc<dyn Ranks>>,
     /// some tapes for each thread
     tapes: Mutex<Vec<Tape<T>>>,
 }
@@ -73,8 +78,61 @@ pub(crate) struct Weights {
     pub(crate) sum: f64,
 }
 
+/// The sums over some batches: of their weighted costs, of the weights, and of their weighted vectors, if they have
+/// any.
+struct Sums {
+    cost: f64,
+    weight: f64,
+    vector: Option<Array1<f64>>,
+}
+
+impl Sums {
+    fn of(((mean, vector), weight): (Part, f64)) -> Self {
+        Sums { cost: weight * mean, weight, vector: vector.map(|vector| vector * weight) }
+    }
+
+    fn add(mut self, more: Self) -> Self {
+        self.cost += more.cost;
+        self.weight += more.weight;
+        if let (Some(sum), Some(vector)) = (&mut self.vector, &more.vector) {
+            *sum += vector;
+        }
+        self
+    }
+}
+
 /// What a batch adds: its mean cost, and perhaps a vector.
 type Part = (f64, Option<Array1<f64>>);
+
+/// Adds up the sums of each rank's subtrees.
+fn sum_over_ranks(
+    ranks: &mut ArraySum<f64>,
+    batches: usize,
+    own: Vec<Sums>,
+    failure: Option<LandscapeError>,
+) -> Result<Option<Sums>, LandscapeError> {
+    let length = own.first().map(|sums| sums.vector.as_ref().map(Array1::len));
+    let told = ranks.gather(&(failure.as_ref().map(LandscapeError::to_string), length));
+    failure.map_or(Ok(()), Err)?;
+    let mut others = told.iter().enumerate();
+    if let Some((rank, reason)) = others.find_map(|(rank, (failure, _))| Some((rank, failure.clone()?))) {
+        return Err(LandscapeError::OtherRank { rank, reason });
+    }
+    let length = told.iter().find_map(|(_, length)| *length).flatten();
+    let array = |sums: Sums| {
+        let mut array = vec![sums.cost, sums.weight];
+        array.extend(sums.vector.into_iter().flatten());
+        array
+    };
+    let mut arrays: Vec<Vec<f64>> = own.into_iter().map(array).collect();
+    if arrays.is_empty() {
+        arrays.push(vec![-0.0; 2 + length.unwrap_or(0)]); // −0 changes no number that it is added to
+    }
+    ranks.add(batches, &mut arrays.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
+    let mut sum = arrays.swap_remove(0);
+    let vector = length.map(|_| Array1::from_vec(sum.split_off(2)));
+    Ok(Some(Sums { cost: sum[0], weight: sum[1], vector }))
+}
 
 impl<E, T: Float> Landscape<(), E, T> {
     /// The landscape of a cost of your own: a closure that returns the mean cost of a batch, as
@@ -108,7 +166,8 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
     /// time, on all cores.
     pub fn new(task: K, data: E) -> Self {
         let threads = available_parallelism().map_or(1, NonZero::get);
-        Landscape { task, data, batch: 256, progress: true, pool: None, tapes: Mutex::default() }.threads(threads)
+        Landscape { task, data, batch: 256, progress: true, pool: None, ranks: None, tapes: Mutex::default() }
+            .threads(threads)
     }
 
     /// Sets how many examples are run at once. It changes results in their last digits, since sums are split
@@ -134,6 +193,27 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
             .then(|| ThreadPoolBuilder::new().num_threads(threads).build().expect("the system gives no threads"));
         self.tapes = Mutex::new((0..SHARE * threads).map(|_| Tape::evaluation()).collect());
         self
+    }
+
+    /// Lets several processes share the batches: each of the [`Ranks`] reads and computes its part of them, and all get
+    /// the same sums, bit for bit those of one process. They must call the same methods with the same model. The cost,
+    /// the gradient and the curvature are computed so, and with them all solvers; lines, planes and influences are
+    /// computed whole by each rank.
+    ///
+    /// ```
+    /// use gradus_landscape::{Lanczos, Landscape};
+    /// use gradus_nn::Mlp;
+    /// use gradus_train::{Classify, LocalRanks};
+    /// let digits = gradus_data::digits();
+    /// let top = LocalRanks::run(2, |ranks| {
+    ///     let model = Mlp::builder([64, 8, 10]).seed(1).build::<f32>();
+    ///     let landscape = Landscape::new(Classify::new(), &digits.test).distributed(&ranks);
+    ///     Lanczos::largest(1).run(&landscape.hessian(&model)).unwrap().values[0]
+    /// });
+    /// assert_eq!(top[0], top[1]);
+    /// ```
+    pub fn distributed(self, ranks: &(impl Ranks + Clone + 'static)) -> Self {
+        Landscape { ranks: Some(Arc::new(ranks.clone())), ..self }
     }
 
     /// Sets whether a bar on a terminal shows the progress of [`line`](Self::line) and [`surface`](Self::surface). It
@@ -217,32 +297,45 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
     {
         // a panic in a cost leaves nothing behind that the next use would meet: tapes are cleared first
         let mut tapes = self.tapes.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut cost, mut total, mut sum) = (0.0, 0.0, None::<Array1<f64>>);
         let rows: Vec<Vec<usize>> = RowBatches::new((0..data.len()).collect(), self.batch).collect();
-        for wave in rows.chunks(tapes.len()) {
-            let parts = parallel(self.pool(), &mut tapes[..wave.len()], |k, tape| {
-                tape.clear();
-                let batch = data.pick(&wave[k])?;
-                let (examples, each) = (wave[k].len(), self.task.weights(&batch));
-                let weights = Weights { examples, each, sum: self.task.weight(&batch, examples) };
-                let (outputs, mean) = self.task.forward(model, tape, &batch);
-                part(outputs, mean, &weights).map(|part| (part, weights.sum))
-            });
-            for part in parts {
-                let ((mean, vector), weight) = part?;
-                cost += weight * mean;
-                total += weight;
-                match (&mut sum, vector) {
-                    (None, vector) => sum = vector.map(|vector| vector * weight),
-                    (Some(sum), Some(vector)) => sum.scaled_add(weight, &vector),
-                    (Some(_), None) => {}
-                }
-            }
-        }
-        if total == 0.0 {
+        if rows.is_empty() {
             return Err(LandscapeError::NoExamples);
         }
-        Ok((cost / total, sum.map(|sum| sum / total)))
+        let mut over_ranks = self.ranks.as_ref().map(ArraySum::over);
+        let own = over_ranks.as_ref().map_or(0..rows.len(), |ranks| ranks.share(rows.len()));
+        let (mut waiting, mut ready) = (rows[own.clone()].chunks(tapes.len()), Vec::new().into_iter());
+        let mut failure = None;
+        let mut batch = |range: &Range<usize>| {
+            if range.len() > 1 {
+                return None;
+            }
+            if ready.len() == 0 {
+                let wave = waiting.next().expect("each batch is asked for once");
+                let parts = parallel(self.pool(), &mut tapes[..wave.len()], |k, tape| {
+                    tape.clear();
+                    let batch = data.pick(&wave[k])?;
+                    let (examples, each) = (wave[k].len(), self.task.weights(&batch));
+                    let weights = Weights { examples, each, sum: self.task.weight(&batch, examples) };
+                    let (outputs, mean) = self.task.forward(model, tape, &batch);
+                    part(outputs, mean, &weights).map(|part| (part, weights.sum))
+                });
+                ready = parts.into_iter();
+            }
+            let sums = ready.next().expect("a result for each batch").map(Sums::of);
+            Some(sums.map_err(|error| _ = failure.get_or_insert(error)).ok())
+        };
+        // the sum of what failed is never looked at
+        let mut add = |a: Option<Sums>, b: Option<Sums>| Some(a?.add(b?));
+        let trees = tree::subtrees(0..rows.len(), &own).into_iter();
+        let sums: Vec<Option<Sums>> = trees.map(|tree| tree::sum(tree, &mut batch, &mut add)).collect();
+        let total = match &mut over_ranks {
+            None => failure.map_or(Ok(sums.into_iter().flatten().next()), Err)?,
+            Some(ranks) => sum_over_ranks(ranks, rows.len(), sums.into_iter().flatten().collect(), failure)?,
+        };
+        let Some(Sums { cost, weight, vector }) = total.filter(|sums| sums.weight != 0.0) else {
+            return Err(LandscapeError::NoExamples);
+        };
+        Ok((cost / weight, vector.map(|sum| sum / weight)))
     }
 
     /// The derivative along a direction of what each example adds to the mean cost, times the number of examples: for

@@ -373,3 +373,29 @@ fn what_does_not_fit_is_explained() {
     assert_eq!(landscape.cost(&lost).unwrap_err().to_string(), "the cost is not finite at this point");
     assert!(matches!(Lanczos::largest(1).run(&landscape.hessian(&lost)), Err(LandscapeError::NotFinite { .. })));
 }
+
+#[test]
+fn ranks_that_share_the_batches_compute_the_same_bits() {
+    use gradus_train::LocalRanks;
+    let iris = gradus_data::iris().cast::<f64>();
+    let model = Mlp::builder([4, 6, 3]).seed(1).build::<f64>();
+    let examine = |ranks: Option<&LocalRanks>| {
+        let landscape = Landscape::new(Classify::new(), &iris).batch_size(13).threads(2); // twelve batches
+        let landscape = match ranks {
+            None => landscape,
+            Some(ranks) => landscape.distributed(ranks),
+        };
+        let v = Array1::linspace(-1.0, 1.0, landscape.hessian(&model).dim());
+        let products = [
+            landscape.hessian(&model).apply(v.view()).unwrap(),
+            landscape.gauss_newton(&model).apply(v.view()).unwrap(),
+            landscape.empirical_fisher(&model).apply(v.view()).unwrap(),
+        ];
+        (landscape.cost(&model).unwrap(), landscape.gradient(&model).unwrap(), products)
+    };
+    let alone = examine(None);
+    for ranks in [1, 2, 3, 4, 12, 13] {
+        let all = LocalRanks::run(ranks, |ranks| examine(Some(&ranks)));
+        assert!(all.iter().all(|one| *one == alone), "{ranks} ranks");
+    }
+}

@@ -171,8 +171,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     container::open(Kind::Checkpoint, path).map_err(LoadError::at(path))
 }
 
-/// Loads a content that was [read](read), here or by another rank, from the file at a path. `check` sees the extra value
-/// and the model before anything is changed.
+/// Loads a content that was [read](read), here or by another rank, from the file at a path. `check` sees the extra
+/// value and the model before anything is changed.
 pub(crate) fn load_content<T: Float, M: Module<T> + ?Sized, D: Descent<T>, E: DeserializeOwned>(
     content: &[u8],
     path: &Path,

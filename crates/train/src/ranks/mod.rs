@@ -1,9 +1,11 @@
-//! Training by several processes, its ranks: `tree.rs` has the order in which parts are added, `sum.rs` the sum of
-//! gradients over ranks, `overlap.rs` lets them travel while the sweep goes on, `team.rs` and `sent.rs` what ranks tell each other, `local.rs` ranks that are threads of one process.
+//! Training by several processes, its ranks: `tree.rs` has the order in which parts are added, `arrays.rs` and `sum.rs`
+//! the sums of arrays and of gradients over ranks, `overlap.rs` lets them travel while the sweep goes on, `team.rs` and
+//! `sent.rs` what ranks tell each other, `local.rs` ranks that are threads of one process.
 //!
 //! How the ranks send messages is not known here. A type that implements [`Ranks`] does it: `gradus-mpi` has the one
 //! for clusters.
 
+pub(crate) mod arrays;
 mod local;
 pub(crate) mod overlap;
 pub(crate) mod sent;

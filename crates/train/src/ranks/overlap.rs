@@ -2,8 +2,8 @@
 //!
 //! A sweep finishes the last layers first. The workers that compute the parts hand over each large gradient as soon as
 //! it is complete, and the thread that waits for them adds it up over ranks meanwhile. So messages hide behind
-//! computation. It costs two copies of each gradient, and a thread that waits for messages, so whether it pays depends on
-//! the network and the processors: both ways are tried, and the faster one is kept.
+//! computation. It costs two copies of each gradient, and a thread that waits for messages, so whether it pays depends
+//! on the network and the processors: both ways are tried, and the faster one is kept.
 //!
 //! The order of the additions is the same as without it, and so is every bit of the sum.
 

@@ -1,30 +1,20 @@
-//! The sum of gradients over ranks, in the order of the tree (see `tree.rs`).
+//! The sum of gradients over ranks.
 //!
 //! The gradients of small parameters, and the cost before them, are one array; the gradient of a large parameter is an
-//! array of its own. Among 2, 4, 8 … ranks an array is summed by *recursive halving and doubling*. Rank `r` first meets rank `r ± 1`, its neighbour in the tree: each keeps one half of
-//! the array and gets the other's numbers for it, so both halves of their two sums are added, in one place each. Then
-//! it meets `r ± 2` over a quarter of the array, and so on. In the end every rank has the whole sum for one piece of the
-//! array, and the same meetings in reverse spread the pieces. A rank sends about twice the array in all, whatever the
-//! number of ranks. `a + b` and `b + a` are the same number, so the result is that of the tree.
-//!
-//! Among other numbers of ranks, a rank may have several subtrees. It sends the sums of each to the ranks that add a
-//! piece, and these then spread it.
-//!
-//! Rabenseifner 2004 (<https://doi.org/10.1007/978-3-540-24685-5_1>) describes the algorithm with distances that halve,
-//! for any order of additions.
+//! array of its own, which is summed where it stands. What else belongs to gradients, the ranks tell each other
+//! afterwards: which rows of a table were looked up, and how buffers move.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
-use gradus_autograd::internal::add_assign;
 use gradus_autograd::{BufferUpdate, Float, Gradients, Leaf, Module, ParamId, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::ranks::arrays::ArraySum;
 use crate::ranks::overlap::{self, Arrival, Handover, Overlap, within};
 use crate::ranks::team::Team;
-use crate::ranks::tree::{self, share, subtrees};
 
 /// A number that changes no other when it is added: even −0 stays as it is. It stands for what is not there.
 const NOTHING: f64 = -0.0;
@@ -45,14 +35,13 @@ struct Place {
 /// The parameters whose gradients are summed over ranks, and the buffers that are updated.
 #[derive(Debug)]
 pub(crate) struct GradientSum<T: Float> {
-    pub(crate) team: Team,
+    sum: ArraySum<T>,
     places: Vec<Place>,
     buffers: Vec<ParamId>,
     /// the length of the array of small parameters, with the cost before them
     len: usize,
     /// an array for each subtree, kept for the next step
     arrays: Vec<Vec<T>>,
-    received: Vec<T>,
     pub(crate) overlap: Overlap,
     /// an array for each large parameter and part, kept for the next step in which gradients travel early
     early: Vec<Vec<Vec<T>>>,
@@ -114,12 +103,11 @@ impl<T: Float> GradientSum<T> {
             Leaf::Buffer(buffer) => buffers.push(buffer.id()),
         }));
         GradientSum {
-            team,
+            sum: ArraySum::new(team),
             places,
             buffers,
             len,
             arrays: Vec::new(),
-            received: Vec::new(),
             overlap: Overlap::NEW,
             early: Vec::new(),
             begun: Instant::now(),
@@ -127,11 +115,15 @@ impl<T: Float> GradientSum<T> {
         }
     }
 
+    pub(crate) fn team(&self) -> &Team {
+        &self.sum.team
+    }
+
     /// Begins a sum of parts, on so many tapes. Returns whether its gradients are to travel while the sweep goes on.
     pub(crate) fn begin(&mut self, parts: usize, tapes: usize) -> bool {
         self.begun = Instant::now();
         // a rank without a part has nothing to hand over; if parts wait for a tape, their gradients come too late
-        self.may_overlap = parts >= self.team.count() && parts <= tapes && self.large().next().is_some();
+        self.may_overlap = parts >= self.team().count() && parts <= tapes && self.large().next().is_some();
         self.may_overlap && self.overlap.is_next()
     }
 
@@ -161,13 +153,13 @@ impl<T: Float> GradientSum<T> {
         let (own, large) = (self.share(parts), self.large().count());
         overlap::collect((own.len(), large), arrivals, T::from_f64(NOTHING), |arrays| {
             let sums = within(parts, &own, arrays);
-            self.add(parts, &mut at(arrays, &sums));
+            self.sum.add(parts, &mut at(arrays, &sums));
         })
     }
 
     /// The parts that this rank has, out of so many.
     pub(crate) fn share(&self, parts: usize) -> Range<usize> {
-        share(0..parts, self.team.count(), self.team.rank())
+        self.sum.share(parts)
     }
 
     /// Adds up the costs and the gradients of `parts` parts. `own` are the sums of this rank's subtrees; if large
@@ -201,19 +193,19 @@ impl<T: Float> GradientSum<T> {
             None => (0..own.len()).collect(),
             Some(_) => within(parts, &self.share(parts), &mut arrays),
         };
-        self.add(parts, &mut at(&mut arrays, &sums));
+        self.sum.add(parts, &mut at(&mut arrays, &sums));
         let places = std::mem::take(&mut self.places);
         let large = places.iter().filter(|place| place.small.is_none());
         for (number, Place { param, shape, .. }) in large.enumerate() {
             let mut numbers = own.iter_mut().map(|(_, gradients)| gradients.numbers_mut(*param, shape));
             match &early {
-                None => self.add(parts, &mut numbers.collect::<Vec<_>>()),
+                None => self.sum.add(parts, &mut numbers.collect::<Vec<_>>()),
                 Some(early) => numbers.next().expect("there is a part").copy_from_slice(&early[number][0]),
             }
         }
         self.early = early.unwrap_or_default();
         rest.seconds = self.begun.elapsed().as_secs_f64();
-        let all = self.team.gather(&rest);
+        let all = self.team().gather(&rest);
         if self.may_overlap {
             self.overlap.note(all.iter().map(|rest| rest.seconds).fold(0.0, f64::max));
         }
@@ -268,79 +260,6 @@ impl<T: Float> GradientSum<T> {
                 None => continue,
             };
             numbers.fill(T::from_f64(NOTHING));
-        }
-    }
-
-    /// Adds up one array for each subtree of each rank. On each rank, the first array ends as the sum.
-    fn add(&mut self, parts: usize, arrays: &mut [&mut [T]]) {
-        match self.team.count().is_power_of_two() {
-            true => self.halve_and_double(arrays[0]),
-            false => self.send_pieces(parts, arrays),
-        }
-    }
-
-    /// Adds up one array of each rank, among 2, 4, 8 … ranks.
-    fn halve_and_double(&mut self, array: &mut [T]) {
-        let (rank, count) = (self.team.rank(), self.team.count());
-        let longest = self.received.len().max(array.len().div_ceil(2));
-        self.received.resize(longest, T::default());
-        let (mut range, mut halvings) = (0..array.len(), Vec::new());
-        for distance in (0..count.ilog2()).map(|k| 1 << k) {
-            let (partner, middle) = (rank ^ distance, range.start + range.len() / 2);
-            let (lower, upper) = (range.start..middle, middle..range.end);
-            let (kept, given) = if rank < partner { (lower, upper) } else { (upper, lower) };
-            let received = &mut self.received[..kept.len()];
-            self.team.exchange(partner, &array[given.clone()], partner, received);
-            add_assign(&mut array[kept.clone()], received);
-            halvings.push((partner, kept.clone(), given));
-            range = kept;
-        }
-        for (partner, kept, given) in halvings.into_iter().rev() {
-            let lower = kept.end == given.start;
-            let (before, behind) = array.split_at_mut(if lower { given.start } else { kept.start });
-            let (sent, received) = match lower {
-                true => (&before[kept], &mut behind[..given.len()]),
-                false => (&behind[..kept.len()], &mut before[given]),
-            };
-            self.team.exchange(partner, sent, partner, received);
-        }
-    }
-
-    /// Adds up the arrays of all subtrees, among any number of ranks: each rank adds up one piece.
-    fn send_pieces(&self, parts: usize, arrays: &mut [&mut [T]]) {
-        let (rank, count, len) = (self.team.rank(), self.team.count(), arrays[0].len());
-        let piece = |owner: usize| owner * len / count..(owner + 1) * len / count;
-        let trees = |rank: usize| subtrees(0..parts, &share(0..parts, count, rank));
-        let own = piece(rank);
-        let part_of = |arrays: &[&mut [T]], piece: &Range<usize>, trees: usize| -> Vec<T> {
-            arrays[..trees].iter().flat_map(|array| &array[piece.clone()]).copied().collect()
-        };
-        let mut known = Vec::new();
-        for shift in 0..count {
-            let (to, from) = ((rank + shift) % count, (rank + count - shift) % count);
-            let sent = part_of(arrays, &piece(to), trees(rank).len());
-            let theirs = trees(from);
-            let mut received = vec![T::default(); theirs.len() * own.len()];
-            if shift == 0 {
-                received = sent;
-            } else {
-                self.team.exchange(to, &sent, from, &mut received);
-            }
-            let each = |(k, tree): (usize, Range<usize>)| (tree, received[k * own.len()..][..own.len()].to_vec());
-            known.extend(theirs.into_iter().enumerate().map(each));
-        }
-        let mut value = |range: &Range<usize>| {
-            known.iter_mut().find(|(tree, _)| tree == range).map(|(_, numbers)| std::mem::take(numbers))
-        };
-        let sum = tree::sum(0..parts, &mut value, &mut |mut a, b| {
-            add_assign(&mut a, &b);
-            a
-        });
-        let array = &mut *arrays[0];
-        array[own.clone()].copy_from_slice(&sum);
-        for shift in 1..count {
-            let (to, from) = ((rank + shift) % count, (rank + count - shift) % count);
-            self.team.exchange(to, &sum, from, &mut array[piece(from)]);
         }
     }
 }

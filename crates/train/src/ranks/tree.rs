@@ -1,9 +1,9 @@
 //! The order in which the parts of a step are added.
 //!
 //! A floating-point sum depends on the order of its additions, so the order must not depend on who has which part. The
-//! parts of a step are the leaves of a binary tree: each half is added up by itself, then the two sums are added. A rank
-//! that has a run of parts adds up the subtrees that lie within the run; the sums of subtrees travel, and are added by
-//! the same tree. So one process and any number of ranks compute the same sum, bit for bit.
+//! parts of a step are the leaves of a binary tree: each half is added up by itself, then the two sums are added. A
+//! rank that has a run of parts adds up the subtrees that lie within the run; the sums of subtrees travel, and are
+//! added by the same tree. So one process and any number of ranks compute the same sum, bit for bit.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ fn middle(range: &Range<usize>) -> usize {
 ///
 /// # Panics
 /// If the value of a single part is not known.
-pub(crate) fn sum<S>(
+pub fn sum<S>(
     range: Range<usize>,
     value: &mut impl FnMut(&Range<usize>) -> Option<S>,
     add: &mut impl FnMut(S, S) -> S,
@@ -54,7 +54,7 @@ pub(crate) fn share(range: Range<usize>, ranks: usize, rank: usize) -> Range<usi
 }
 
 /// The largest subtrees of a range's tree that lie within a run of its parts, from left to right.
-pub(crate) fn subtrees(range: Range<usize>, run: &Range<usize>) -> Vec<Range<usize>> {
+pub fn subtrees(range: Range<usize>, run: &Range<usize>) -> Vec<Range<usize>> {
     if range.is_empty() || run.end <= range.start || range.end <= run.start {
         return Vec::new();
     }

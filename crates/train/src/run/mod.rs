@@ -1,6 +1,7 @@
 //! The run: `trainer.rs` and `settings.rs` have its settings, `fit.rs` the calls for users, `run.rs` the loop,
 //! `step.rs` one step of the loop, `state.rs` the state of a run, `resume.rs` the way a saved run goes on. `shards.rs`
-//! has the threads, `together.rs` the ranks, `history.rs` the rows and logs, `progress.rs` the display, `signal.rs` Ctrl-C.
+//! has the threads, `together.rs` the ranks, `history.rs` the rows and logs, `progress.rs` the display, `signal.rs`
+//! Ctrl-C.
 
 pub(crate) mod fit;
 mod fixed;

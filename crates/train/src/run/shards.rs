@@ -1,8 +1,8 @@
 //! Work in fixed shards: the number of shards determines the results, the number of threads and ranks only the speed.
 //!
 //! Splitting by thread could not be reproducible, since floating-point sums depend on how they are split. So a batch is
-//! split into a fixed number of shards, each with its own random stream, and their gradients are added in the order of a
-//! fixed tree (`ranks/tree.rs`).
+//! split into a fixed number of shards, each with its own random stream, and their gradients are added in the order of
+//! a fixed tree (`ranks/tree.rs`).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -118,8 +118,8 @@ impl<T: Float> Shards<T> {
 
     /// Sets whether large gradients travel to the other ranks while the sweep still computes the others. It hides
     /// messages behind computation, and costs two copies of each gradient and some work of another thread; it does not
-    /// change a bit of the result. Without this setting, both ways are tried in the first eight sums, and the faster one
-    /// is kept.
+    /// change a bit of the result. Without this setting, both ways are tried in the first eight sums, and the faster
+    /// one is kept.
     pub fn overlap(mut self, overlap: bool) -> Self {
         if let Some(ranks) = &mut self.ranks {
             ranks.overlap = if overlap { Overlap::Yes } else { Overlap::No };
@@ -155,12 +155,12 @@ impl<T: Float> Shards<T> {
     /// The time that messages to other ranks have taken so far, with the time that they waited for the others, and the
     /// bytes that this rank has sent.
     pub fn communication(&self) -> (Duration, u64) {
-        self.ranks.as_ref().map_or((Duration::ZERO, 0), |ranks| (ranks.team.time(), ranks.team.bytes()))
+        self.ranks.as_ref().map_or((Duration::ZERO, 0), |ranks| (ranks.team().time(), ranks.team().bytes()))
     }
 
     /// Computes the gradients of a cost that is a sum over rows. Each shard computes its part of `0..rows`, and values
-    /// and gradients are added in the order of a fixed tree. `cost` gets a tape and a range of rows; it returns the cost
-    /// of these rows and an extra value. The extra values are returned in the order of the shards: those that this
+    /// and gradients are added in the order of a fixed tree. `cost` gets a tape and a range of rows; it returns the
+    /// cost of these rows and an extra value. The extra values are returned in the order of the shards: those that this
     /// process computed, if it is one of several ranks.
     #[track_caller]
     pub fn gradients<A: Send>(
@@ -171,8 +171,8 @@ impl<T: Float> Shards<T> {
         self.gradients_of(&ranges(rows, self.tapes.len()), |tape, range| cost(tape, range.clone()))
     }
 
-    /// Computes the gradients of a sum of costs, one for each part. They are added in the order of a fixed tree over the
-    /// parts. There must be no more parts than shards.
+    /// Computes the gradients of a sum of costs, one for each part. They are added in the order of a fixed tree over
+    /// the parts. There must be no more parts than shards.
     ///
     /// # Panics
     /// If there are no parts, or more parts than shards.

@@ -120,8 +120,8 @@ impl Together {
         let (seconds, messages) = (self.begun.elapsed().as_secs_f64(), self.team.time().as_secs_f64());
         let s = if threads == 1 { "" } else { "s" };
         format!(
-            "{} ranks × {threads} thread{s}: {seconds:.1} s, of them {messages:.1} s ({:.0} %) in communication; rank {} \
-             sent {}{}",
+            "{} ranks × {threads} thread{s}: {seconds:.1} s, of them {messages:.1} s ({:.0} %) in communication; rank \
+             {} sent {}{}",
             self.team.count(),
             100.0 * messages / seconds,
             self.team.rank(),

@@ -188,8 +188,8 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     /// The steps of a callback ([`fit_with`](Self::fit_with)) run on every rank, and must do the same on each. If it
     /// ends the run on one rank, all ranks stop after the same step.
     ///
-    /// A request to end any of the processes (Ctrl-C, or `SIGTERM`, which a cluster sends before it ends a job) ends the
-    /// run on all ranks after the same step, as with [`stop_on_ctrl_c`](Self::stop_on_ctrl_c).
+    /// A request to end any of the processes (Ctrl-C, or `SIGTERM`, which a cluster sends before it ends a job) ends
+    /// the run on all ranks after the same step, as with [`stop_on_ctrl_c`](Self::stop_on_ctrl_c).
     ///
     /// See [`LocalRanks`](crate::LocalRanks) for an example.
     pub fn distributed(self, ranks: &(impl Ranks + Clone + 'static)) -> Self {
