@@ -26,6 +26,11 @@
 
 mod wait;
 
+/// The code of the guide's page is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/clusters.md")]
+struct Clusters;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 

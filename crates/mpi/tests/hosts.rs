@@ -83,6 +83,22 @@ fn hosts_train_one_model_and_a_host_that_is_cut_off_is_named() {
     assert!(text.contains("rank 2 does not answer, after 3 s; all ranks end. The run is saved as"), "{text}");
 }
 
+/// The disk of the first rank is full: that is an error of all ranks, which names the file.
+#[test]
+#[ignore = "it needs root: cargo test --test hosts -- --ignored"]
+fn a_full_disk_ends_all_ranks() {
+    let (hosts, folder) = (Hosts::up(2), tempfile::tempdir().unwrap());
+    let disk = folder.path().display().to_string();
+    let small = ["-t", "tmpfs", "-o", "size=128k", "gradus", &disk];
+    assert!(Command::new("mount").args(small).status().unwrap().success());
+    let output = hosts.train(&[1, 2], &format!("--epochs 3 --out {disk}/run")).output().unwrap();
+    assert!(Command::new("umount").arg(&disk).status().unwrap().success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains(&format!("Error: {disk}/run/step-")) && text.contains("No space left on device"), "{text}");
+    assert!(text.contains(&format!("Error: rank 0: {disk}/run/step-")), "{text}");
+}
+
 /// A run that lost a host goes on with the others, as if nothing had happened.
 #[test]
 #[ignore = "it needs root: cargo test --test hosts -- --ignored"]

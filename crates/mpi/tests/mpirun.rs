@@ -9,9 +9,12 @@ use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
 use gradus::data::{Dataset, digits, iris};
+use gradus::optim::{functions, random_restarts};
 use gradus::prelude::*;
+use gradus::rand::RngExt;
 use gradus::train::{AfterStep, Checkpoints, History, Ranks, Shards};
 use gradus_mpi::World;
+use ndarray::Array1;
 
 /// One `mpirun` at a time: the ranks of several would wait for a processor, not for each other.
 fn alone() -> MutexGuard<'static, ()> {
@@ -228,6 +231,18 @@ fn case_of(case: &str, argument: usize, world: &World, folder: &Path) {
                 println!("\noutcome: {accuracies:?}");
             }
         }
+        "starts" => {
+            // each descent is made by one rank alone
+            let seeds: Vec<u64> = (0..7).collect();
+            let ends = world.map(&seeds, |seed| {
+                let anywhere = |rng: &mut _| Array1::from_shape_fn(2, |_| RngExt::random_range(rng, -4.0..4.0));
+                let found = random_restarts(functions::himmelblau, anywhere, 1, &Sgd::new(0.005), 500, *seed);
+                (found.best().cost(), found.best().at.to_vec())
+            });
+            if rank == 0 {
+                println!("\noutcome: {ends:?}");
+            }
+        }
         "messages" => {
             // of any length, and longer than what travels with a length
             for length in [0, 1, 503, 504, 505, 70_000] {
@@ -255,7 +270,7 @@ fn any_number_of_ranks_gives_the_same_model_bit_for_bit() {
 #[test]
 fn a_loop_of_ones_own_and_independent_pieces_of_work_run_over_ranks_too() {
     let folder = folder();
-    for case in ["own loop", "folds", "messages"] {
+    for case in ["own loop", "folds", "starts", "messages"] {
         let alone = result(1, case, folder.path());
         for ranks in [2, 3, 4] {
             assert_eq!(result(ranks, case, folder.path()), alone, "{case} on {ranks} ranks");
