@@ -343,6 +343,27 @@ fn ranks_that_differ_are_refused_at_the_start_with_what_differs() {
 }
 
 #[test]
+fn a_descent_that_keeps_its_state_whole_cannot_spread_it() {
+    let errors = LocalRanks::run(2, |ranks| {
+        let mut trainer = Trainer::new(Lbfgs::new(0.5)).shards(2).distributed(&ranks).shard_optimizer(true);
+        trainer.fit(&mut Mlp::builder([4, 3]).build::<f32>(), &iris(), None).unwrap_err().to_string()
+    });
+    assert!(errors[0].starts_with("`shard_optimizer`: this way of descent keeps its state whole"), "{}", errors[0]);
+}
+
+/// Only the tasks differ, which ranks do not compare; what follows from it must not leave a rank waiting.
+#[test]
+fn a_setting_that_one_rank_alone_refuses_ends_all() {
+    let errors = LocalRanks::run(2, |ranks| {
+        let task = if ranks.rank() == 1 { Classify::new() } else { Classify::new().metric(Metric::f1()) };
+        let mut trainer = Trainer::new(Adam::new(0.01)).task(task).shards(2).watch("f1").distributed(&ranks);
+        trainer.fit(&mut Mlp::builder([4, 3]).build::<f32>(), &iris(), None).unwrap_err().to_string()
+    });
+    assert_eq!(errors[1], "`watch`: there is no metric `f1`; there are loss, accuracy");
+    assert_eq!(errors[0], format!("rank 1: {}", errors[1]));
+}
+
+#[test]
 fn more_ranks_than_parts_are_refused() {
     let errors = LocalRanks::run(3, |ranks| {
         let mut trainer = Trainer::new(Adam::new(0.01)).shards(2).distributed(&ranks);

@@ -64,26 +64,33 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         let ranks = settings.ranks.as_ref().filter(|ranks| ranks.count() > 1);
         let team = ranks.map(|ranks| Team::new(Arc::clone(ranks)));
         if let Some(team) = &team {
-            let lengths = (train.len(), valid.map(E::len));
-            team.same(
-                call.described.into_iter().chain(settings.fixed(lengths.0, lengths.1).rows()).chain(of_model(model)),
-            )?;
+            let fixed = settings.fixed(train.len(), valid.map(E::len));
+            team.same(call.described.into_iter().chain(fixed.rows()).chain(of_model(model)))?;
             team.has_work(settings.shards.min(settings.batch_size) * settings.accumulate)?;
         }
-        if let Some(team) = team.as_ref().filter(|_| settings.shard_optimizer)
-            && !optimizer.set_spread(Arc::new(team.clone()))
-        {
-            let reason = "`shard_optimizer`: this way of descent keeps its state whole; leave the setting out".into();
-            return Err(TrainError::Ranks { reason });
-        }
         let speaks = team.as_ref().is_none_or(|team| team.rank() == 0);
-        let steps_per_epoch = settings.steps_per_epoch(train.len())?;
-        unfit(model).map_or(Ok(()), |reason| Err(TrainError::Model { reason }))?;
-        let goal = settings.goal(task.metrics())?;
-        let listening = (settings.ctrl_c || team.is_some())
-            .then(|| signal::listen(speaks))
-            .transpose()
-            .map_err(TrainError::Signal)?;
+        let mut check = || {
+            let steps_per_epoch = settings.steps_per_epoch(train.len())?;
+            unfit(model).map_or(Ok(()), |reason| Err(TrainError::Model { reason }))?;
+            let goal = settings.goal(task.metrics())?;
+            let listening = (settings.ctrl_c || team.is_some()).then(|| signal::listen(speaks)).transpose();
+            let listening = match listening {
+                Err(_) if !settings.ctrl_c => None, // it was not asked for, and the program has a handler of its own
+                listening => listening.map_err(TrainError::Signal)?,
+            };
+            match team.as_ref().filter(|_| settings.shard_optimizer) {
+                Some(team) if !optimizer.set_spread(Arc::new(team.clone())) => Err(TrainError::Ranks {
+                    reason: "`shard_optimizer`: this way of descent keeps its state whole; leave the setting out"
+                        .into(),
+                }),
+                _ => Ok((steps_per_epoch, goal, listening)),
+            }
+        };
+        let checked = check();
+        let (steps_per_epoch, goal, listening) = match &team {
+            None => checked?,
+            Some(team) => team.agree(checked)?, // none goes on alone
+        };
         if let Some(schedule) = &settings.schedule {
             optimizer.set_schedule(schedule.clone().every(steps_per_epoch));
         }
