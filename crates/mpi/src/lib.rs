@@ -31,6 +31,7 @@ mod wait;
 #[doc = include_str!("../../../docs/clusters.md")]
 struct Clusters;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -59,6 +60,10 @@ pub struct World {
     mpi: Arc<Mpi>,
     patience: Patience,
     advice: Arc<Mutex<String>>,
+    /// whether this rank has said for whom it waits, after it was told to end
+    last_words: Arc<AtomicBool>,
+    /// the most bytes of one message
+    most: usize,
 }
 
 /// The MPI library, as long as it is in use.
@@ -103,7 +108,7 @@ impl World {
         let world = universe.world();
         let (rank, count) = (world.rank() as usize, world.size() as usize);
         let mpi = Arc::new(Mpi { universe: Some(universe), rank, count });
-        Ok(World { mpi, patience: Patience::default(), advice: Arc::default() })
+        Ok(World { mpi, patience: Patience::default(), advice: Arc::default(), last_words: Arc::default(), most: MOST })
     }
 
     /// Sets how long a rank waits for the others before it takes them for lost; the default is 10 minutes. Then it ends
@@ -114,6 +119,30 @@ impl World {
     /// checkpoint.
     pub fn patience(self, patience: Duration) -> Self {
         World { patience: Patience::new(patience), ..self }
+    }
+
+    /// Sends long messages in shorter pieces, so that tests see pieces.
+    #[doc(hidden)]
+    pub fn with_pieces_of(self, bytes: usize) -> Self {
+        World { most: bytes, ..self }
+    }
+
+    /// Gathers messages of known lengths, one after the other.
+    fn gather_parts(&self, message: &[u8], counts: &[i32]) -> Vec<u8> {
+        let starts = counts.iter().scan(0, |end, count| {
+            *end += count;
+            Some(*end - count)
+        });
+        let (starts, total) = (starts.collect::<Vec<i32>>(), counts.iter().sum::<i32>());
+        let mut all = vec![0; total as usize];
+        {
+            let mut parts = PartitionMut::new(&mut all[..], counts, &starts[..]);
+            mpi::request::scope(|scope| {
+                let request = self.communicator().immediate_all_gather_varcount_into(scope, message, &mut parts);
+                self.until(None).done(request);
+            });
+        }
+        all
     }
 
     fn communicator(&self) -> SimpleCommunicator {
@@ -155,23 +184,19 @@ impl Ranks for World {
         if lengths.iter().all(|length| *length <= INLINE) {
             return heads.chunks(size).zip(lengths).map(|(head, length)| head[8..8 + length].to_vec()).collect();
         }
-        let total: usize = lengths.iter().sum();
-        assert!(total <= MOST, "{total} bytes are more than the {MOST} that ranks tell each other at once");
-        let mut all = vec![0; total];
-        let counts: Vec<i32> = lengths.iter().map(|length| *length as i32).collect();
-        let starts = counts.iter().scan(0, |end, count| {
-            *end += count;
-            Some(*end - count)
-        });
-        let starts: Vec<i32> = starts.collect();
-        let mut parts = PartitionMut::new(&mut all[..], counts, &starts[..]);
-        mpi::request::scope(|scope| {
-            let request = self.communicator().immediate_all_gather_varcount_into(scope, message, &mut parts);
-            self.until(None).done(request);
-        });
-        drop(parts);
-        let mut rest = &all[..];
-        lengths.into_iter().map(|length| rest.split_off(..length).expect("all lengths together").to_vec()).collect()
+        // MPI counts in 32 bits, so what is longer goes in pieces
+        let (longest, piece) = (lengths.iter().copied().max().unwrap_or(0), self.most / count);
+        let mut messages: Vec<Vec<u8>> = lengths.iter().map(|length| Vec::with_capacity(*length)).collect();
+        for start in (0..longest).step_by(piece) {
+            let within = |length: usize| start.min(length)..(start + piece).min(length);
+            let counts: Vec<i32> = lengths.iter().map(|length| within(*length).len() as i32).collect();
+            let parts = self.gather_parts(&message[within(message.len())], &counts);
+            let mut rest = &parts[..];
+            for (message, count) in messages.iter_mut().zip(counts) {
+                message.extend_from_slice(rest.split_off(..count as usize).expect("all counts together"));
+            }
+        }
+        messages
     }
 
     fn exchange(&self, to: usize, message: &[u8], from: usize, received: &mut [u8]) {
@@ -179,11 +204,13 @@ impl Ranks for World {
         let (to_process, from_process) = (world.process_at_rank(to as i32), world.process_at_rank(from as i32));
         mpi::request::scope(|scope| {
             let receives: Vec<_> = received
-                .chunks_mut(MOST)
+                .chunks_mut(self.most)
                 .map(|chunk| from_process.immediate_receive_into_with_tag(scope, chunk, NUMBERS))
                 .collect();
-            let sends: Vec<_> =
-                message.chunks(MOST).map(|chunk| to_process.immediate_send_with_tag(scope, chunk, NUMBERS)).collect();
+            let sends: Vec<_> = message
+                .chunks(self.most)
+                .map(|chunk| to_process.immediate_send_with_tag(scope, chunk, NUMBERS))
+                .collect();
             receives.into_iter().for_each(|request| self.until(Some(from)).done(request));
             sends.into_iter().for_each(|request| self.until(Some(to)).done(request));
         });

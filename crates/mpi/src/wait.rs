@@ -1,6 +1,7 @@
 //! Waiting for other ranks, and the end of a world that lost one.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::thread::{sleep, yield_now};
 use std::time::{Duration, Instant};
 
@@ -41,8 +42,8 @@ pub(crate) struct Until<'a> {
     world: &'a World,
     partner: Option<usize>,
     since: Instant,
-    /// the time when it was seen that the process is told to end, and whether that was said
-    told: Option<(Instant, bool)>,
+    /// the time when it was seen that the process is told to end
+    told: Option<Instant>,
 }
 
 impl<'a> Until<'a> {
@@ -63,24 +64,26 @@ impl<'a> Until<'a> {
                 continue;
             }
             self.last_words();
-            if waited > self.world.patience.0 {
+            // if another rank has lost its patience, the answer is needed now
+            let roll_call = || SimpleCommunicator::world().any_process().immediate_probe_with_tag(HERE).is_some();
+            if waited > self.world.patience.0 || roll_call() {
                 self.give_up();
             }
             sleep(Duration::from_micros(50));
         }
     }
 
-    /// Says for whom this rank waits, if it was told to end: most likely, that rank is lost.
+    /// Says once for whom this rank waits, if it was told to end: that rank may be lost, and then `mpirun` soon ends
+    /// this one for good.
     fn last_words(&mut self) {
         if !is_asked_to_stop() {
             return;
         }
-        let (since, said) = self.told.get_or_insert((Instant::now(), false));
-        if !*said && since.elapsed() > LAST_WORDS {
-            *said = true;
+        let since = self.told.get_or_insert_with(Instant::now);
+        if since.elapsed() > LAST_WORDS && !self.world.last_words.swap(true, Ordering::Relaxed) {
             let whom = self.partner.map_or("another rank".to_owned(), |rank| format!("rank {rank}"));
             eprintln!(
-                "rank {} was told to end while it waits for {whom}, which may be lost. {}",
+                "rank {} was asked to end, and waits for {whom}. If that rank is lost: {}",
                 self.world.rank(),
                 self.world.advice()
             );
@@ -89,7 +92,6 @@ impl<'a> Until<'a> {
 
     /// Ends the program on all ranks, and names those that do not answer.
     fn give_up(&self) -> ! {
-        let waited = self.since.elapsed().as_secs_f64();
         let lost = roll_call(self.world);
         let names = lost.iter().map(|rank| format!("rank {rank}")).collect::<Vec<_>>().join(", ");
         let whom = if names.is_empty() { "no rank is lost, but they do not wait for the same" } else { &names };
@@ -99,8 +101,9 @@ impl<'a> Until<'a> {
             _ => " do not answer",
         };
         eprintln!(
-            "rank {}: {whom}{answer}, after {waited:.0} s; all ranks end. {}",
+            "rank {}: {whom}{answer} (the patience was {:.0} s); all ranks end. {}",
             self.world.rank(),
+            self.world.patience.0.as_secs_f64(),
             self.world.advice()
         );
         SimpleCommunicator::world().abort(1)

@@ -80,7 +80,10 @@ fn hosts_train_one_model_and_a_host_that_is_cut_off_is_named() {
     let output = run.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && cut.elapsed() < Duration::from_secs(30), "{:?}: {text}", cut.elapsed());
-    assert!(text.contains("rank 2 does not answer, after 3 s; all ranks end. The run is saved as"), "{text}");
+    assert!(
+        text.contains("rank 2 does not answer (the patience was 3 s); all ranks end. The run is saved as"),
+        "{text}"
+    );
 }
 
 /// The disk of the first rank is full: that is an error of all ranks, which names the file.

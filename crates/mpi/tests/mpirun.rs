@@ -247,8 +247,16 @@ fn case_of(case: &str, argument: usize, world: &World, folder: &Path) {
             // of any length, and longer than what travels with a length
             for length in [0, 1, 503, 504, 505, 70_000] {
                 let message = |rank: usize| (0..length * (rank + 1)).map(|i| (i * 7 + rank) as u8).collect::<Vec<_>>();
-                let all = world.all_gather(&message(rank));
-                assert_eq!(all, (0..world.count()).map(message).collect::<Vec<_>>());
+                for world in [world.clone(), world.clone().with_pieces_of(1000)] {
+                    let all = world.all_gather(&message(rank));
+                    assert_eq!(all, (0..world.count()).map(message).collect::<Vec<_>>());
+                    let (next, last) = ((rank + 1) % world.count(), (rank + world.count() - 1) % world.count());
+                    if next != rank {
+                        let mut received = vec![0; length * (last + 1)];
+                        world.exchange(next, &message(rank), last, &mut received);
+                        assert_eq!(received, message(last));
+                    }
+                }
             }
             if rank == 0 {
                 println!("\noutcome: all arrived");
@@ -299,7 +307,7 @@ fn the_loss_of_a_rank_ends_the_others_with_a_message_that_says_how_to_go_on() {
     let folder = folder();
     let text = failure(3, "killed", folder.path());
     assert!(text.contains("process rank 1") && text.contains("signal 9"), "mpirun names the rank:\n{text}");
-    let advice = "which may be lost. The run is saved as";
+    let advice = "If that rank is lost: The run is saved as";
     assert!(text.contains(advice) && text.contains("step-0000000004.checkpoint; start it again"), "{text}");
     // and it does go on
     let whole = result(1, "whole", self::folder().path());
@@ -309,7 +317,10 @@ fn the_loss_of_a_rank_ends_the_others_with_a_message_that_says_how_to_go_on() {
 #[test]
 fn a_rank_that_does_not_answer_is_named_and_all_end() {
     let text = failure(3, "hangs", folder().path());
-    assert!(text.contains("rank 1 does not answer, after 3 s; all ranks end. The run is saved as"), "{text}");
+    assert!(
+        text.contains("rank 1 does not answer (the patience was 3 s); all ranks end. The run is saved as"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -295,6 +295,10 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
         self.spread = Some(spread);
     }
 
+    pub(crate) fn has_spread(&self) -> bool {
+        self.spread.is_some()
+    }
+
     /// Returns the memory that this process has for the state of all parameters, in bytes.
     ///
     /// ```

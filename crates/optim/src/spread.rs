@@ -29,7 +29,8 @@ const LINE: usize = 64;
 
 /// The slice of a parameter of so many numbers that a process keeps, if the state is spread and the parameter is large.
 pub(crate) fn own_slice<T: Float>(spread: Option<&Arc<dyn Spread<T>>>, len: usize) -> Option<Range<usize>> {
-    let spread = spread.filter(|spread| spread.count() > 1 && len >= LARGE)?;
+    // no process is without numbers, so all take part in what follows
+    let spread = spread.filter(|spread| spread.count() > 1 && len >= LARGE.max(2 * LINE * spread.count()))?;
     Some(slice(len, spread.count(), spread.rank()))
 }
 
@@ -51,9 +52,10 @@ mod tests {
     #[test]
     fn slices_are_the_whole() {
         for len in [LARGE, LARGE + 1, 100_003] {
-            for count in 1..9 {
+            for count in (1..9).chain([128]) {
                 let slices: Vec<_> = (0..count).map(|rank| slice(len, count, rank)).collect();
                 assert!(slices[0].start == 0 && slices[count - 1].end == len);
+                assert!(slices.iter().all(|slice| !slice.is_empty()));
                 assert!(slices.windows(2).all(|pair| pair[0].end == pair[1].start && pair[0].end.is_multiple_of(LINE)));
             }
         }

@@ -85,6 +85,11 @@ pub trait Descent<T: Float>: Clone + Debug {
         false
     }
 
+    /// Returns whether the state is spread over processes, so that all of them must call [`state`](Self::state).
+    fn is_spread(&self) -> bool {
+        false
+    }
+
     /// Returns the number of steps made.
     fn steps(&self) -> u64;
     /// Returns the learning rate of the next step.
@@ -137,6 +142,9 @@ impl<R: Rule, T: Float> Descent<T> for Optimizer<R, T> {
     fn set_spread(&mut self, spread: Arc<dyn Spread<T>>) -> bool {
         self.spread_over(spread);
         true
+    }
+    fn is_spread(&self) -> bool {
+        self.has_spread()
     }
     fn steps(&self) -> u64 {
         Optimizer::steps(self)

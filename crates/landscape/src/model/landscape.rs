@@ -112,13 +112,17 @@ fn sum_over_ranks(
     failure: Option<LandscapeError>,
 ) -> Result<Option<Sums>, LandscapeError> {
     let length = own.first().map(|sums| sums.vector.as_ref().map(Array1::len));
-    let told = ranks.gather(&(failure.as_ref().map(LandscapeError::to_string), length));
+    let told = ranks.gather(&(failure.as_ref().map(LandscapeError::to_string), batches, length));
     failure.map_or(Ok(()), Err)?;
-    let mut others = told.iter().enumerate();
-    if let Some((rank, reason)) = others.find_map(|(rank, (failure, _))| Some((rank, failure.clone()?))) {
-        return Err(LandscapeError::OtherRank { rank, reason });
+    let known = told.iter().find_map(|(.., length)| *length);
+    for (rank, (failure, theirs, length)) in told.into_iter().enumerate() {
+        let other = (theirs != batches).then(|| format!("it has {theirs} batches, this rank {batches}"));
+        let model = || (length.is_some() && length != known).then(|| "its model has other parameters".to_owned());
+        if let Some(reason) = failure.or(other).or_else(model) {
+            return Err(LandscapeError::OtherRank { rank, reason });
+        }
     }
-    let length = told.iter().find_map(|(_, length)| *length).flatten();
+    let length = known.flatten();
     let array = |sums: Sums| {
         let mut array = vec![sums.cost, sums.weight];
         array.extend(sums.vector.into_iter().flatten());
@@ -196,9 +200,9 @@ impl<K, E: Examples, T: Float> Landscape<K, E, T> {
     }
 
     /// Lets several processes share the batches: each of the [`Ranks`] reads and computes its part of them, and all get
-    /// the same sums, bit for bit those of one process. They must call the same methods with the same model. The cost,
-    /// the gradient and the curvature are computed so, and with them all solvers; lines, planes and influences are
-    /// computed whole by each rank.
+    /// the same sums, bit for bit those of one process. The cost, the gradient and the curvature are computed so, and
+    /// with them all solvers; lines and planes are computed whole by each rank. All ranks must call the same methods
+    /// with the same model and data.
     ///
     /// ```
     /// use gradus_landscape::{Lanczos, Landscape};

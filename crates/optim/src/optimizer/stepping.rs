@@ -1,6 +1,7 @@
 //! The step of an optimizer, and the checks before it.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use gradus_autograd::internal::{blocks_of, fits_none, norm};
 use gradus_autograd::{Float, Gradients, Leaf, LeafMut, Module, Param, Path, Visitor, path_fits};
@@ -227,7 +228,7 @@ impl<R: Rule, T: Float> Optimizer<R, T> {
             {
                 known = true;
                 let group = group_of(&self.groups, &path).map_or(&self.base, |i| &self.groups[i].1);
-                let total = group.rule.states(param.shape()).total(param.len());
+                let total = group.rule.states(param.shape()).total(slot.own.as_ref().map_or(param.len(), Range::len));
                 let have = slot.count();
                 problem = problem.take().or_else(|| other_shape(slot, param)).or_else(|| {
                     (have != total).then(|| {

@@ -30,6 +30,9 @@ macro_rules! inner {
         fn set_spread(&mut self, spread: std::sync::Arc<dyn crate::Spread<T>>) -> bool {
             self.inner.set_spread(spread)
         }
+        fn is_spread(&self) -> bool {
+            self.inner.is_spread()
+        }
         fn steps(&self) -> u64 {
             self.inner.steps()
         }

@@ -289,6 +289,11 @@ impl Checkpoints {
         self
     }
 
+    /// When it saves, for a comparison between ranks.
+    pub(crate) fn rhythm(&self) -> String {
+        format!("every {} epochs, every {:?} steps", self.epochs, self.every)
+    }
+
     pub(crate) fn resumes(&self) -> bool {
         self.resume
     }

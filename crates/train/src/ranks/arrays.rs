@@ -88,40 +88,44 @@ impl<T: Float> ArraySum<T> {
     }
 
     /// Adds up the arrays of all subtrees, among any number of ranks: each rank adds up one piece.
-    fn send_pieces(&self, parts: usize, arrays: &mut [&mut [T]]) {
-        let (rank, count, len) = (self.team.rank(), self.team.count(), arrays[0].len());
+    fn send_pieces(&mut self, parts: usize, arrays: &mut [&mut [T]]) {
+        let ArraySum { team, received: sums } = self;
+        let (rank, count, len) = (team.rank(), team.count(), arrays[0].len());
         let piece = |owner: usize| owner * len / count..(owner + 1) * len / count;
-        let trees = |rank: usize| subtrees(0..parts, &share(0..parts, count, rank));
         let own = piece(rank);
-        let part_of = |arrays: &[&mut [T]], piece: &Range<usize>, trees: usize| -> Vec<T> {
-            arrays[..trees].iter().flat_map(|array| &array[piece.clone()]).copied().collect()
-        };
-        let mut known = Vec::new();
-        for shift in 0..count {
-            let (to, from) = ((rank + shift) % count, (rank + count - shift) % count);
-            let sent = part_of(arrays, &piece(to), trees(rank).len());
-            let theirs = trees(from);
-            let mut received = vec![T::default(); theirs.len() * own.len()];
-            if shift == 0 {
-                received = sent;
-            } else {
-                self.team.exchange(to, &sent, from, &mut received);
-            }
-            let each = |(k, tree): (usize, Range<usize>)| (tree, received[k * own.len()..][..own.len()].to_vec());
-            known.extend(theirs.into_iter().enumerate().map(each));
+        // the subtrees of the ranks, one after the other, are those of the whole from left to right
+        let trees = (0..count).map(|rank| subtrees(0..parts, &share(0..parts, count, rank))).collect::<Vec<_>>();
+        let before = |rank: usize| trees[..rank].iter().map(Vec::len).sum::<usize>();
+        let place = |tree: usize| tree * own.len()..(tree + 1) * own.len();
+        let needed = before(count) * own.len();
+        sums.resize(sums.len().max(needed), T::default());
+        for (tree, array) in (before(rank)..).zip(arrays.iter().take(trees[rank].len())) {
+            sums[place(tree)].copy_from_slice(&array[own.clone()]);
         }
-        let mut value = |range: &Range<usize>| {
-            known.iter_mut().find(|(tree, _)| tree == range).map(|(_, numbers)| std::mem::take(numbers))
-        };
-        let sum = tree::sum(0..parts, &mut value, &mut |mut a, b| {
-            add_assign(&mut a, &b);
-            a
-        });
-        let array = &mut *arrays[0];
-        array[own.clone()].copy_from_slice(&sum);
         for shift in 1..count {
             let (to, from) = ((rank + shift) % count, (rank + count - shift) % count);
-            self.team.exchange(to, &sum, from, &mut array[piece(from)]);
+            let theirs = place(before(from)).start..place(before(from + 1)).start;
+            match &trees[rank][..] {
+                [_] => team.exchange(to, &arrays[0][piece(to)], from, &mut sums[theirs]),
+                own => {
+                    let sent: Vec<&[T]> = arrays[..own.len()].iter().map(|array| &array[piece(to)]).collect();
+                    team.exchange(to, &sent.concat(), from, &mut sums[theirs]);
+                }
+            }
+        }
+        let known = trees.concat();
+        let mut value = |range: &Range<usize>| known.iter().position(|tree| tree == range);
+        // a sum stands in the place of its first subtree
+        let first = tree::sum(0..parts, &mut value, &mut |a, b| {
+            let (left, right) = sums.split_at_mut(place(b).start);
+            add_assign(&mut left[place(a)], &right[..own.len()]);
+            a
+        });
+        let (array, sum) = (&mut *arrays[0], &sums[place(first)]);
+        array[own.clone()].copy_from_slice(sum);
+        for shift in 1..count {
+            let (to, from) = ((rank + shift) % count, (rank + count - shift) % count);
+            team.exchange(to, sum, from, &mut array[piece(from)]);
         }
     }
 }

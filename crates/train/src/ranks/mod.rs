@@ -13,13 +13,15 @@ pub(crate) mod sum;
 pub(crate) mod team;
 pub(crate) mod tree;
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use local::LocalRanks;
+
+use crate::TrainError;
 
 /// The processes that train one model together. Each of them, a *rank*, has a number from 0 on, the whole model, and a
 /// part of each batch.
@@ -62,6 +64,29 @@ pub trait Ranks: Debug + Send + Sync {
         let mut all: Vec<_> = team.gather(&own).into_iter().map(Vec::into_iter).collect();
         let ranks = (0..self.count()).cycle().take(items.len());
         ranks.map(|rank| all[rank].next().expect("a result for each item")).collect()
+    }
+
+    /// Tells all ranks whether something succeeded that each does by itself, before or beside a training: to read a
+    /// file, say. If it failed on any rank, it is an error of all of them, so that none waits for one that has ended.
+    ///
+    /// ```
+    /// use gradus_train::{LocalRanks, Ranks};
+    /// let read = |rank| if rank == 1 { Err("no such file") } else { Ok(rank) };
+    /// let results = LocalRanks::run(3, |ranks| ranks.agree(read(ranks.rank())).map_err(|e| e.to_string()));
+    /// assert_eq!(results, vec![Err::<usize, _>("rank 1: no such file".to_owned()); 3]);
+    /// ```
+    ///
+    /// # Errors
+    /// If a rank gives an error: that of the first such rank.
+    fn agree<A, E: Display>(&self, own: Result<A, E>) -> Result<A, TrainError>
+    where
+        Self: Clone + Sized + 'static,
+    {
+        let failures = team::Team::new(Arc::new(self.clone())).gather(&own.as_ref().err().map(E::to_string));
+        match (own, team::first_failure(failures)) {
+            (Ok(value), None) => Ok(value),
+            (_, failure) => Err(failure.expect("an error here was told to all")),
+        }
     }
 
     /// Sets the advice that the message about a lost rank ends with: how to go on.

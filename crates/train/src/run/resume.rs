@@ -44,7 +44,11 @@ pub(crate) fn read_last(checkpoints: &Checkpoints) -> Result<Option<Last>, Train
 pub(crate) fn read_last_for_all(checkpoints: &Checkpoints, team: &Team) -> Result<Option<Last>, TrainError> {
     let own = if team.rank() == 0 { read_last(checkpoints) } else { Ok(None) };
     let own = own.and_then(|last| {
-        last.map(|last| last.content.map(|content| (last.path, last.older, content))).transpose().map_err(Into::into)
+        let Some(Last { path, older, content }) = last else { return Ok(None) };
+        match content {
+            Ok(content) => Ok(Some((path, older, content))),
+            Err(error) => Err(refusal(error, older)),
+        }
     });
     let read = team.gather(&team.agree(own)?).swap_remove(0);
     Ok(read.map(|(path, older, content)| Last { path, older, content: Ok(content) }))
@@ -67,15 +71,19 @@ pub(crate) fn load<T: Float, M: Module<T>, D: Descent<T>>(
         saved.flaw(new, steps_per_epoch, model).map_or(Ok(()), damaged)
     };
     let saved = content.and_then(|content| load_content(&content, &path, model, optimizer, check));
-    match (saved, older) {
-        (Ok(saved), _) => Ok((saved, path)),
+    saved.map(|saved| (saved, path)).map_err(|error| refusal(error, older))
+}
+
+/// The error of a checkpoint that cannot be loaded, with the one before it if that may help.
+fn refusal(error: LoadError, older: Option<PathBuf>) -> TrainError {
+    match (error, older) {
         // a file with another number type is not damaged, nor is one that does not fit the model, the optimizer or the
         // settings
-        (Err(error @ LoadError::Container { error: ContainerError::Scalar { .. }, .. }), _) => Err(error.into()),
-        (Err(error @ (LoadError::Container { .. } | LoadError::File(_))), Some(older)) => {
-            Err(TrainError::Damaged { error: Box::new(error), older })
+        (error @ LoadError::Container { error: ContainerError::Scalar { .. }, .. }, _) => error.into(),
+        (error @ (LoadError::Container { .. } | LoadError::File(_)), Some(older)) => {
+            TrainError::Damaged { error: Box::new(error), older }
         }
-        (Err(error), _) => Err(error.into()),
+        (error, _) => error.into(),
     }
 }
 

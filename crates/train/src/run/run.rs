@@ -101,6 +101,10 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
             None => shards,
             Some(team) => shards.by(team.clone(), model),
         };
+        let shards = match settings.overlap {
+            None => shards,
+            Some(overlap) => shards.overlap(overlap),
+        };
         shards.name_parameters(model);
         let mut run = Run {
             state: State::new(settings, goal, train.len(), valid.map(E::len)),
@@ -158,8 +162,8 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
                 }
             }
             self.first_only(|_| Ok(checkpoints.prepare()?))?;
-            self.advise();
         }
+        self.advise();
         self.shards.set_step(self.state.passes);
         if let Length::Epochs(epochs) = self.settings.length {
             self.progress.set_total(epochs.saturating_add(self.state.begun[0]));
@@ -359,8 +363,7 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         }
         if let Some(checkpoints) = due {
             // all ranks take part if the state is spread over them
-            let sharded = self.settings.shard_optimizer && self.together.is_some();
-            let optimizer = sharded.then(|| self.optimizer.state());
+            let optimizer = self.optimizer.is_spread().then(|| self.optimizer.state());
             self.first_only(|run| {
                 let optimizer = optimizer.unwrap_or_else(|| run.optimizer.state());
                 checkpoints.save(step, &*run.model, optimizer, &run.state)?;
@@ -397,6 +400,9 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         if let Some(together) = self.together.as_ref().filter(|_| self.settings.progress) {
             self.progress.say(&together.account(self.settings.threads));
         }
+        if let Some(together) = &self.together {
+            together.team.set_advice(String::new()); // it was about this run
+        }
         Ok((history, self.state))
     }
 
@@ -420,7 +426,7 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         let own = evaluate::run(&mut self.inference, self.shards.pool(), (&**model, *task), data, own);
         let chunks = match together {
             None => own?,
-            Some(together) => together.chunks(own)?,
+            Some(together) => together.chunks(own, !task.metrics().is_empty())?,
         };
         Ok(Some(evaluate::join(chunks, *task, data).scores))
     }

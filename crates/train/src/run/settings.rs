@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) ctrl_c: bool,
     pub(crate) ranks: Option<Arc<dyn Ranks>>,
     pub(crate) shard_optimizer: bool,
+    pub(crate) overlap: Option<bool>,
 }
 
 /// The length of a run.
@@ -65,6 +66,7 @@ impl Default for Settings {
             ctrl_c: false,
             ranks: None,
             shard_optimizer: false,
+            overlap: None,
         }
     }
 }
@@ -110,6 +112,7 @@ impl Settings {
         unusual("early stopping", self.stopping.as_ref().map(|stopping| format!("{stopping:?}")));
         unusual("lower rate on a plateau", self.plateau.as_ref().map(|plateau| format!("{plateau:?}")));
         unusual("optimizer's state", self.shard_optimizer.then(|| "spread over the ranks".to_owned()));
+        unusual("overlap", self.overlap.map(|overlap| overlap.to_string()));
         unusual("kept model", self.keep_best.then(|| "that of the best epoch".to_owned()));
         rows.extend(
             [("seed", self.seed), ("shards", self.shards as u64), ("threads", self.threads as u64)]

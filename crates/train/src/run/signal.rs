@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 static STOP: AtomicBool = AtomicBool::new(false);
-/// whether this process tells the user; of several ranks, one does
-static SPEAKS: AtomicBool = AtomicBool::new(true);
+/// whether this process tells the user; of several ranks, the first does
+static SPEAKS: AtomicBool = AtomicBool::new(false);
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 static LISTENS: OnceLock<Result<(), String>> = OnceLock::new();
 
@@ -24,7 +24,7 @@ impl Drop for Listening {
 /// # Errors
 /// If the program has a handler of its own.
 pub(crate) fn listen(speaks: bool) -> Result<Listening, String> {
-    SPEAKS.store(speaks, Ordering::SeqCst);
+    SPEAKS.fetch_or(speaks, Ordering::SeqCst);
     let handler = || {
         if STOP.swap(true, Ordering::SeqCst) || RUNS.load(Ordering::SeqCst) == 0 {
             std::process::exit(130);

@@ -189,11 +189,19 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     /// ends the run on one rank, all ranks stop after the same step.
     ///
     /// A request to end any of the processes (Ctrl-C, or `SIGTERM`, which a cluster sends before it ends a job) ends
-    /// the run on all ranks after the same step, as with [`stop_on_ctrl_c`](Self::stop_on_ctrl_c).
+    /// the run on all ranks after the same step, as with [`stop_on_ctrl_c`](Self::stop_on_ctrl_c), unless the program
+    /// has a handler of its own for it.
     ///
     /// See [`LocalRanks`](crate::LocalRanks) for an example.
     pub fn distributed(self, ranks: &(impl Ranks + Clone + 'static)) -> Self {
         self.with(|o| o.ranks = Some(Arc::new(ranks.clone())))
+    }
+
+    /// Sets whether large gradients travel to the other ranks while the sweep still computes the others. Without this
+    /// setting, both ways are tried in the first eight steps, and the faster one is kept. It takes memory for another
+    /// gradient for each shard of a rank, and a second thread; see [`Shards::overlap`](crate::Shards::overlap).
+    pub fn overlap(self, overlap: bool) -> Self {
+        self.with(|o| o.overlap = Some(overlap))
     }
 
     /// Sets whether each rank keeps and updates only its slice of the optimizer's state of large parameters (those of
@@ -202,8 +210,9 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
     /// sends half as much again. It is stage 1 of ZeRO (Rajbhandari et al. 2019, <https://arxiv.org/abs/1910.02054>).
     ///
     /// It has an effect with [`distributed`](Self::distributed) only. A rule that needs the whole parameter (`Muon`,
-    /// `Adafactor`), and rows that rest (`lazy`), are kept whole. Checkpoints are as without it. After the run,
-    /// `optimizer().state()` is a call that all ranks must make.
+    /// `Adafactor`), and rows that rest (`lazy`), are kept whole. Checkpoints are as without it; while one is saved or
+    /// loaded, each rank has the whole state. After the run, the optimizer and its clones still share their work: all
+    /// ranks must call `optimizer().state()`, or make a step with them, together.
     pub fn shard_optimizer(self, shard: bool) -> Self {
         self.with(|o| o.shard_optimizer = shard)
     }
@@ -288,9 +297,17 @@ impl<D: Descent<T>, T: Float, K> Trainer<D, T, K> {
 
     /// The settings that must be the same on all ranks.
     pub(crate) fn described_for_ranks(&self) -> Vec<(String, String)> {
-        let version = ("the version of gradus".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-        let threads = |(name, _): &(String, String)| name != "threads";
-        [version].into_iter().chain(self.describe().into_iter().filter(threads)).collect()
+        let saved = self.settings.checkpoints.as_ref().map_or("none".to_owned(), Checkpoints::rhythm);
+        let own = [
+            ("the version of gradus", env!("CARGO_PKG_VERSION").to_owned()),
+            ("checkpoints", saved),
+            ("logs", format!("{} files", self.settings.logs.len())),
+            // a state is compared by its steps alone: it may be large
+            ("steps of the optimizer", self.optimizer.steps().to_string()),
+            ("optimizer", if self.optimizer.steps() == 0 { format!("{:?}", self.optimizer) } else { String::new() }),
+        ];
+        let described = self.settings.described().into_iter().filter(|(name, _)| *name != "threads");
+        own.into_iter().chain(described).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// The optimizer, as the last run left it.
