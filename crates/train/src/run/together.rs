@@ -126,9 +126,10 @@ impl Together {
         let (seconds, messages) = (self.begun.elapsed().as_secs_f64(), self.team.time().as_secs_f64());
         let s = if threads == 1 { "" } else { "s" };
         format!(
-            "{} ranks × {threads} thread{s}: {seconds:.1} s, of them {messages:.1} s ({:.0} %) in communication; rank \
-             {} sent {}{}",
+            "{} ranks × {threads} thread{s}: {}, of them {} ({:.0} %) in communication; rank {} sent {}{}",
             self.team.count(),
+            time(seconds),
+            time(messages),
             100.0 * messages / seconds,
             self.team.rank(),
             size(self.team.bytes()),
@@ -141,7 +142,12 @@ impl Together {
 fn waiting(waited: &[f64]) -> Option<(String, f64)> {
     let (rank, most) = waited.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
     let all: f64 = waited.iter().sum();
-    (all >= 0.05).then(|| (format!("waited {all:.1} s for other ranks, {most:.1} s for rank {rank}"), all))
+    let text = || format!("waited {} for other ranks, {} for rank {rank}", time(all), time(*most));
+    (all >= 0.05).then(|| (text(), all))
+}
+
+fn time(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", 1e3 * seconds) } else { format!("{seconds:.1} s") }
 }
 
 fn size(bytes: u64) -> String {
