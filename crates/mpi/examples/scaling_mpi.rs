@@ -71,6 +71,17 @@ impl Network {
         messages as f64 * self.latency + 2.0 * moved * self.per_byte + moved * self.add
     }
 
+    /// The same sum around a ring: each rank passes pieces on to the next one.
+    fn ring(&self, ranks: usize, bytes: f64) -> f64 {
+        let moved = bytes * (ranks - 1) as f64 / ranks as f64;
+        2.0 * (ranks - 1) as f64 * self.latency + 2.0 * moved * self.per_byte + moved * self.add
+    }
+
+    /// The same sum if each rank sent its whole array to every other.
+    fn everything(&self, ranks: usize, bytes: f64) -> f64 {
+        (ranks - 1) as f64 * (self.latency + bytes * (self.per_byte + self.add))
+    }
+
     /// What the ranks tell each other before and after a step.
     fn words(&self, ranks: usize) -> f64 {
         2.0 * f64::from(ranks.next_power_of_two().ilog2()) * self.latency
@@ -140,15 +151,28 @@ fn predict(settings: &Settings, networks: impl Iterator<Item = Network>) {
         settings.numbers,
         1e3 * settings.step
     );
-    println!("  messages: milliseconds of a step; weak: the share of the speed that is left if each rank has as many");
-    println!("  rows as one has alone; strong: how many times faster than one rank, if they share its rows\n");
+    println!(
+        "  halving: milliseconds of a step for messages, by recursive halving and doubling, as gradus adds; ring, all:"
+    );
+    println!(
+        "  if gradients went around a ring, or from each rank to all; weak: the share of the speed that is left if"
+    );
+    println!(
+        "  each rank has as many rows as one has alone; strong: how many times faster than one rank, if they share"
+    );
+    println!("  its rows\n");
     for network in networks {
-        println!("{}\n{:>8} {:>10} {:>8} {:>8}", network.name, "ranks", "messages", "weak", "strong");
+        println!("{}", network.name);
+        println!("{:>8} {:>10} {:>10} {:>11} {:>8} {:>8}", "ranks", "halving", "ring", "all", "weak", "strong");
         for ranks in (1..=10).map(|k| 1 << k) {
             let messages = network.sum(ranks, bytes) + network.words(ranks);
             let weak = settings.step / (settings.step + messages);
             let strong = settings.step / (settings.step / ranks as f64 + messages);
-            println!("{ranks:>8} {:>10.3} {:>6.1} % {strong:>8.1}", 1e3 * messages, 100.0 * weak);
+            let words = network.words(ranks);
+            let others = [network.ring(ranks, bytes), network.everything(ranks, bytes)];
+            let [ring, all] = others.map(|seconds| 1e3 * (seconds + words));
+            let weak = 100.0 * weak;
+            println!("{ranks:>8} {:>10.3} {ring:>10.3} {all:>11.1} {weak:>6.1} % {strong:>8.1}", 1e3 * messages);
         }
         println!();
     }
