@@ -38,7 +38,7 @@ impl Hosts {
         command
             .args(["on", &format!("10.77.0.{}", hosts[0])])
             .arg(format!(
-                "mpirun --mca plm_rsh_agent '{own} on' -host {addresses} {} {} --patience 3 {arguments}",
+                "mpirun --mca plm_rsh_agent '{own} on' -host {addresses} {} {} {arguments}",
                 options.join(" "),
                 program.display()
             ))
@@ -73,7 +73,7 @@ fn hosts_train_one_model_and_a_host_that_is_cut_off_is_named() {
     assert_eq!(hosts.result(&[1, 2, 3], &out(2)).lines().count(), 2);
 
     // the third host is lost in the middle of the work
-    let run = hosts.train(&[1, 2, 3], &out(1_000_000)).spawn().unwrap();
+    let run = hosts.train(&[1, 2, 3], &(out(1_000_000) + " --patience 3")).spawn().unwrap();
     sleep(Duration::from_secs(4));
     let cut = Instant::now();
     assert!(hosts.command(&["cut", "10.77.0.3"]));

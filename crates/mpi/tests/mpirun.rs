@@ -99,7 +99,8 @@ fn folder() -> tempfile::TempDir {
 fn child() {
     let Ok(case) = std::env::var("CASE") else { return };
     let folder = std::env::var("FOLDER").unwrap();
-    let world = World::init().unwrap().patience(Duration::from_secs(3));
+    let patience = if case == "hangs" { 3 } else { 60 };
+    let world = World::init().unwrap().patience(Duration::from_secs(patience));
     let (words, number) = case.rsplit_once(' ').unwrap_or((&case, ""));
     let (case, argument) = number.parse().map_or((&*case, 0), |number| (words, number));
     case_of(case, argument, &world, Path::new(&folder));
