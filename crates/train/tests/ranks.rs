@@ -10,13 +10,13 @@ use std::sync::Mutex;
 
 use common::{Net, bits, timeless};
 use gradus_autograd::{Param, Tape, Var};
-use gradus_data::{Augment, Batch, Dataset, Examples, FileError, digits, iris};
+use gradus_data::{Augment, Batch, Dataset, DiskRows, Examples, FileError, digits, iris, write_npy};
 use gradus_nn::{Embedding, Forward, Init, Mlp, rng};
 use gradus_optim::{
     Adam, Descent, EarlyStopping, Lbfgs, Lookahead, ReduceOnPlateau, Saga, Sam, Sgd, WeightAverage, cosine, warmup,
 };
 use gradus_train::{Checkpoints, Classify, Ended, History, LocalRanks, Metric, Ranks, Shards, TrainError, Trainer};
-use ndarray::{Array1, array};
+use ndarray::{Array1, ArrayD, array};
 
 fn data() -> Dataset {
     digits().test.subset(&(0..203).collect::<Vec<_>>())
@@ -264,6 +264,29 @@ fn a_rank_reads_its_own_rows_only() {
     for set in [0, 1] {
         assert_eq!(read.iter().map(|read| read[set].len()).sum::<usize>(), 1797, "each row is read once");
         assert!(read.iter().all(|read| (500..=800).contains(&read[set].len())));
+    }
+}
+
+/// Rows that stay on the disk: each rank reads those of its shards, ahead, and all train the model of one process.
+#[test]
+fn rows_on_a_disk_are_shared_by_the_ranks() {
+    let (data, folder) = (data(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("x.npy");
+    write_npy(&path, data.x()).unwrap();
+    let train = |ranks: Option<&LocalRanks>| {
+        let rows = (DiskRows::<f32>::open(&path).unwrap(), data.y().to_vec());
+        let mut model = Mlp::builder([64, 8, 10]).seed(1).build::<f32>();
+        let trainer = Trainer::new(Adam::new(1e-3)).epochs(2).shards(4).prefetch(2);
+        let trainer = ranks.into_iter().fold(trainer, |trainer, ranks| trainer.distributed(ranks));
+        let mut trainer = trainer.cost(|model: &Mlp, t: &Tape, (x, y): &(ArrayD<f32>, Vec<usize>)| {
+            model.forward(t.constant(x)).cross_entropy(y)
+        });
+        trainer.fit(&mut model, &rows, None).unwrap();
+        bits(&model)
+    };
+    let alone = train(None);
+    for ranks in [2, 3, 4] {
+        assert!(LocalRanks::run(ranks, |ranks| train(Some(&ranks))).iter().all(|one| *one == alone), "{ranks} ranks");
     }
 }
 

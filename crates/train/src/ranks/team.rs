@@ -180,3 +180,25 @@ fn bytes_mut<T: Float>(numbers: &mut [T]) -> &mut [u8] {
         Typed::F64(numbers) => bytemuck::cast_slice_mut(numbers),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LocalRanks, Trainer};
+
+    #[test]
+    fn a_rank_of_another_version_is_refused() {
+        let own = Trainer::<_, f32>::new(gradus_optim::Sgd::new(0.1)).described_for_ranks();
+        assert_eq!(own[0], ("the version of gradus".to_owned(), env!("CARGO_PKG_VERSION").to_owned()));
+        let errors = LocalRanks::run(3, |ranks| {
+            let mut own = own.clone();
+            if ranks.rank() == 2 {
+                own[0].1 = "9.9.9".into();
+            }
+            Team::new(Arc::new(ranks)).same(own.into_iter()).unwrap_err().to_string()
+        });
+        let version = env!("CARGO_PKG_VERSION");
+        let line = format!("\n  the version of gradus: {version} on rank 0, 9.9.9 on rank 2");
+        assert!(errors.iter().all(|error| error.ends_with(&line)), "{errors:?}");
+    }
+}
