@@ -123,7 +123,8 @@ impl<T: Float> GradientSum<T> {
     pub(crate) fn begin(&mut self, parts: usize, tapes: usize) -> bool {
         self.begun = Instant::now();
         // a rank without a part has nothing to hand over; if parts wait for a tape, their gradients come too late
-        self.may_overlap = parts >= self.team().count() && parts <= tapes && self.large().next().is_some();
+        let ranks = self.team().count();
+        self.may_overlap = ranks > 1 && parts >= ranks && parts <= tapes && self.large().next().is_some();
         self.may_overlap && self.overlap.is_next()
     }
 

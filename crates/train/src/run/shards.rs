@@ -44,6 +44,8 @@ pub struct Shards<T: Float = f32> {
     seed: u64,
     step: u64,
     pool: Option<ThreadPool>,
+    /// a thread that computes while this one talks, if there is no pool: to cross threads for nothing takes time
+    helper: Option<ThreadPool>,
     /// the sum over ranks, if other ranks have a share of the parts
     ranks: Option<GradientSum<T>>,
 }
@@ -64,7 +66,14 @@ impl<T: Float> Shards<T> {
     pub fn new(shards: usize, threads: usize, seed: u64) -> Self {
         assert!(shards > 0 && threads > 0, "Shards: {shards} shards on {threads} threads; there must be at least one");
         let pool = (threads.min(shards) > 1).then(|| self::threads(threads.min(shards)));
-        Shards { tapes: (0..shards).map(|_| Tape::training(seed)).collect(), seed, step: 0, pool, ranks: None }
+        Shards {
+            tapes: (0..shards).map(|_| Tape::training(seed)).collect(),
+            seed,
+            step: 0,
+            pool,
+            helper: None,
+            ranks: None,
+        }
     }
 
     /// Lets several processes compute the shards together, for a loop of your own: each of the [`Ranks`] computes its
@@ -216,7 +225,7 @@ impl<T: Float> Shards<T> {
         {
             return self.sum_early((parts, waves), own, cost, tell);
         }
-        let Shards { tapes, seed, step, pool, ranks } = self;
+        let Shards { tapes, seed, step, pool, ranks, .. } = self;
         let mut extras = Vec::with_capacity(own.len());
         let mut waiting = own.chunks(tapes.len());
         let mut ready = Vec::new().into_iter();
@@ -268,8 +277,11 @@ impl<T: Float> Shards<T> {
         cost: impl for<'t> Fn(&'t Tape<T>, &P) -> (Var<'t, T>, A) + Sync,
         tell: impl FnOnce(&[A]) -> Vec<u8>,
     ) -> (T, Vec<A>, Gradients<T>, Vec<Vec<u8>>) {
-        let Shards { tapes, seed, step, pool, ranks: Some(ranks) } = self else { unreachable!("there are ranks") };
-        let pool = pool.get_or_insert_with(|| threads(1)); // this thread waits and talks
+        let Shards { tapes, seed, step, pool, helper, ranks: Some(ranks) } = self else {
+            unreachable!("there are ranks")
+        };
+        // this thread waits and talks
+        let pool = pool.as_ref().unwrap_or_else(|| helper.get_or_insert_with(|| threads(1)));
         let (handovers, arrivals) = ranks.handovers(parts);
         let mut results: Vec<_> = own.iter().map(|_| None).collect();
         let cost = &cost;
