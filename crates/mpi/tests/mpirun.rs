@@ -53,7 +53,10 @@ fn result(ranks: usize, case: &str, folder: &Path) -> String {
     results[0].to_owned()
 }
 
-/// Runs a case that must fail, within half a minute, and returns what it printed.
+/// Longer than an end takes on a machine that has much else to do, and shorter than the sleep of a rank that hangs.
+const HANGS: Duration = Duration::from_secs(120);
+
+/// Runs a case that must fail, and not hang, and returns what it printed.
 #[track_caller]
 fn failure(ranks: usize, case: &str, folder: &Path) -> String {
     let _alone = alone();
@@ -76,7 +79,7 @@ fn end(mut child: Child) -> String {
     let status = loop {
         match child.try_wait().unwrap() {
             Some(status) => break status,
-            None if begun.elapsed() > Duration::from_secs(30) => {
+            None if begun.elapsed() > HANGS => {
                 child.kill().unwrap();
                 break child.wait().unwrap();
             }
@@ -84,7 +87,7 @@ fn end(mut child: Child) -> String {
         }
     };
     let text: String = [out, err].into_iter().flatten().map(|thread| thread.join().unwrap() + "\n").collect();
-    assert!(begun.elapsed() < Duration::from_secs(30), "it hangs:\n{text}");
+    assert!(begun.elapsed() < HANGS, "it hangs:\n{text}");
     assert!(!status.success(), "it succeeds:\n{text}");
     text
 }
@@ -165,18 +168,18 @@ fn case_of(case: &str, argument: usize, world: &World, folder: &Path) {
             if rank == 1 {
                 // as a machine that fails: nothing is said, nothing is cleaned up
                 Command::new("kill").args(["-9", &std::process::id().to_string()]).status().unwrap();
-                sleep(Duration::from_secs(60));
+                sleep(3 * HANGS);
             }
         }),
         "hangs" => run(trainer.checkpoints(checkpoints()), &|| {
             if rank == 1 {
-                sleep(Duration::from_secs(60));
+                sleep(3 * HANGS);
             }
         }),
         "panics" => run(trainer, &|| assert!(rank != 1, "a fault of rank 1")),
         "slow" => run(trainer.progress(true), &|| {
             if rank == 1 {
-                sleep(Duration::from_secs(1));
+                sleep(Duration::from_secs(2));
             }
         }),
         "endless" => {
@@ -352,7 +355,8 @@ fn a_slow_rank_is_named_in_the_line_of_its_epoch() {
     let output = mpirun(3, "slow", folder().path()).output().unwrap();
     let text = text(&output);
     let line = text.lines().find(|line| line.starts_with("epoch  1/4")).expect("rank 0 shows progress");
-    assert!(line.contains("s for rank 1") && line.contains("waited 1."), "{text}");
+    let waited = line.split_once("for other ranks, ").and_then(|(_, rest)| rest.split_once(" s for rank 1"));
+    assert!(waited.is_some_and(|(seconds, _)| seconds.parse::<f64>().unwrap() >= 1.0), "{text}");
     let account =
         text.lines().find(|line| line.starts_with("3 ranks × 1 thread: ")).expect("the time is accounted for");
     assert!(account.contains("in communication; rank 0 sent"), "{text}");
