@@ -24,6 +24,7 @@
 //! An MPI library must be installed, Open MPI or MPICH (on Debian: `libopenmpi-dev`, `openmpi-bin` and, to compile,
 //! `libclang-dev`). The calls go through [rsmpi](https://docs.rs/mpi).
 
+mod end;
 mod wait;
 
 /// The code of the guide's page is compiled with the tests.
@@ -42,6 +43,7 @@ use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
 
+use crate::end::Calls;
 use crate::wait::{Patience, Until};
 
 /// The tag of numbers that two ranks exchange.
@@ -53,8 +55,9 @@ const MOST: usize = 1 << 30;
 
 /// All processes that `mpirun` started: the [`Ranks`] of a training over MPI.
 ///
-/// It must live as long as the training, and be dropped before the program ends: then MPI is left. Copies (`clone`)
-/// are the same world. Only one thread may use it at a time.
+/// It must live as long as the training, and be dropped before the program ends: then MPI is left. The drop waits until
+/// all ranks have come so far. If a rank still trains, because this one ends by an error of its own, all ranks end.
+/// Copies (`clone`) are the same world. Only one thread may use it at a time.
 #[derive(Clone, Debug)]
 pub struct World {
     mpi: Arc<Mpi>,
@@ -72,6 +75,7 @@ struct Mpi {
     universe: Option<Universe>,
     rank: usize,
     count: usize,
+    calls: Calls,
 }
 
 impl std::fmt::Debug for Mpi {
@@ -107,7 +111,7 @@ impl World {
         }
         let world = universe.world();
         let (rank, count) = (world.rank() as usize, world.size() as usize);
-        let mpi = Arc::new(Mpi { universe: Some(universe), rank, count });
+        let mpi = Arc::new(Mpi { universe: Some(universe), rank, count, calls: Calls::default() });
         Ok(World { mpi, patience: Patience::default(), advice: Arc::default(), last_words: Arc::default(), most: MOST })
     }
 
@@ -153,8 +157,10 @@ impl World {
         Until::new(self, partner)
     }
 
-    fn advice(&self) -> String {
-        self.advice.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The advice how to go on, behind some other words, if there is any.
+    fn advice(&self, before: &str) -> String {
+        let advice = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
+        if advice.is_empty() { String::new() } else { format!("{before}{advice}") }
     }
 }
 
@@ -168,6 +174,7 @@ impl Ranks for World {
     }
 
     fn all_gather(&self, message: &[u8]) -> Vec<Vec<u8>> {
+        self.mpi.calls.count();
         // most messages are short, and travel with their lengths
         let (count, size) = (self.count(), INLINE + 8);
         let mut own = vec![0; size];
@@ -200,6 +207,7 @@ impl Ranks for World {
     }
 
     fn exchange(&self, to: usize, message: &[u8], from: usize, received: &mut [u8]) {
+        self.mpi.calls.count();
         let world = self.communicator();
         let (to_process, from_process) = (world.process_at_rank(to as i32), world.process_at_rank(from as i32));
         mpi::request::scope(|scope| {
@@ -227,6 +235,9 @@ impl Drop for Mpi {
             // the other ranks wait for this one: to leave MPI in peace would take as long as they have patience
             SimpleCommunicator::world().abort(101);
         }
-        self.universe.take();
+        if !end::all_leave(self) {
+            // another rank waits for this one, and leaving MPI would wait for that rank
+            std::mem::forget(self.universe.take());
+        }
     }
 }

@@ -10,7 +10,7 @@ use mpi::request::{Request, Scope};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
 
-use crate::World;
+use crate::{World, end};
 
 /// The tag of the messages of a roll call.
 const HERE: i32 = 0x6773;
@@ -66,6 +66,7 @@ impl<'a> Until<'a> {
             self.last_words();
             // if another rank has lost its patience, the answer is needed now
             let roll_call = || SimpleCommunicator::world().any_process().immediate_probe_with_tag(HERE).is_some();
+            end::check(&self.world.mpi, || self.world.advice(" "));
             if waited > self.world.patience.0 || roll_call() {
                 self.give_up();
             }
@@ -83,9 +84,9 @@ impl<'a> Until<'a> {
         if since.elapsed() > LAST_WORDS && !self.world.last_words.swap(true, Ordering::Relaxed) {
             let whom = self.partner.map_or("another rank".to_owned(), |rank| format!("rank {rank}"));
             eprintln!(
-                "rank {} was asked to end, and waits for {whom}. If that rank is lost: {}",
+                "rank {} was asked to end, and waits for {whom}.{}",
                 self.world.rank(),
-                self.world.advice()
+                self.world.advice(" If that rank is lost: ")
             );
         }
     }
@@ -101,10 +102,10 @@ impl<'a> Until<'a> {
             _ => " do not answer",
         };
         eprintln!(
-            "rank {}: {whom}{answer} (the patience was {:.0} s); all ranks end. {}",
+            "rank {}: {whom}{answer} (the patience was {:.0} s); all ranks end.{}",
             self.world.rank(),
             self.world.patience.0.as_secs_f64(),
-            self.world.advice()
+            self.world.advice(" ")
         );
         SimpleCommunicator::world().abort(1)
     }

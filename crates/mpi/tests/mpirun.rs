@@ -107,6 +107,9 @@ fn child() {
     let (words, number) = case.rsplit_once(' ').unwrap_or((&case, ""));
     let (case, argument) = number.parse().map_or((&*case, 0), |number| (words, number));
     case_of(case, argument, &world, Path::new(&folder));
+    let rank = world.rank();
+    drop(world);
+    eprintln!("rank {rank} has left");
 }
 
 fn bits(model: &impl Module) -> u64 {
@@ -176,6 +179,8 @@ fn case_of(case: &str, argument: usize, world: &World, folder: &Path) {
                 sleep(3 * HANGS);
             }
         }),
+        "leaves" if rank == 1 => {}
+        "leaves" => fit(trainer),
         "panics" => run(trainer, &|| assert!(rank != 1, "a fault of rank 1")),
         "slow" => run(trainer.progress(true), &|| {
             if rank == 1 {
@@ -325,6 +330,16 @@ fn a_rank_that_does_not_answer_is_named_and_all_end() {
         text.contains("rank 1 does not answer (the patience was 3 s); all ranks end. The run is saved as"),
         "{text}"
     );
+}
+
+/// Its error is shown, as that of a `main` is: after its world was dropped.
+#[test]
+fn a_rank_whose_program_has_ended_is_named_and_all_end() {
+    let begun = Instant::now();
+    let text = failure(3, "leaves", folder().path());
+    assert!(text.contains("the program of rank 1 has ended, and this rank waits for it; all ranks end."), "{text}");
+    assert!(text.contains("rank 1 has left") && !text.contains("rank 0 has left"), "{text}");
+    assert!(begun.elapsed() < Duration::from_secs(60), "it took {:?}", begun.elapsed());
 }
 
 #[test]
