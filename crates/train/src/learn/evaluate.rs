@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::learn::confusion::Confusion;
 use crate::learn::metrics::largest;
+use crate::learn::seen::Seen;
 use crate::run::shards::parallel;
 use crate::{Classify, Metric, Task};
 
 /// The values that outputs are compared with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub enum Targets<T: Float> {
     /// a class for each example
     Labels(Vec<usize>),
@@ -25,7 +27,8 @@ pub enum Targets<T: Float> {
 }
 
 /// The outputs of a model, with their targets.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Predictions<T: Float = f32> {
     /// the outputs; the examples are along the first axis
     pub outputs: ArrayD<T>,
@@ -257,7 +260,10 @@ pub fn evaluate_task<T: Float, M: Sync + ?Sized, E: Examples>(
     data: &E,
 ) -> Result<Evaluation<T>, FileError> {
     let all = 0..chunks(data).len();
-    Ok(join(run(&mut [Tape::inference()], None, (model, task), data, all)?, task, data))
+    let chunks = run(&mut [Tape::inference()], None, (model, task), data, all, true)?;
+    let (scores, seen) = join(chunks, task);
+    let predictions = seen.and_then(Seen::into_predictions).unwrap_or_else(|| Predictions::concat(Vec::new()));
+    Ok(Evaluation { scores, predictions, names: data.class_names().to_vec() })
 }
 
 /// The rows that are run at once.
@@ -265,17 +271,18 @@ pub(crate) fn chunks(data: &impl Examples) -> Vec<Vec<usize>> {
     RowBatches::new((0..data.len()).collect(), CHUNK).collect()
 }
 
-/// The cost of a chunk, multiplied by its weight; the weight; and the outputs with their targets.
-pub(crate) type Chunk<T> = (f64, f64, Option<Predictions<T>>);
+/// The cost of a chunk, multiplied by its weight; the weight; and what metrics need of its predictions.
+pub(crate) type Chunk<T> = (f64, f64, Option<Seen<T>>);
 
 /// Runs a model over some of the [`chunks`] of a data set, with as many side by side as there are tapes. The results of
-/// a chunk do not depend on their number.
+/// a chunk do not depend on their number. `keep` keeps all predictions.
 pub(crate) fn run<T: Float, M: Sync + ?Sized, E: Examples, K: Task<T, M, E::Batch>>(
     tapes: &mut [Tape<T>],
     pool: Option<&rayon::ThreadPool>,
     (model, task): (&M, &K),
     data: &E,
     own: Range<usize>,
+    keep: bool,
 ) -> Result<Vec<Chunk<T>>, FileError> {
     let mut results = Vec::new();
     for wave in chunks(data)[own].chunks(tapes.len()) {
@@ -284,27 +291,25 @@ pub(crate) fn run<T: Float, M: Sync + ?Sized, E: Examples, K: Task<T, M, E::Batc
             tape.clear();
             let (outputs, cost) = task.forward(model, tape, &batches[k]);
             let weight = task.weight(&batches[k], wave[k].len());
-            (cost.item().to_f64() * weight, weight, task.predictions(outputs, &batches[k]))
+            (cost.item().to_f64() * weight, weight, Seen::of(task, outputs, &batches[k], keep))
         }));
     }
     Ok(results)
 }
 
 /// Joins the results of all chunks, in their order.
-pub(crate) fn join<T: Float, M: ?Sized, E: Examples, K: Task<T, M, E::Batch>>(
+#[track_caller]
+pub(crate) fn join<T: Float, M: ?Sized, B>(
     results: impl IntoIterator<Item = Chunk<T>>,
-    task: &K,
-    data: &E,
-) -> Evaluation<T> {
+    task: &impl Task<T, M, B>,
+) -> (Scores, Option<Seen<T>>) {
     let (mut loss, mut weight, mut parts) = (0.0, 0.0, Vec::new());
-    for (sum, of, predictions) in results {
+    for (sum, of, seen) in results {
         loss += sum;
         weight += of;
-        parts.extend(predictions);
+        parts.extend(seen);
     }
-    let metrics: &[Metric<T>] = if parts.is_empty() { &[] } else { task.metrics() };
-    let predictions = Predictions::concat(parts);
-    let metrics = metrics.iter().map(|m| (m.name().to_owned(), m.of(&predictions))).collect();
-    let names = data.class_names().to_vec();
-    Evaluation { scores: Scores { loss: loss / weight, metrics }, predictions, names }
+    let seen = Seen::join(parts, task.metrics());
+    let metrics = seen.as_ref().map_or(Vec::new(), |seen| seen.values(task.metrics()));
+    (Scores { loss: loss / weight, metrics }, seen)
 }

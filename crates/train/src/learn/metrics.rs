@@ -172,15 +172,35 @@ impl<T: Float> Metric<T> {
         }
     }
 
-    /// Adds a batch of the given weight to the tally.
+    /// Whether the metric follows from counts. If not, it is a function of all predictions at once.
+    pub(crate) fn is_counted(&self) -> bool {
+        matches!(self.how, How::Counted { .. })
+    }
+
+    /// The counts of a part of the predictions; there are none if the metric is a function of all of them at once.
     #[track_caller]
-    pub(crate) fn add(&self, tally: &mut Vec<f64>, predictions: &Predictions<T>, weight: f64) {
+    pub(crate) fn count(&self, predictions: &Predictions<T>) -> Vec<f64> {
         match &self.how {
-            How::Of(of) => match of(predictions) {
+            How::Of(_) => Vec::new(),
+            How::Counted { count, .. } => count(predictions),
+        }
+    }
+
+    /// Joins the counts of a part to those of others.
+    pub(crate) fn join(&self, all: &mut Vec<f64>, more: &[f64]) {
+        if let How::Counted { join, .. } = self.how {
+            join(all, more);
+        }
+    }
+
+    /// Adds a batch of the given weight to the tally of an epoch. `value` is the metric of this batch.
+    pub(crate) fn add(&self, tally: &mut Vec<f64>, counts: &[f64], value: impl Fn() -> f64, weight: f64) {
+        match &self.how {
+            How::Of(_) => match value() {
                 value if value.is_nan() => {} // not defined for this batch
                 value => sum(tally, &[value * weight, weight]),
             },
-            How::Counted { count, join, .. } => join(tally, &count(predictions)),
+            How::Counted { .. } => self.join(tally, counts),
         }
     }
 

@@ -52,6 +52,26 @@ impl<T: Float> ArraySum<T> {
         ArraySum { team, received: Vec::new() }
     }
 
+    /// Adds up the arrays of all ranks, one for each of a rank's parts if these are `single`, else one for each of its
+    /// subtrees. On each rank, the first array ends as the sum.
+    pub(crate) fn add_all(&mut self, parts: usize, single: bool, mut arrays: Vec<&mut [T]>) {
+        if single {
+            let own = self.share(parts);
+            let mut part = |range: &Range<usize>| (range.len() == 1).then(|| range.start - own.start);
+            // a sum stands in the array of the first part
+            let mut add = |a: usize, b: usize| {
+                let (before, behind) = arrays.split_at_mut(b);
+                add_assign(before[a], behind[0]);
+                a
+            };
+            let trees = subtrees(0..parts, &own).into_iter();
+            let sums: Vec<usize> = trees.map(|tree| tree::sum(tree, &mut part, &mut add)).collect();
+            let mut place = 0..;
+            arrays.retain(|_| place.next().is_some_and(|place| sums.contains(&place)));
+        }
+        self.add(parts, &mut arrays);
+    }
+
     /// Adds up one array for each subtree of each rank. On each rank, the first array ends as the sum.
     pub fn add(&mut self, parts: usize, arrays: &mut [&mut [T]]) {
         match self.team.count().is_power_of_two() {

@@ -7,13 +7,9 @@
 //!
 //! The order of the additions is the same as without it, and so is every bit of the sum.
 
-use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender};
 
-use gradus_autograd::internal::add_assign;
 use gradus_autograd::{Float, ParamId};
-
-use crate::ranks::tree::{self, subtrees};
 
 /// How often each way is tried before the faster one is kept.
 const TRIES: u32 = 4;
@@ -39,6 +35,11 @@ impl Overlap {
             Overlap::Trying { sums, .. } => sums >= TRIES,
             known => known == Overlap::Yes,
         }
+    }
+
+    /// Whether it is not known yet which way is faster.
+    pub(crate) fn is_tried(self) -> bool {
+        matches!(self, Overlap::Trying { .. })
     }
 
     /// Notes how many seconds a sum took, on the slowest rank. All ranks note the same.
@@ -91,19 +92,6 @@ impl<T: Float> Handover<T> {
         let rest = self.large.into_iter().map(|(_, numbers)| numbers).collect();
         let _ = self.to.send(Arrival::End { part: self.part, rest });
     }
-}
-
-/// Adds up the arrays of a run of parts, as far as the run's subtrees go. Returns the places of the subtrees' sums.
-pub(crate) fn within<T: Float>(parts: usize, run: &Range<usize>, arrays: &mut [Vec<T>]) -> Vec<usize> {
-    let trees = subtrees(0..parts, run).into_iter();
-    let mut leaf = |range: &Range<usize>| (range.len() == 1).then(|| range.start - run.start);
-    // a sum stands in the array of the first part
-    let mut add = |a: usize, b: usize| {
-        let (before, behind) = arrays.split_at_mut(b);
-        add_assign(&mut before[a], &behind[0]);
-        a
-    };
-    trees.map(|tree| tree::sum(tree, &mut leaf, &mut add)).collect()
 }
 
 /// Collects the large gradients of a run of parts as they arrive, the last parameters first, and calls `add` with each

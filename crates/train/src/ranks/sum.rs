@@ -1,8 +1,9 @@
 //! The sum of gradients over ranks.
 //!
-//! The gradients of small parameters, and the cost before them, are one array; the gradient of a large parameter is an
-//! array of its own, which is summed where it stands. What else belongs to gradients, the ranks tell each other
-//! afterwards: which rows of a table were looked up, and how buffers move.
+//! First the ranks tell each other which gradients they have, which rows of a table were looked up, and how buffers
+//! move. Then they add. The gradients of small parameters, and the cost before them, are one array; the gradient of a
+//! large parameter is an array of its own, which is summed where it stands. Of a large table, only the rows travel that
+//! were looked up on some rank.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,7 +14,7 @@ use gradus_autograd::{BufferUpdate, Float, Gradients, Leaf, Module, ParamId, Vis
 use serde::{Deserialize, Serialize};
 
 use crate::ranks::arrays::ArraySum;
-use crate::ranks::overlap::{self, Arrival, Handover, Overlap, within};
+use crate::ranks::overlap::{self, Arrival, Handover, Overlap};
 use crate::ranks::team::Team;
 
 /// A number that changes no other when it is added: even −0 stays as it is. It stands for what is not there.
@@ -30,6 +31,35 @@ struct Place {
     shape: Vec<usize>,
     /// `None` if it is large
     small: Option<Range<usize>>,
+    /// whether few rows of it were looked up in the last sum; such a gradient does not travel early
+    few: bool,
+}
+
+impl Place {
+    /// The numbers in a row.
+    fn width(&self) -> usize {
+        self.shape[1..].iter().product()
+    }
+
+    /// The gradient of this parameter. If there is none, it is made of [`NOTHING`].
+    fn numbers<'a, T: Float>(&self, gradients: &'a mut Gradients<T>) -> &'a mut [T] {
+        let there = gradients.by_params().any(|(param, ..)| param == self.param);
+        let numbers = gradients.numbers_mut(self.param, &self.shape);
+        if !there {
+            numbers.fill(T::from_f64(NOTHING));
+        }
+        numbers
+    }
+
+    /// Writes some rows of the gradient of this parameter, one after the other.
+    fn pack<T: Float>(&self, gradients: &Gradients<T>, rows: &[usize], packed: &mut Vec<T>) {
+        let width = self.width();
+        packed.clear();
+        match gradients.by_params().find(|(param, ..)| *param == self.param) {
+            Some((_, numbers, _)) => rows.iter().for_each(|row| packed.extend(&numbers[row * width..][..width])),
+            None => packed.resize(rows.len() * width, T::from_f64(NOTHING)),
+        }
+    }
 }
 
 /// The parameters whose gradients are summed over ranks, and the buffers that are updated.
@@ -42,6 +72,8 @@ pub(crate) struct GradientSum<T: Float> {
     len: usize,
     /// an array for each subtree, kept for the next step
     arrays: Vec<Vec<T>>,
+    /// the same for the rows of a table
+    packed: Vec<Vec<T>>,
     pub(crate) overlap: Overlap,
     /// an array for each large parameter and part, kept for the next step in which gradients travel early
     early: Vec<Vec<Vec<T>>>,
@@ -50,7 +82,7 @@ pub(crate) struct GradientSum<T: Float> {
     may_overlap: bool,
 }
 
-/// What ranks tell each other beside the array.
+/// What ranks tell each other before they add.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 struct Rest<T: Float> {
@@ -59,8 +91,6 @@ struct Rest<T: Float> {
     /// the updates of buffers: the number of the buffer, the rate, the value
     updates: Vec<(usize, f64, Vec<T>)>,
     extra: Vec<u8>,
-    /// the seconds that the sum took so far
-    seconds: f64,
 }
 
 /// The rows of a gradient that may hold other numbers than 0.
@@ -84,10 +114,8 @@ impl Rows {
     }
 }
 
-/// The arrays at some places, in order.
-fn at<'a, T>(arrays: &'a mut [Vec<T>], places: &[usize]) -> Vec<&'a mut [T]> {
-    let chosen = arrays.iter_mut().enumerate().filter(|(place, _)| places.contains(place));
-    chosen.map(|(_, array)| array.as_mut_slice()).collect()
+fn slices<T>(arrays: &mut [Vec<T>]) -> Vec<&mut [T]> {
+    arrays.iter_mut().map(Vec::as_mut_slice).collect()
 }
 
 impl<T: Float> GradientSum<T> {
@@ -98,7 +126,7 @@ impl<T: Float> GradientSum<T> {
             Leaf::Param(param) => {
                 let small = (param.len() < LARGE).then(|| len..len + param.len());
                 len = small.as_ref().map_or(len, |range| range.end);
-                places.push(Place { param: param.id(), shape: param.shape().to_vec(), small });
+                places.push(Place { param: param.id(), shape: param.shape().to_vec(), small, few: false });
             }
             Leaf::Buffer(buffer) => buffers.push(buffer.id()),
         }));
@@ -108,6 +136,7 @@ impl<T: Float> GradientSum<T> {
             buffers,
             len,
             arrays: Vec::new(),
+            packed: Vec::new(),
             overlap: Overlap::NEW,
             early: Vec::new(),
             begun: Instant::now(),
@@ -128,8 +157,9 @@ impl<T: Float> GradientSum<T> {
         self.may_overlap && self.overlap.is_next()
     }
 
+    /// The large parameters whose gradients are summed whole.
     fn large(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter().filter(|place| place.small.is_none())
+        self.places.iter().filter(|place| place.small.is_none() && !place.few)
     }
 
     /// The ways by which this rank's parts hand over their large gradients, and the end of them all.
@@ -153,8 +183,7 @@ impl<T: Float> GradientSum<T> {
     pub(crate) fn receive(&mut self, parts: usize, arrivals: &Receiver<Arrival<T>>) -> Option<Vec<Vec<Vec<T>>>> {
         let (own, large) = (self.share(parts), self.large().count());
         overlap::collect((own.len(), large), arrivals, T::from_f64(NOTHING), |arrays| {
-            let sums = within(parts, &own, arrays);
-            self.sum.add(parts, &mut at(arrays, &sums));
+            self.sum.add_all(parts, true, slices(arrays));
         })
     }
 
@@ -177,49 +206,38 @@ impl<T: Float> GradientSum<T> {
         if own.is_empty() {
             own.push((T::from_f64(NOTHING), Gradients::empty())); // this rank has no part
         }
-        let mut rest = Rest { rows: vec![Rows::None; self.places.len()], updates: Vec::new(), extra, seconds: 0.0 };
+        let mut rest = Rest { rows: vec![Rows::None; self.places.len()], updates: Vec::new(), extra };
         let mut arrays = std::mem::take(&mut self.arrays);
         arrays.resize_with(own.len(), Vec::new);
         for (array, (cost, gradients)) in arrays.iter_mut().zip(&mut own) {
             array.resize(self.len, T::default());
             array[0] = *cost;
-            self.prepare(gradients, array, &mut rest.rows, early.is_none());
+            self.prepare(gradients, array, &mut rest.rows);
             for BufferUpdate { buffer, rate, value } in gradients.take_updates() {
                 if let Some(number) = self.buffers.iter().position(|id| *id == buffer) {
                     rest.updates.push((number, rate, value));
                 }
             }
         }
-        let sums = match early {
-            None => (0..own.len()).collect(),
-            Some(_) => within(parts, &self.share(parts), &mut arrays),
-        };
-        self.sum.add(parts, &mut at(&mut arrays, &sums));
-        let places = std::mem::take(&mut self.places);
-        let large = places.iter().filter(|place| place.small.is_none());
-        for (number, Place { param, shape, .. }) in large.enumerate() {
-            let mut numbers = own.iter_mut().map(|(_, gradients)| gradients.numbers_mut(*param, shape));
-            match &early {
-                None => self.sum.add(parts, &mut numbers.collect::<Vec<_>>()),
-                Some(early) => numbers.next().expect("there is a part").copy_from_slice(&early[number][0]),
-            }
-        }
-        self.early = early.unwrap_or_default();
-        rest.seconds = self.begun.elapsed().as_secs_f64();
-        let all = self.team().gather(&rest);
-        if self.may_overlap {
-            self.overlap.note(all.iter().map(|rest| rest.seconds).fold(0.0, f64::max));
-        }
-        let (_, mut result) = own.swap_remove(0); // its memory took the sum
-        let (mut extras, mut rows) = (Vec::new(), vec![Rows::None; places.len()]);
-        for rest in all {
+        let (mut extras, mut rows, mut updates) = (Vec::new(), vec![Rows::None; self.places.len()], Vec::new());
+        for rest in self.team().gather(&rest) {
             rows = rows.into_iter().zip(rest.rows).map(|(a, b)| a.and(b)).collect();
-            for (number, rate, value) in rest.updates {
-                result.push_update(BufferUpdate { buffer: self.buffers[number], rate, value });
-            }
+            updates.extend(rest.updates);
             extras.push(rest.extra);
         }
-        for (Place { param, shape, small }, rows) in places.iter().zip(rows) {
+        let single = early.is_some();
+        self.sum.add_all(parts, single, slices(&mut arrays));
+        self.add_large(parts, single, &mut own, &rows, early.iter().flatten());
+        (self.arrays, self.early) = (arrays, early.unwrap_or_default());
+        if self.may_overlap && self.overlap.is_tried() {
+            let seconds = self.team().gather(&self.begun.elapsed().as_secs_f64());
+            self.overlap.note(seconds.into_iter().fold(0.0, f64::max));
+        }
+        let (_, mut result) = own.swap_remove(0); // its memory took the sum
+        for (buffer, rate, value) in updates {
+            result.push_update(BufferUpdate { buffer: self.buffers[buffer], rate, value });
+        }
+        for (Place { param, shape, small, .. }, rows) in self.places.iter().zip(rows) {
             let rows = match rows {
                 Rows::None => {
                     result.remove(*param);
@@ -229,19 +247,54 @@ impl<T: Float> GradientSum<T> {
                 Rows::Some(rows) => Some(rows),
             };
             if let Some(range) = small {
-                result.numbers_mut(*param, shape).copy_from_slice(&arrays[0][range.clone()]);
+                result.numbers_mut(*param, shape).copy_from_slice(&self.arrays[0][range.clone()]);
             }
             result.set_rows(*param, rows);
         }
-        let cost = arrays[0][0];
-        (self.arrays, self.places) = (arrays, places);
-        (cost, result, extras)
+        (self.arrays[0][0], result, extras)
     }
 
-    /// Writes small gradients into the array, and [`NOTHING`] for gradients that are not there, for those of large
-    /// parameters if they are needed.
+    /// Adds up the gradients of large parameters. Each sum ends in the first of `own`. `early` has those that travelled
+    /// early; then `own` are single parts, and else the sums of subtrees.
+    fn add_large<'a>(
+        &mut self,
+        parts: usize,
+        single: bool,
+        own: &mut [(T, Gradients<T>)],
+        rows: &[Rows],
+        mut early: impl Iterator<Item = &'a Vec<Vec<T>>>,
+    ) {
+        let GradientSum { sum, places, packed, .. } = self;
+        for (place, rows) in places.iter_mut().zip(rows).filter(|(place, _)| place.small.is_none()) {
+            let travelled = if place.few { None } else { early.next() };
+            let few = match rows {
+                Rows::None => continue,
+                Rows::Some(rows) if 2 * rows.len() <= place.shape[0] => Some(rows),
+                Rows::Some(_) | Rows::All => None,
+            };
+            place.few = few.is_some();
+            match (travelled, few) {
+                (Some(arrays), _) => place.numbers(&mut own[0].1).copy_from_slice(&arrays[0]),
+                (None, None) => {
+                    let numbers = own.iter_mut().map(|(_, own)| place.numbers(own));
+                    sum.add_all(parts, single, numbers.collect());
+                }
+                (None, Some(rows)) => {
+                    packed.resize_with(own.len(), Vec::new);
+                    packed.iter_mut().zip(&*own).for_each(|(packed, (_, own))| place.pack(own, rows, packed));
+                    sum.add_all(parts, single, slices(packed));
+                    let (width, numbers) = (place.width(), own[0].1.numbers_mut(place.param, &place.shape));
+                    for (row, sum) in rows.iter().zip(packed[0].chunks_exact(width)) {
+                        numbers[row * width..][..width].copy_from_slice(sum);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes small gradients into the array, and [`NOTHING`] for those that are not there. Notes the rows of all.
     #[track_caller]
-    fn prepare(&self, gradients: &mut Gradients<T>, array: &mut [T], rows: &mut [Rows], large: bool) {
+    fn prepare(&self, gradients: &Gradients<T>, array: &mut [T], rows: &mut [Rows]) {
         let (mut next, mut there) = (0, vec![false; self.places.len()]);
         for (param, numbers, few) in gradients.by_params() {
             // both are mostly in the same order: search on from the place found last
@@ -254,13 +307,10 @@ impl<T: Float> GradientSum<T> {
             let own = few.map_or(Rows::All, |rows| Rows::Some(rows.to_vec()));
             rows[place] = std::mem::replace(&mut rows[place], Rows::None).and(own);
         }
-        for (Place { param, shape, small }, _) in self.places.iter().zip(there).filter(|(_, there)| !there) {
-            let numbers = match small {
-                Some(range) => &mut array[range.clone()],
-                None if large => gradients.numbers_mut(*param, shape),
-                None => continue,
-            };
-            numbers.fill(T::from_f64(NOTHING));
+        for (place, _) in self.places.iter().zip(there).filter(|(_, there)| !there) {
+            if let Some(range) = &place.small {
+                array[range.clone()].fill(T::from_f64(NOTHING));
+            }
         }
     }
 }

@@ -423,12 +423,12 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
         let Run { model, task, together, .. } = self;
         let all = evaluate::chunks(data).len();
         let own = together.as_ref().map_or(0..all, |them| share(0..all, them.team.count(), them.team.rank()));
-        let own = evaluate::run(&mut self.inference, self.shards.pool(), (&**model, *task), data, own);
+        let own = evaluate::run(&mut self.inference, self.shards.pool(), (&**model, *task), data, own, false);
         let chunks = match together {
             None => own?,
-            Some(together) => together.chunks(own, !task.metrics().is_empty())?,
+            Some(together) => together.chunks(own)?,
         };
-        Ok(Some(evaluate::join(chunks, *task, data).scores))
+        Ok(Some(evaluate::join(chunks, *task).0))
     }
 
     fn check_model(&mut self, lr: f64) -> Result<(), TrainError> {

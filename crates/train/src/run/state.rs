@@ -5,9 +5,10 @@ use gradus_optim::{EarlyStopping, Goal, Progress, ReduceOnPlateau};
 use serde::{Deserialize, Serialize};
 
 use crate::files::leaves::Leaves;
+use crate::learn::seen::Seen;
 use crate::run::fixed::Fixed;
 use crate::run::settings::{Length, Settings};
-use crate::{Epoch, History, Metric, Predictions, Scores, StepRow, TrainError};
+use crate::{Epoch, History, Metric, Scores, StepRow, TrainError};
 
 /// The state of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,7 +83,7 @@ impl<T: Float> State<T> {
     }
 
     /// Adds a step whose mean cost has the given weight in the epoch's mean.
-    pub(crate) fn add(&mut self, row: StepRow, weight: f64, seen: Option<&Predictions<T>>, metrics: &[Metric<T>]) {
+    pub(crate) fn add(&mut self, row: StepRow, weight: f64, seen: Option<&Seen<T>>, metrics: &[Metric<T>]) {
         self.history.steps.push(row);
         self.batch += 1;
         self.sums.weight += weight;
@@ -92,9 +93,7 @@ impl<T: Float> State<T> {
         if !same {
             self.sums.metrics = metrics.iter().map(|metric| (metric.name().to_owned(), Vec::new())).collect();
         }
-        for ((_, tally), metric) in self.sums.metrics.iter_mut().zip(metrics) {
-            metric.add(tally, seen, weight);
-        }
+        seen.add_to(self.sums.metrics.iter_mut().map(|(_, tally)| tally), metrics, weight);
     }
 
     pub(crate) fn took(&mut self, seconds: f64) {

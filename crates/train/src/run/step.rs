@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use gradus_autograd::{Float, Gradients, Module, Stream, Tape};
 use gradus_data::{Examples, FileError};
 
-use crate::ranks::sent::Sent;
+use crate::learn::seen::Seen;
 use crate::run::settings::Settings;
 use crate::run::shards::{Draw, Shards, ranges};
 use crate::run::state::State;
-use crate::{Predictions, Task, TrainError};
+use crate::{Task, TrainError};
 
 /// A part of a step, for one shard.
 pub(crate) struct Part<B> {
@@ -65,43 +65,37 @@ impl<B> Step<B> {
     }
 }
 
-/// Computes the mean cost of a step, the predictions for the metrics, and the gradients.
+/// Computes the mean cost of a step, what the metrics need of its predictions, and the gradients.
 pub(crate) fn gradients<T: Float, M: Module<T>, B: Send + Sync>(
     shards: &mut Shards<T>,
     task: &impl Task<T, M, B>,
     model: &M,
     step: &Step<B>,
-) -> (f64, Option<Predictions<T>>, Gradients<T>) {
+) -> (f64, Option<Seen<T>>, Gradients<T>) {
     let distributed = shards.is_distributed();
-    let tell = |seen: &[Option<Predictions<T>>]| match distributed {
-        true => encode(seen.iter().flatten().cloned().map(Sent::from).collect()),
-        false => Vec::new(),
-    };
+    let tell = |seen: &[Option<Seen<T>>]| if distributed { encode(seen) } else { Vec::new() };
     let (loss, own, gradients, told) = shards.sum(
         (step.parts, step.waves),
         &step.own,
         |tape, part| {
             let (outputs, cost) = task.forward(model, tape, &part.batch);
             let share = if step.weight > 0.0 { part.weight / step.weight } else { 0.0 };
-            let seen = if task.metrics().is_empty() { None } else { task.predictions(outputs, &part.batch) };
+            let seen = Seen::of(task, outputs, &part.batch, false);
             (if share == 1.0 { cost } else { cost * share }, seen)
         },
         tell,
     );
-    let seen: Vec<Predictions<T>> = match distributed {
-        true => told.iter().flat_map(|told| decode(told)).map(Predictions::from).collect(),
-        false => own.into_iter().flatten().collect(),
-    };
-    (loss.to_f64(), (!seen.is_empty()).then(|| Predictions::concat(seen)), gradients)
+    let seen = if distributed { told.iter().flat_map(|told| decode(told)).collect() } else { own };
+    (loss.to_f64(), Seen::join(seen.into_iter().flatten(), task.metrics()), gradients)
 }
 
-fn encode<T: Float>(sent: Vec<Sent<T>>) -> Vec<u8> {
-    bincode::serde::encode_to_vec(sent, bincode::config::standard()).expect("predictions can be encoded")
+fn encode<T: Float>(seen: &[Option<Seen<T>>]) -> Vec<u8> {
+    bincode::serde::encode_to_vec(seen, bincode::config::standard()).expect("numbers can be encoded")
 }
 
-fn decode<T: Float>(told: &[u8]) -> Vec<Sent<T>> {
+fn decode<T: Float>(told: &[u8]) -> Vec<Option<Seen<T>>> {
     let decoded = bincode::serde::decode_from_slice(told, bincode::config::standard());
-    decoded.expect("all ranks send predictions in one form").0
+    decoded.expect("all ranks send one form").0
 }
 
 /// The error of a step that cannot be made.

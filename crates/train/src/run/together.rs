@@ -7,10 +7,9 @@ use gradus_data::FileError;
 use serde::{Deserialize, Serialize};
 
 use crate::learn::evaluate::Chunk;
-use crate::ranks::sent::Sent;
 use crate::ranks::team::{Team, first_failure};
 use crate::run::step::Step;
-use crate::{Ended, Predictions, TrainError};
+use crate::{Ended, TrainError};
 
 /// A reason to stop that not all ranks know of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,21 +89,13 @@ impl Together {
         self.waited.iter_mut().for_each(|waited_for| waited_for[slowest] += waited);
     }
 
-    /// Tells the other ranks the results of this one's chunks of an evaluation, with the predictions if there are
-    /// metrics of them, and returns those of all chunks.
+    /// Tells the other ranks the results of this one's chunks of an evaluation, and returns those of all chunks.
     ///
     /// # Errors
     /// If a rank could not read its data.
-    pub(crate) fn chunks<T: Float>(
-        &self,
-        own: Result<Vec<Chunk<T>>, FileError>,
-        metrics: bool,
-    ) -> Result<Vec<Chunk<T>>, TrainError> {
+    pub(crate) fn chunks<T: Float>(&self, own: Result<Vec<Chunk<T>>, FileError>) -> Result<Vec<Chunk<T>>, TrainError> {
         let own = self.team.agree(own.map_err(TrainError::from))?;
-        let seen = |seen: Option<Predictions<T>>| seen.filter(|_| metrics).map(Sent::from);
-        let sent = own.into_iter().map(|(cost, weight, predictions)| (cost, weight, seen(predictions)));
-        let all = self.team.gather(&sent.collect::<Vec<_>>());
-        Ok(all.into_iter().flatten().map(|(cost, weight, seen)| (cost, weight, seen.map(Predictions::from))).collect())
+        Ok(self.team.gather(&own).into_iter().flatten().collect())
     }
 
     /// Agrees on a reason to stop.
