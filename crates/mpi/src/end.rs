@@ -1,20 +1,26 @@
 //! The end of a program, which all ranks should reach.
 //!
-//! A rank that leaves tells the others how many calls it made. A rank that waits in a later call knows then that the
-//! other one never comes: its program ended by an error of its own. It says so to that rank, which stops waiting for
-//! the others, so that its error is shown.
+//! The ranks meet in rounds: in round k, each tells the rank 2ᵏ behind it that it leaves, and waits until the rank 2ᵏ
+//! before it does so. After log₂ of their number of rounds, each knows that all leave. (D. Hensgen, R. Finkel and U.
+//! Manber 1988, <https://doi.org/10.1007/BF01379320>, call it a dissemination barrier.)
+//!
+//! With the message goes the number of calls that the leaving rank made. A rank that waits in a later call knows then
+//! that the other one never comes: its program ended by an error of its own. It says so to that rank, which stops
+//! waiting, so that its error is shown. If some ranks leave too early and others do not, one of the others is next to
+//! one of them, and is told in the first round.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mpi::request::StaticScope;
+use mpi::request::{Request, StaticScope};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
 
 use crate::Mpi;
+use crate::wait::{HERE, answer};
 
 /// The tag of the number of calls that a rank made before it left.
 const LEFT: i32 = 0x6774;
@@ -48,24 +54,42 @@ impl Calls {
     }
 }
 
-/// Sends a number to a rank that need not receive it any more.
-fn tell(rank: usize, number: u64, tag: i32) {
+/// A number on its way to another rank.
+type Sent = Request<'static, u64, StaticScope>;
+
+fn tell(rank: usize, number: u64, tag: i32) -> Sent {
     let number: &'static u64 = Box::leak(Box::new(number));
     let world = SimpleCommunicator::world();
-    let process = world.process_at_rank(rank as i32);
-    std::mem::forget(process.immediate_send_with_tag(StaticScope, number, tag));
+    world.process_at_rank(rank as i32).immediate_send_with_tag(StaticScope, number, tag)
+}
+
+/// Whether a message with this tag has come. To ask also lets other messages go on.
+pub(crate) fn has_come(tag: i32) -> bool {
+    SimpleCommunicator::world().any_process().immediate_probe_with_tag(tag).is_some()
 }
 
 /// Waits until all ranks leave. Returns whether they do: not if one of them waits for this one.
 pub(crate) fn all_leave(mpi: &Mpi) -> bool {
     let own = mpi.calls.own.load(Ordering::Relaxed);
-    (0..mpi.count).filter(|rank| *rank != mpi.rank).for_each(|rank| tell(rank, own, LEFT));
-    while mpi.calls.left().len() + 1 < mpi.count {
-        if SimpleCommunicator::world().any_process().immediate_probe_with_tag(MISSED).is_some() {
-            return false;
+    let (mut sent, mut answered) = (Vec::new(), false);
+    for distance in (0..usize::BITS).map(|round| 1 << round).take_while(|distance| *distance < mpi.count) {
+        sent.push(tell((mpi.rank + distance) % mpi.count, own, LEFT));
+        let before = (mpi.rank + mpi.count - distance) % mpi.count;
+        while !mpi.calls.left().contains_key(&before) {
+            if has_come(MISSED) {
+                sent.into_iter().for_each(std::mem::forget); // they need not arrive, and this process ends soon
+                return false;
+            }
+            if has_come(HERE) && !answered {
+                answered = true;
+                answer(mpi); // another rank has lost its patience with a third one
+            }
+            sleep(Duration::from_millis(1));
         }
-        sleep(Duration::from_millis(1));
     }
+    sent.into_iter().for_each(|request| {
+        request.wait();
+    });
     true
 }
 
@@ -74,13 +98,17 @@ pub(crate) fn check(mpi: &Mpi, advice: impl Fn() -> String) {
     let own = mpi.calls.own.load(Ordering::Relaxed);
     let missed: Vec<usize> = mpi.calls.left().into_iter().filter(|(_, calls)| *calls < own).map(|(r, _)| r).collect();
     let Some(first) = missed.first() else { return };
-    missed.iter().for_each(|rank| tell(*rank, own, MISSED));
+    missed.iter().for_each(|rank| std::mem::forget(tell(*rank, own, MISSED)));
     eprintln!(
         "rank {}: the program of rank {first} has ended, and this rank waits for it; all ranks end. The reason is what \
          rank {first} says last.{}",
         mpi.rank,
         advice()
     );
-    sleep(REASON);
+    let end = Instant::now() + REASON;
+    while Instant::now() < end {
+        has_come(MISSED);
+        sleep(Duration::from_millis(1));
+    }
     SimpleCommunicator::world().abort(1)
 }

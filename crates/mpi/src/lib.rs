@@ -56,7 +56,8 @@ const MOST: usize = 1 << 30;
 /// All processes that `mpirun` started: the [`Ranks`] of a training over MPI.
 ///
 /// It must live as long as the training, and be dropped before the program ends: then MPI is left. The drop waits until
-/// all ranks have come so far. If a rank still trains, because this one ends by an error of its own, all ranks end.
+/// every rank drops its world. If a rank waits for this one instead, because this one ends by an error of its own, all
+/// ranks end.
 /// Copies (`clone`) are the same world. Only one thread may use it at a time.
 #[derive(Clone, Debug)]
 pub struct World {

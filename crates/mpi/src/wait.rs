@@ -10,10 +10,10 @@ use mpi::request::{Request, Scope};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
 
-use crate::{World, end};
+use crate::{Mpi, World, end};
 
 /// The tag of the messages of a roll call.
-const HERE: i32 = 0x6773;
+pub(crate) const HERE: i32 = 0x6773;
 /// After this time without an answer, a rank no longer keeps its processor busy with asking.
 const EAGER: Duration = Duration::from_millis(5);
 /// A rank that was told to end, and waits for so long, says for whom: `mpirun` soon ends it for good.
@@ -65,9 +65,8 @@ impl<'a> Until<'a> {
             }
             self.last_words();
             // if another rank has lost its patience, the answer is needed now
-            let roll_call = || SimpleCommunicator::world().any_process().immediate_probe_with_tag(HERE).is_some();
             end::check(&self.world.mpi, || self.world.advice(" "));
-            if waited > self.world.patience.0 || roll_call() {
+            if waited > self.world.patience.0 || end::has_come(HERE) {
                 self.give_up();
             }
             sleep(Duration::from_micros(50));
@@ -93,7 +92,7 @@ impl<'a> Until<'a> {
 
     /// Ends the program on all ranks, and names those that do not answer.
     fn give_up(&self) -> ! {
-        let lost = roll_call(self.world);
+        let lost = roll_call(&self.world.mpi);
         let names = lost.iter().map(|rank| format!("rank {rank}")).collect::<Vec<_>>().join(", ");
         let whom = if names.is_empty() { "no rank is lost, but they do not wait for the same" } else { &names };
         let answer = match lost.len() {
@@ -111,16 +110,23 @@ impl<'a> Until<'a> {
     }
 }
 
-/// Tells all ranks that this one is here, and returns those that do not tell it the same.
-fn roll_call(world: &World) -> BTreeSet<usize> {
+/// Tells all ranks that this one is here, and returns the others.
+pub(crate) fn answer(mpi: &Mpi) -> BTreeSet<usize> {
     let communicator = SimpleCommunicator::world();
-    let mut missing: BTreeSet<usize> = (0..world.count()).filter(|rank| *rank != world.rank()).collect();
+    let others: BTreeSet<usize> = (0..mpi.count).filter(|rank| *rank != mpi.rank).collect();
     static HELLO: [u8; 1] = [1];
-    for rank in &missing {
+    for rank in &others {
         let process = communicator.process_at_rank(*rank as i32);
         // it need not arrive, and this process ends soon
         std::mem::forget(process.immediate_send_with_tag(mpi::request::StaticScope, &HELLO[..], HERE));
     }
+    others
+}
+
+/// Tells all ranks that this one is here, and returns those that do not tell it the same.
+fn roll_call(mpi: &Mpi) -> BTreeSet<usize> {
+    let communicator = SimpleCommunicator::world();
+    let mut missing = answer(mpi);
     let end = Instant::now() + ROLL_CALL;
     while Instant::now() < end && !missing.is_empty() {
         missing.retain(|rank| communicator.process_at_rank(*rank as i32).immediate_probe_with_tag(HERE).is_none());

@@ -78,7 +78,9 @@ fn hosts_train_one_model_and_a_host_that_is_cut_off_is_named() {
     let saved = || Checkpoints::in_folder(folder.path()).list().unwrap().pop();
     let before = saved();
     let mut run = hosts.train(&[1, 2, 3], &(out(1_000_000) + " --patience 3")).spawn().unwrap();
+    let begun = Instant::now();
     while saved() == before {
+        assert!(begun.elapsed() < Duration::from_secs(120), "it does not train");
         assert!(run.try_wait().unwrap().is_none(), "it ends before it has trained: {:?}", run.wait_with_output());
         sleep(Duration::from_millis(20));
     }

@@ -335,11 +335,9 @@ fn a_rank_that_does_not_answer_is_named_and_all_end() {
 /// Its error is shown, as that of a `main` is: after its world was dropped.
 #[test]
 fn a_rank_whose_program_has_ended_is_named_and_all_end() {
-    let begun = Instant::now();
     let text = failure(3, "leaves", folder().path());
     assert!(text.contains("the program of rank 1 has ended, and this rank waits for it; all ranks end."), "{text}");
     assert!(text.contains("rank 1 has left") && !text.contains("rank 0 has left"), "{text}");
-    assert!(begun.elapsed() < Duration::from_secs(60), "it took {:?}", begun.elapsed());
 }
 
 #[test]

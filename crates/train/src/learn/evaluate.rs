@@ -26,7 +26,7 @@ pub enum Targets<T: Float> {
     None,
 }
 
-/// The outputs of a model, with their targets.
+/// The outputs of a model, with their targets. (JSON has no NaN and no infinity: save such outputs in another format.)
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Predictions<T: Float = f32> {

@@ -78,7 +78,7 @@ type Value = dyn Fn(&[f64]) -> f64 + Send + Sync;
 enum How<T: Float> {
     /// a function of all predictions at once
     Of(Arc<Of<T>>),
-    /// a function of numbers that are counted for each batch and then joined
+    /// a function of numbers that are counted for each part and then joined
     Counted { count: Arc<Count<T>>, join: fn(&mut Vec<f64>, &[f64]), value: Arc<Value> },
 }
 
@@ -115,9 +115,11 @@ impl<T: Float> Metric<T> {
         Self::with(name, goal, How::Of(Arc::new(of)))
     }
 
-    /// A metric of your own that follows from sums: `count` computes numbers from a batch, which are added up over an
-    /// epoch, and `value` computes the metric from their sums. So the metric does not depend on the size of the
-    /// batches.
+    /// A metric of your own that follows from sums: `count` computes numbers from a part of the predictions, which are
+    /// added up over all parts, and `value` computes the metric from their sums. A part is what is computed at once: a
+    /// shard of a batch, or 256 rows of an evaluation. So the numbers of two parts must add up to those of both
+    /// together, as hits do and an accuracy does not; then the metric does not depend on the parts. Anything else goes
+    /// to [`new`](Self::new).
     ///
     /// ```
     /// use gradus_optim::Goal;

@@ -1,7 +1,7 @@
 //! What is kept of predictions until all parts of a step or an evaluation are there.
 //!
 //! A metric that follows from sums needs a few numbers of each part, and not the outputs. So the outputs of a language
-//! model, one for each word that it knows, need not be copied, joined, or sent to other ranks.
+//! model, one for each word that it knows, need not be joined, kept, or sent to other ranks.
 
 use gradus_autograd::{Float, Var};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Training by several processes, its ranks: `tree.rs` has the order in which parts are added, `arrays.rs` and `sum.rs`
-//! the sums of arrays and of gradients over ranks, `overlap.rs` lets them travel while the sweep goes on, `team.rs` what
-//! ranks tell each other, `local.rs` ranks that are threads of one process.
+//! the sums of arrays and of gradients over ranks, `overlap.rs` lets them travel while the sweep goes on, `team.rs`
+//! what ranks tell each other, `local.rs` ranks that are threads of one process.
 //!
 //! How the ranks send messages is not known here. A type that implements [`Ranks`] does it: `gradus-mpi` has the one
 //! for clusters.

@@ -37,8 +37,8 @@ impl Overlap {
         }
     }
 
-    /// Whether it is not known yet which way is faster.
-    pub(crate) fn is_tried(self) -> bool {
+    /// Whether both ways are still tried.
+    pub(crate) fn is_trying(self) -> bool {
         matches!(self, Overlap::Trying { .. })
     }
 

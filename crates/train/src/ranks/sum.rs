@@ -5,7 +5,6 @@
 //! large parameter is an array of its own, which is summed where it stands. Of a large table, only the rows travel that
 //! were looked up on some rank.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -103,14 +102,22 @@ enum Rows {
 }
 
 impl Rows {
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Rows::None, rows) | (rows, Rows::None) => rows,
-            (Rows::All, _) | (_, Rows::All) => Rows::All,
-            (Rows::Some(a), Rows::Some(b)) => {
-                Rows::Some(a.into_iter().chain(b).collect::<BTreeSet<_>>().into_iter().collect())
-            }
+    /// Adds other rows, behind these; [`sorted`](Self::sorted) orders them.
+    fn add(&mut self, other: Self) {
+        match (&mut *self, other) {
+            (_, Rows::None) | (Rows::All, _) => {}
+            (Rows::Some(rows), Rows::Some(more)) => rows.extend(more),
+            (_, other) => *self = other,
         }
+    }
+
+    /// Each row once, in order.
+    fn sorted(mut self) -> Self {
+        if let Rows::Some(rows) = &mut self {
+            rows.sort_unstable();
+            rows.dedup();
+        }
+        self
     }
 }
 
@@ -221,15 +228,15 @@ impl<T: Float> GradientSum<T> {
         }
         let (mut extras, mut rows, mut updates) = (Vec::new(), vec![Rows::None; self.places.len()], Vec::new());
         for rest in self.team().gather(&rest) {
-            rows = rows.into_iter().zip(rest.rows).map(|(a, b)| a.and(b)).collect();
+            rows.iter_mut().zip(rest.rows).for_each(|(rows, more)| rows.add(more));
             updates.extend(rest.updates);
             extras.push(rest.extra);
         }
-        let single = early.is_some();
+        let (rows, single) = (rows.into_iter().map(Rows::sorted).collect::<Vec<_>>(), early.is_some());
         self.sum.add_all(parts, single, slices(&mut arrays));
         self.add_large(parts, single, &mut own, &rows, early.iter().flatten());
         (self.arrays, self.early) = (arrays, early.unwrap_or_default());
-        if self.may_overlap && self.overlap.is_tried() {
+        if self.may_overlap && self.overlap.is_trying() {
             let seconds = self.team().gather(&self.begun.elapsed().as_secs_f64());
             self.overlap.note(seconds.into_iter().fold(0.0, f64::max));
         }
@@ -305,7 +312,7 @@ impl<T: Float> GradientSum<T> {
                 array[range.clone()].copy_from_slice(numbers);
             }
             let own = few.map_or(Rows::All, |rows| Rows::Some(rows.to_vec()));
-            rows[place] = std::mem::replace(&mut rows[place], Rows::None).and(own);
+            rows[place].add(own);
         }
         for (place, _) in self.places.iter().zip(there).filter(|(_, there)| !there) {
             if let Some(range) = &place.small {
