@@ -102,7 +102,7 @@ fn folder() -> tempfile::TempDir {
 fn child() {
     let Ok(case) = std::env::var("CASE") else { return };
     let folder = std::env::var("FOLDER").unwrap();
-    let patience = if case == "hangs" { 3 } else { 60 };
+    let patience = if case.starts_with("hangs") { 3 } else { 60 };
     let world = World::init().unwrap().patience(Duration::from_secs(patience));
     let (words, number) = case.rsplit_once(' ').unwrap_or((&case, ""));
     let (case, argument) = number.parse().map_or((&*case, 0), |number| (words, number));
@@ -179,6 +179,9 @@ fn case_of(case: &str, argument: usize, world: &World, folder: &Path) {
                 sleep(3 * HANGS);
             }
         }),
+        // rank 1 gets what it waits for, and leaves
+        "hangs while another leaves" if rank == 2 => sleep(3 * HANGS),
+        "hangs while another leaves" => world.exchange((rank + 1) % 3, b"a", (rank + 2) % 3, &mut [0]),
         "leaves" if rank == 1 => {}
         "leaves" => fit(trainer),
         "panics" => run(trainer, &|| assert!(rank != 1, "a fault of rank 1")),
@@ -338,6 +341,12 @@ fn a_rank_whose_program_has_ended_is_named_and_all_end() {
     let text = failure(3, "leaves", folder().path());
     assert!(text.contains("the program of rank 1 has ended, and this rank waits for it; all ranks end."), "{text}");
     assert!(text.contains("rank 1 has left") && !text.contains("rank 0 has left"), "{text}");
+}
+
+#[test]
+fn a_rank_that_has_done_its_work_is_not_taken_for_lost() {
+    let text = failure(3, "hangs while another leaves", folder().path());
+    assert!(text.contains("rank 0: rank 2 does not answer (the patience was 3 s); all ranks end."), "{text}");
 }
 
 #[test]
