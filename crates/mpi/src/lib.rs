@@ -57,8 +57,7 @@ const MOST: usize = 1 << 30;
 ///
 /// It must live as long as the training, and be dropped before the program ends: then MPI is left. The drop waits until
 /// every rank drops its world. If a rank waits for this one instead, because this one ends by an error of its own, all
-/// ranks end.
-/// Copies (`clone`) are the same world. Only one thread may use it at a time.
+/// ranks end. Copies (`clone`) are the same world. Only one thread may use it at a time.
 #[derive(Clone, Debug)]
 pub struct World {
     mpi: Arc<Mpi>,
