@@ -12,7 +12,7 @@ use gradus::data::{Dataset, digits, iris};
 use gradus::optim::{functions, random_restarts};
 use gradus::prelude::*;
 use gradus::rand::RngExt;
-use gradus::train::{AfterStep, Checkpoints, History, Ranks, Shards};
+use gradus::train::{AfterStep, Checkpoints, Classify, History, Ranks, Shards, evaluate_distributed};
 use gradus_mpi::World;
 use ndarray::Array1;
 
@@ -243,6 +243,12 @@ fn case_of(case: &str, argument: usize, world: &World, folder: &Path) {
                 println!("\noutcome: {accuracies:?}");
             }
         }
+        "test set" => {
+            let result = evaluate_distributed(world, &model, &Classify::new(), &digits().test).unwrap();
+            if rank == 0 {
+                println!("\noutcome: {:?} {}", result.scores, result.confusion().matrix);
+            }
+        }
         "starts" => {
             // each descent is made by one rank alone
             let seeds: Vec<u64> = (0..7).collect();
@@ -290,7 +296,7 @@ fn any_number_of_ranks_gives_the_same_model_bit_for_bit() {
 #[test]
 fn a_loop_of_ones_own_and_independent_pieces_of_work_run_over_ranks_too() {
     let folder = folder();
-    for case in ["own loop", "folds", "starts", "messages"] {
+    for case in ["own loop", "folds", "test set", "starts", "messages"] {
         let alone = result(1, case, folder.path());
         for ranks in [2, 3, 4] {
             assert_eq!(result(ranks, case, folder.path()), alone, "{case} on {ranks} ranks");

@@ -42,7 +42,7 @@ pub use files::leaves::Mismatch;
 pub use files::model_file::{load, load_partial, load_renamed, save};
 pub use gradus_data::{FileError, write_atomically};
 pub use learn::confusion::Confusion;
-pub use learn::evaluate::{Evaluation, Predictions, Scores, Targets, evaluate, evaluate_task};
+pub use learn::evaluate::{Evaluation, Predictions, Scores, Targets, evaluate, evaluate_distributed, evaluate_task};
 pub use learn::metrics::{Metric, auc};
 pub use learn::neighbours::{nearest_neighbours, neighbours_accuracy, neighbours_vote};
 pub use learn::task::{Classify, ClassifyBinary, CostOf, Labelled, Paired, Regress, Task};

@@ -1,8 +1,9 @@
 //! The predictions and scores of a model on a data set.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use gradus_autograd::{Float, Tape, Var};
+use gradus_autograd::{Float, Module, Tape, Var};
 use gradus_data::{Dataset, Examples, FileError, RowBatches};
 use gradus_nn::Forward;
 use ndarray::{ArrayD, Axis, concatenate};
@@ -11,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::learn::confusion::Confusion;
 use crate::learn::metrics::largest;
 use crate::learn::seen::Seen;
+use crate::ranks::team::{Team, of_model};
+use crate::ranks::tree::share;
 use crate::run::shards::parallel;
-use crate::{Classify, Metric, Task};
+use crate::{Classify, Metric, Ranks, Task, TrainError};
 
 /// The values that outputs are compared with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -261,9 +264,52 @@ pub fn evaluate_task<T: Float, M: Sync + ?Sized, E: Examples>(
 ) -> Result<Evaluation<T>, FileError> {
     let all = 0..chunks(data).len();
     let chunks = run(&mut [Tape::inference()], None, (model, task), data, all, true)?;
+    Ok(evaluation(chunks, task, data))
+}
+
+fn evaluation<T: Float, M: ?Sized, E: Examples>(
+    chunks: Vec<Chunk<T>>,
+    task: &impl Task<T, M, E::Batch>,
+    data: &E,
+) -> Evaluation<T> {
     let (scores, seen) = join(chunks, task);
     let predictions = seen.and_then(Seen::into_predictions).unwrap_or_else(|| Predictions::concat(Vec::new()));
-    Ok(Evaluation { scores, predictions, names: data.class_names().to_vec() })
+    Evaluation { scores, predictions, names: data.class_names().to_vec() }
+}
+
+/// Does what [`evaluate_task`] does, shared out to several processes. Each of the [`Ranks`] reads and runs its share of
+/// the rows, and gets the whole result, bit for bit that of one process. All ranks must call this, with the same model,
+/// task and data.
+///
+/// ```
+/// use gradus_nn::Mlp;
+/// use gradus_train::{Classify, LocalRanks, evaluate, evaluate_distributed};
+/// let test = gradus_data::digits().test;
+/// let model = Mlp::builder([64, 16, 10]).build::<f32>();
+/// let results = LocalRanks::run(3, |ranks| evaluate_distributed(&ranks, &model, &Classify::new(), &test));
+/// for result in results {
+///     assert_eq!(result?, evaluate(&model, &test));
+/// }
+/// # Ok::<(), gradus_train::TrainError>(())
+/// ```
+///
+/// # Errors
+/// If the data cannot be read on some rank, or the ranks have other models or numbers of rows.
+///
+/// # Panics
+/// As [`evaluate_task`].
+#[track_caller]
+pub fn evaluate_distributed<T: Float, M: Module<T> + ?Sized, E: Examples>(
+    ranks: &(impl Ranks + Clone + 'static),
+    model: &M,
+    task: &impl Task<T, M, E::Batch>,
+    data: &E,
+) -> Result<Evaluation<T>, TrainError> {
+    let team = Team::new(Arc::new(ranks.clone()));
+    let rows = ("the rows of the data".to_owned(), data.len().to_string());
+    team.same(of_model(model).into_iter().chain([rows]))?;
+    let chunks = run_over(&team, &mut [Tape::inference()], None, (model, task), data, true)?;
+    Ok(evaluation(chunks, task, data))
 }
 
 /// The rows that are run at once.
@@ -295,6 +341,21 @@ pub(crate) fn run<T: Float, M: Sync + ?Sized, E: Examples, K: Task<T, M, E::Batc
         }));
     }
     Ok(results)
+}
+
+/// Runs the chunks of a data set, each rank its share, and returns the results of all.
+pub(crate) fn run_over<T: Float, M: Sync + ?Sized, E: Examples, K: Task<T, M, E::Batch>>(
+    team: &Team,
+    tapes: &mut [Tape<T>],
+    pool: Option<&rayon::ThreadPool>,
+    model_and_task: (&M, &K),
+    data: &E,
+    keep: bool,
+) -> Result<Vec<Chunk<T>>, TrainError> {
+    let own = share(0..chunks(data).len(), team.count(), team.rank());
+    let own = run(tapes, pool, model_and_task, data, own, keep);
+    let own = team.agree(own.map_err(TrainError::from))?;
+    Ok(team.gather(&own).into_iter().flatten().collect())
 }
 
 /// Joins the results of all chunks, in their order.

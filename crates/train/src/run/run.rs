@@ -421,12 +421,10 @@ impl<'a, D: Descent<T>, T: Float, M: Module<T>, E: Examples, K: Task<T, M, E::Ba
     fn validate(&mut self) -> Result<Option<Scores>, TrainError> {
         let Some(data) = self.valid else { return Ok(None) };
         let Run { model, task, together, .. } = self;
-        let all = evaluate::chunks(data).len();
-        let own = together.as_ref().map_or(0..all, |them| share(0..all, them.team.count(), them.team.rank()));
-        let own = evaluate::run(&mut self.inference, self.shards.pool(), (&**model, *task), data, own, false);
+        let (tapes, pool, what) = (&mut self.inference[..], self.shards.pool(), (&**model, *task));
         let chunks = match together {
-            None => own?,
-            Some(together) => together.chunks(own)?,
+            None => evaluate::run(tapes, pool, what, data, 0..evaluate::chunks(data).len(), false)?,
+            Some(together) => evaluate::run_over(&together.team, tapes, pool, what, data, false)?,
         };
         Ok(Some(evaluate::join(chunks, *task).0))
     }

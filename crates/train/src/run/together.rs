@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use gradus_autograd::Float;
 use gradus_data::FileError;
 use serde::{Deserialize, Serialize};
 
-use crate::learn::evaluate::Chunk;
 use crate::ranks::team::{Team, first_failure};
 use crate::run::step::Step;
 use crate::{Ended, TrainError};
@@ -87,15 +85,6 @@ impl Together {
         let slowest = (0..busy.len()).fold(0, |slowest, rank| if busy[rank] > busy[slowest] { rank } else { slowest });
         let waited = busy[slowest] - busy[self.team.rank()];
         self.waited.iter_mut().for_each(|waited_for| waited_for[slowest] += waited);
-    }
-
-    /// Tells the other ranks the results of this one's chunks of an evaluation, and returns those of all chunks.
-    ///
-    /// # Errors
-    /// If a rank could not read its data.
-    pub(crate) fn chunks<T: Float>(&self, own: Result<Vec<Chunk<T>>, FileError>) -> Result<Vec<Chunk<T>>, TrainError> {
-        let own = self.team.agree(own.map_err(TrainError::from))?;
-        Ok(self.team.gather(&own).into_iter().flatten().collect())
     }
 
     /// Agrees on a reason to stop.

@@ -1,5 +1,7 @@
 //! Code that the tests of training share.
 
+#![allow(dead_code)] // each test program uses a part of it
+
 use gradus_autograd::{Module, Param, Var};
 use gradus_derive::Module;
 use gradus_nn::{BatchNorm, Conv2d, Dropout, Forward, Linear, rng};
