@@ -36,13 +36,23 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Counts the large allocations of 20 steps. They come after 100 steps in which every thread of the pool has made its
-/// first product, so that it has the memory that the library of products keeps.
+/// The fewest large allocations of 20 steps, of up to 100 times 20 steps after the first 100.
+///
+/// A thread of the pool allocates the memory that it keeps when it helps for the first time. The operating system
+/// decides when that is, and on a busy machine it may come after hundreds of steps. A step that allocates an array does
+/// so in all of them.
 fn steady(mut step: impl FnMut()) -> usize {
     (0..100).for_each(|_| step());
-    let before = COUNT.load(Ordering::Relaxed);
-    (0..20).for_each(|_| step());
-    COUNT.load(Ordering::Relaxed) - before
+    let mut fewest = usize::MAX;
+    for _ in 0..100 {
+        let before = COUNT.load(Ordering::Relaxed);
+        (0..20).for_each(|_| step());
+        fewest = fewest.min(COUNT.load(Ordering::Relaxed) - before);
+        if fewest == 0 {
+            break;
+        }
+    }
+    fewest
 }
 
 /// This is a single test, since the allocations of other tests in the same process would be counted too.
