@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread::sleep;
+use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
 use mpi::request::{Request, StaticScope};
@@ -28,6 +28,10 @@ const LEFT: i32 = 0x6774;
 const MISSED: i32 = 0x6775;
 /// The time that a rank which left too early has to show its error, before all are ended.
 const REASON: Duration = Duration::from_secs(2);
+/// The time between the last words of a rank and the end of all.
+const SHOWN: Duration = Duration::from_millis(300);
+/// The time that MPI has to end all ranks, this one among them.
+const ALONE: Duration = Duration::from_secs(10);
 
 /// The calls that each rank made.
 #[derive(Debug, Default)]
@@ -93,6 +97,39 @@ pub(crate) fn all_leave(mpi: &Mpi) -> bool {
     true
 }
 
+/// Ends all ranks, after the time that `mpirun` needs to show what this process said last. Without that time, MPICH's
+/// loses some messages.
+///
+/// On a machine that is cut off, MPICH waits for `mpirun` without an end. Then this process ends alone.
+pub(crate) fn all(code: i32) -> ! {
+    sleep(SHOWN);
+    spawn(|| {
+        sleep(ALONE);
+        std::process::abort()
+    });
+    SimpleCommunicator::world().abort(code)
+}
+
+/// Ends all ranks when it is dropped.
+struct EndAll;
+
+impl Drop for EndAll {
+    fn drop(&mut self) {
+        all(1)
+    }
+}
+
+/// Ends all ranks when this thread ends, which is after `main` has shown its error.
+///
+/// The rank that waits would do so a little later. But if this process ended before, `mpirun` might end the other ones
+/// before they speak, and take the whole for a success: MPICH's does if a process ends with 0.
+pub(crate) fn with_this_thread() {
+    thread_local! {
+        static LAST: EndAll = const { EndAll };
+    }
+    LAST.with(|_| ()); // what was used is dropped
+}
+
 /// Ends the program on all ranks if this one waits for a rank that has left.
 pub(crate) fn check(mpi: &Mpi, advice: impl Fn() -> String) {
     let own = mpi.calls.own.load(Ordering::Relaxed);
@@ -110,5 +147,5 @@ pub(crate) fn check(mpi: &Mpi, advice: impl Fn() -> String) {
         has_come(MISSED);
         sleep(Duration::from_millis(1));
     }
-    SimpleCommunicator::world().abort(1)
+    all(1)
 }

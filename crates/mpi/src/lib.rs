@@ -21,8 +21,8 @@
 //! rank computes two of the eight shards of each batch, and the model is, bit for bit, the one that a single process
 //! trains. Without `mpirun`, the program is a single process, of one rank.
 //!
-//! An MPI library must be installed, Open MPI or MPICH (on Debian: `libopenmpi-dev`, `openmpi-bin` and, to compile,
-//! `libclang-dev`). The calls go through [rsmpi](https://docs.rs/mpi).
+//! An MPI library must be installed, Open MPI or MPICH (on Debian: `libopenmpi-dev` and `openmpi-bin`, or
+//! `libmpich-dev` and `mpich`, and, to compile, `libclang-dev`). The calls go through [rsmpi](https://docs.rs/mpi).
 
 mod end;
 mod wait;
@@ -233,11 +233,12 @@ impl Drop for Mpi {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // the other ranks wait for this one: to leave MPI in peace would take as long as they have patience
-            SimpleCommunicator::world().abort(101);
+            end::all(101);
         }
         if !end::all_leave(self) {
             // another rank waits for this one, and leaving MPI would wait for that rank
             std::mem::forget(self.universe.take());
+            end::with_this_thread();
         }
     }
 }

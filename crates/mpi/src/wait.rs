@@ -106,7 +106,7 @@ impl<'a> Until<'a> {
             self.world.patience.0.as_secs_f64(),
             self.world.advice(" ")
         );
-        SimpleCommunicator::world().abort(1)
+        end::all(1)
     }
 }
 

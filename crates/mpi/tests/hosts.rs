@@ -26,6 +26,12 @@ impl Hosts {
         Command::new(script()).args(arguments).status().expect("the script runs").success()
     }
 
+    /// The numbers of the processes on a host.
+    fn running(&self, host: usize) -> String {
+        let output = Command::new(script()).args(["running", &format!("10.77.0.{host}")]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// `digits_mpi`, started on the first host, with a rank on each of some hosts.
     fn train(&self, hosts: &[usize], arguments: &str) -> Command {
         let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/digits_mpi");
@@ -93,6 +99,11 @@ fn hosts_train_one_model_and_a_host_that_is_cut_off_is_named() {
         text.contains("rank 2 does not answer (the patience was 3 s); all ranks end. The run is saved as"),
         "{text}"
     );
+    // the lost host's own rank does not stay behind
+    while !hosts.running(3).is_empty() {
+        assert!(cut.elapsed() < Duration::from_secs(120), "on the lost host still run {}", hosts.running(3));
+        sleep(Duration::from_millis(20));
+    }
 }
 
 /// The disk of the first rank is full: that is an error of all ranks, which names the file.

@@ -4,6 +4,7 @@
 #   hosts.sh up COUNT        makes the hosts 10.77.0.1 … 10.77.0.COUNT
 #   hosts.sh on HOST COMMAND runs a command on a host; mpirun reaches the hosts with this (--mca plm_rsh_agent)
 #   hosts.sh cut HOST        takes its cable out
+#   hosts.sh running HOST    prints the numbers of the processes that run there
 #   hosts.sh slow RATE       makes every cable as slow: hosts.sh slow 1gbit
 #   hosts.sh down            removes them
 #
@@ -33,6 +34,9 @@ on)
   ;;
 cut)
   ip link set "$(name "$2")" down
+  ;;
+running)
+  ip netns pids "$(name "$2")"
   ;;
 slow)
   for space in $(ip netns list | sed -n 's/^\(gradus[0-9]*\).*/\1/p'); do
