@@ -10,6 +10,7 @@
 //! one of them, and is told in the first round.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{sleep, spawn};
@@ -28,7 +29,7 @@ const LEFT: i32 = 0x6774;
 const MISSED: i32 = 0x6775;
 /// The time that a rank which left too early has to show its error, before all are ended.
 const REASON: Duration = Duration::from_secs(2);
-/// The time between the last words of a rank and the end of all.
+/// The time that `mpirun` has to show the last words of a rank, before it ends all.
 const SHOWN: Duration = Duration::from_millis(300);
 /// The time that MPI has to end all ranks, this one among them.
 const ALONE: Duration = Duration::from_secs(10);
@@ -82,6 +83,7 @@ pub(crate) fn all_leave(mpi: &Mpi) -> bool {
         while !mpi.calls.left().contains_key(&before) {
             if has_come(MISSED) {
                 sent.into_iter().for_each(std::mem::forget); // they need not arrive, and this process ends soon
+                sleep(SHOWN); // `mpirun` ends the others when this process ends
                 return false;
             }
             if has_come(HERE) && !answered {
@@ -97,10 +99,15 @@ pub(crate) fn all_leave(mpi: &Mpi) -> bool {
     true
 }
 
-/// Ends all ranks, after the time that `mpirun` needs to show what this process said last. Without that time, MPICH's
-/// loses some messages.
+/// Writes a line at once, so that it does not mix with those of other ranks.
+pub(crate) fn say(line: &str) {
+    // nobody is left to be told that this failed
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Ends all ranks, after the time that `mpirun` needs to show their last words: the one of MPICH loses some otherwise.
 ///
-/// On a machine that is cut off, MPICH waits for `mpirun` without an end. Then this process ends alone.
+/// On a machine that is cut off, `MPI_Abort` of MPICH waits for `mpirun` without an end. Then this process ends alone.
 pub(crate) fn all(code: i32) -> ! {
     sleep(SHOWN);
     spawn(|| {
@@ -110,38 +117,18 @@ pub(crate) fn all(code: i32) -> ! {
     SimpleCommunicator::world().abort(code)
 }
 
-/// Ends all ranks when it is dropped.
-struct EndAll;
-
-impl Drop for EndAll {
-    fn drop(&mut self) {
-        all(1)
-    }
-}
-
-/// Ends all ranks when this thread ends, which is after `main` has shown its error.
-///
-/// The rank that waits would do so a little later. But if this process ended before, `mpirun` might end the other ones
-/// before they speak, and take the whole for a success: MPICH's does if a process ends with 0.
-pub(crate) fn with_this_thread() {
-    thread_local! {
-        static LAST: EndAll = const { EndAll };
-    }
-    LAST.with(|_| ()); // what was used is dropped
-}
-
 /// Ends the program on all ranks if this one waits for a rank that has left.
 pub(crate) fn check(mpi: &Mpi, advice: impl Fn() -> String) {
     let own = mpi.calls.own.load(Ordering::Relaxed);
     let missed: Vec<usize> = mpi.calls.left().into_iter().filter(|(_, calls)| *calls < own).map(|(r, _)| r).collect();
     let Some(first) = missed.first() else { return };
-    missed.iter().for_each(|rank| std::mem::forget(tell(*rank, own, MISSED)));
-    eprintln!(
+    say(&format!(
         "rank {}: the program of rank {first} has ended, and this rank waits for it; all ranks end. The reason is what \
          rank {first} says last.{}",
         mpi.rank,
         advice()
-    );
+    ));
+    missed.iter().for_each(|rank| std::mem::forget(tell(*rank, own, MISSED)));
     let end = Instant::now() + REASON;
     while Instant::now() < end {
         has_come(MISSED);

@@ -238,7 +238,6 @@ impl Drop for Mpi {
         if !end::all_leave(self) {
             // another rank waits for this one, and leaving MPI would wait for that rank
             std::mem::forget(self.universe.take());
-            end::with_this_thread();
         }
     }
 }

@@ -82,11 +82,11 @@ impl<'a> Until<'a> {
         let since = self.told.get_or_insert_with(Instant::now);
         if since.elapsed() > LAST_WORDS && !self.world.last_words.swap(true, Ordering::Relaxed) {
             let whom = self.partner.map_or("another rank".to_owned(), |rank| format!("rank {rank}"));
-            eprintln!(
+            end::say(&format!(
                 "rank {} was asked to end, and waits for {whom}.{}",
                 self.world.rank(),
                 self.world.advice(" If that rank is lost: ")
-            );
+            ));
         }
     }
 
@@ -100,12 +100,12 @@ impl<'a> Until<'a> {
             1 => " does not answer",
             _ => " do not answer",
         };
-        eprintln!(
+        end::say(&format!(
             "rank {}: {whom}{answer} (the patience was {:.0} s); all ranks end.{}",
             self.world.rank(),
             self.world.patience.0.as_secs_f64(),
             self.world.advice(" ")
-        );
+        ));
         end::all(1)
     }
 }

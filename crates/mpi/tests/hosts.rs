@@ -29,6 +29,7 @@ impl Hosts {
     /// The numbers of the processes on a host.
     fn running(&self, host: usize) -> String {
         let output = Command::new(script()).args(["running", &format!("10.77.0.{host}")]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
