@@ -105,7 +105,7 @@ pub(crate) fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Ends all ranks, after the time that `mpirun` needs to show their last words: the one of MPICH loses some otherwise.
+/// Ends all ranks, after the time that `mpirun` needs to show their last words. Without that time, MPICH loses some.
 ///
 /// On a machine that is cut off, `MPI_Abort` of MPICH waits for `mpirun` without an end. Then this process ends alone.
 pub(crate) fn all(code: i32) -> ! {
